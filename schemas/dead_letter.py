@@ -1,0 +1,60 @@
+"""Dead letters (`wallet.dead-letters`): the original bytes, and headers that say what is wrong."""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from schemas.alert import Code
+from schemas.base import Count, Published, ShortText, Timestamp, printable
+
+DeadLetterReason = Literal[
+    "too_large",
+    "not_utf8",
+    "not_json",
+    "too_deep",
+    "duplicate_key",
+    "schema",
+    "key_mismatch",
+    "wrong_partition",
+    "currency",
+    "amount",
+    "future_timestamp",
+    "event_id_conflict",
+    "unsupported_version",
+    "rule_error",
+    "stale_update",
+    "unknown_incident",
+]
+
+DEAD_LETTER_REASONS: tuple[DeadLetterReason, ...] = get_args(DeadLetterReason)
+
+ErrorText = Annotated[
+    str, StringConstraints(min_length=1, max_length=1024), AfterValidator(printable)
+]
+"""1 to 1,024 characters, no control characters."""
+
+
+class OriginHeaders(Published):
+    """Where the original bytes were read."""
+
+    dlq_topic: ShortText = Field(description="Topic of the record; of a line, its file's name.")
+    dlq_partition: Count = Field(description="Partition of the record.")
+    dlq_offset: Count = Field(description="Offset of the record; of a line, its number.")
+    dlq_timestamp: Timestamp | None = Field(
+        default=None, description="Append time of the record; absent where there is none (files)."
+    )
+    dlq_stage: Code = Field(description="The stage that read it: detect or triage.")
+
+    def to_headers(self) -> tuple[tuple[str, bytes], ...]:
+        """Return the fields that have a value as record headers: names, and UTF-8 text."""
+        fields = self.model_dump(mode="json", exclude_none=True)
+        return tuple((name, str(value).encode()) for name, value in fields.items())
+
+
+class DeadLetterHeaders(OriginHeaders):
+    """Headers of a dead letter; its value is the original bytes, its key the original key."""
+
+    dlq_reason: DeadLetterReason = Field(description="What is wrong, as a code.")
+    dlq_error: ErrorText = Field(
+        description="Where it is wrong and of what type the error is; never a value."
+    )

@@ -1,0 +1,55 @@
+"""The records as JSON Schema (draft 2020-12), for those who write or read them elsewhere."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic.json_schema import JsonSchemaMode
+
+from schemas.alert import Alert
+from schemas.base import Published, Record
+from schemas.dead_letter import DeadLetterHeaders
+from schemas.incident import Incident
+from schemas.late import LateHeaders
+from schemas.notification import Notification
+from schemas.signal import Signal
+from schemas.topics import KINDS
+
+RECORDS: Mapping[str, type[Record] | type[Published]] = MappingProxyType(
+    {
+        **{name: kind.model for name, kind in KINDS.items()},
+        "alert": Alert,
+        "incident": Incident,
+        "notification": Notification,
+        "signal": Signal,
+        "late": LateHeaders,
+        "dead_letter": DeadLetterHeaders,
+    }
+)
+"""By the name of the file, without its suffix. Of late and dead letters: the headers."""
+
+
+def json_schema(model: type[Record] | type[Published]) -> str:
+    """Return the JSON Schema text of what may be written (inputs) or will be read (outputs)."""
+    mode: JsonSchemaMode = "validation" if issubclass(model, Record) else "serialization"
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **model.model_json_schema(mode=mode),
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def export(directory: Path) -> list[Path]:
+    """Write one JSON Schema file per record and return their paths; makes the directory.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, model in RECORDS.items():
+        path = directory / f"{name}.json"
+        path.write_text(json_schema(model), encoding="utf-8", newline="\n")
+        paths.append(path)
+    return paths

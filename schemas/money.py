@@ -1,0 +1,86 @@
+"""Money: decimal text on the wire, integer minor units and a currency inside. No floats.
+
+The exponents are those of ISO 4217 (list one, as published by SIX, amendments up to 2026):
+a minor unit of a currency with exponent e is 10**-e of it.
+"""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+AMOUNT_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
+CURRENCY_PATTERN = r"^[A-Z][A-Z0-9]{2,9}$"
+MAX_DIGITS = 18
+MAX_EXPONENT = 18
+
+_AMOUNT = re.compile(AMOUNT_PATTERN.rstrip("$"), re.ASCII)
+_CODE = re.compile(CURRENCY_PATTERN.rstrip("$"), re.ASCII)
+
+_TWO = """
+AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF
+CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD
+GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL
+MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR
+PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP
+TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG YER ZAR ZMW ZWG
+"""
+_ZERO = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_THREE = "BHD IQD JOD KWD LYD OMR TND"
+_FOUR = "CLF UYW"
+
+ISO_4217: Mapping[str, int] = MappingProxyType(
+    {
+        code: exponent
+        for exponent, codes in ((2, _TWO), (0, _ZERO), (3, _THREE), (4, _FOUR))
+        for code in codes.split()
+    }
+)
+"""Exponent of each currency code: EUR 2, JPY 0, BHD 3."""
+
+
+def is_amount(text: str) -> bool:
+    """Say whether the text is a plain decimal of at most 18 digits."""
+    return (
+        len(text) <= MAX_DIGITS + 2
+        and _AMOUNT.fullmatch(text) is not None
+        and len(text) - text.count("-") - text.count(".") <= MAX_DIGITS
+    )
+
+
+def is_currency_code(text: str) -> bool:
+    """Say whether the text has the shape of a currency code (three to ten of A-Z and 0-9)."""
+    return _CODE.fullmatch(text) is not None
+
+
+def to_minor(text: str, exponent: int) -> int:
+    """Return the amount in minor units.
+
+    Raises:
+        ValueError: not a plain decimal of at most 18 digits, or a digit that is not zero stands
+            beyond the exponent (half a cent is no amount).
+    """
+    dot = len(text) - exponent - 1
+    # The usual case, "12.50" at exponent 2, without a regular expression.
+    if exponent and dot > 0 and text[dot] == "." and len(text) <= MAX_DIGITS + 1:
+        digits = text[:dot] + text[dot + 1 :]
+        if digits.isdecimal() and digits.isascii():
+            return int(digits)
+    return _to_minor(text, exponent)
+
+
+def _to_minor(text: str, exponent: int) -> int:
+    if not is_amount(text):
+        raise ValueError("not a plain decimal of at most 18 digits")
+    whole, _, fraction = text.partition(".")
+    if fraction[exponent:].strip("0"):
+        raise ValueError("a digit beyond the smallest unit of the currency")
+    return int(whole + fraction[:exponent].ljust(exponent, "0"))
+
+
+def from_minor(minor: int, exponent: int) -> str:
+    """Return minor units as decimal text with all decimals of the currency: 1250 at 2 is 12.50."""
+    if not exponent:
+        return str(minor)
+    sign = "-" if minor < 0 else ""
+    digits = str(abs(minor)).rjust(exponent + 1, "0")
+    return f"{sign}{digits[:-exponent]}.{digits[-exponent:]}"

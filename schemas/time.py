@@ -1,0 +1,61 @@
+"""Times: RFC 3339 text on the wire, integer milliseconds since 1970-01-01T00:00Z inside."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_RFC3339 = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.(\d{1,9}))?(?:[Zz]|[+-]\d{2}:[0-5]\d)", re.ASCII
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = datetime(1970, 1, 1)
+_MILLISECOND = timedelta(milliseconds=1)
+_MINUTES: dict[str, int] = {}
+_MINUTES_KEPT = 20_000
+_SECONDS = {f"{second:02d}": second * 1000 for second in range(60)}
+
+
+def parse_time(text: str) -> int:
+    """Return milliseconds since the epoch of RFC 3339 text with a UTC offset.
+
+    Digits beyond the millisecond are cut off, not rounded.
+
+    Raises:
+        ValueError: the text is not RFC 3339, has no offset, or is no real date.
+    """
+    # "2026-01-01T00:00:00.123Z" is what most producers write: the minute comes from a cache.
+    if len(text) == 24 and text[23] == "Z" and text[19] == "." and text[16] == ":":
+        minute = _MINUTES.get(text[:16])
+        if minute is not None:
+            second = _SECONDS.get(text[17:19])
+            millis = text[20:23]
+            if second is not None and millis.isdecimal() and millis.isascii():
+                return minute + second + int(millis)
+    return _parse_any(text)
+
+
+def _parse_any(text: str) -> int:
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError("not RFC 3339 text with an offset")
+    fraction = match.group(1) or ""
+    whole = text[:19] + text[20 + len(fraction) if fraction else 19 :]
+    moment = _in_utc(datetime.fromisoformat(whole.upper()))
+    second = (moment - _EPOCH) // _MILLISECOND
+    if text[-1] == "Z" and text[10] == "T":
+        if len(_MINUTES) >= _MINUTES_KEPT:
+            _MINUTES.clear()
+        _MINUTES[text[:16]] = second - moment.second * 1000
+    return second + int((fraction + "00")[:3])
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("not in the years 1 to 9999 of UTC") from None
+
+
+def format_time(millis: int) -> str:
+    """Return milliseconds since the epoch as RFC 3339 text in UTC with three decimals."""
+    moment = _NAIVE_EPOCH + timedelta(milliseconds=millis)
+    return moment.isoformat(timespec="milliseconds") + "Z"
