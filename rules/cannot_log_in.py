@@ -1,0 +1,278 @@
+"""A5: an owner fails to log in again and again, and does not get in.
+
+Finds: `threshold` failed logins within a sliding `window_ms`, and no success within `absence_ms`
+after the failure that completed them (the anchor). One alert until a success.
+
+Why it matters: who cannot log in cannot pay; one account is a support case, many are an outage.
+
+What makes it wrong, and what is done about it:
+- the owner mistypes, then gets in: absence is judged by proof, so a success that is merely held
+  back is waited for, and one that comes late retracts the alert;
+- two layers log one attempt: same session and same second counts once;
+- a fixed grid of windows misses bursts across its borders: the window slides;
+- someone tries names that do not exist: `unknown_account` never creates state;
+- an app that retries by itself looks like a service failure only where the reason says so.
+
+A late failure is counted but never judged: it would be judged against newer facts.
+
+Details of an alert: `failures`, `service_failures`, `reasons` (reason -> count). At most
+`MAX_KEPT` failures are remembered; of more, the first ones (up to the anchor) and the newest.
+"""
+
+from collections import Counter
+from typing import Final
+from zlib import crc32
+
+from msgspec import Struct
+from pydantic import Field
+
+from rules.cannot_log_in_examples import EXAMPLES
+from rules.contract import Draft, Effects, Params, Rule, State
+from rules.events import LOGIN, Login, Ref
+from rules.profile import Facts
+from schemas.base import RootCause, Severity
+
+CREDENTIAL: Final = frozenset({"bad_credentials", "otp_failed", "mfa_failed"})
+SERVICE: Final = frozenset({"service_error", "otp_not_delivered", "timeout", "network"})
+NETWORK: Final = frozenset({"timeout", "network"})
+MAX_KEPT: Final = 64
+MINUTE: Final = 60_000
+
+
+class CannotLogInParams(Params):
+    """Thresholds of A5."""
+
+    threshold: int = Field(
+        5, ge=2, le=50, description="failures; fewer are usual typing errors; our own guess"
+    )
+    window_ms: int = Field(
+        10 * MINUTE,
+        ge=1_000,
+        le=24 * 60 * MINUTE,
+        description="milliseconds, sliding, both ends included; within it the failures are one "
+        "attempt to get in; our own guess",
+    )
+    absence_ms: int = Field(
+        10 * MINUTE,
+        ge=1_000,
+        le=24 * 60 * MINUTE,
+        description="milliseconds after the anchor without a success; time for a reset of the "
+        "password; our own guess",
+    )
+    quiet_ms: int = Field(
+        30 * MINUTE,
+        ge=1_000,
+        le=7 * 24 * 60 * MINUTE,
+        description="milliseconds without a failure after which an alert expires: the owner has "
+        "given up; our own guess",
+    )
+    service_percent: int = Field(
+        50,
+        ge=1,
+        le=100,
+        description="percent of the failures with a service's reason from which it is a warning; "
+        "from then on the owner is not the likely cause; our own guess",
+    )
+    collapse_double_logging: bool = Field(
+        True,
+        description="switch; failures of one session in one second count once, because two layers "
+        "may log one attempt; seen in the field (separate buckets per log type)",
+    )
+
+
+class Failure(Struct, array_like=True, gc=False):
+    """One failed login."""
+
+    ref: Ref
+    reason: str
+    session: int
+    """CRC-32 of the session id (0: none): the id itself never enters the state."""
+
+    @property
+    def at(self) -> int:
+        """When it happened, in milliseconds."""
+        return self.ref.occurred_at
+
+
+class CannotLogInState(State):
+    """Failures inside the window, oldest first; while an anchor waits, all since its window."""
+
+    failures: list[Failure] = []
+    anchor: str = ""
+    """event_id of the failure that completed the threshold; empty: none waits."""
+    anchor_at: int = 0
+    dropped: int = 0
+    """Failures beyond MAX_KEPT since the anchor."""
+
+
+class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
+    """See the module."""
+
+    id = "cannot_log_in"
+    code = "A5"
+    category = "access"
+    Params = CannotLogInParams
+    State = CannotLogInState
+    EXAMPLES = EXAMPLES
+
+    def on_login(self, state: CannotLogInState, event: Login, facts: Facts, fx: Effects) -> None:
+        """Count a failure; a success or an unlock ends everything."""
+        if _opens_the_door(event):
+            self._let_in(state, event, fx)
+        elif _is_failure(event):
+            self._fail(state, event, fx)
+
+    def late_login(self, state: CannotLogInState, event: Login, facts: Facts, fx: Effects) -> None:
+        """Let a late success correct what was found without it."""
+        if _opens_the_door(event):
+            self._let_in(state, event, fx)
+        elif _is_failure(event):
+            fx.count("late_failure")
+
+    def on_timer(
+        self, state: CannotLogInState, name: str, due: int, facts: Facts, fx: Effects
+    ) -> None:
+        """Judge the absence, expire a quiet alert, or forget what left the window."""
+        if name == "absence":
+            self._raise(state, due, fx)
+        elif name == "quiet":
+            for alert in fx.open_alerts():
+                fx.expire(alert)
+        elif not state.anchor:
+            state.failures = []
+
+    def _fail(self, state: CannotLogInState, event: Login, fx: Effects) -> None:
+        session = crc32(event.session_id.encode()) if event.session_id else 0
+        if self.params.collapse_double_logging and _is_logged(state, event, session):
+            fx.count("double_logged")
+            return
+        if not state.anchor:
+            _forget_before(state, event.occurred_at - self.params.window_ms)
+        _keep(state, Failure(fx.ref, event.reason or "other", session), self.params.threshold)
+        fx.set_timer("forget", event.occurred_at + self.params.window_ms)
+        if fx.open_alerts():
+            fx.set_timer("quiet", event.occurred_at + self.params.quiet_ms, (LOGIN,))
+        elif not state.anchor:
+            self._find_anchor(state, fx)
+
+    def _let_in(self, state: CannotLogInState, event: Login, fx: Effects) -> None:
+        """Forget the failures up to a success, and close what it answers."""
+        alerts, still_open = fx.open_alerts(), False
+        if not state.failures and not alerts:
+            return  # nearly always
+        for alert in alerts:
+            if event.occurred_at >= int(alert.match[0]):
+                fx.settle(alert, "success")
+                fx.cancel_timer("quiet")
+            else:
+                still_open = True
+        since = [failure for failure in state.failures if failure.at > event.occurred_at]
+        if state.anchor and len(since) < len(state.failures):
+            _forget_anchor(state)
+            fx.cancel_timer("absence")
+        state.failures = since
+        if not since:
+            fx.cancel_timer("forget")
+        elif not state.anchor and not still_open:
+            self._find_anchor(state, fx)
+
+    def _find_anchor(self, state: CannotLogInState, fx: Effects) -> None:
+        """Set the first failure that completes the threshold within the window, if any does."""
+        reach = self.params.threshold - 1
+        ends = zip(state.failures, state.failures[reach:], strict=False)
+        for index, (first, last) in enumerate(ends):
+            if last.at - first.at <= self.params.window_ms:
+                del state.failures[:index]
+                state.anchor, state.anchor_at = last.ref.event_id, last.at
+                fx.set_timer("absence", last.at + self.params.absence_ms, (LOGIN,))
+                return
+
+    def _raise(self, state: CannotLogInState, due: int, fx: Effects) -> None:
+        failures, anchor = state.failures, state.anchor
+        total = len(failures) + state.dropped
+        reasons = Counter(failure.reason for failure in failures)
+        service = sum(reasons[reason] for reason in SERVICE)
+        by_service = service * 100 >= self.params.service_percent * len(failures)
+        severity: Severity = "warning" if by_service else "info"
+        fx.alert(
+            Draft(
+                anchor=anchor,
+                at=due,
+                severity=severity,
+                title=f"{total} failed logins, then no success for "
+                f"{self.params.absence_ms // 1000} seconds",
+                cause="auth",
+                evidence=[
+                    (f.ref, "anchor" if f.ref.event_id == anchor else "failure") for f in failures
+                ],
+                facts=[(f"failures_{reason}", n, None) for reason, n in sorted(reasons.items())],
+                suspected_root_cause=_root_cause(reasons),
+                owner_advice=_advice(reasons),
+                details={
+                    "failures": total,
+                    "service_failures": service,
+                    "reasons": dict(sorted(reasons.items())),
+                },
+                match=(state.anchor_at,),
+                dedup_rule="account_lockout" if reasons["account_locked"] else None,
+            )
+        )
+        fx.set_timer("quiet", failures[-1].at + self.params.quiet_ms, (LOGIN,))
+        _forget_anchor(state)
+        _forget_before(state, due - self.params.window_ms)
+
+
+def _opens_the_door(event: Login) -> bool:
+    return event.outcome == "success" and event.action in ("login", "unlock")
+
+
+def _is_failure(event: Login) -> bool:
+    return (
+        event.outcome == "failure" and event.action == "login" and event.reason != "unknown_account"
+    )
+
+
+def _is_logged(state: CannotLogInState, event: Login, session: int) -> bool:
+    """Say whether a failure of the same session in the same second has been counted."""
+    second = event.occurred_at // 1000
+    return session != 0 and any(
+        f.session == session and f.at // 1000 == second for f in state.failures
+    )
+
+
+def _forget_before(state: CannotLogInState, time: int) -> None:
+    if state.failures and state.failures[0].at < time:
+        state.failures = [failure for failure in state.failures if failure.at >= time]
+
+
+def _forget_anchor(state: CannotLogInState) -> None:
+    state.anchor, state.anchor_at, state.dropped = "", 0, 0
+
+
+def _keep(state: CannotLogInState, failure: Failure, threshold: int) -> None:
+    state.failures.append(failure)
+    if len(state.failures) > MAX_KEPT:
+        del state.failures[threshold]
+        state.dropped += bool(state.anchor)
+
+
+def _root_cause(reasons: Counter[str]) -> RootCause:
+    total = reasons.total()
+    if all(reason in CREDENTIAL for reason in reasons):
+        return "user_error"
+    if 2 * sum(reasons[reason] for reason in NETWORK) > total:
+        return "network"
+    if 2 * sum(reasons[reason] for reason in SERVICE) >= total:
+        return "technical"
+    return "unknown"
+
+
+def _advice(reasons: Counter[str]) -> list[str]:
+    advice = []
+    if not CREDENTIAL.isdisjoint(reasons):
+        advice.append("reset_password")
+    if not SERVICE.isdisjoint(reasons):
+        advice.append("retry")
+    if reasons["account_locked"] or not advice:
+        advice.append("contact_support")
+    return advice

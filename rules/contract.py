@@ -1,0 +1,220 @@
+"""What a rule is, what it may see, and what it may do.
+
+A rule sees one account: its own state, the event or timer, the account's facts. It changes its own
+state and asks for effects through the collector; nothing else. The engine calls it once per event
+in order of event time, isolates it when it raises, and keeps what outlives a call: open alerts,
+timers, states.
+
+A *late* event (older than what the engine has already released) goes to the `late_*` handlers: it
+may cure or retract, or be judged by itself, never against facts newer than it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from msgspec import Struct
+from pydantic import BaseModel, ConfigDict
+
+from rules.events import Balance, Kind, Login, Ref, Transaction
+from rules.profile import Facts
+from schemas.base import Category, RootCause, Severity
+
+
+class Params(BaseModel):
+    """Thresholds of one rule. Every field has a description with unit, reason and source, a
+    default, and bounds."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class State(Struct, array_like=True, omit_defaults=True):
+    """What one rule remembers of one account: small, bounded, all fields with defaults.
+
+    A state that equals its defaults is not stored. Saved as a list of values: add fields at the
+    end only, and raise the rule's version when their meaning changes.
+    """
+
+
+class Amount(Struct, array_like=True, frozen=True, gc=False):
+    """Money: `minor` minor units of a currency with `exponent` decimals."""
+
+    currency: str
+    minor: int
+    exponent: int
+
+
+class Draft(Struct, kw_only=True):
+    """An alert as a rule raises it; the engine adds ids, tokens and addresses."""
+
+    anchor: str
+    """What tells this alert from others of the rule on this account: usually an event_id."""
+    at: int
+    """Milliseconds: when what was found was true."""
+    severity: Severity
+    title: str
+    """At most 130 characters, without personal data."""
+    cause: str
+    """`provider:<id>`, `payments`, `auth`, `ledger`; the coarsest thing that may explain it."""
+    subject: str | None = None
+    """The transaction_id where the incident is about one transaction; None: the account."""
+    evidence: Sequence[tuple[Ref, str]] = ()
+    """(address, role), the newest last; beyond 50 the first and the newest are kept."""
+    facts: Sequence[tuple[str, str | int | bool | None, Ref | None]] = ()
+    """(name, value, address of the event it came from)."""
+    transaction_ids: Sequence[str] = ()
+    provider: str | None = None
+    amount_at_stake: Sequence[Amount] = ()
+    suspected_root_cause: RootCause = "unknown"
+    owner_advice: Sequence[str] = ()
+    details: dict[str, Any] = {}
+    match: Sequence[str | int] = ()
+    """What the rule needs later to recognise a cure; comes back in `OpenAlert.match`."""
+    dedup_rule: str | None = None
+    """Joins the incidents of another rule."""
+
+
+class OpenAlert(Struct, array_like=True):
+    """An alert that is neither cured, retracted nor expired, as the engine remembers it."""
+
+    rule: str
+    anchor: str
+    at: int
+    severity: Severity
+    sequence: int
+    alert_id: str
+    cause: str
+    dedup_key: str
+    title: str
+    raised_at: int
+    """Order time (milliseconds) of the raising; it expires `max_open` after that."""
+    first_event_at: int
+    last_event_at: int
+    match: list[str | int] = []
+    transaction_ids: list[str] = []
+    provider: str | None = None
+    amount_at_stake: list[Amount] = []
+    rule_version: int = 1
+
+
+class Effects:
+    """Collects what a rule wants during one call; the engine applies all of it, or nothing.
+
+    Attributes:
+        now: order time of the call, in milliseconds.
+    """
+
+    __slots__ = ("_open", "_ref", "actions", "now")
+
+    def __init__(self, now: int, ref: Ref | None, open_alerts: Sequence[OpenAlert]) -> None:
+        self.now = now
+        self._ref = ref
+        self._open = open_alerts
+        self.actions: list[tuple[Any, ...]] = []
+
+    @property
+    def ref(self) -> Ref:
+        """The address of the event being handled (timers have none: AssertionError)."""
+        assert self._ref is not None, "a timer has no event"
+        return self._ref
+
+    def open_alerts(self) -> Sequence[OpenAlert]:
+        """This rule's open alerts on this account, oldest first."""
+        return self._open
+
+    def alert(self, draft: Draft) -> None:
+        """Raise an alert. One that is open under the same anchor stays as it is."""
+        self.actions.append(("alert", draft))
+
+    def update(
+        self,
+        alert: OpenAlert,
+        severity: Severity | None = None,
+        title: str | None = None,
+        evidence: Sequence[tuple[Ref, str]] = (),
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        """Publish a change of an open alert."""
+        self.actions.append(("update", alert, severity, title, evidence, details or {}))
+
+    def settle(self, alert: OpenAlert, role: str) -> None:
+        """Close an open alert because of the present event.
+
+        `cured` if the event happened after the alert's `at`, else `retracted`: evidence of
+        that time or before proves that the alert was wrong.
+        """
+        self.actions.append(("settle", alert, self.ref, role))
+
+    def expire(self, alert: OpenAlert) -> None:
+        """Close an open alert because nothing has been heard for long."""
+        self.actions.append(("expire", alert))
+
+    def set_timer(self, name: str, due: int, awaits: Sequence[Kind] = ()) -> None:
+        """Call `on_timer(name)` at `due` (milliseconds); replaces a timer of the same name.
+
+        With `awaits` it judges absence: it fires only when those inputs are proven to have passed
+        `due`. A timer may not set itself at or before its own due (ValueError).
+        """
+        self.actions.append(("set_timer", name, due, tuple(awaits)))
+
+    def cancel_timer(self, name: str) -> None:
+        """Forget a timer, if it is set."""
+        self.actions.append(("cancel_timer", name))
+
+    def count(self, reason: str) -> None:
+        """Count something that was seen but not judged, by its reason."""
+        self.actions.append(("count", reason))
+
+
+P = TypeVar("P", bound=Params)
+S = TypeVar("S", bound=State)
+
+
+class Example(Struct, kw_only=True, frozen=True):
+    """A short sequence of events and the alerts it must give, run through the real engine."""
+
+    name: str
+    """A sentence: what is true here."""
+    events: tuple[dict[str, Any], ...]
+    """Wire records with `kind`; `examples.py` of this package has builders for them."""
+    expect: tuple[str, ...] = ()
+    """In order of publication: "raised error", "updated warning", "cured error", ..."""
+    params: dict[str, Any] = {}
+    details: tuple[dict[str, Any], ...] | None = None
+    """If given: a subset of each expected alert's details."""
+
+
+class Rule(Generic[P, S]):
+    """One detector. Subclasses set the class attributes and override the handlers they need."""
+
+    id: ClassVar[str]
+    code: ClassVar[str]
+    """The short name of the rule in saved state and in documents: A1."""
+    version: ClassVar[int] = 1
+    category: ClassVar[Category]
+    Params: ClassVar[type[Any]]
+    State: ClassVar[type[Any]]
+    EXAMPLES: ClassVar[tuple[Example, ...]] = ()
+
+    def __init__(self, params: P) -> None:
+        self.params = params
+
+    def on_transaction(self, state: S, event: Transaction, facts: Facts, fx: Effects) -> None:
+        """Handle a transaction event in its order."""
+
+    def on_login(self, state: S, event: Login, facts: Facts, fx: Effects) -> None:
+        """Handle a login event in its order."""
+
+    def on_balance(self, state: S, event: Balance, facts: Facts, fx: Effects) -> None:
+        """Handle a reported balance in its order."""
+
+    def late_transaction(self, state: S, event: Transaction, facts: Facts, fx: Effects) -> None:
+        """Handle a transaction event that came late."""
+
+    def late_login(self, state: S, event: Login, facts: Facts, fx: Effects) -> None:
+        """Handle a login event that came late."""
+
+    def late_balance(self, state: S, event: Balance, facts: Facts, fx: Effects) -> None:
+        """Handle a reported balance that came late."""
+
+    def on_timer(self, state: S, name: str, due: int, facts: Facts, fx: Effects) -> None:
+        """Handle a timer that this rule has set."""

@@ -1,0 +1,53 @@
+"""A ledger row by itself: what it may move, where it starts and ends, what tells it from others."""
+
+from typing import Final
+
+from rules.events import DEBITS, Ref, Transaction
+from rules.ledger_chain import Edge
+from rules.profile import paid_by_balance
+
+UNMOVED: Final = frozenset({"pending", "disputed"})
+UNDONE: Final = frozenset({"failed", "cancelled", "expired", "reversed"})
+
+
+def effect_of(event: Transaction) -> int | None:
+    """What the whole transaction moves of the balance that pays it; None: part not told."""
+    if event.type in DEBITS:
+        paid = paid_by_balance(event)
+        return None if paid is None else -paid
+    return event.amount
+
+
+def moves_allowed(event: Transaction, effect: int | None) -> tuple[int, ...] | None:
+    """What the row may move of its balance; empty: not judged; None: needs the part not told."""
+    status = event.status
+    if event.balance_kind == "available":
+        if status != "pending" or event.type not in DEBITS:
+            return ()
+    elif status in UNMOVED:
+        return (0,)
+    if effect is None:
+        return None
+    return (0, -effect) if status in UNDONE else (effect,)
+
+
+def contents_of(event: Transaction, effect: int | None) -> int:
+    """A 32-bit number that tells rows with different balances, kinds or effects apart."""
+    mixed = event.amount if effect is None else effect
+    for part in (event.balance_before, event.balance_after):
+        mixed = mixed * 1_000_003 + (-1 if part is None else part)
+    return (2 * mixed + (event.balance_kind == "available")) % 4_294_967_291
+
+
+def edges_of(event: Transaction, ref: Ref, due: int | None, late: bool) -> tuple[Edge, Edge]:
+    """Both ends of a row; `due`, where the row was blamed, is what it should have moved."""
+    before, after, kind = event.balance_before, event.balance_after, event.balance_kind
+    unknown = Edge(None, (), ref)
+    if late:
+        return unknown, unknown
+    if due is not None and before is not None and after is not None:
+        return unknown, Edge(kind, (after, before + due), ref)
+    return (
+        unknown if before is None else Edge(kind, (before,), ref),
+        unknown if after is None else Edge(kind, (after,), ref),
+    )

@@ -1,0 +1,472 @@
+"""The handler of detect: one account's recent ids, facts, rule states and open alerts. Pure.
+
+For each event, in this order: recognise a redelivery, or an event too old to tell from one; publish
+what is late; update the facts; call the rules. What a rule asks for is applied only after it has
+returned, so that one that raises leaves nothing behind.
+"""
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Final
+from zlib import crc32
+
+import msgspec
+from msgspec import Raw, Struct
+
+from rules.contract import Draft, Effects, OpenAlert, Rule
+from rules.events import BALANCE, LOGIN, TRANSACTION, Balance, Event, Kind, Login, Ref, Transaction
+from rules.profile import Facts, see_balance, see_transaction
+from schemas.alert import AlertKind
+from schemas.base import Severity
+from worker.alerts import Change, Cited, Publisher
+from worker.logs.port import TopicPartition
+from worker.merge import EVENT, OCCURRED, OFFSET, ORDER, RECORD, SOURCE, Entry
+from worker.state import Timer, payload_of
+from worker.task import RuleFailed, Turn
+
+_ENGINE: Final = ""
+"""Owner of the engine's own timers."""
+_FORGET_IDS: Final = "ids"
+_EXPIRE: Final = "alerts"
+_LAYOUT: Final = 1
+
+_ID = struct.Struct(">8sIq")
+"""A recent id: 64-bit hash of (topic, event_id), CRC of its content, occurred_at."""
+_MANY_IDS: Final = 64
+
+_encode = msgspec.msgpack.Encoder().encode
+_content = msgspec.msgpack.Encoder(order="deterministic").encode
+_FACTS = msgspec.msgpack.Decoder(Facts)
+_NO_FACTS = _encode(Facts())
+
+
+class Horizons(Struct, frozen=True):
+    """How long the engine remembers, in milliseconds."""
+
+    dedup: int = 24 * 3_600_000
+    max_open: int = 7 * 24 * 3_600_000
+
+
+class AccountState(Struct, array_like=True, omit_defaults=True):
+    """Layout 1 of an account's record."""
+
+    layout: int = _LAYOUT
+    ids: bytes = b""
+    facts: Raw = Raw(_NO_FACTS)
+    rules: dict[str, Raw] = {}
+    """Per rule, as "code.version", its state."""
+    alerts: list[OpenAlert] = []
+    timers: list[Timer] = []
+
+
+_STATE = msgspec.msgpack.Decoder(AccountState)
+
+
+class Account:
+    """One account, decoded; facts and rule states wait as bytes until they are needed."""
+
+    __slots__ = ("alerts", "facts", "id", "ids", "raw_facts", "raw_rules", "states", "timers")
+
+    def __init__(self, key: bytes, stored: bytes | None) -> None:
+        state = AccountState() if stored is None else _STATE.decode(payload_of(stored))
+        self.id = key.decode()
+        self.ids = bytearray(state.ids)
+        self.facts: Facts | None = None
+        self.raw_facts = state.facts
+        self.raw_rules = state.rules
+        self.states: dict[str, Any] = {}
+        self.alerts = state.alerts
+        self.timers = state.timers
+
+
+class _Bound:
+    """A rule with what the handler needs of it at every call."""
+
+    __slots__ = ("State", "code", "decode", "empty", "key", "rule")
+
+    def __init__(self, rule: Rule[Any, Any]) -> None:
+        self.rule = rule
+        self.code = rule.code
+        self.key = f"{rule.code}.{rule.version}"
+        self.State = rule.State
+        self.decode = msgspec.msgpack.Decoder(rule.State).decode
+        self.empty = _encode(rule.State())
+
+
+class _Collector(Effects):
+    """The effects of one call; finds address and open alerts only when a rule asks for them."""
+
+    __slots__ = ("_account", "_own_due", "code", "entry")
+
+    def __init__(self) -> None:
+        self.actions = []
+        self.code = ""
+
+    def begin(self, now: int, account: Account, entry: Entry | None, own_due: int | None) -> None:
+        self.now = now
+        self._account = account
+        self.entry = entry
+        self._own_due = own_due
+
+    @property
+    def ref(self) -> Ref:
+        entry = self.entry
+        assert entry is not None, "a timer has no event"
+        return Ref(entry[SOURCE], entry[OFFSET], entry[EVENT].event_id, entry[OCCURRED])
+
+    def open_alerts(self) -> Sequence[OpenAlert]:
+        return [alert for alert in self._account.alerts if alert.rule == self.code]
+
+    def set_timer(self, name: str, due: int, awaits: Sequence[Kind] = ()) -> None:
+        if self._own_due is not None and due <= self._own_due:
+            raise ValueError("a timer may not set itself at or before its own due")
+        super().set_timer(name, due, awaits)
+
+
+_HANDLERS: Final[Mapping[Kind, tuple[str, str]]] = {
+    TRANSACTION: ("on_transaction", "late_transaction"),
+    LOGIN: ("on_login", "late_login"),
+    BALANCE: ("on_balance", "late_balance"),
+}
+
+Handle = Callable[[Any, Any, Facts, Effects], None]
+
+
+class Accounts:
+    """Applies the rules to accounts.
+
+    Args:
+        rules: those that are live, in the order in which they are called.
+        known: all rules there are; alerts of one that was switched off still expire.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[Rule[Any, Any]],
+        known: Sequence[Rule[Any, Any]],
+        addresses: Sequence[TopicPartition],
+        publisher: Publisher,
+        horizons: Horizons,
+    ) -> None:
+        self._rules = [_Bound(rule) for rule in rules]
+        self._by_code = {bound.code: bound for bound in self._rules}
+        self._known = {rule.code: rule for rule in known}
+        self._addresses = addresses
+        self._publisher = publisher
+        self._horizons = horizons
+        self._prefixes = [at.topic.encode() + b"\0" for at in addresses]
+        self._on = {kind: self._overriding(names[0]) for kind, names in _HANDLERS.items()}
+        self._late = {kind: self._overriding(names[1]) for kind, names in _HANDLERS.items()}
+        self._fx = _Collector()
+        self._do: dict[str, Callable[..., None]] = {
+            "alert": self._do_alert,
+            "update": self._do_update,
+            "settle": self._do_settle,
+            "expire": self._do_expire,
+            "set_timer": self._do_set_timer,
+            "cancel_timer": self._do_cancel_timer,
+            "count": self._do_count,
+        }
+
+    def _overriding(self, name: str) -> list[tuple[_Bound, Handle]]:
+        """The rules that handle this kind of event: the others are not even called."""
+        return [
+            (bound, getattr(bound.rule, name))
+            for bound in self._rules
+            if getattr(type(bound.rule), name) is not getattr(Rule, name)
+        ]
+
+    # -- state ----------------------------------------------------------------------------
+
+    def load(self, key: bytes, stored: bytes | None) -> Account:
+        """Decode an account."""
+        return Account(key, stored)
+
+    def dump(self, live: Account) -> bytes:
+        """Encode an account; empty when nothing is left to know of it."""
+        rules = live.raw_rules
+        for code, state in live.states.items():
+            bound = self._by_code[code]
+            raw = _encode(state)
+            if raw != bound.empty:
+                rules[bound.key] = Raw(raw)
+            elif rules:
+                rules.pop(bound.key, None)
+        facts = live.raw_facts if live.facts is None else Raw(_encode(live.facts))
+        if not (live.ids or rules or live.alerts or live.timers) and facts == _NO_FACTS:
+            return b""
+        ids = bytes(live.ids)
+        return _encode(AccountState(_LAYOUT, ids, facts, rules, live.alerts, live.timers))
+
+    def _state(self, live: Account, bound: _Bound) -> Any:
+        state = live.states.get(bound.code)
+        if state is None:
+            raw = live.raw_rules.get(bound.key)
+            state = bound.State() if raw is None else bound.decode(raw)
+            live.states[bound.code] = state
+        return state
+
+    def _facts(self, live: Account) -> Facts:
+        if live.facts is None:
+            live.facts = _FACTS.decode(live.raw_facts)
+        return live.facts
+
+    # -- events ---------------------------------------------------------------------------
+
+    def key_of(self, entry: Entry, turn: Turn) -> bytes | None:
+        """Return the account's key; a login under an unknown name belongs to no account."""
+        event = entry[EVENT]
+        if type(event) is Login and event.reason == "unknown_account":
+            turn.outbox.counts["unknown_account", self._addresses[entry[SOURCE]].topic] += 1
+            if entry[ORDER] > entry[OCCURRED]:
+                self._publish_late(entry, turn)
+            return None
+        return entry[RECORD].key
+
+    def on_event(self, live: Account, entry: Entry, turn: Turn) -> None:
+        """Handle one event of the account."""
+        if not self._is_new(live, entry, turn):
+            return
+        event: Event = entry[EVENT]
+        late = entry[ORDER] > entry[OCCURRED]
+        if late:
+            self._publish_late(entry, turn)
+        facts = live.facts
+        if facts is None:
+            facts = self._facts(live)
+        if type(event) is Transaction:
+            see_transaction(facts, event, entry[OFFSET], late)
+        elif type(event) is Balance:
+            see_balance(facts, event, entry[OFFSET])
+        fx = self._fx
+        fx.begin(turn.now, live, entry, None)
+        for bound, handle in (self._late if late else self._on)[entry[SOURCE]]:
+            if turn.careful:
+                self._call_guarded(bound, handle, live, (event, facts, fx), turn)
+                continue
+            fx.code = bound.code
+            try:
+                handle(self._state(live, bound), event, facts, fx)
+                if fx.actions:
+                    self._apply(bound, live, turn)
+            except Exception as error:
+                fx.actions.clear()
+                raise RuleFailed from error
+
+    def _is_new(self, live: Account, entry: Entry, turn: Turn) -> bool:
+        """Recognise redeliveries and what is too old to tell from one; remember the others."""
+        event, order, occurred = entry[EVENT], entry[ORDER], entry[OCCURRED]
+        source = entry[SOURCE]
+        name = self._prefixes[source] + event.event_id.encode()
+        digest = blake2b(name, digest_size=8).digest()
+        content = crc32(_content(event))
+        ids, horizon = live.ids, self._horizons.dedup
+        found = _find(ids, digest, order - horizon) if ids else None
+        if found is not None:
+            at = self._addresses[source]
+            if found == content:
+                turn.outbox.counts["redelivered", at.topic] += 1
+            else:
+                error = "event_id: known, with other content"
+                turn.outbox.dead_letter(at, entry[RECORD], "event_id_conflict", error)
+            return False
+        if occurred < order - horizon:
+            turn.outbox.counts["too_old", self._addresses[source].topic] += 1
+            self._publish_late(entry, turn)
+            return False
+        if not ids:
+            turn.set_timer(live, Timer(occurred + horizon + 1, _ENGINE, _FORGET_IDS))
+        ids += _ID.pack(digest, content, occurred)
+        return True
+
+    def _publish_late(self, entry: Entry, turn: Turn) -> None:
+        at = self._addresses[entry[SOURCE]]
+        turn.outbox.late(at, entry[RECORD], entry[OCCURRED], entry[ORDER])
+
+    def _call_guarded(
+        self, bound: _Bound, handle: Callable[..., None], live: Account, args: Any, turn: Turn
+    ) -> None:
+        """Call a rule so that, if it raises, nothing of this call is left but the error's record."""
+        state = self._state(live, bound)
+        before = _encode((state, live.alerts, live.timers))
+        written, signals = len(turn.outbox.records), turn.signals
+        counts = turn.outbox.counts.copy()
+        self._fx.code = bound.code
+        try:
+            handle(state, *args)
+            self._apply(bound, live, turn)
+        except Exception as error:  # the one place where the errors of rules end
+            self._fx.actions.clear()
+            saved = _GUARD.decode(before)
+            live.states[bound.code] = bound.decode(saved.state)
+            live.alerts, live.timers = saved.alerts, saved.timers
+            del turn.outbox.records[written:]
+            turn.signals, turn.outbox.counts = signals, counts
+            self._report(bound, error, turn)
+
+    def _report(self, bound: _Bound, error: Exception, turn: Turn) -> None:
+        turn.outbox.counts["rule_error", bound.rule.id] += 1
+        entry = self._fx.entry
+        if entry is not None:
+            at = self._addresses[entry[SOURCE]]
+            what = f"rule {bound.rule.id}: {type(error).__name__}"
+            turn.outbox.dead_letter(at, entry[RECORD], "rule_error", what)
+
+    # -- timers ---------------------------------------------------------------------------
+
+    def on_timer(self, live: Account, timer: Timer, turn: Turn) -> None:
+        """Handle a timer of a rule or of the engine."""
+        if timer.owner == _ENGINE:
+            self._on_engine_timer(live, timer, turn)
+            return
+        bound = self._by_code.get(timer.owner)
+        if bound is None:
+            turn.outbox.counts["timer_of_no_rule", timer.owner] += 1
+            return
+        fx = self._fx
+        fx.begin(turn.now, live, None, timer.due)
+        args = (timer.name, timer.due, self._facts(live), fx)
+        if turn.careful:
+            self._call_guarded(bound, bound.rule.on_timer, live, args, turn)
+            return
+        fx.code = bound.code
+        try:
+            bound.rule.on_timer(self._state(live, bound), *args)
+            self._apply(bound, live, turn)
+        except Exception as error:
+            fx.actions.clear()
+            raise RuleFailed from error
+
+    def _on_engine_timer(self, live: Account, timer: Timer, turn: Turn) -> None:
+        if timer.name == _FORGET_IDS:
+            self._forget_ids(live, timer.due, turn)
+        else:
+            limit = timer.due - self._horizons.max_open
+            for alert in [alert for alert in live.alerts if alert.raised_at <= limit]:
+                self._close(live, alert, Change("expired", (), False), turn)
+            self._set_expiry(live, turn)
+
+    def _forget_ids(self, live: Account, due: int, turn: Turn) -> None:
+        """Drop the ids whose horizon has passed; come back once for the rest.
+
+        Few ids wait until the newest may go, many leave by the hour: so memory stays bounded by
+        about the horizon and an account costs one or two timers a day.
+        """
+        oldest = due - 1 - self._horizons.dedup
+        kept = [item for item in _ID.iter_unpack(live.ids) if item[2] > oldest]
+        live.ids = bytearray().join(_ID.pack(*item) for item in kept)
+        if kept:
+            newest = max(item[2] for item in kept) + self._horizons.dedup + 1
+            hourly = due + self._horizons.dedup // 24
+            again = min(newest, hourly) if len(kept) > _MANY_IDS else newest
+            turn.set_timer(live, Timer(again, _ENGINE, _FORGET_IDS))
+
+    def _set_expiry(self, live: Account, turn: Turn) -> None:
+        turn.cancel_timer(live, _ENGINE, _EXPIRE)
+        if live.alerts:
+            due = min(alert.raised_at for alert in live.alerts) + self._horizons.max_open
+            turn.set_timer(live, Timer(due, _ENGINE, _EXPIRE))
+
+    # -- effects --------------------------------------------------------------------------
+
+    def _apply(self, bound: _Bound, live: Account, turn: Turn) -> None:
+        actions = self._fx.actions
+        for action in actions:
+            self._do[action[0]](bound, live, turn, *action[1:])
+        actions.clear()
+
+    def _is_late(self) -> bool:
+        entry = self._fx.entry
+        return entry is not None and entry[ORDER] > entry[OCCURRED]
+
+    def _do_alert(self, bound: _Bound, live: Account, turn: Turn, draft: Draft) -> None:
+        if any(a.anchor == draft.anchor and a.rule == bound.code for a in live.alerts):
+            return
+        alert = self._publisher.opened(bound.rule, live.id, draft, turn)
+        live.alerts.append(alert)
+        change = Change(
+            "raised",
+            draft.evidence,
+            self._is_late(),
+            draft.facts,
+            draft.details,
+            draft.suspected_root_cause,
+            draft.owner_advice,
+        )
+        self._publisher.publish(bound.rule, live.id, alert, change, turn)
+        self._set_expiry(live, turn)
+
+    def _do_update(
+        self,
+        bound: _Bound,
+        live: Account,
+        turn: Turn,
+        alert: OpenAlert,
+        severity: Severity | None,
+        title: str | None,
+        evidence: Cited,
+        details: dict[str, Any],
+    ) -> None:
+        if alert not in live.alerts:
+            return
+        alert.severity = severity or alert.severity
+        alert.title = title or alert.title
+        change = Change("updated", evidence, self._is_late(), details=details)
+        self._publisher.publish(bound.rule, live.id, alert, change, turn)
+
+    def _do_settle(
+        self, bound: _Bound, live: Account, turn: Turn, alert: OpenAlert, ref: Ref, role: str
+    ) -> None:
+        kind: AlertKind = "cured" if ref.occurred_at > alert.at else "retracted"
+        self._close(live, alert, Change(kind, [(ref, role)], self._is_late()), turn)
+
+    def _do_expire(self, bound: _Bound, live: Account, turn: Turn, alert: OpenAlert) -> None:
+        self._close(live, alert, Change("expired", (), False), turn)
+
+    def _close(self, live: Account, alert: OpenAlert, change: Change, turn: Turn) -> None:
+        if alert in live.alerts:
+            live.alerts.remove(alert)
+            rule = self._known[alert.rule]
+            self._publisher.publish(rule, live.id, alert, change, turn)
+
+    def _do_set_timer(
+        self,
+        bound: _Bound,
+        live: Account,
+        turn: Turn,
+        name: str,
+        due: int,
+        awaits: Sequence[Kind],
+    ) -> None:
+        bits = sum(1 << kind for kind in awaits)
+        turn.set_timer(live, Timer(due, bound.code, name, bits))
+
+    def _do_cancel_timer(self, bound: _Bound, live: Account, turn: Turn, name: str) -> None:
+        turn.cancel_timer(live, bound.code, name)
+
+    def _do_count(self, bound: _Bound, live: Account, turn: Turn, reason: str) -> None:
+        turn.outbox.counts["rule", bound.rule.id, reason] += 1
+
+
+class _Guard(Struct, array_like=True):
+    """What a guarded call may have changed."""
+
+    state: Raw
+    alerts: list[OpenAlert]
+    timers: list[Timer]
+
+
+_GUARD = msgspec.msgpack.Decoder(_Guard)
+
+
+def _find(ids: bytearray, digest: bytes, expired: int) -> int | None:
+    """Return the content of a recent id that has not passed its horizon, None if there is none."""
+    at = ids.find(digest)
+    while at >= 0:
+        if at % _ID.size == 0:
+            _, content, occurred = _ID.unpack_from(ids, at)
+            if occurred >= expired:
+                return int(content)
+        at = ids.find(digest, at + 1)
+    return None

@@ -1,0 +1,49 @@
+"""When to stop because too much is bad, instead of draining everything into the dead letters. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from worker.errors import DeadLetterLimit
+from worker.logs.port import TopicPartition
+from worker.merge import Source
+
+WINDOW: Final = 1000
+"""Of how many latest records of an input partition the dead letters are counted."""
+
+
+class Window:
+    """Watches the share of dead letters per input partition.
+
+    Args:
+        limit: how many of the last 1,000 records, by offset, may be bad; None never stops.
+        accepted: per partition the ranges (first, last offset) that are known to be bad.
+    """
+
+    def __init__(
+        self,
+        limit: int | None,
+        accepted: Mapping[TopicPartition, Sequence[tuple[int, int]]] | None = None,
+    ) -> None:
+        self._limit = limit
+        self._accepted = accepted or {}
+
+    def add(self, at: TopicPartition, source: Source, offset: int) -> None:
+        """Count one more dead letter of a source.
+
+        Raises:
+            DeadLetterLimit: names the first bad offset of the window and how to go on.
+        """
+        if self._limit is None:
+            return
+        if any(first <= offset <= last for first, last in self._accepted.get(at, ())):
+            return
+        source.bad = [bad for bad in source.bad if bad > offset - WINDOW]
+        source.bad.append(offset)
+        if len(source.bad) > self._limit:
+            first = source.bad[0]
+            raise DeadLetterLimit(
+                f"{len(source.bad)} of the last {WINDOW} records of {at.topic}, partition "
+                f"{at.partition}, are bad; the first is at offset {first}, the latest at {offset}. "
+                "Nothing of this unit of work was committed. To let a known bad range pass: "
+                f"walletwatch run --accept-dead-letters {at.topic}/{at.partition}:{first}-{offset}"
+            )

@@ -1,0 +1,130 @@
+"""The reader of detect: records of the three inputs into entries, time and dead letters. Pure."""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from rules.events import TRANSACTION
+from worker.codec import BadRecord, Codec, Control, Limits
+from worker.dead_letters import Window
+from worker.logs.port import Record
+from worker.merge import Entry, Source
+from worker.outbox import Outbox
+from worker.task import Task
+
+
+class InputPolicy(Struct, frozen=True):
+    """How one input is read; times in milliseconds."""
+
+    topic: str
+    kind: int
+    lateness: int = 5_000
+    may_be_silent: bool = False
+    max_clock_skew: int = 300_000
+
+
+class Intake:
+    """Reads the inputs of one detect task."""
+
+    def __init__(
+        self,
+        inputs: Sequence[InputPolicy],
+        limits: Limits,
+        window: Window,
+        partition_of: Callable[[bytes], int] | None = None,
+    ) -> None:
+        self._inputs = inputs
+        self._codecs = [Codec(policy.kind, limits) for policy in inputs]
+        self._window = window
+        self._partition_of = partition_of
+
+    def read(
+        self, task: Task, source: Source, records: Sequence[Record], outbox: Outbox
+    ) -> list[Entry]:
+        """Decode a batch of one source.
+
+        What was decided at reading before a restart (offsets below `reread_until`) is not decided
+        again; events that were applied before it are skipped.
+        """
+        policy = self._inputs[source.index]
+        codec = self._codecs[source.index]
+        decode, index, lateness = codec.decode, source.index, policy.lateness
+        sequenced = policy.kind == TRANSACTION
+        number, partition_of = task.number, self._partition_of
+        time = source.inputs[0]
+        entries: list[Entry] = []
+        for record in records:
+            offset = record.offset
+            event = decode(record.value)
+            if isinstance(event, (BadRecord, Control)):
+                self._exceptional(event, task, source, record, outbox)
+                continue
+            occurred = event.occurred_at
+            usable = occurred
+            appended = record.append_time
+            if appended is not None and appended < occurred:
+                usable = appended
+                if occurred - appended > policy.max_clock_skew:
+                    bad = BadRecord("future_timestamp", "occurred_at: later than the append time")
+                    self._exceptional(bad, task, source, record, outbox)
+                    continue
+            key = record.key
+            if key != event.account_id.encode():
+                bad = BadRecord("key_mismatch", "the record's key is not its account_id")
+                self._exceptional(bad, task, source, record, outbox)
+                continue
+            if partition_of is not None and partition_of(key) != number:
+                bad = BadRecord("wrong_partition", "the key belongs to another partition")
+                self._exceptional(bad, task, source, record, outbox)
+                continue
+            source.ended = False
+            frontier = time.proof if time.proof >= time.floor else time.floor
+            order = occurred if occurred >= frontier else frontier
+            if usable - lateness > time.proof:
+                time.prove(usable - lateness)
+            if offset < source.reread_until and order < task.applied_until:
+                continue
+            sequence = event.ledger_sequence if sequenced else None  # type: ignore[union-attr]
+            entries.append(
+                (
+                    order,
+                    occurred,
+                    index,
+                    -1 if sequence is None else sequence,
+                    event.event_id,
+                    offset,
+                    index,
+                    record,
+                    event,
+                )
+            )
+        if codec.unknown_fields:
+            outbox.counts["unknown_fields", policy.topic] += codec.unknown_fields
+            codec.unknown_fields = 0
+        return entries
+
+    def _exceptional(
+        self,
+        found: BadRecord | Control,
+        task: Task,
+        source: Source,
+        record: Record,
+        outbox: Outbox,
+    ) -> None:
+        if isinstance(found, Control):
+            self._control(found, source, record)
+        elif record.offset >= source.reread_until:
+            at = task.addresses[source.index]
+            outbox.dead_letter(at, record, found.reason, found.error)
+            self._window.add(at, source, record.offset)
+
+    def _control(self, control: Control, source: Source, record: Record) -> None:
+        time = source.inputs[0]
+        if control.is_end:
+            time.prove(control.occurred_at)
+        else:
+            usable = control.occurred_at
+            if record.append_time is not None:
+                usable = min(usable, record.append_time)
+            time.prove(usable - self._inputs[source.index].lateness)
+        source.ended = control.is_end

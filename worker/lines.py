@@ -1,0 +1,97 @@
+"""Lines of a file to records of topics: only as much is read as tells where a line belongs.
+
+Whether the event itself is valid is the worker's business; a line of which not even the topic or
+the key can be told becomes a dead letter with the file's name and the line's number.
+"""
+
+import gzip
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from schemas.topics import KINDS, TOPICS
+from worker.codec import BadRecord, why_no_object
+from worker.errors import CheckFailed, UsageError
+
+_CONTROLS: Final = ("heartbeat", "end")
+_INPUTS: Final = frozenset(topic.name for topic in TOPICS if topic.role == "input")
+
+
+class Head(Struct, gc=False):
+    """The fields of a line that tell where it belongs."""
+
+    kind: str
+    occurred_at: str
+    account_id: str = ""
+    topic: str | None = None
+    partition: int | None = None
+
+
+class Line(Struct, frozen=True, gc=False):
+    """A line with its place: all partitions of the topic where `partition` and key are None."""
+
+    topic: str
+    key: bytes | None
+    partition: int | None
+    occurred_at: str
+    value: bytes
+    is_end: bool = False
+
+
+_HEAD = msgspec.json.Decoder(Head)
+
+
+def place(line: bytes) -> Line | BadRecord:
+    """Return where a line belongs, or why that cannot be told."""
+    try:
+        head = _HEAD.decode(line)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        needed = "needs at least kind, account_id and occurred_at as strings"
+        return why_no_object(line) or BadRecord("schema", needed)
+    if head.kind in _CONTROLS:
+        if head.topic not in _INPUTS:
+            return BadRecord("schema", f"{head.kind}: topic must name an input topic")
+        end = head.kind == "end"
+        return Line(head.topic, None, head.partition, head.occurred_at, line, end)
+    kind = KINDS.get(head.kind)
+    if kind is None or kind.topic is None:
+        return BadRecord("schema", "kind: unknown")
+    if not head.account_id:
+        return BadRecord("schema", "account_id: missing")
+    return Line(kind.topic, head.account_id.encode(), None, head.occurred_at, line)
+
+
+def read_lines(name: str) -> Iterator[tuple[int, bytes]]:
+    """Yield (number from 1, line without its end) of a file, gzip file, or "-" for stdin.
+
+    Empty lines are passed over.
+
+    Raises:
+        UsageError: the file cannot be opened.
+        CheckFailed: a gzip file is cut short or damaged; the lines before that were yielded.
+    """
+    if name == "-":
+        yield from _numbered(sys.stdin.buffer)
+        return
+    path = Path(name)
+    try:
+        with path.open("rb") as probe:
+            zipped = probe.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if zipped else path.open("rb") as stream:
+            yield from _numbered(stream)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise CheckFailed(f"{name}: the gzip data is cut short or damaged") from error
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror or 'cannot be read'}") from error
+
+
+def _numbered(stream: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(stream, 1):
+        stripped = line.rstrip(b"\r\n")
+        if stripped and not stripped.isspace():
+            yield number, stripped

@@ -1,0 +1,137 @@
+"""The whole job in memory, in event time: lines in, alerts and incidents out.
+
+The same stages and the same loop as on a server; only the log is in memory, the clock stands still,
+and every input ends 1 ms after the largest time of all.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from schemas.dead_letter import DeadLetterHeaders
+from schemas.time import format_time, parse_time
+from schemas.topics import DEAD_LETTERS
+from worker.codec import BadRecord
+from worker.lines import Line, place
+from worker.logs.memory import MemoryLog
+from worker.logs.murmur2 import partition_of
+from worker.logs.port import NewRecord
+from worker.loop import Pace, StageWorker
+from worker.merge import BEGINNING
+from worker.stages import DETECT_INPUTS, Policy, detect, triage
+from worker.state import Timer
+
+_PACE = Pace(poll_records=20_000, idle_advances=False, progress_interval=0)
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a replay found; the records themselves are in `log`."""
+
+    log: MemoryLog
+    events: int = 0
+    counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    undecided: list[tuple[str, str, Timer]] = field(default_factory=list)
+    """(account_id, rule code, timer) of what would be decided after the end."""
+
+
+@dataclass(slots=True)
+class _Arrival:
+    """Placed lines in the order in which they are to be read."""
+
+    lines: list[tuple[int, Line]] = field(default_factory=list)
+    dead: list[NewRecord] = field(default_factory=list)
+    latest: int = BEGINNING
+
+    def add(self, name: str, number: int, raw: bytes) -> None:
+        line = place(raw)
+        if isinstance(line, BadRecord):
+            self.dead.append(dead_line(name, number, raw, line))
+            return
+        try:
+            occurred = parse_time(line.occurred_at)
+            self.latest = max(self.latest, occurred)
+        except ValueError:  # the codec will say so; it keeps its place behind the line before
+            occurred = self.lines[-1][0] if self.lines else BEGINNING
+        self.lines.append((occurred, line))
+
+
+def dead_line(
+    name: str, number: int, raw: bytes, bad: BadRecord, stage: str = "detect"
+) -> NewRecord:
+    """Return the dead letter of a line that belongs to no topic."""
+    headers = DeadLetterHeaders(
+        dlq_reason=bad.reason,
+        dlq_error=bad.error,
+        dlq_topic=name,
+        dlq_partition=0,
+        dlq_offset=number,
+        dlq_stage=stage,
+    )
+    return NewRecord(DEAD_LETTERS, b"", raw, headers=headers.to_headers())
+
+
+def replay(
+    lines: Iterable[tuple[str, int, bytes]],
+    policy: Policy,
+    as_is: bool = False,
+    partitions: int = 1,
+) -> Replayed:
+    """Run both stages over lines (file name, number, text), sorted by occurred_at unless `as_is`.
+
+    Neither the order of equal times nor the number of partitions changes what is found.
+    """
+    arrival = _Arrival()
+    for name, number, raw in lines:
+        arrival.add(name, number, raw)
+    if not as_is:
+        arrival.lines.sort(key=_occurred)
+    log = MemoryLog(partitions=partitions)
+    result = Replayed(log, len(arrival.lines))
+    log.append(arrival.dead)
+    result.counts["dead_letter", "lines", "unplaced"] += len(arrival.dead)
+    log.append([record for _, line in arrival.lines for record in _records(line, partitions)])
+    arrival.lines.clear()
+    _end(log, arrival.latest + 1, partitions)
+    _run(log, policy, partitions, result)
+    return result
+
+
+def _occurred(item: tuple[int, Line]) -> int:
+    return item[0]
+
+
+def _records(line: Line, partitions: int) -> list[NewRecord]:
+    if line.key is not None:
+        number = partition_of(line.key, partitions) if partitions > 1 else 0
+        return [NewRecord(line.topic, line.key, line.value, number)]
+    to = range(partitions) if line.partition is None else (line.partition % partitions,)
+    return [NewRecord(line.topic, None, line.value, number) for number in to]
+
+
+def _end(log: MemoryLog, at: int, partitions: int) -> None:
+    if at <= BEGINNING + 1:
+        return
+    end = msgspec.json.encode({"kind": "end", "occurred_at": format_time(at)})
+    log.append(
+        [NewRecord(topic, None, end, n) for topic in DETECT_INPUTS for n in range(partitions)]
+    )
+
+
+def _run(log: MemoryLog, policy: Policy, partitions: int, result: Replayed) -> None:
+    numbers = range(partitions)
+    for stage in (detect(policy), triage(policy, partitions)):
+        worker = StageWorker(log, stage, numbers, lambda: 0, _PACE)
+        while worker.run_once():
+            pass
+        result.counts.update(worker.counts)
+        if stage.policies:
+            result.undecided = [
+                (key.decode(), owner, Timer(due, owner, name))
+                for task in worker.tasks.values()
+                for due, key, owner, name in task.undecided()
+                if owner
+            ]
+        worker.close()

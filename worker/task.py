@@ -1,0 +1,394 @@
+"""One task: records in, one outcome out. Pure: no clock, no I/O, no logging.
+
+A unit of work is `read` (any number of times), `advance` for inputs at their end, `work`, and
+`save`. The task keeps the state of its keys as bytes; keys that a unit touches are decoded once,
+handled in order of event time, and encoded once at the end.
+
+Timers stand in their key's state; the heap here is an index into it. Its entries are only hints: one
+whose timer is gone or has another due time is skipped. At one order time all events come before
+all timers.
+
+When a handler raises for one event, the unit's work so far is dropped (the decoded states, that
+is all) and done again in *careful* mode, in which the handler guards each rule with a copy of its
+state. So the ordinary unit pays nothing for isolation.
+"""
+
+from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heappush
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from worker.logs.port import Record, StateChange, TopicPartition
+from worker.merge import (
+    BEGINNING,
+    ORDER,
+    Entry,
+    ReorderBuffer,
+    Source,
+    SourceTime,
+)
+from worker.outbox import Outbox
+from worker.state import Timer, next_due, pack
+
+_HINT: Final = "?"
+"""Names a heap entry that stands for whatever timers its key has."""
+
+HeapEntry = tuple[int, int, bytes, str, str, int]
+"""(order time, due, key, owner, name, awaits): sorts in the order in which timers fire."""
+
+
+class RuleFailed(Exception):
+    """A rule raised outside careful mode: the unit has to be worked through again."""
+
+
+class Live(Protocol):
+    """The decoded state of one key during one unit of work."""
+
+    timers: list[Timer]
+
+
+class Handler(Protocol):
+    """What a stage does with its keys. Implementations are pure."""
+
+    def load(self, key: bytes, stored: bytes | None) -> Any:
+        """Decode a key's state; None for a key that has none."""
+
+    def dump(self, live: Any) -> bytes:
+        """Encode a key's state without timers' header; empty when there is nothing to keep."""
+
+    def key_of(self, entry: Entry, turn: "Turn") -> bytes | None:
+        """Return the key whose state the event touches, or None after handling it without state."""
+
+    def on_event(self, live: Any, entry: Entry, turn: "Turn") -> None:
+        """Handle one released event."""
+
+    def on_timer(self, live: Any, timer: Timer, turn: "Turn") -> None:
+        """Handle one timer, already removed from the state."""
+
+
+class Reader(Protocol):
+    """How a stage turns the records of a source into entries and time."""
+
+    def read(
+        self, task: "Task", source: Source, records: Sequence[Record], outbox: Outbox
+    ) -> list[Entry]:
+        """Decode, move the source's inputs, dead-letter what is bad, return what to buffer."""
+
+
+class TaskMeta(Struct, array_like=True):
+    """What a commit saves of a task besides the state of its keys."""
+
+    layout: int
+    watermark: int
+    now: int
+    signals: int
+    """How many signals this task has written: the next origin sequence."""
+    sources: list[SourceTime]
+    stage: bytes = b""
+    """What the stage itself keeps per task, opaque here."""
+
+
+class Turn:
+    """What a handler may use while it handles one event or timer.
+
+    Attributes:
+        now: order time of the event or timer, milliseconds; never falls.
+        published_at: wall time of this unit of work, milliseconds.
+        careful: guard each rule with a copy of its state.
+    """
+
+    __slots__ = ("_heap", "careful", "key", "now", "outbox", "published_at", "signals", "task")
+
+    def __init__(self, task: int, heap: list[HeapEntry], now: int, signals: int) -> None:
+        self.task = task
+        self.now = now
+        self.signals = signals
+        self.published_at = 0
+        self.careful = False
+        self.key = b""
+        self.outbox = Outbox("")
+        self._heap = heap
+
+    def set_timer(self, live: Live, timer: Timer) -> None:
+        """Set a timer of the present key, replacing one of the same owner and name."""
+        self.cancel_timer(live, timer.owner, timer.name)
+        live.timers.append(timer)
+        order = timer.due if timer.due > self.now else self.now
+        heappush(self._heap, (order, timer.due, self.key, timer.owner, timer.name, timer.awaits))
+
+    def cancel_timer(self, live: Live, owner: str, name: str) -> None:
+        """Forget a timer of the present key, if it is set."""
+        for index, timer in enumerate(live.timers):
+            if timer.name == name and timer.owner == owner:
+                del live.timers[index]
+                return
+
+    def next_signal(self) -> int:
+        """Return the origin sequence for one more signal."""
+        self.signals += 1
+        return self.signals
+
+
+class Task:
+    """Task `number` of a stage: its sources, its keys' states, its timers, its time."""
+
+    def __init__(
+        self,
+        number: int,
+        stage: str,
+        topics: Sequence[str],
+        inputs_per_source: int,
+        reader: Reader,
+        handler: Handler,
+        meta: bytes | None,
+        states: Iterable[tuple[bytes, bytes]],
+    ) -> None:
+        saved = msgspec.msgpack.decode(meta, type=TaskMeta) if meta else None
+        self.number = number
+        self.stage = stage
+        self.addresses = [TopicPartition(topic, number) for topic in topics]
+        self.sources = [
+            Source(index, inputs_per_source, saved.sources[index] if saved else None)
+            for index in range(len(topics))
+        ]
+        self.watermark = saved.watermark if saved else BEGINNING
+        self.applied_until = self.watermark
+        """Re-read events with an order time below this were applied before the restart."""
+        self.stage_meta = saved.stage if saved else b""
+        self._inputs = [time for source in self.sources for time in source.inputs]
+        self._reader = reader
+        self._handler = handler
+        self._buffer = ReorderBuffer()
+        self._states = dict(states)
+        self._live: dict[bytes, Any] = {}
+        self._dirty: set[bytes] = set()
+        self._heap: list[HeapEntry] = []
+        self._held: list[HeapEntry] = []
+        self._popped: list[HeapEntry] = []
+        self._rebuild_timers()
+        self._turn = Turn(
+            number, self._heap, saved.now if saved else BEGINNING, saved.signals if saved else 0
+        )
+        self._read_outbox = Outbox(stage)
+
+    def _rebuild_timers(self) -> None:
+        for key, stored in self._states.items():
+            due = next_due(stored)
+            if due is not None:
+                self._heap.append((due, due, key, "", _HINT, 0))
+        heapify(self._heap)
+
+    # -- what the loop asks ---------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """The order time at which the task stands, in milliseconds."""
+        return self._turn.now
+
+    @property
+    def signals(self) -> int:
+        """How many signals the task has written."""
+        return self._turn.signals
+
+    def turn(self, outbox: Outbox) -> Turn:
+        """Return the turn with which the engine itself publishes, after `work`."""
+        self._turn.outbox = outbox
+        return self._turn
+
+    @property
+    def keys(self) -> int:
+        """How many keys have state."""
+        return len(self._states)
+
+    @property
+    def state_bytes(self) -> int:
+        """The bytes of all keys' states."""
+        return sum(map(len, self._states.values()))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether events or timers wait for time to pass."""
+        return bool(len(self._buffer) or self._heap or self._held)
+
+    @property
+    def touched(self) -> bool:
+        """Whether this unit of work has changed the state of any key."""
+        return bool(self._dirty)
+
+    def undecided(self) -> list[tuple[int, bytes, str, str]]:
+        """Return what is still pending: (due, key, owner, name) of every timer."""
+        found = []
+        for key, stored in self._states.items():
+            if next_due(stored) is not None:
+                live = self._handler.load(key, stored)
+                found += [(timer.due, key, timer.owner, timer.name) for timer in live.timers]
+        return sorted(found)
+
+    def blocking(self) -> list[tuple[Source, int]]:
+        """Return the inputs that hold the watermark back: (source, index within it)."""
+        least = min(time.frontier for time in self._inputs)
+        return [
+            (source, index)
+            for source in self.sources
+            for index, time in enumerate(source.inputs)
+            if time.frontier == least
+        ]
+
+    def paused(self, max_buffered: int) -> list[TopicPartition]:
+        """Return the inputs that must not be read on: ahead of the others, and much buffered."""
+        counts, _ = self._buffer.held(len(self.sources))
+        return [
+            self.addresses[source.index]
+            for source in self.sources
+            if counts[source.index] > max_buffered
+            and min(time.frontier for time in source.inputs) > self.watermark
+        ]
+
+    # -- a unit of work -------------------------------------------------------------------
+
+    def read(self, at: TopicPartition, records: Sequence[Record]) -> None:
+        """Take the records that follow on one source."""
+        source = self.sources[self.addresses.index(at)]
+        while records:
+            source.begin_batch(records[0].offset)
+            stop = source.next_replay()
+            count = len(records)
+            if stop is not None:
+                count = sum(record.offset < stop for record in records)
+            batch = records[:count]
+            self._buffer.extend(self._reader.read(self, source, batch, self._read_outbox))
+            source.position = batch[-1].offset + 1
+            source.reach(source.position)
+            records = records[count:]
+
+    def work(self, published_at: int) -> Outbox:
+        """Release what the watermark allows and handle it; return what there is to publish."""
+        self.watermark = max(self.watermark, min(time.frontier for time in self._inputs))
+        entries = self._buffer.release(self.watermark)
+        self._turn.published_at = published_at
+        start = (self._turn.now, self._turn.signals, list(self._held))
+        try:
+            self._process(entries)
+        except RuleFailed:
+            self._turn.now, self._turn.signals, self._held = start
+            self._turn.careful = True
+            self._live.clear()
+            self._dirty.clear()
+            for item in self._popped:
+                heappush(self._heap, item)
+            self._process(entries)
+            self._turn.careful = False
+        self._popped.clear()
+        outbox, self._read_outbox = self._read_outbox, Outbox(self.stage)
+        outbox.records += self._turn.outbox.records
+        outbox.counts.update(self._turn.outbox.counts)
+        return outbox
+
+    def save(self) -> tuple[list[StateChange], dict[TopicPartition, int], bytes]:
+        """End the unit: return state changes, offsets to read on from, and the task's meta."""
+        changes = self._encode_touched()
+        _, oldest = self._buffer.held(len(self.sources))
+        saved = [source.save(oldest[source.index], self.watermark) for source in self.sources]
+        offsets = {self.addresses[index]: time.offset for index, time in enumerate(saved)}
+        turn = self._turn
+        meta = TaskMeta(1, self.watermark, turn.now, turn.signals, saved, self.stage_meta)
+        return changes, offsets, msgspec.msgpack.encode(meta)
+
+    def _encode_touched(self) -> list[StateChange]:
+        changes = []
+        states, live, dump, number = self._states, self._live, self._handler.dump, self.number
+        for key in self._dirty:
+            decoded = live[key]
+            payload = dump(decoded)
+            if payload:
+                states[key] = stored = pack(decoded.timers, payload)
+                changes.append(StateChange(number, key, stored))
+            elif states.pop(key, None) is not None:
+                changes.append(StateChange(number, key, b""))
+        self._live.clear()
+        self._dirty.clear()
+        return changes
+
+    # -- events and timers in order -------------------------------------------------------
+
+    def _process(self, entries: list[Entry]) -> None:
+        turn, handler, heap = self._turn, self._handler, self._heap
+        turn.outbox = Outbox(self.stage)
+        live_states, states, dirty = self._live, self._states, self._dirty
+        self._release_held()
+        for entry in entries:
+            order = entry[ORDER]
+            if heap and heap[0][0] < order:
+                self._fire(order)
+            turn.now = order
+            key = handler.key_of(entry, turn)
+            if key is None:
+                continue
+            live = live_states.get(key)
+            if live is None:
+                live = live_states[key] = handler.load(key, states.get(key))
+            dirty.add(key)
+            turn.key = key
+            handler.on_event(live, entry, turn)
+        self._fire(self.watermark)
+
+    def _release_held(self) -> None:
+        held, self._held = self._held, []
+        for item in held:
+            heappush(self._heap, item)
+
+    def _fire(self, limit: int) -> None:
+        """Fire, in order, the timers whose order time is below the limit."""
+        heap = self._heap
+        while heap and heap[0][0] < limit:
+            item = heappop(heap)
+            self._popped.append(item)
+            order, due, key, owner, name, awaits = item
+            live = self._touch(key)
+            if name == _HINT:
+                self._expand(key, live)
+                continue
+            timer = _timer(live.timers, owner, name, due)
+            if timer is None:
+                continue
+            judged_at = self._judged_at(due, awaits) if awaits else order
+            if judged_at is None:
+                self._held.append(item)
+            elif judged_at > order:
+                heappush(heap, (judged_at, due, key, owner, name, awaits))
+            else:
+                self._turn.now = max(self._turn.now, order)
+                self._turn.key = key
+                self._dirty.add(key)
+                live.timers.remove(timer)
+                self._handler.on_timer(live, timer, self._turn)
+
+    def _touch(self, key: bytes) -> Any:
+        live = self._live.get(key)
+        if live is None:
+            live = self._live[key] = self._handler.load(key, self._states.get(key))
+        return live
+
+    def _expand(self, key: bytes, live: Live) -> None:
+        for timer in live.timers:
+            item = (timer.due, timer.due, key, timer.owner, timer.name, timer.awaits)
+            heappush(self._heap, item)
+
+    def _judged_at(self, due: int, awaits: int) -> int | None:
+        """Return the order time at which absence at `due` is judged, None if not yet proven."""
+        order = due
+        for kind, time in enumerate(self._inputs):
+            if awaits >> kind & 1:
+                if time.proof <= due:
+                    return None
+                order = max(order, time.held_at(due))
+        return order
+
+
+def _timer(timers: list[Timer], owner: str, name: str, due: int) -> Timer | None:
+    for timer in timers:
+        if timer.name == name and timer.owner == owner:
+            return timer if timer.due == due else None
+    return None

@@ -1,0 +1,150 @@
+"""The stage that turns alerts into incidents: its reader of signals, and its handler. Pure.
+
+Each detect task is an *origin*, an input of its own within the signals partition: its frontier
+is the largest `detected_at` it has sent, progress included. Signals are merged by (detected_at,
+account token or cause, order of writing), so that neither the split of the accounts over tasks
+nor scheduling shows in the result.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from pydantic import ValidationError
+
+from rules.incidents import IncidentState, apply, record
+from schemas.alert import Alert
+from schemas.signal import Signal
+from schemas.topics import INCIDENTS
+from worker.codec import explain
+from worker.logs.port import NewRecord, Record
+from worker.merge import EVENT, OCCURRED, ORDER, Entry, Source
+from worker.outbox import Outbox
+from worker.state import Timer, payload_of
+from worker.task import Task, Turn
+from worker.tokens import Tokens
+
+_ORIGIN: Final = "detect-"
+_RETENTION: Final = "retention"
+
+
+class SignalReader:
+    """Reads one partition of the signals."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def read(
+        self, task: Task, source: Source, records: Sequence[Record], outbox: Outbox
+    ) -> list[Entry]:
+        """Decode a batch; progress only moves its origin's time."""
+        entries: list[Entry] = []
+        for stored in records:
+            try:
+                signal = Signal.model_validate_json(stored.value or b"")
+                origin = source.inputs[int(signal.origin.removeprefix(_ORIGIN))]
+            except (ValidationError, ValueError, IndexError) as error:
+                if stored.offset >= source.reread_until:
+                    self._refuse(task, source, stored, error, outbox)
+                continue
+            at = signal.detected_at
+            order = max(at, origin.frontier)
+            origin.prove(at)
+            if signal.kind != "alert" or not isinstance(signal.body, Alert):
+                continue
+            if stored.offset < source.reread_until and order < task.applied_until:
+                continue
+            tie = self._token(signal.body) or signal.body.cause
+            body = signal.body
+            entries.append((order, at, 0, -1, tie, stored.offset, source.index, stored, body))
+        return entries
+
+    def _token(self, alert: Alert) -> str | None:
+        return self._tokens.of(alert.account_id) if alert.account_id else None
+
+    def _refuse(
+        self, task: Task, source: Source, stored: Record, error: Exception, outbox: Outbox
+    ) -> None:
+        what = explain(error)[1] if isinstance(error, ValidationError) else "origin: unknown"
+        outbox.dead_letter(task.addresses[source.index], stored, "schema", what)
+
+
+class _Live:
+    """The newest incident of one dedup_key, decoded."""
+
+    __slots__ = ("state", "timers")
+
+    def __init__(self, state: IncidentState | None, timers: list[Timer]) -> None:
+        self.state = state
+        self.timers = timers
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    """Layout 1 of an incident's record."""
+
+    layout: int
+    state: IncidentState | None
+    timers: list[Timer]
+
+
+_STORED = msgspec.msgpack.Decoder(_Stored)
+
+
+class Incidents:
+    """Keeps the incidents; one key per (cause, dedup_key).
+
+    Args:
+        retention: milliseconds a resolved incident is remembered, and kept on its topic.
+    """
+
+    def __init__(self, tokens: Tokens, retention: int) -> None:
+        self._tokens = tokens
+        self._retention = retention
+
+    def load(self, key: bytes, stored: bytes | None) -> _Live:
+        """Decode an incident."""
+        if stored is None:
+            return _Live(None, [])
+        saved = _STORED.decode(payload_of(stored))
+        return _Live(saved.state, saved.timers)
+
+    def dump(self, live: _Live) -> bytes:
+        """Encode an incident; empty when it is forgotten."""
+        if live.state is None and not live.timers:
+            return b""
+        return msgspec.msgpack.encode(_Stored(1, live.state, live.timers))
+
+    def key_of(self, entry: Entry, turn: Turn) -> bytes | None:
+        """Return cause and dedup_key."""
+        alert: Alert = entry[EVENT]
+        return f"{alert.cause}\0{alert.dedup_key}".encode()
+
+    def on_event(self, live: _Live, entry: Entry, turn: Turn) -> None:
+        """Take one alert record over into its incident."""
+        alert: Alert = entry[EVENT]
+        if entry[ORDER] > entry[OCCURRED]:
+            turn.outbox.counts["late_signal", alert.origin] += 1
+        token = self._tokens.of(alert.account_id) if alert.account_id else None
+        state = apply(live.state, alert, turn.now, token)
+        if state is None:
+            turn.outbox.counts["alert_of_no_incident", alert.rule] += 1
+            return
+        live.state = state
+        self._publish(state, turn)
+        if state.status == "resolved":
+            due = turn.now + self._retention
+            turn.set_timer(live, Timer(due, _RETENTION, state.incident_id))
+
+    def on_timer(self, live: _Live, timer: Timer, turn: Turn) -> None:
+        """Forget a resolved incident, here and on its topic."""
+        key = timer.name.encode()
+        turn.outbox.records.append(NewRecord(INCIDENTS, key, None, partition=turn.task))
+        if live.state is not None and live.state.incident_id == timer.name:
+            live.state = None
+
+    def _publish(self, state: IncidentState, turn: Turn) -> None:
+        incident = record(state, turn.published_at)
+        turn.outbox.counts["incident", state.last_change, state.severity] += 1
+        value = incident.model_dump_json(exclude_none=True).encode()
+        key = state.incident_id.encode()
+        turn.outbox.records.append(NewRecord(INCIDENTS, key, value, partition=turn.task))
