@@ -1,0 +1,10 @@
+"""Seeded, believable wallet traffic with planted anomalies whose truth is known.
+
+It shares no code with the rules: what must alert is written down at the moment it is planted.
+"""
+
+from worker.simulate.config import SimulateConfig
+from worker.simulate.simulation import simulate
+from worker.simulate.truth import Planted, Truth
+
+__all__ = ["Planted", "SimulateConfig", "Truth", "simulate"]

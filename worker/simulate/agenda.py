@@ -1,0 +1,33 @@
+"""What one account is going to do, in order of time."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from heapq import heappop, heappush
+from typing import ParamSpec
+
+P = ParamSpec("P")
+Step = tuple[int, int, Callable[[], object]]
+
+
+class Agenda:
+    """Steps with a due time; `now` is the due time of the step that runs (epoch ms)."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+        self._added = 0
+        self._steps: list[Step] = []
+
+    def after(
+        self, delay_ms: int, step: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Run the step `delay_ms` from now; steps of one moment run as they were added."""
+        self._added += 1
+        planned: Step = (self.now + delay_ms, self._added, partial(step, *args, **kwargs))
+        heappush(self._steps, planned)
+
+    def run_until(self, end: int) -> Iterator[None]:
+        """Run the steps due before `end`, one per iteration."""
+        while self._steps and self._steps[0][0] < end:
+            self.now, _, step = heappop(self._steps)
+            step()
+            yield

@@ -1,0 +1,94 @@
+"""The world that accounts live in: countries, currencies, providers and their failure codes.
+
+Names, addresses and numbers are invented or from ranges reserved for documentation.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.money import ISO_4217
+
+Family = Literal["insufficient_funds", "technical", "limit", "fraud"]
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """A currency; `unit` is about the price of a bread, in its minor units."""
+
+    code: str
+    unit: int
+
+    @property
+    def exponent(self) -> int:
+        """Return how many decimals the currency has."""
+        return ISO_4217[self.code]
+
+
+@dataclass(frozen=True, slots=True)
+class Country:
+    """A home country; the place is that of its largest city, in degrees."""
+
+    code: str
+    money: Money
+    utc_offset_hours: int
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A payment provider, and the raw codes that it fails with."""
+
+    name: str
+    rail: str
+    code_system: str
+    codes: dict[Family, str]
+
+
+EUR = Money("EUR", 100)
+USD = Money("USD", 110)
+JPY = Money("JPY", 160)
+BHD = Money("BHD", 410)
+
+COUNTRIES = (
+    Country("DE", EUR, 1, 52.5, 13.4),
+    Country("FR", EUR, 1, 48.9, 2.4),
+    Country("NL", EUR, 1, 52.4, 4.9),
+    Country("US", USD, -5, 40.7, -74.0),
+    Country("JP", JPY, 9, 35.7, 139.7),
+    Country("BH", BHD, 3, 26.2, 50.6),
+)
+
+_ISO8583: dict[Family, str] = {
+    "insufficient_funds": "51",
+    "technical": "91",
+    "limit": "61",
+    "fraud": "59",
+}
+PROVIDERS = (
+    Provider("northpay", "card", "iso8583", _ISO8583),
+    Provider("kaiyo", "wallet", "iso8583", _ISO8583),
+    Provider(
+        "bluerail",
+        "card",
+        "stripe",
+        {
+            "insufficient_funds": "insufficient_funds",
+            "technical": "processing_error",
+            "limit": "card_velocity_exceeded",
+            "fraud": "fraudulent",
+        },
+    ),
+    Provider(
+        "gulfline",
+        "instant",
+        "iso20022",
+        {"insufficient_funds": "AM04", "technical": "AB05", "limit": "AM02", "fraud": "FRAD"},
+    ),
+)
+
+MERCHANTS = tuple(f"mer-{number:03d}" for number in range(300))
+NETWORKS = ("residential", "mobile")
+FIRST_DOCUMENTATION_ASN = 64_496
+HOUR_WEIGHTS = (1, 0, 0, 0, 0, 1, 3, 8, 9, 6, 5, 6, 9, 8, 5, 5, 6, 9, 11, 11, 9, 7, 5, 2)
+"""How likely an hour of the local day is for a visit: morning, noon, evening."""
