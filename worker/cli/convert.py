@@ -1,0 +1,160 @@
+"""`walletwatch convert`: a file of a foreign shape in, events as NDJSON out."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from worker.convert.apply import Converter
+from worker.convert.lines import open_input
+from worker.convert.mapping import load_mapping
+from worker.convert.reader import read_rows
+from worker.convert.rows import BadRow, Row
+from worker.convert.sink import STDOUT, Sink
+from worker.errors import CheckFailed, UsageError
+
+_REJECTS_SHOWN = 5
+_ROWS_PER_STEP = 1_000
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the rows."""
+
+    rows: int = 0
+    converted: int = 0
+    skipped: int = 0
+    rejected: int = 0
+    complete: bool = True
+    events: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Reject:
+    """One line of the reject file."""
+
+    line: int
+    reason: str
+
+
+def convert(
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help="CSV or NDJSON, plain or gzip; - is stdin.")
+    ],
+    mapping: Annotated[
+        Path, typer.Option("--mapping", metavar="MAP.toml", help="How its rows become events.")
+    ],
+    output: Annotated[
+        str, typer.Option("--output", metavar="FILE", help="Where events go; - is stdout.")
+    ] = STDOUT,
+    rejects: Annotated[
+        str | None,
+        typer.Option("--rejects", metavar="FILE", help="Where line and reason of bad rows go."),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Summary as JSON: to stdout, or to stderr if the events go to stdout."
+        ),
+    ] = False,
+) -> None:
+    """Turn CSV or NDJSON of a foreign shape into events.
+
+    Exit code 0 if every row was converted or skipped by the mapping, 1 if some were not.
+
+    Example: walletwatch convert --mapping examples/csv-ledger/mapping.toml
+    examples/csv-ledger/ledger.csv --output events.ndjson --rejects rejects.ndjson
+    """
+    _refuse_same_file(source, str(mapping), output, rejects)
+    declared, tally, shown = load_mapping(mapping), Tally(), list[Reject]()
+    failure = None
+    with ExitStack() as stack:
+        stream = stack.enter_context(open_input(source))
+        # The header is read here: a wrong mapping must not empty an output that is there.
+        rows = _watched(read_rows(stream, source, declared, str(mapping)))
+        events = stack.enter_context(Sink(output))
+        reject_file = stack.enter_context(Sink(rejects)) if rejects else None
+        try:
+            for reject in _converted(rows, Converter(declared), events, tally):
+                _keep(reject, reject_file, shown)
+        except CheckFailed as broken:
+            tally.complete, failure = False, broken
+    _report(tally, shown, as_json, output)
+    if failure is None and tally.rejected:
+        failure = CheckFailed(f"{tally.rejected} of {tally.rows} rows of {source} were rejected")
+    if failure is not None:
+        raise failure
+
+
+def _converted(
+    rows: Iterator[Row | BadRow], converter: Converter, sink: Sink, tally: Tally
+) -> Iterator[Reject]:
+    """Write the events of the rows, count, and yield what is rejected."""
+    for row in rows:
+        tally.rows += 1
+        outcome = row.reason if isinstance(row, BadRow) else converter.apply(row.line, row.columns)
+        if isinstance(outcome, str):
+            tally.rejected += 1
+            yield Reject(row.line, outcome)
+            continue
+        for event in outcome:
+            sink.write(event)
+            tally.events[event["kind"]] = tally.events.get(event["kind"], 0) + 1
+        if outcome:
+            tally.converted += 1
+        else:
+            tally.skipped += 1
+
+
+def _watched(rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
+    """Pass the rows on; on a terminal, show how many there were."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.completed} rows"))
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("convert", total=None)
+        for number, row in enumerate(rows, 1):
+            if number % _ROWS_PER_STEP == 0:
+                bar.update(task, completed=number)
+            yield row
+
+
+def _keep(reject: Reject, file: Sink | None, shown: list[Reject]) -> None:
+    if file is not None:
+        file.write(reject)
+    elif len(shown) < _REJECTS_SHOWN:
+        shown.append(reject)
+
+
+def _refuse_same_file(source: str, mapping: str, output: str, rejects: str | None) -> None:
+    names = [source, mapping, output, *([rejects] if rejects else [])]
+    paths = [Path(name).resolve() for name in names if name not in (STDOUT, os.devnull)]
+    if len(set(paths)) < len(paths) or output == rejects == STDOUT:
+        raise UsageError("the input, the mapping, the output and the rejects must be four files")
+
+
+def _report(tally: Tally, shown: list[Reject], as_json: bool, output: str) -> None:
+    if as_json:
+        summary = asdict(tally)
+        if shown:
+            summary["first_rejects"] = [asdict(reject) for reject in shown]
+        typer.echo(msgspec.json.encode(summary), err=output == STDOUT)
+        return
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    for reject in shown:
+        console.print(f"line {reject.line}: {reject.reason}")
+    if tally.rejected > len(shown) > 0:
+        console.print("(--rejects FILE keeps the line and reason of every one)")
+    events = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.events.items()))
+    console.print(
+        f"{tally.rows} rows: {tally.converted} converted, {tally.skipped} skipped,"
+        f" {tally.rejected} rejected; events: {events or 'none'}"
+    )

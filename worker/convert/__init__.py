@@ -1,0 +1,1 @@
+"""Turn files of a foreign shape into walletwatch events by a declarative mapping."""

@@ -1,0 +1,185 @@
+"""Apply a mapping to rows: pure, exact, and a reason instead of events where a row does not fit.
+
+Reasons name fields, columns and rules, never a value: rows are personal data.
+"""
+
+import json
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.money import ISO_4217, from_minor, to_minor
+from schemas.time import format_time, parse_time
+from worker.convert.cells import Cells, UnfitError, source_of
+from worker.convert.decimals import PLAIN, plain
+from worker.convert.fields import MODELS, EventField, Holds, field_of
+from worker.convert.formats import DecimalFormat, TimeFormat
+from worker.convert.mapping import Event, Mapping, SignBy, Value
+
+_NEVER_NEGATIVE = {"amount", "fee", "funding_from_balance"}
+
+
+class Converter:
+    """A mapping made ready for many rows."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        self._skip = mapping.skip
+        self._empty = frozenset(mapping.input.empty)
+        exponents = {**ISO_4217, **mapping.currencies}
+        self._events = [_Event(event, mapping, exponents) for event in mapping.event]
+
+    def apply(self, line: int, columns: dict[str, str]) -> list[dict[str, Any]] | str:
+        """Return the events of a row, none if it is skipped; or the reason why it is a reject."""
+        cells = Cells(line, columns, self._empty)
+        if any(cells.meet(condition) for condition in self._skip):
+            return []
+        try:
+            events = [event.of(cells) for event in self._events if event.concerns(cells)]
+        except UnfitError as unfit:
+            return str(unfit)
+        return events or "no event of the mapping is meant for this row"
+
+
+class _Event:
+    """One [[event]] table made ready."""
+
+    def __init__(self, event: Event, mapping: Mapping, exponents: dict[str, int]) -> None:
+        self._kind = event.kind
+        self._when = event.when
+        self._model = MODELS[event.kind]
+        self._fields = [_Field(name, value, event, mapping) for name, value in event.fields.items()]
+        self._currency = next((field for field in self._fields if field.name == "currency"), None)
+        self._amounts = [field.name for field in self._fields if field.holds is Holds.AMOUNT]
+        self._exponents = exponents
+
+    def concerns(self, cells: Cells) -> bool:
+        return all(cells.meet(condition) for condition in self._when)
+
+    def of(self, cells: Cells) -> dict[str, Any]:
+        """Return the event of a row; raise UnfitError if it would be none."""
+        exponent = self._exponent(cells)
+        event: dict[str, Any] = {"kind": self._kind}
+        for field in self._fields:
+            content = field.content(cells, exponent)
+            if content is None:
+                continue
+            if field.parent:
+                event.setdefault(field.parent, {})[field.key] = content
+            else:
+                event[field.key] = content
+        self._validate(event, exponent)
+        return event
+
+    def _exponent(self, cells: Cells) -> int:
+        if self._currency is None:
+            return 0
+        exponent = self._exponents.get(self._currency.content(cells, 0) or "")
+        if exponent is None:
+            raise UnfitError("currency: neither in ISO 4217 nor in the mapping's currencies")
+        return exponent
+
+    def _validate(self, event: dict[str, Any], exponent: int) -> None:
+        try:
+            self._model.model_validate(event)
+        except ValidationError as error:
+            details = error.errors(include_input=False, include_url=False, include_context=False)
+            places = (": ".join((*map(str, one["loc"]), one["type"])) for one in details)
+            raise UnfitError(f"not a valid {self._kind}: {', '.join(places)}") from None
+        for name in self._amounts:
+            if name in event:
+                self._check_amount(name, event, exponent)
+
+    def _check_amount(self, name: str, event: dict[str, Any], exponent: int) -> None:
+        try:
+            minor_units = to_minor(event[name], exponent)
+        except ValueError as error:
+            raise UnfitError(f"{name}: {error}") from None
+        if minor_units < 0 and name in _NEVER_NEGATIVE:
+            if name == "amount" and event["type"] == "adjustment":
+                return
+            raise UnfitError(f"{name}: must not be negative")
+
+
+class _Field:
+    """One field of an event made ready: where its text comes from and how it is converted."""
+
+    def __init__(self, name: str, value: Value, event: Event, mapping: Mapping) -> None:
+        field = field_of(event.kind, name) or EventField(Holds.TEXT)
+        self.name = name
+        self.parent, _, self.key = name.partition(".") if "." in name else ("", "", name)
+        self.holds = field.holds
+        self._required = field.required
+        self._value = value
+        self._decimal = value.decimal or mapping.decimal
+        self._source = source_of(value, self._decimal)
+        self._time = value.time or mapping.time
+
+    def content(self, cells: Cells, exponent: int) -> Any:
+        """Return what the field gets, None where it is left out; raise UnfitError if neither."""
+        text, is_own = self._text(cells)
+        if not text:
+            if self._required:
+                raise UnfitError(f"{self.name}: required, but {self._origin()} is empty")
+            return None
+        if self.holds is Holds.TEXT:
+            return text
+        if self.holds is Holds.TIME:
+            return self._moment(text, None if is_own else self._time)
+        return self._number(text, None if is_own else self._decimal, cells, exponent)
+
+    def _text(self, cells: Cells) -> tuple[str, bool]:
+        """Return the text, and whether the mapping wrote it, in walletwatch's own notation."""
+        value = self._value
+        if value.constant is not None:
+            return value.constant, True
+        text = self._changed(self._source(cells))
+        if value.map is None:
+            return (text, False) if text or value.default is None else (value.default, True)
+        mapped = value.map.get(text, value.default)
+        if mapped is None and text:
+            raise UnfitError(f"{self.name}: {self._origin()} holds what the map does not list")
+        return mapped or "", True
+
+    def _changed(self, text: str) -> str:
+        if self._value.spaces is not None:
+            text = self._value.spaces.join(text.split())
+        if self._value.case is not None:
+            text = text.upper() if self._value.case == "upper" else text.lower()
+        return text
+
+    def _moment(self, text: str, written: TimeFormat | None) -> str:
+        try:
+            return format_time(parse_time(text) if written is None else written.reader(text))
+        except (ValueError, OverflowError):
+            raise UnfitError(f"{self.name}: {self._origin()} is no time as described") from None
+
+    def _number(self, text: str, written: DecimalFormat | None, cells: Cells, exponent: int) -> Any:
+        try:
+            digits, decimals = (written.notation if written else PLAIN).read(text)
+        except ValueError:
+            raise UnfitError(f"{self.name}: {self._origin()} is no number as described") from None
+        if self.holds is Holds.COORDINATE:
+            return json.loads(from_minor(digits, decimals))
+        if self.holds is Holds.WHOLE:
+            return self._whole(plain(digits, decimals, 0))
+        if written is not None and written.minor_units:
+            decimals += exponent if written.exponent is None else written.exponent
+        return plain(self._signed(digits, cells), decimals, exponent)
+
+    def _whole(self, text: str) -> int:
+        if "." in text:
+            raise UnfitError(f"{self.name}: {self._origin()} is no whole number")
+        return int(text)
+
+    def _signed(self, digits: int, cells: Cells) -> int:
+        sign = self._value.sign
+        if isinstance(sign, SignBy):
+            side = sign.map.get(cells.text(sign.column), sign.default)
+            if side is None:
+                raise UnfitError(f"{self.name}: column {sign.column!r} gives no sign by the map")
+            return -digits if side == "-" else digits
+        return {None: digits, "absolute": abs(digits), "opposite": -digits}[sign]
+
+    def _origin(self) -> str:
+        names = [repr(column) for column in self._value.columns()]
+        return f"column {names[0]}" if len(names) == 1 else f"one of columns {', '.join(names)}"

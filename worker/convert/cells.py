@@ -1,0 +1,96 @@
+"""The cells of one row, and what reads the text of a field from them."""
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+
+from worker.convert.formats import DecimalFormat
+from worker.convert.mapping import LINE, TEMPLATE_PLACE, Condition, Value
+
+_HASH_CHARACTERS = 32
+
+
+class UnfitError(Exception):
+    """The row does not fit the mapping; str() is the reason, which quotes no value."""
+
+
+class Cells:
+    """The cells of one row, trimmed; those that the mapping calls empty are empty."""
+
+    __slots__ = ("_columns", "_empty", "line")
+
+    def __init__(self, line: int, columns: dict[str, str], empty: frozenset[str]) -> None:
+        self.line = line
+        self._columns = columns
+        self._empty = empty
+
+    def text(self, column: str) -> str:
+        """Return the text of a column, "" if the row has no such column."""
+        text = self._columns.get(column, "").strip()
+        return "" if text in self._empty else text
+
+    def meet(self, condition: Condition) -> bool:
+        """Say whether the condition holds for this row."""
+        text = self.text(condition.column)
+        if condition.in_ is not None:
+            met = text in condition.in_
+        elif condition.equals is not None:
+            met = text == condition.equals
+        else:
+            met = (text == "") is condition.empty
+        return met is not condition.negated
+
+
+Source = Callable[[Cells], str]
+"""Reads a text from the cells of a row; "" where a column that it needs is empty."""
+
+
+def source_of(value: Value, written: DecimalFormat) -> Source:
+    """Return what reads the text of a value; `written` is how `sign_of` finds numbers."""
+    if value.template is not None:
+        return _template(value.template)
+    if value.hash is not None:
+        return _hash(value.hash, value.prefix)
+    if value.sign_of is not None:
+        return _sign_of(value.sign_of, written)
+    column = value.column or ""
+    return lambda cells: cells.text(column)
+
+
+def _template(template: str) -> Source:
+    # "{a}-{b}" splits into "", "a", "-", "b", "": places stand at the odd positions.
+    parts = TEMPLATE_PLACE.split(template)
+    places = parts[1::2]
+
+    def read(cells: Cells) -> str:
+        texts = [str(cells.line) if place == LINE else cells.text(place) for place in places]
+        if not all(texts):
+            return ""
+        filled = parts.copy()
+        filled[1::2] = texts
+        return "".join(filled)
+
+    return read
+
+
+def _hash(columns: list[str], prefix: str) -> Source:
+    def read(cells: Cells) -> str:
+        # JSON keeps ("a", "bc") and ("ab", "c") apart.
+        texts = json.dumps([cells.text(column) for column in columns])
+        return prefix + sha256(texts.encode()).hexdigest()[:_HASH_CHARACTERS]
+
+    return read
+
+
+def _sign_of(column: str, written: DecimalFormat) -> Source:
+    def read(cells: Cells) -> str:
+        text = cells.text(column)
+        try:
+            digits, _ = written.notation.read(text) if text else (0, 0)
+        except ValueError:
+            raise UnfitError(
+                f"column {column!r} is no number as described: it has no sign"
+            ) from None
+        return "+" if digits > 0 else "-" if digits else "0" if text else ""
+
+    return read

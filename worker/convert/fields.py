@@ -1,0 +1,89 @@
+"""What each field of an event holds, read from the schemas: a mapping needs to name no types."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, Literal
+
+from schemas.balance import Balance
+from schemas.base import Record
+from schemas.login import Login
+from schemas.money import AMOUNT_PATTERN
+from schemas.transaction import Transaction
+
+Kind = Literal["transaction", "login", "balance"]
+
+MODELS: dict[Kind, type[Record]] = {
+    "transaction": Transaction,
+    "login": Login,
+    "balance": Balance,
+}
+"""The schema of each kind of event that a mapping can produce."""
+
+EXTRA = "extra."
+_SET_BY_THE_KIND = {"kind", "schema_version"}
+
+
+class Holds(Enum):
+    """How the text of a field is to be converted."""
+
+    TEXT = "text"
+    AMOUNT = "amount"
+    TIME = "time"
+    WHOLE = "whole number"
+    COORDINATE = "coordinate"
+
+
+@dataclass(frozen=True, slots=True)
+class EventField:
+    """One field of an event; `choices` is empty where any value of its kind will do."""
+
+    holds: Holds
+    choices: tuple[str, ...] = ()
+    required: bool = False
+
+
+@cache
+def fields_of(kind: Kind) -> dict[str, EventField]:
+    """Return the fields of a kind by name; members of an object as `authorization.method`."""
+    schema = MODELS[kind].model_json_schema()
+    return dict(_fields(schema, schema.get("$defs", {}), ""))
+
+
+def field_of(kind: Kind, name: str) -> EventField | None:
+    """Return the field of that name; `extra.` takes any name behind it."""
+    if name.startswith(EXTRA) and name != EXTRA:
+        return EventField(Holds.TEXT)
+    return fields_of(kind).get(name)
+
+
+def _fields(
+    schema: dict[str, Any], definitions: dict[str, Any], prefix: str
+) -> Iterator[tuple[str, EventField]]:
+    for name, optional_shape in schema["properties"].items():
+        shape = _shape(optional_shape, definitions)
+        if "properties" in shape:
+            yield from _fields(shape, definitions, f"{name}.")
+        elif shape["type"] != "object" and name not in _SET_BY_THE_KIND:
+            # What an optional object requires is not required of the event.
+            required = not prefix and name in schema["required"]
+            yield prefix + name, EventField(_holds(shape), tuple(shape.get("enum", ())), required)
+
+
+def _shape(shape: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    for choice in shape.get("anyOf", [shape]):
+        if "$ref" in choice:
+            resolved: dict[str, Any] = definitions[choice["$ref"].rpartition("/")[2]]
+            return resolved
+        if choice.get("type") != "null":
+            shape = choice
+    return shape
+
+
+def _holds(shape: dict[str, Any]) -> Holds:
+    if shape.get("pattern") == AMOUNT_PATTERN:
+        return Holds.AMOUNT
+    if shape.get("format") == "date-time":
+        return Holds.TIME
+    return {"integer": Holds.WHOLE, "number": Holds.COORDINATE}.get(shape["type"], Holds.TEXT)

@@ -1,0 +1,123 @@
+"""The tables of a mapping that say how a file writes its numbers and times."""
+
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from schemas.money import MAX_EXPONENT
+from schemas.time import parse_time
+from worker.convert import times
+from worker.convert.decimals import Notation
+from worker.convert.nearest import unknown
+
+Text = Annotated[str, Field(min_length=1)]
+Exponent = Annotated[int, Field(ge=0, le=MAX_EXPONENT)]
+
+
+def wrong(message: str) -> PydanticCustomError:
+    """Return the error that a validator raises: one sentence of what may be."""
+    # Braces would be taken for places to fill in.
+    return PydanticCustomError("mapping", "{message}", {"message": message})
+
+
+class Table(BaseModel):
+    """A table of the mapping: strict, frozen; an unknown key is answered with the nearest one."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_known(cls, table: Any) -> Any:
+        allowed = [field.alias or name for name, field in cls.model_fields.items()]
+        for key in table if isinstance(table, dict) else ():
+            if key not in allowed:
+                raise wrong(unknown("key", key, allowed))
+        return table
+
+    def exactly_one(self, *names: str) -> None:
+        """Raise unless exactly one of the keys is given."""
+        if sum(getattr(self, name) is not None for name in names) != 1:
+            given = ", ".join(name.rstrip("_") for name in names)
+            raise wrong(f"needs exactly one of {given}")
+
+
+class DecimalFormat(Table):
+    """How numbers are written."""
+
+    separator: Literal[".", ","] = "."
+    thousands: Literal[".", ",", " ", "'", "\u2019", "_", "\u00a0", "\u202f"] | None = None
+    minor_units: bool = False
+    exponent: Exponent | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.separator == self.thousands:
+            raise wrong("separator and thousands must differ")
+        if self.exponent is not None and not self.minor_units:
+            raise wrong("exponent is only for minor_units = true")
+        return self
+
+    @cached_property
+    def notation(self) -> Notation:
+        """The notation that reads these numbers."""
+        return Notation(self.separator, self.thousands or "")
+
+
+class TimeFormat(Table):
+    """How times are written."""
+
+    format: Text | None = None
+    zone: Text | None = None
+    since: Text | None = None
+    unit: Literal["seconds", "minutes", "hours", "days"] | None = None
+
+    @model_validator(mode="after")
+    def _is_readable(self) -> Self:
+        if (self.since is None) != (self.unit is None):
+            raise wrong("since and unit go together")
+        if self.since is not None and (self.format or self.zone):
+            raise wrong("since and unit leave no room for format or zone")
+        try:
+            self.reader  # noqa: B018
+        except ValueError as error:
+            raise wrong(str(error)) from None
+        return self
+
+    @cached_property
+    def reader(self) -> times.TimeReader:
+        """What reads these times; ValueError with a sentence if nothing can."""
+        if self.since is not None and self.unit is not None:
+            return times.elapsed(_rfc3339(self.since), times.UNITS[self.unit])
+        layout = self.format or "rfc3339"
+        if layout in times.NAMED:
+            if self.zone:
+                raise ValueError(f"{layout} leaves no room for zone")
+            return times.NAMED[layout]
+        if not times.names_a_day(layout):
+            raise ValueError(
+                f"format must be one of {', '.join(times.NAMED)} or a strptime format that gives"
+                " year, month and day, such as %Y-%m-%d %H:%M:%S"
+            )
+        return times.pattern(layout, self._zone(layout))
+
+    def _zone(self, layout: str) -> Any:
+        if ("%z" in layout) == bool(self.zone):
+            raise ValueError("a format needs either zone or %z")
+        if self.zone is None:
+            return None
+        try:
+            return times.zone_of(self.zone)
+        except ValueError:
+            raise ValueError(
+                "zone must be an IANA name that this machine knows, such as Europe/Berlin,"
+                " or an offset such as +02:00"
+            ) from None
+
+
+def _rfc3339(text: str) -> int:
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise ValueError("since must be RFC 3339, such as 2024-01-01T00:00:00Z") from None

@@ -1,0 +1,99 @@
+"""Lines of plain and gzip files, numbered; a line that is no text has a fault instead."""
+
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from worker.errors import CheckFailed, UsageError
+
+MAX_LINE_BYTES = 256 * 1024
+STDIN = "-"
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of text with its end; `fault` says why there is no text, if there is none."""
+
+    number: int
+    text: str
+    fault: str = ""
+
+
+@contextmanager
+def open_input(name: str) -> Iterator[BinaryIO]:
+    """Open a file, or stdin for `-`; gzip is recognised by its first bytes.
+
+    Raises:
+        UsageError: the file cannot be opened.
+    """
+    with nullcontext(sys.stdin.buffer) if name == STDIN else _open(name) as raw:
+        buffered = cast("io.BufferedReader", raw)
+        zipped = buffered.peek(2)[:2] == _GZIP_MAGIC
+        yield cast("BinaryIO", gzip.GzipFile(fileobj=buffered)) if zipped else buffered
+
+
+def _open(name: str) -> BinaryIO:
+    try:
+        return Path(name).open("rb")
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror or 'cannot be opened'}") from None
+
+
+def read_lines(stream: IO[bytes], name: str, encoding: str) -> Iterator[Line]:
+    """Yield every line; a line that is too long, wrongly encoded or has a NUL byte as a fault.
+
+    Raises:
+        CheckFailed: the stream is empty, breaks off, or is UTF-16.
+    """
+    number = 0
+    while data := _next_line(stream, name, number):
+        number += 1
+        if number == 1:
+            if data.startswith(_UTF16_BOMS):
+                raise CheckFailed(f"{name} is UTF-16 text: convert it to UTF-8 first")
+            data = data.removeprefix(_UTF8_BOM)
+        if len(data) > MAX_LINE_BYTES:
+            _skip_rest_of_line(stream, name, number, data)
+            yield Line(number, "", f"longer than {MAX_LINE_BYTES} bytes")
+        else:
+            yield _decoded(number, data, encoding)
+    if number == 0:
+        raise CheckFailed(f"{name} is empty")
+
+
+def _decoded(number: int, data: bytes, encoding: str) -> Line:
+    if b"\0" in data:
+        return Line(number, "", "contains a NUL byte")
+    try:
+        return Line(number, data.decode(encoding))
+    except UnicodeDecodeError:
+        return Line(number, "", f"not {encoding} text")
+
+
+def _next_line(stream: IO[bytes], name: str, read: int) -> bytes:
+    try:
+        return stream.readline(MAX_LINE_BYTES + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise CheckFailed(
+            f"{name}: the gzip data is damaged or breaks off after line {read};"
+            " what follows could not be read"
+        ) from None
+    except OSError as error:
+        raise CheckFailed(
+            f"{name}: reading failed after line {read}: {error.strerror or 'unknown error'}"
+        ) from None
+
+
+def _skip_rest_of_line(stream: IO[bytes], name: str, number: int, data: bytes) -> None:
+    while data and not data.endswith(b"\n"):
+        data = _next_line(stream, name, number)

@@ -1,0 +1,19 @@
+"""What the readers of CSV and NDJSON yield."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The text of each column of one row; `line` is where it starts, counted from 1."""
+
+    line: int
+    columns: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be read; the reason quotes nothing of it."""
+
+    line: int
+    reason: str
