@@ -76,6 +76,15 @@ class StageWorker:
         """Release the tasks."""
         self._session.close()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the last record read of every input was an end, and triage has been told."""
+        return all(
+            all(source.ended for source in task.sources)
+            and self._told[task.number][0] == task.watermark
+            for task in self.tasks.values()
+        )
+
     def run_once(self, wait: float = 0) -> bool:
         """Do one unit of work; say whether there was anything to do.
 

@@ -1,0 +1,215 @@
+"""`walletwatch replay`: the whole job over files, in memory, in event time."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from schemas.base import Severity
+from schemas.time import format_time
+from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
+from worker.config import load_settings
+from worker.errors import CheckFailed, UsageError
+from worker.lines import read_lines
+from worker.logs.port import Record, stored
+from worker.replay import Replayed, replay
+from worker.runner import policy_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_OUTPUTS: Final = {
+    "alerts.ndjson": ALERTS,
+    "incidents.ndjson": INCIDENTS,
+    "dead-letters.ndjson": DEAD_LETTERS,
+    "late.ndjson": LATE,
+}
+_CHANGES: Final = ("updated", "cured", "retracted", "expired")
+_SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "error", "warning", "info")
+
+
+def replay_command(
+    files: Annotated[list[str], typer.Argument(help="NDJSON, plain or gzip; - is stdin.")],
+    *,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Keep the order of arrival instead of sorting by time.")
+    ] = False,
+    rules: Annotated[
+        Path | None, typer.Option(help="TOML with thresholds and switches: [rules.<name>] tables.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for alerts, incidents, dead letters and late.")
+    ] = None,
+    partitions: Annotated[
+        int, typer.Option(min=1, max=1024, help="Tasks to spread over; changes nothing found.")
+    ] = 1,
+    config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Find what is wrong in files of events, and say so; exits 0 whatever it finds.
+
+    Events are sorted by occurred_at first; every input ends 1 ms after the last of them.
+
+    Example: walletwatch replay events.ndjson.gz --rules strict.toml --out found/
+    """
+    settings = load_settings(config, os.environ, rules).settings
+    policy = replace(policy_of(settings), dead_letter_limit=None)
+    reading = _Reading(files)
+    began_wall, began_cpu = time.perf_counter(), time.process_time()
+    result = replay(reading.lines(), policy, as_is, partitions)
+    spent = (time.perf_counter() - began_wall, time.process_time() - began_cpu)
+    if out is not None:
+        _write(result, out)
+    summary = _summary(result, spent)
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+    else:
+        _print(summary)
+    if reading.failures:
+        raise CheckFailed(" ".join(reading.failures))
+
+
+class _Reading:
+    """Reads files one after the other; one that breaks off does not stop the others."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self._files = files
+        self.failures: list[str] = []
+
+    def lines(self) -> Iterator[tuple[str, int, bytes]]:
+        for name in self._files:
+            try:
+                for number, line in read_lines(name):
+                    yield Path(name).name, number, line
+            except (CheckFailed, UsageError) as error:
+                if isinstance(error, UsageError):
+                    raise
+                self.failures.append(f"{error} What stood before that was replayed.")
+
+
+def _write(result: Replayed, directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, topic in _OUTPUTS.items():
+            with (directory / name).open("w", encoding="utf-8") as stream:
+                for _, record in stored(result.log, topic):
+                    stream.write(_line(record) + "\n")
+    except OSError as error:
+        raise UsageError(f"--out {directory}: {error.strerror}.") from error
+
+
+def _line(record: Record) -> str:
+    """Return published records as they are; original bytes with their headers around them."""
+    if not record.headers:
+        return (record.value or b"").decode()
+    headers = {name: value.decode() for name, value in record.headers}
+    return json.dumps({**headers, "value": (record.value or b"").decode("utf-8", "replace")})
+
+
+def _summary(result: Replayed, spent: tuple[float, float]) -> dict[str, Any]:
+    counts = result.counts
+    wall, cpu = spent
+    return {
+        "events": result.events,
+        "seconds": round(wall, 3),
+        "events_per_cpu_second": round(result.events / cpu) if cpu else 0,
+        "alerts": _alerts(counts),
+        "incidents": _incidents(result),
+        "late": _sums(counts, "late", 1),
+        "redelivered": _sums(counts, "redelivered", 1),
+        "too_old": _sums(counts, "too_old", 1),
+        "dead_letters": _sums(counts, "dead_letter", 2),
+        "unknown_fields": _sums(counts, "unknown_fields", 1),
+        "not_judged": {f"{key[1]}: {key[2]}": n for key, n in _of(counts, "rule")},
+        "rule_errors": _sums(counts, "rule_error", 1),
+        "undecided": [
+            {"rule": rule, "timer": timer.name, "due": format_time(timer.due)}
+            for _, rule, timer in result.undecided
+        ],
+    }
+
+
+def _of(counts: Counter[tuple[str, ...]], name: str) -> list[tuple[tuple[str, ...], int]]:
+    return sorted((key, count) for key, count in counts.items() if key[0] == name and count)
+
+
+def _sums(counts: Counter[tuple[str, ...]], name: str, part: int) -> dict[str, int]:
+    sums: Counter[str] = Counter()
+    for key, count in _of(counts, name):
+        sums[key[part]] += count
+    return dict(sorted(sums.items()))
+
+
+def _alerts(counts: Counter[tuple[str, ...]]) -> dict[str, dict[str, dict[str, int]]]:
+    """By rule: how many were raised of each severity, and what became of them."""
+    table: dict[str, dict[str, dict[str, int]]] = {}
+    for (_, rule, kind, severity), count in _of(counts, "alert"):
+        table.setdefault(rule, {}).setdefault(kind, {})[severity] = count
+    return table
+
+
+def _incidents(result: Replayed) -> dict[str, int]:
+    newest: dict[bytes | None, bytes | None] = {}
+    for _, record in stored(result.log, INCIDENTS):
+        newest[record.key] = record.value
+    states = Counter(json.loads(value)["status"] for value in newest.values() if value)
+    return {"total": sum(states.values()), **dict(sorted(states.items()))}
+
+
+def _print(summary: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"{summary['events']:,} events in {summary['seconds']:.1f} s "
+        f"({summary['events_per_cpu_second']:,} per CPU-second)"
+    )
+    if summary["alerts"]:
+        console.print("Alerts, by the severity at which they were raised:")
+        console.print(_table(summary["alerts"]))
+    else:
+        console.print("No alerts.")
+    incidents = summary["incidents"]
+    told = ", ".join(f"{n:,} {status}" for status, n in incidents.items() if status != "total")
+    console.print(f"Incidents: {incidents['total']:,}" + (f" ({told})" if told else ""))
+    for name in (
+        "late",
+        "redelivered",
+        "too_old",
+        "dead_letters",
+        "unknown_fields",
+        "not_judged",
+        "rule_errors",
+    ):
+        for what, count in summary[name].items():
+            console.print(f"{name.replace('_', ' ')}: {count:,} {what}")
+    if summary["undecided"]:
+        console.print(
+            f"Undecided at the end: {len(summary['undecided']):,} timers pending (--json lists them)"
+        )
+
+
+def _table(alerts: dict[str, dict[str, dict[str, int]]]) -> "Table":
+    from rich.table import Table
+
+    rows = {
+        rule: {
+            **kinds.get("raised", {}),
+            **{kind: sum(counts.values()) for kind, counts in kinds.items() if kind != "raised"},
+        }
+        for rule, kinds in alerts.items()
+    }
+    columns = [c for c in (*_SEVERITIES, *_CHANGES) if any(c in row for row in rows.values())]
+    table = Table()
+    table.add_column("rule", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    for rule, row in rows.items():
+        table.add_row(rule, *(f"{row[c]:,}" if c in row else "" for c in columns))
+    return table

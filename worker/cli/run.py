@@ -1,0 +1,135 @@
+"""`walletwatch run`: work on the log until told to stop."""
+
+import json
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Final
+
+import typer
+
+from schemas.topics import TOPICS
+from worker.config import load_settings
+from worker.errors import UsageError
+from worker.logs import open_log
+from worker.logs.port import TopicPartition
+from worker.logs.sqlite import wall_clock
+from worker.runner import Runner
+from worker.stages import DETECT, DETECT_INPUTS, TRIAGE
+
+_RANGE = re.compile(r"(?P<topic>[^/]+)/(?P<partition>\d+):(?P<first>\d+)-(?P<last>\d+)")
+_STAGES: Final = {"all": (DETECT, TRIAGE), DETECT: (DETECT,), TRIAGE: (TRIAGE,)}
+
+
+def run(
+    *,
+    log: Annotated[str | None, typer.Option(help="The log, instead of log.url.")] = None,
+    config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
+    stage: Annotated[str, typer.Option(help="detect, triage or all.")] = "all",
+    tasks: Annotated[
+        str | None, typer.Option(help="Which tasks, such as 0,2-3; all by default.")
+    ] = None,
+    accept_dead_letters: Annotated[
+        list[str] | None,
+        typer.Option(help="TOPIC/PARTITION:FROM-TO, offsets that may be bad; repeatable."),
+    ] = None,
+    until_ended: Annotated[
+        bool, typer.Option("--until-ended", help="Stop when every input has ended.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Read events, publish alerts and incidents, until SIGTERM or Ctrl-C.
+
+    The unit of work in hand is finished first. A second signal ends it at once; nothing is lost
+    then either.
+
+    Example: walletwatch run --log sqlite:///wallet.db
+    """
+    if stage not in _STAGES:
+        raise UsageError(f"--stage: {stage} is none of {', '.join(_STAGES)}.")
+    accepted = _ranges(accept_dead_letters or [])
+    settings = load_settings(config, os.environ, log_url=log).settings
+    opened = open_log(settings.log.url, settings.log.partitions)
+    try:
+        numbers = _numbers(tasks, opened.partitions(DETECT_INPUTS[0]))
+        runner = Runner(opened, settings, _STAGES[stage], numbers, wall_clock, accepted)
+        try:
+            typer.echo(
+                f"Running {' and '.join(_STAGES[stage])}, tasks {tasks or 'all'}, "
+                f"on {settings.log.url}. Stop with Ctrl-C or SIGTERM.",
+                err=True,
+            )
+            with _stop_signals() as asked:
+                runner.run(asked, until_ended)
+        finally:
+            runner.close()
+    finally:
+        opened.close()
+    _report(runner.counts, as_json)
+
+
+@contextmanager
+def _stop_signals() -> Iterator["_Asked"]:
+    asked = _Asked()
+    before = {
+        number: signal.signal(number, asked.ask) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Asked:
+    """Whether a signal has asked to stop; the second one does not wait."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __call__(self) -> bool:
+        return self._asked
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+
+
+def _numbers(text: str | None, partitions: int) -> list[int]:
+    if text is None:
+        return list(range(partitions))
+    numbers: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise UsageError(f"--tasks: {text} is not a list such as 0,2-3.")
+        numbers.update(range(int(first), int(last if dash else first) + 1))
+    if not numbers or max(numbers) >= partitions:
+        raise UsageError(f"--tasks: the log has tasks 0 to {partitions - 1}.")
+    return sorted(numbers)
+
+
+def _ranges(texts: list[str]) -> dict[TopicPartition, list[tuple[int, int]]]:
+    accepted: dict[TopicPartition, list[tuple[int, int]]] = {}
+    for text in texts:
+        match = _RANGE.fullmatch(text)
+        if match is None or match["topic"] not in {topic.name for topic in TOPICS}:
+            raise UsageError(f"--accept-dead-letters: {text} is not TOPIC/PARTITION:FROM-TO.")
+        at = TopicPartition(match["topic"], int(match["partition"]))
+        accepted.setdefault(at, []).append((int(match["first"]), int(match["last"])))
+    return accepted
+
+
+def _report(counts: Counter[tuple[str, ...]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({" ".join(key): count for key, count in sorted(counts.items())}))
+        return
+    typer.echo("Stopped." if counts else "Stopped; nothing had happened.", err=True)
+    for key, count in sorted(counts.items()):
+        typer.echo(f"{count:>10,}  {' '.join(key)}", err=True)

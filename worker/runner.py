@@ -1,0 +1,159 @@
+"""Running stages on a log until told to stop, or until every input has ended."""
+
+import gc
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from schemas.money import ISO_4217
+from schemas.topics import SIGNALS
+from worker.accounts import Horizons
+from worker.codec import Limits
+from worker.config import Settings, build_rules, tokens_of
+from worker.intake import InputPolicy
+from worker.logs.murmur2 import partition_of
+from worker.logs.port import Log, TopicPartition
+from worker.loop import Observer, Pace, StageWorker
+from worker.stages import DETECT, DETECT_INPUTS, INPUT_POLICIES, TRIAGE, Policy, detect, triage
+
+_IDLE_WAIT_SECONDS: Final = 0.1
+_PRUNE_INTERVAL_MS: Final = 600_000
+READERS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(DETECT_INPUTS, (DETECT,)),
+    SIGNALS: (TRIAGE,),
+}
+"""Per topic the stages that must have passed a record before it may be pruned."""
+
+Accepted = Mapping[TopicPartition, Sequence[tuple[int, int]]]
+
+
+def policy_of(settings: Settings, accepted: Accepted | None = None) -> Policy:
+    """Return what decides the results, as the settings say.
+
+    Raises:
+        ConfigError: the key file of the tokens cannot be used.
+    """
+    live, known = build_rules(settings)
+    engine, inputs = settings.engine, settings.inputs
+    named = (inputs.transactions, inputs.logins, inputs.balances)
+    return Policy(
+        rules=live,
+        known_rules=known,
+        inputs=tuple(
+            InputPolicy(
+                default.topic,
+                default.kind,
+                setting.lateness_ms,
+                setting.may_be_silent,
+                setting.max_clock_skew_ms,
+            )
+            for default, setting in zip(INPUT_POLICIES, named, strict=True)
+        ),
+        limits=Limits(
+            engine.max_event_bytes,
+            engine.accept_json_numbers,
+            {**ISO_4217, **settings.currencies},
+        ),
+        horizons=Horizons(engine.dedup_horizon_ms, engine.max_open_ms),
+        tokens=tokens_of(settings),
+        dead_letter_limit=engine.dead_letter_limit,
+        accepted_dead_letters=accepted or {},
+        resolved_retention=engine.resolved_retention_ms,
+    )
+
+
+def pace_of(settings: Settings) -> Pace:
+    """Return how the workers go about it, as the settings say."""
+    engine = settings.engine
+    return Pace(
+        poll_records=engine.poll_records,
+        max_buffered=engine.max_buffered,
+        idle_advances=engine.idle_advances,
+        silence_limit=engine.silence_limit_ms,
+        origin_timeout=engine.origin_timeout_ms,
+        progress_interval=engine.progress_interval_ms,
+    )
+
+
+class Runner:
+    """Some tasks of one stage or both, in this process.
+
+    Args:
+        stages: names of the stages to run, detect before triage.
+        tasks: numbers of the tasks of each of them.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        settings: Settings,
+        stages: Sequence[str],
+        tasks: Sequence[int],
+        clock: Callable[[], int],
+        accepted: Accepted | None = None,
+        observe: Observer = lambda phase: None,
+    ) -> None:
+        policy = policy_of(settings, accepted)
+        partitions = log.partitions(DETECT_INPUTS[0])
+        made = {
+            DETECT: detect(policy, lambda key: partition_of(key, partitions)),
+            TRIAGE: triage(policy, partitions),
+        }
+        self._log = log
+        self._clock = clock
+        self._retention = settings.retention
+        self._pruned_at = clock()
+        self._workers: dict[str, StageWorker] = {}
+        try:
+            for name in stages:
+                self._workers[name] = StageWorker(
+                    log, made[name], tasks, clock, pace_of(settings), observe
+                )
+        except BaseException:
+            self.close()
+            raise
+        # What was restored lives as long as the process: the collector need not walk it.
+        gc.freeze()
+
+    @property
+    def counts(self) -> Counter[tuple[str, ...]]:
+        """What was committed since the start, by reason."""
+        return sum((worker.counts for worker in self._workers.values()), Counter())
+
+    def run(self, stopping: Callable[[], bool], until_ended: bool = False) -> None:
+        """Work until `stopping()`, asked after each unit of work, or until all inputs ended.
+
+        Raises:
+            LogError: the log failed; what was committed is safe.
+            DeadLetterLimit: too much of an input is bad.
+        """
+        busy = True
+        while not stopping():
+            wait = 0.0 if busy else _IDLE_WAIT_SECONDS
+            busy = False
+            for worker in self._workers.values():
+                busy |= worker.run_once(wait)
+                wait = 0.0
+            if not busy:
+                if until_ended and self._ended():
+                    return
+                self._prune()
+
+    def close(self) -> None:
+        """Release the tasks."""
+        for worker in self._workers.values():
+            worker.close()
+
+    def _ended(self) -> bool:
+        """Say whether every input stands at its end and triage has heard of it."""
+        detecting, judging = self._workers.get(DETECT), self._workers.get(TRIAGE)
+        if detecting is None or not detecting.ended:
+            return False
+        reached = min(task.watermark for task in detecting.tasks.values())
+        return judging is None or all(t.watermark >= reached for t in judging.tasks.values())
+
+    def _prune(self) -> None:
+        now = self._clock()
+        if DETECT in self._workers and now - self._pruned_at >= _PRUNE_INTERVAL_MS:
+            self._pruned_at = now
+            self._log.prune(self._retention, READERS)

@@ -1,0 +1,264 @@
+"""Every setting of walletwatch: its section, type, default, bounds and meaning.
+
+Secrets are never values here: fields that end in `_file` hold the path of a file with the secret.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    create_model,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from rules import ALL
+from rules.contract import Params, Rule
+from schemas.money import ISO_4217, MAX_EXPONENT, is_currency_code
+from schemas.topics import DEAD_LETTERS, LATE, TOPICS, Topic
+
+_SECOND: Final = 1_000
+_MINUTE: Final = 60 * _SECOND
+_DAY: Final = 24 * 60 * _MINUTE
+_PUBLIC_KEY_ID: Final = "public"
+_PERSONAL: Final = frozenset({LATE, DEAD_LETTERS})
+
+
+KNOWN_RULES: Final[tuple[type[Rule[Any, Any]], ...]] = ALL
+
+Mode = Literal["live", "off"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _TableOf:
+    """Validates a table by a model made at run time; the field then holds a plain dict."""
+
+    model: type[BaseModel]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            dict, handler.generate_schema(self.model)
+        )
+
+
+def _log_url(url: str) -> str:
+    if re.fullmatch(r"sqlite:///[^?]+", url) is None:
+        raise ValueError("must be sqlite:///relative/path.db or sqlite:////absolute/path.db")
+    return url
+
+
+def _key_id(key_id: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,16}", key_id) is None:
+        raise ValueError("must be 1 to 16 letters, digits, - or _")
+    return key_id
+
+
+def _new_codes(exponents: dict[str, int]) -> dict[str, int]:
+    if not all(map(is_currency_code, exponents)):
+        raise ValueError("codes must be three to ten of A-Z and 0-9, beginning with a letter")
+    if not ISO_4217.keys().isdisjoint(exponents):
+        raise ValueError("only adds codes; those of ISO 4217 have their own exponents")
+    return exponents
+
+
+class LogSettings(_Section):
+    """Where records are kept."""
+
+    url: Annotated[str, AfterValidator(_log_url)] = Field(
+        "sqlite:///walletwatch.db",
+        description="sqlite:///relative/path.db, or sqlite:////absolute/path.db.",
+    )
+    partitions: int = Field(
+        4, ge=1, le=1024, description="Partitions per topic of a new log, fixed for its life."
+    )
+
+
+class InputSettings(_Section):
+    """How time is judged on one input."""
+
+    lateness_ms: int = Field(
+        5 * _SECOND,
+        ge=0,
+        le=_DAY,
+        description="Milliseconds by which events may come out of order; 0 for ordered producers.",
+    )
+    may_be_silent: bool = Field(
+        False,
+        description="Silence of the whole topic is normal: absence is then judged by the clock.",
+    )
+    max_clock_skew_ms: int = Field(
+        5 * _MINUTE,
+        ge=0,
+        le=_DAY,
+        description="Milliseconds by which an event may lie after its append time; "
+        "beyond, it is a dead letter (future_timestamp).",
+    )
+
+
+class OptionalInputSettings(InputSettings):
+    """The same, for an input that not every platform has."""
+
+    may_be_silent: bool = Field(
+        True,
+        description="Silence of the whole topic is normal: absence is then judged by the clock.",
+    )
+
+
+class InputsSettings(_Section):
+    """The inputs of detect."""
+
+    transactions: InputSettings = InputSettings()
+    logins: InputSettings = InputSettings()
+    balances: OptionalInputSettings = OptionalInputSettings()
+
+
+class EngineSettings(_Section):
+    """How the stages work."""
+
+    dedup_horizon_ms: int = Field(
+        _DAY,
+        ge=_SECOND,
+        le=31 * _DAY,
+        description="Milliseconds for which event ids are remembered; "
+        "older events count as late and are not judged.",
+    )
+    max_open_ms: int = Field(
+        7 * _DAY,
+        ge=_MINUTE,
+        le=366 * _DAY,
+        description="Milliseconds after which an open alert expires.",
+    )
+    max_buffered: int = Field(
+        20_000,
+        ge=1,
+        le=10_000_000,
+        description="Events per input partition that may wait for slower inputs before it pauses.",
+    )
+    poll_records: int = Field(
+        5_000, ge=1, le=1_000_000, description="Records per unit of work: one poll, one commit."
+    )
+    max_event_bytes: int = Field(
+        256 * 1024,
+        ge=256,
+        le=64 * 1024 * 1024,
+        description="Bytes of a record beyond which it is refused before parsing.",
+    )
+    accept_json_numbers: bool = Field(
+        False, description="Accept amounts as JSON numbers, read from their text."
+    )
+    idle_advances: bool = Field(
+        True, description="Let the time of an input that was read to its end follow the clock."
+    )
+    silence_limit_ms: int = Field(
+        _MINUTE,
+        ge=_SECOND,
+        le=_DAY,
+        description="Milliseconds without a record after which a topic counts as silent.",
+    )
+    origin_timeout_ms: int = Field(
+        5 * _MINUTE,
+        ge=_SECOND,
+        le=_DAY,
+        description="Milliseconds of silence after which triage passes over a detect task.",
+    )
+    progress_interval_ms: int = Field(
+        _SECOND,
+        ge=1,
+        le=_MINUTE,
+        description="Milliseconds at least between two progress signals of a detect task.",
+    )
+    dead_letter_limit: int = Field(
+        100,
+        ge=0,
+        le=1000,
+        description="Dead letters among the last 1,000 records of an input partition "
+        "beyond which the worker stops.",
+    )
+    resolved_retention_ms: int = Field(
+        30 * _DAY,
+        ge=0,
+        le=3660 * _DAY,
+        description="Milliseconds a resolved incident is kept before its tombstone.",
+    )
+
+
+class TokensSettings(_Section):
+    """The key of account tokens. Both fields, or none."""
+
+    key_id: Annotated[str, AfterValidator(_key_id)] = Field(
+        _PUBLIC_KEY_ID,
+        description="Stands before every token: 1 to 16 letters, digits, - or _. "
+        "public: the fixed key, which hides nothing from who knows it.",
+    )
+    key_file: Annotated[Path, Field(strict=False)] | None = Field(
+        None,
+        description="Path of a file with a secret of at least 16 bytes, relative to the working "
+        "directory. Absent: the public key.",
+    )
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> "TokensSettings":
+        if (self.key_file is None) != (self.key_id == _PUBLIC_KEY_ID):
+            raise ValueError(
+                f"key_file needs a key_id of its own, other than {_PUBLIC_KEY_ID}, and a key_id "
+                "needs a key_file"
+            )
+        return self
+
+
+def _retention_field(topic: Topic) -> Any:
+    what = "Milliseconds a resolved incident" if topic.cleanup == "compact" else "Milliseconds it"
+    # Original bytes hold personal data that walletwatch publishes nowhere else.
+    longest = 7 * _DAY if topic.name in _PERSONAL else 3660 * _DAY
+    return (
+        int,
+        Field(topic.retention_ms, ge=1, le=longest, description=f"{what} is kept."),
+    )
+
+
+def _rule_field(rule: type[Rule[Any, Any]]) -> Any:
+    mode: Any = (Mode, Field("live", description="live publishes alerts; off does not run."))
+    section = create_model(f"{rule.__name__}Settings", __base__=rule.Params, mode=mode)
+    return (section, Field(default_factory=section))
+
+
+_RETENTION = create_model(
+    "RetentionSettings",
+    __base__=_Section,
+    **{topic.name: _retention_field(topic) for topic in TOPICS},
+)
+_RULES = create_model(
+    "RulesSettings", __base__=_Section, **{rule.id: _rule_field(rule) for rule in KNOWN_RULES}
+)
+
+
+class Settings(_Section):
+    """All settings of walletwatch. Times are whole milliseconds."""
+
+    log: LogSettings = LogSettings()
+    inputs: InputsSettings = InputsSettings()
+    engine: EngineSettings = EngineSettings()
+    currencies: Annotated[
+        dict[str, Annotated[int, Field(ge=0, le=MAX_EXPONENT)]], AfterValidator(_new_codes)
+    ] = Field({}, description="Currency codes beyond ISO 4217, each with its number of decimals.")
+    tokens: TokensSettings = TokensSettings()
+    retention: Annotated[Mapping[str, int], _TableOf(_RETENTION)] = Field(
+        default_factory=lambda: dict(_RETENTION())
+    )
+    rules: Annotated[Mapping[str, Params], _TableOf(_RULES)] = Field(
+        default_factory=lambda: dict(_RULES())
+    )
