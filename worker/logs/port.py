@@ -1,0 +1,177 @@
+"""The port between tasks and the world: partitioned records in, one atomic commit out.
+
+A log holds topics of numbered partitions. Producers append; a worker opens a *session* on the
+tasks of one stage: task i owns partition i of every input of the stage. A unit of work is
+one poll followed by one commit. A session that raised is dead: close it and open a new one
+(crash-only); nothing of an uncommitted unit of work is ever visible.
+
+Offsets of a partition rise by append order but need not be dense (pruning, transaction markers).
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+class Record(Struct, frozen=True, gc=False):
+    """One stored record, as bytes; what they mean is the codec's business."""
+
+    offset: int
+    append_time: int | None
+    """Milliseconds since the epoch at which the log took it; None where there is none (replay)."""
+    key: bytes | None
+    value: bytes | None
+    """None is a tombstone of a compacted topic."""
+    headers: Headers = ()
+
+
+class NewRecord(Struct, frozen=True, gc=False):
+    """A record to append. Without a partition, murmur2 of the key chooses it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None
+    headers: Headers = ()
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one poll returned."""
+
+    records: dict[TopicPartition, list[Record]] = field(default_factory=dict)
+    """In offset order; only partitions with at least one record."""
+    at_end: set[TopicPartition] = field(default_factory=set)
+    """Assigned partitions of which nothing more was there to read when the poll returned."""
+
+
+class StateChange(NamedTuple):
+    """The new bytes of one key of one task's state; empty bytes remove the key."""
+
+    task: int
+    key: bytes
+    value: bytes
+
+
+@dataclass(slots=True)
+class Commit:
+    """One unit of work: all of it becomes durable and visible at once, or none of it."""
+
+    outputs: list[NewRecord] = field(default_factory=list)
+    states: list[StateChange] = field(default_factory=list)
+    offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    """From where to read after a restart: per input, at most the session's position."""
+    metas: dict[int, bytes] = field(default_factory=dict)
+    """Per task: positions, frontiers and the like, opaque to the log."""
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What was last committed for one task."""
+
+    meta: bytes | None
+    """None: the task has never committed."""
+    states: Iterable[tuple[bytes, bytes]]
+    """(key, value) of every key that was not removed; read once."""
+
+
+class Session(Protocol):
+    """One worker's hold on some tasks of one stage. Not safe to share between threads."""
+
+    @property
+    def tasks(self) -> Sequence[int]:
+        """The tasks held."""
+
+    def restore(self, task: int) -> Snapshot:
+        """Return what was committed for the task and set its read positions to it.
+
+        Called once per task before the first poll. Positions of inputs that were never committed
+        are the oldest record still stored.
+        """
+
+    def poll(self, limit: int, paused: Collection[TopicPartition] = (), wait: float = 0) -> Batch:
+        """Return up to `limit` records of the inputs, moving the read positions past them.
+
+        Partitions with records share the limit evenly; paused ones return none (but may be
+        `at_end`). Waits up to `wait` seconds when there is nothing to return.
+
+        Raises:
+            LogError: the log cannot be read.
+        """
+
+    def commit(self, unit: Commit) -> None:
+        """Make outputs, states, offsets and metas durable, atomically.
+
+        Raises:
+            LogInDoubt: another owner has committed for one of the tasks since the restore.
+            LogError: nothing was committed.
+        """
+
+    def close(self) -> None:
+        """Release the tasks. Uncommitted work is forgotten. May be called twice."""
+
+
+class Log(Protocol):
+    """Topics, producers' appends, sessions, and reads outside any session."""
+
+    def partitions(self, topic: str) -> int:
+        """Return how many partitions the topic has, fixed for its life."""
+
+    def append(self, records: Sequence[NewRecord]) -> None:
+        """Append all records atomically, in order, stamped with the append time.
+
+        Raises:
+            LogError: none was appended.
+        """
+
+    def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
+        """Return up to `limit` records from the first stored one at or after `offset`."""
+
+    def offsets(self, topic: str) -> list[tuple[int, int]]:
+        """Return per partition (the oldest stored offset, the offset that is appended next)."""
+
+    def newest_append_time(self, topic: str) -> int | None:
+        """Return the newest append time over all partitions; None if nothing ever came."""
+
+    def open_session(self, stage: str, inputs: Sequence[str], tasks: Sequence[int]) -> Session:
+        """Take the tasks of a stage that reads `inputs`.
+
+        Raises:
+            TaskTaken: a living worker has one of them; says which, and its process id if known.
+        """
+
+    def prune(self, retention: Mapping[str, int], readers: Mapping[str, Collection[str]]) -> int:
+        """Drop records older than the topic's retention (milliseconds) and return how many.
+
+        A record of a topic is kept, however old, until every stage in `readers[topic]` has
+        committed an offset above it. Of a compacted topic the newest record per key stays too,
+        unless it is a tombstone.
+        """
+
+    def close(self) -> None:
+        """Release files and connections. May be called twice."""
+
+
+def stored(log: Log, topic: str, chunk: int = 1000) -> Iterator[tuple[TopicPartition, Record]]:
+    """Yield every stored record of a topic, partition by partition, in offset order."""
+    for partition in range(log.partitions(topic)):
+        at = TopicPartition(topic, partition)
+        offset, end = log.offsets(topic)[partition]
+        while offset < end:
+            records = log.read(topic, partition, offset, chunk)
+            if not records:
+                break
+            for record in records:
+                yield at, record
+            offset = records[-1].offset + 1

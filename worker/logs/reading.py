@@ -1,0 +1,95 @@
+"""What the sessions of the embedded logs share: read positions, fair polls, checked commits."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from worker.errors import LogError
+from worker.logs.port import Commit, Record, TopicPartition
+
+RECHECK_SECONDS = 0.025
+"""How often a waiting poll looks whether something was appended."""
+
+
+class Extent(NamedTuple):
+    """What is stored of one partition: offsets from `first` up to, not including, `next`."""
+
+    first: int
+    next: int
+
+
+class Reading:
+    """A session's restored tasks, where each of their inputs is read next, and its health."""
+
+    def __init__(self) -> None:
+        self.positions: dict[TopicPartition, int] = {}
+        self.sequences: dict[int, int] = {}
+        """Per restored task: the commit sequence found, or written since."""
+        self._turn = 0
+        self._dead = False
+
+    @contextmanager
+    def unit(self) -> Iterator[None]:
+        """Run one step of the session; whatever it raises, no later step is allowed."""
+        if self._dead:
+            raise LogError("This session of the log has failed or was closed: open a new one.")
+        self._dead = True
+        yield
+        self._dead = False
+
+    def end(self) -> None:
+        """Allow no further step."""
+        self._dead = True
+
+    def shares(
+        self,
+        extents: Mapping[TopicPartition, Extent],
+        limit: int,
+        paused: Collection[TopicPartition],
+    ) -> dict[TopicPartition, int]:
+        """Return how many records to read of each partition that has some and is not paused."""
+        available = {}
+        for at, position in self.positions.items():
+            count = extents[at].next - max(position, extents[at].first)
+            if count > 0 and at not in paused:
+                available[at] = count
+        if limit >= len(available):
+            return _even(available, limit)
+        self._turn += limit
+        turn = self._turn % len(available)
+        ready = list(available)
+        return dict.fromkeys((ready[turn:] + ready[:turn])[:limit], 1)
+
+    def move(self, at: TopicPartition, records: list[Record], share: int, extent: Extent) -> None:
+        """Set the position behind the records; fewer than asked for means that was all."""
+        self.positions[at] = records[-1].offset + 1 if len(records) == share else extent.next
+
+    def at_end(self, extents: Mapping[TopicPartition, Extent]) -> set[TopicPartition]:
+        """Return the partitions of which nothing more is stored."""
+        return {at for at, position in self.positions.items() if position >= extents[at].next}
+
+    def touched(self, unit: Commit) -> set[int]:
+        """Return the tasks the unit writes for.
+
+        Raises:
+            ValueError: one was not restored, or an offset is above the session's position.
+        """
+        for at, offset in unit.offsets.items():
+            if offset > self.positions.get(at, -1):
+                raise ValueError(f"{at.topic}/{at.partition}: committed offset above the position")
+        tasks = {at.partition for at in unit.offsets} | {change.task for change in unit.states}
+        tasks.update(unit.metas)
+        if not tasks <= self.sequences.keys():
+            raise ValueError("commit for a task that this session has not restored")
+        return tasks
+
+
+def _even(available: Mapping[TopicPartition, int], limit: int) -> dict[TopicPartition, int]:
+    # Smallest first: what they leave of their share goes to those with more.
+    shares = {}
+    waiting = len(available)
+    for at in sorted(available, key=available.__getitem__):
+        shares[at] = min(available[at], limit // waiting)
+        limit -= shares[at]
+        waiting -= 1
+    return shares

@@ -1,0 +1,12 @@
+"""The topics that a new log gets, unless it is told others."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from schemas.topics import TOPICS
+
+Cleanup = Literal["delete", "compact"]
+
+WALLET_TOPICS: Mapping[str, Cleanup] = MappingProxyType({t.name: t.cleanup for t in TOPICS})
+"""Every topic of walletwatch, with how it is cleaned."""
