@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from schemas.money import AMOUNT_PATTERN, CURRENCY_PATTERN, is_amount, is_currency_code
+from schemas.money import AMOUNT_PATTERN, CURRENCY_PATTERN, MAX_LENGTH, is_amount, is_currency_code
 from schemas.time import format_time, parse_time
 
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -101,7 +101,7 @@ ShortText = Annotated[
 Amount = Annotated[
     str,
     BeforeValidator(_amount),
-    WithJsonSchema({"type": "string", "pattern": AMOUNT_PATTERN, "maxLength": 20}),
+    WithJsonSchema({"type": "string", "pattern": AMOUNT_PATTERN, "maxLength": MAX_LENGTH}),
 ]
 """Decimal text in plain notation, at most 18 digits, in units of the record's currency."""
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 AMOUNT_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
 CURRENCY_PATTERN = r"^[A-Z][A-Z0-9]{2,9}$"
 MAX_DIGITS = 18
+MAX_LENGTH = MAX_DIGITS + len("-0.")
 MAX_EXPONENT = 18
 
 _AMOUNT = re.compile(AMOUNT_PATTERN.rstrip("$"), re.ASCII)
@@ -39,12 +40,11 @@ ISO_4217: Mapping[str, int] = MappingProxyType(
 
 
 def is_amount(text: str) -> bool:
-    """Say whether the text is a plain decimal of at most 18 digits."""
-    return (
-        len(text) <= MAX_DIGITS + 2
-        and _AMOUNT.fullmatch(text) is not None
-        and len(text) - text.count("-") - text.count(".") <= MAX_DIGITS
-    )
+    """Say whether the text is a plain decimal of at most 18 digits, a lone leading 0 aside."""
+    if len(text) > MAX_LENGTH or _AMOUNT.fullmatch(text) is None:
+        return False
+    digits = text.lstrip("-").replace(".", "", 1)
+    return len(digits) - digits.startswith("0") <= MAX_DIGITS
 
 
 def is_currency_code(text: str) -> bool:
@@ -59,11 +59,11 @@ def to_minor(text: str, exponent: int) -> int:
         ValueError: not a plain decimal of at most 18 digits, or a digit that is not zero stands
             beyond the exponent (half a cent is no amount).
     """
-    dot = len(text) - exponent - 1
     # The usual case, "12.50" at exponent 2, without a regular expression.
-    if exponent and dot > 0 and text[dot] == "." and len(text) <= MAX_DIGITS + 1:
-        digits = text[:dot] + text[dot + 1 :]
-        if digits.isdecimal() and digits.isascii():
+    whole, dot, fraction = text.partition(".")
+    if len(fraction) == exponent and whole and bool(dot) == bool(exponent):
+        digits = whole + fraction
+        if len(digits) <= MAX_DIGITS and digits.isdecimal() and digits.isascii():
             return int(digits)
     return _to_minor(text, exponent)
 

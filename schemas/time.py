@@ -11,7 +11,8 @@ _NAIVE_EPOCH = datetime(1970, 1, 1)
 _MILLISECOND = timedelta(milliseconds=1)
 _MINUTES: dict[str, int] = {}
 _MINUTES_KEPT = 20_000
-_SECONDS = {f"{second:02d}": second * 1000 for second in range(60)}
+_SECONDS = {f":{second:02d}.": second * 1000 for second in range(60)}
+_MILLIS = {f"{millis:03d}Z": millis for millis in range(1000)}
 
 
 def parse_time(text: str) -> int:
@@ -22,15 +23,11 @@ def parse_time(text: str) -> int:
     Raises:
         ValueError: the text is not RFC 3339, has no offset, or is no real date.
     """
-    # "2026-01-01T00:00:00.123Z" is what most producers write: the minute comes from a cache.
-    if len(text) == 24 and text[23] == "Z" and text[19] == "." and text[16] == ":":
-        minute = _MINUTES.get(text[:16])
-        if minute is not None:
-            second = _SECONDS.get(text[17:19])
-            millis = text[20:23]
-            if second is not None and millis.isdecimal() and millis.isascii():
-                return minute + second + int(millis)
-    return _parse_any(text)
+    # "2026-01-01T00:00:00.123Z" is what most producers write: three look-ups, no parsing.
+    try:
+        return _MINUTES[text[:16]] + _SECONDS[text[16:20]] + _MILLIS[text[20:]]
+    except KeyError:
+        return _parse_any(text)
 
 
 def _parse_any(text: str) -> int:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from rules.contract import Draft, Effects, OpenAlert, Rule
-from rules.events import BALANCE, LOGIN, TRANSACTION, Balance, Event, Kind, Login, Ref, Transaction
+from rules.events import BALANCE, LOGIN, TRANSACTION, Balance, Event, Kind, Ref, Transaction
 from rules.profile import Facts, see_balance, see_transaction
 from schemas.alert import AlertKind
 from schemas.base import Severity
@@ -116,6 +116,8 @@ class _Collector(Effects):
         return Ref(entry[SOURCE], entry[OFFSET], entry[EVENT].event_id, entry[OCCURRED])
 
     def open_alerts(self) -> Sequence[OpenAlert]:
+        if not self._account.alerts:
+            return ()
         return [alert for alert in self._account.alerts if alert.rule == self.code]
 
     def set_timer(self, name: str, due: int, awaits: Sequence[Kind] = ()) -> None:
@@ -214,15 +216,11 @@ class Accounts:
 
     # -- events ---------------------------------------------------------------------------
 
-    def key_of(self, entry: Entry, turn: Turn) -> bytes | None:
-        """Return the account's key; a login under an unknown name belongs to no account."""
-        event = entry[EVENT]
-        if type(event) is Login and event.reason == "unknown_account":
-            turn.outbox.counts["unknown_account", self._addresses[entry[SOURCE]].topic] += 1
-            if entry[ORDER] > entry[OCCURRED]:
-                self._publish_late(entry, turn)
-            return None
-        return entry[RECORD].key
+    def on_keyless(self, entry: Entry, turn: Turn) -> None:
+        """Count a login under an unknown name: it belongs to no account."""
+        turn.outbox.counts["unknown_account", self._addresses[entry[SOURCE]].topic] += 1
+        if entry[ORDER] > entry[OCCURRED]:
+            self._publish_late(entry, turn)
 
     def on_event(self, live: Account, entry: Entry, turn: Turn) -> None:
         """Handle one event of the account."""

@@ -43,18 +43,27 @@ from schemas.base import (
 from schemas.control import End, Heartbeat
 from schemas.dead_letter import DeadLetterReason
 from schemas.login import Login
-from schemas.money import ISO_4217, to_minor
+from schemas.money import ISO_4217, MAX_LENGTH, to_minor
 from schemas.time import parse_time
 from schemas.transaction import Authorization, Transaction
 
 MAX_DEPTH: Final = 16
 """Nested arrays and objects beyond this are refused before parsing."""
 
+MAX_MINOR: Final = 10**18
+"""Minor units an amount may have: sums of several still fit the 64 bits of saved state."""
+
+FIRST_TIME: Final = parse_time("1000-01-01T00:00:00Z")
+LAST_TIME: Final = parse_time("9000-01-01T00:00:00Z")
+"""Times from here on are refused, and those before the first: what is reckoned from them (lateness,
+timers, ends) must still be in the calendar."""
+
 _SCHEMA_VERSION: Final = 1
 _QUOTE, _BACKSLASH, _SPACE, _DELETE = 0x22, 0x5C, 0x20, 0x7F
 _NUMBER_STARTS = b"-0123456789"
 _RAW_VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# The closing quote is optional, or else one that is missing would be looked for from every quote.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
 MODELS: Final[Mapping[Kind, tuple[str, type[BaseModel], type[Struct]]]] = {
     TRANSACTION: ("transaction", Transaction, events.Transaction),
@@ -129,9 +138,10 @@ class Codec:
         document = _parse(raw)
         kind = document.get("kind")
         if kind in ("heartbeat", "end"):
-            if kind == "end":
-                return Control(True, _validated(End, raw).occurred_at)
-            return Control(False, _validated(Heartbeat, raw).occurred_at)
+            is_end = kind == "end"
+            at = (_validated(End, raw) if is_end else _validated(Heartbeat, raw)).occurred_at
+            _check_time("occurred_at", at)
+            return Control(is_end, at)
         version = document.get("schema_version")
         if type(version) is int and version != _SCHEMA_VERSION:
             raise _Refused("unsupported_version", "schema_version")
@@ -156,6 +166,11 @@ def _validated(model: type[_Model], raw: bytes) -> _Model:
         return model.model_validate_json(raw)
     except ValidationError as error:
         raise _Refused(*explain(error)) from None
+
+
+def _check_time(name: str, millis: int) -> None:
+    if not FIRST_TIME <= millis < LAST_TIME:
+        raise _Refused("schema", f"{name}: not in the years 1000 to 8999")
 
 
 _OWN_REASONS: Final[dict[str, DeadLetterReason]] = {
@@ -224,18 +239,22 @@ def _number(text: str) -> str:
     return text
 
 
-def _integer(text: str) -> int | str:
-    return int(text) if len(text) <= 18 else text
+def _integer(text: str) -> int:
+    # Only compared with 1: so the first digits tell as much as a million of them.
+    return int(text[:18])
 
 
 _READER = json.JSONDecoder(
     object_pairs_hook=_once, parse_constant=_constant, parse_int=_integer, parse_float=_number
 )
 
+_ExtraName = Annotated[str, Meta(min_length=1, max_length=64)]
+_ExtraText = Annotated[str, Meta(max_length=256)]
+
 _WIRE_TYPES: Final[Sequence[tuple[Any, Any]]] = (
     (Id, Annotated[str, Meta(min_length=1, max_length=128)]),
     (ShortText, Annotated[str, Meta(min_length=1, max_length=256)]),
-    (Amount, Annotated[str, Meta(max_length=20)]),
+    (Amount, Annotated[str, Meta(max_length=MAX_LENGTH)]),
     (Currency, Annotated[str, Meta(max_length=10)]),
     (Timestamp, Annotated[str, Meta(max_length=40)]),
     (Country, Annotated[str, Meta(min_length=2, max_length=2)]),
@@ -243,7 +262,7 @@ _WIRE_TYPES: Final[Sequence[tuple[Any, Any]]] = (
     (Latitude, Annotated[float, Meta(ge=-90, le=90)]),
     (Longitude, Annotated[float, Meta(ge=-180, le=180)]),
     (Authorization, events.Authorization),
-    (Extra, Annotated[dict[str, str], Meta(max_length=16)]),
+    (Extra, Annotated[dict[_ExtraName, _ExtraText], Meta(max_length=16)]),
 )
 
 
@@ -253,8 +272,8 @@ _NOT_STRINGS = [wire for _, wire in _WIRE_TYPES[6:]]
 class _Shape:
     """What one model looks like on the wire: a msgspec structure in the event's field order.
 
-    Strings come first, then `kind`, the other fields, and `schema_version`; so what is a string
-    can be counted by slicing.
+    Strings come first, then the other fields, at the end `kind` and `schema_version`, which no event
+    keeps; so what is a string can be counted by slicing.
     """
 
     def __init__(self, name: str, model: type[BaseModel], event: type[Struct]) -> None:
@@ -265,17 +284,17 @@ class _Shape:
         self._times = self._where(roles, Timestamp)
         self._ids = self._where(roles, Id)
         self._countries = self._where(roles, Country)
-        self._others = [key for key in self.names if _wire_type(roles[key]) in _NOT_STRINGS]
-        strings = self.names[: len(self.names) - len(self._others)]
-        self._strings = len(strings)
+        others = [key for key in self.names if _wire_type(roles[key]) in _NOT_STRINGS]
+        self._strings = len(self.names) - len(others)
+        self._nested = len(self.names) - sum(roles[k] in (Authorization, Extra) for k in others)
         fields: list[Any] = [
             (key, _wire_type(roles[key]))
             if model.model_fields[key].is_required()
             else (key, _wire_type(roles[key]) | None, None)
             for key in self.names
         ]
-        fields.insert(self._strings, ("kind", Literal[name] | None, None))
-        fields.append(("schema_version", Literal[1] | None, None))
+        fields.append(("kind", Literal[name] | None, None))
+        fields.append(("schema_version", Literal[_SCHEMA_VERSION] | None, None))
         self._wire = msgspec.json.Decoder(msgspec.defstruct(model.__name__, fields, gc=False))
 
     def _where(self, roles: Mapping[str, Any], role: Any) -> tuple[int, ...]:
@@ -289,53 +308,56 @@ class _Shape:
             row = astuple(self._wire.decode(raw))
         except (msgspec.MsgspecError, RecursionError):
             return None
-        strings = self._strings + 1
-        others = row[strings:]
-        other_names = len(others) - others.count(None)
-        string_names = strings - row[:strings].count(None)
-        quotes = 4 * string_names + 2 * other_names
-        if other_names:
-            quotes += _quotes_inside(others)
-        if raw.count(_QUOTE) != quotes:
+        if raw.count(_QUOTE) != self._quotes(row):
             return None
-        values = [*row[: strings - 1], *others[:-1]]
+        values = list(row)
+        del values[-2:]
         if _SPACE in raw and any(" " in (values[index] or "") for index in self._ids):
             return None
         for index in self._countries:
-            if values[index] is not None and not (
-                values[index].isalpha() and values[index].isupper()
-            ):
+            country = values[index]
+            if country is not None and not (country.isalpha() and country.isupper()):
                 return None
         try:
             for index in self._times:
-                if values[index] is not None:
-                    values[index] = parse_time(values[index])
+                time = values[index]
+                if time is not None:
+                    values[index] = parse_time(time)
         except ValueError:
             return None
         return values
 
+    def _quotes(self, row: Sequence[Any]) -> int:
+        """How many quotation marks the text has if every field of the row stands in it once."""
+        others = row[self._strings : -2]
+        other_names = len(others) - others.count(None)
+        names = len(row) - row.count(None)
+        quotes = 4 * names - 2 * other_names
+        if row[-1] is not None:  # schema_version, a number
+            quotes -= 2
+        for value in row[self._nested : -2]:
+            if value is not None:
+                quotes += 4 * len(value) if type(value) is dict else 8
+        return quotes
+
     def values(self, model: BaseModel) -> list[Any]:
         """Return the same fields of a validated model."""
         values = [getattr(model, key) for key in self.names]
+        for index in self._times:
+            if values[index] is not None:
+                _check_time(self.names[index], values[index])
         for index, value in enumerate(values):
             if isinstance(value, Authorization):
                 values[index] = events.Authorization(value.method, value.result)
         return values
 
 
-def _quotes_inside(others: Sequence[Any]) -> int:
-    quotes = 0
-    for value in others:
-        if type(value) is events.Authorization:
-            quotes += 8
-        elif type(value) is dict:
-            quotes += 4 * len(value)
-    return quotes
-
-
 def _quote_numbers(raw: bytes, names: Collection[str]) -> bytes:
     """Return the object with these fields, where they are JSON numbers, as strings of that text."""
-    document = _RAW_VALUES.decode(raw)
+    try:
+        document = _RAW_VALUES.decode(raw)
+    except (msgspec.MsgspecError, UnicodeError):  # a lone surrogate: the model will say so
+        return raw
     for name in names:
         value = bytes(document.get(name, b""))
         if value and value[0] in _NUMBER_STARTS:
@@ -358,13 +380,27 @@ def _wire_type(role: Any) -> Any:
     return next((wire for alias, wire in _WIRE_TYPES if alias == role), role)
 
 
+def _minor(text: str, exponent: int) -> int:
+    minor = to_minor(text, exponent)
+    if not -MAX_MINOR <= minor <= MAX_MINOR:
+        raise ValueError("more minor units than can be counted")
+    return minor
+
+
 _TX = {name: index for index, name in enumerate(events.Transaction.__struct_fields__)}
 _TX_AMOUNT, _TX_TYPE, _TX_CURRENCY = _TX["amount"], _TX["type"], _TX["currency"]
 _TX_KIND, _TX_BEFORE, _TX_AFTER = _TX["balance_kind"], _TX["balance_before"], _TX["balance_after"]
-_TX_UNSIGNED = tuple((_TX[name], name) for name in ("fee", "funding_from_balance"))
-_TX_SIGNED = tuple(
-    (_TX[name], name) for name in ("balance_before", "balance_after", "available_balance")
+_TX_AMOUNTS = tuple(
+    _TX[name]
+    for name in (
+        "balance_before",
+        "balance_after",
+        "available_balance",
+        "fee",
+        "funding_from_balance",
+    )
 )
+_TX_UNSIGNED = (_TX["fee"], _TX["funding_from_balance"])
 
 
 def _transaction(
@@ -373,27 +409,30 @@ def _transaction(
     exponent = currencies.get(values[_TX_CURRENCY])
     if exponent is None:
         return BadRecord("currency", "currency: unknown code")
-    name = "amount"
+    index = _TX_AMOUNT
     try:
-        amount = values[_TX_AMOUNT] = to_minor(values[_TX_AMOUNT], exponent)
-        if amount < 0 and values[_TX_TYPE] != "adjustment":
-            return BadRecord("amount", "amount: only an adjustment may be negative")
-        for index, name in _TX_SIGNED:
-            if values[index] is not None:
-                values[index] = to_minor(values[index], exponent)
-        for index, name in _TX_UNSIGNED:
-            if values[index] is not None:
-                values[index] = to_minor(values[index], exponent)
-                if values[index] < 0:
-                    return BadRecord("amount", f"{name}: must not be negative")
+        amount = values[index] = to_minor(values[index], exponent)
+        for index in _TX_AMOUNTS:
+            text = values[index]
+            if text is not None:
+                values[index] = to_minor(text, exponent)
     except ValueError as error:
-        return BadRecord("amount", f"{name}: {error}")
+        return BadRecord("amount", f"{_name(index)}: {error}")
+    if amount < 0 and values[_TX_TYPE] != "adjustment":
+        return BadRecord("amount", "amount: only an adjustment may be negative")
+    for index in _TX_UNSIGNED:
+        if values[index] is not None and values[index] < 0:
+            return BadRecord("amount", f"{_name(index)}: must not be negative")
     if values[_TX_KIND] is None and (
         values[_TX_BEFORE] is not None or values[_TX_AFTER] is not None
     ):
         return BadRecord("schema", "balance_kind: is required with a balance")
     values.append(exponent)
     return events.Transaction(*values)
+
+
+def _name(index: int) -> str:
+    return events.Transaction.__struct_fields__[index]
 
 
 def _login(values: list[Any], currencies: Mapping[str, int]) -> events.Login | BadRecord:
@@ -410,7 +449,7 @@ def _balance(values: list[Any], currencies: Mapping[str, int]) -> events.Balance
     if exponent is None:
         return BadRecord("currency", "currency: unknown code")
     try:
-        values[_BAL_BALANCE] = to_minor(values[_BAL_BALANCE], exponent)
+        values[_BAL_BALANCE] = _minor(values[_BAL_BALANCE], exponent)
     except ValueError as error:
         return BadRecord("amount", f"balance: {error}")
     if values[_BAL_AS_OF] > values[_BAL_OCCURRED]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from rules.events import TRANSACTION
+from rules.events import TRANSACTION, Login
 from worker.codec import BadRecord, Codec, Control, Limits
 from worker.dead_letters import Window
 from worker.logs.port import Record
@@ -96,6 +96,7 @@ class Intake:
                     index,
                     record,
                     event,
+                    None if type(event) is Login and event.reason == "unknown_account" else key,
                 )
             )
         if codec.unknown_fields:

@@ -17,9 +17,14 @@ from msgspec import Struct
 from schemas.topics import KINDS, TOPICS
 from worker.codec import BadRecord, why_no_object
 from worker.errors import CheckFailed, UsageError
+from worker.stages import DETECT_INPUTS
 
 _CONTROLS: Final = ("heartbeat", "end")
+_EVENTS: Final = {name: kind.topic for name, kind in KINDS.items() if kind.topic in DETECT_INPUTS}
 _INPUTS: Final = frozenset(topic.name for topic in TOPICS if topic.role == "input")
+
+
+_TOPIC_OF: Final = {name: kind.topic for name, kind in KINDS.items()}
 
 
 class Head(Struct, gc=False):
@@ -33,14 +38,14 @@ class Head(Struct, gc=False):
 
 
 class Line(Struct, frozen=True, gc=False):
-    """A line with its place: all partitions of the topic where `partition` and key are None."""
+    """A line with its place."""
 
     topic: str
     key: bytes | None
     partition: int | None
+    """None: where the key belongs, or without a key all partitions of the topic."""
     occurred_at: str
     value: bytes
-    is_end: bool = False
 
 
 _HEAD = msgspec.json.Decoder(Head)
@@ -53,17 +58,20 @@ def place(line: bytes) -> Line | BadRecord:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         needed = "needs at least kind, account_id and occurred_at as strings"
         return why_no_object(line) or BadRecord("schema", needed)
-    if head.kind in _CONTROLS:
-        if head.topic not in _INPUTS:
-            return BadRecord("schema", f"{head.kind}: topic must name an input topic")
-        end = head.kind == "end"
-        return Line(head.topic, None, head.partition, head.occurred_at, line, end)
-    kind = KINDS.get(head.kind)
-    if kind is None or kind.topic is None:
-        return BadRecord("schema", "kind: unknown")
+    topic = _TOPIC_OF.get(head.kind)
+    if topic is None:
+        return _control(head, line)
     if not head.account_id:
         return BadRecord("schema", "account_id: missing")
-    return Line(kind.topic, head.account_id.encode(), None, head.occurred_at, line)
+    return Line(topic, head.account_id.encode(), None, head.occurred_at, line)
+
+
+def _control(head: Head, line: bytes) -> Line | BadRecord:
+    if head.kind not in _CONTROLS:
+        return BadRecord("schema", "kind: unknown")
+    if head.topic not in _INPUTS:
+        return BadRecord("schema", f"{head.kind}: topic must name an input topic")
+    return Line(head.topic, None, head.partition, head.occurred_at, line)
 
 
 def read_lines(name: str) -> Iterator[tuple[int, bytes]]:

@@ -31,9 +31,10 @@ from worker.logs.port import Record
 BEGINNING: Final = -(2**62)
 """Before all times, in milliseconds."""
 
-Entry = tuple[int, int, int, int, str, int, int, Record, Any]
-"""(order_time, occurred_at, rank, sequence or -1, event_id, offset, source, record, event): a
-buffered event. Entries sort as they stand; (rank, offset) never repeats."""
+Entry = tuple[int, int, int, int, str, int, int, Record, Any, bytes | None]
+"""(order_time, occurred_at, rank, sequence or -1, event_id, offset, source, record, event, key of
+the state it belongs to): a buffered event. Entries sort as they stand; (rank, offset) never
+repeats."""
 
 ORDER: Final = 0
 OCCURRED: Final = 1
@@ -41,6 +42,7 @@ OFFSET: Final = 5
 SOURCE: Final = 6
 RECORD: Final = 7
 EVENT: Final = 8
+KEY: Final = 9
 
 
 class Advance(Struct, array_like=True, frozen=True, gc=False):
@@ -179,7 +181,8 @@ class Source:
                 self._points.popleft()
             offset, inputs = self._points[0]
         self._advances = [advance for advance in self._advances if advance.offset > offset]
-        return SourceTime(offset, inputs, self._advances, self.position, self.ended, self.bad)
+        read = max(self.position, self.reread_until)
+        return SourceTime(offset, inputs, self._advances, read, self.ended, self.bad)
 
 
 def _same_but_time(one: Advance, other: Advance) -> bool:

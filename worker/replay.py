@@ -14,7 +14,7 @@ from schemas.dead_letter import DeadLetterHeaders
 from schemas.time import format_time, parse_time
 from schemas.topics import DEAD_LETTERS
 from worker.codec import BadRecord
-from worker.lines import Line, place
+from worker.lines import place
 from worker.logs.memory import MemoryLog
 from worker.logs.murmur2 import partition_of
 from worker.logs.port import NewRecord
@@ -37,25 +37,36 @@ class Replayed:
     """(account_id, rule code, timer) of what would be decided after the end."""
 
 
-@dataclass(slots=True)
 class _Arrival:
-    """Placed lines in the order in which they are to be read."""
+    """Records of placed lines, with their times, in the order in which they are to be read."""
 
-    lines: list[tuple[int, Line]] = field(default_factory=list)
-    dead: list[NewRecord] = field(default_factory=list)
-    latest: int = BEGINNING
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self.records: list[tuple[int, NewRecord]] = []
+        self.dead: list[NewRecord] = []
+        self.latest = BEGINNING
+        self.lines = 0
 
     def add(self, name: str, number: int, raw: bytes) -> None:
         line = place(raw)
         if isinstance(line, BadRecord):
             self.dead.append(dead_line(name, number, raw, line))
             return
+        self.lines += 1
         try:
             occurred = parse_time(line.occurred_at)
-            self.latest = max(self.latest, occurred)
+            if occurred > self.latest:
+                self.latest = occurred
         except ValueError:  # the codec will say so; it keeps its place behind the line before
-            occurred = self.lines[-1][0] if self.lines else BEGINNING
-        self.lines.append((occurred, line))
+            occurred = self.records[-1][0] if self.records else BEGINNING
+        key, only = line.key, self._partitions == 1
+        if key is not None:
+            partition = 0 if only else partition_of(key, self._partitions)
+            self.records.append((occurred, NewRecord(line.topic, key, raw, partition)))
+            return
+        for partition in range(self._partitions):
+            if line.partition in (None, partition):
+                self.records.append((occurred, NewRecord(line.topic, None, raw, partition)))
 
 
 def dead_line(
@@ -83,32 +94,24 @@ def replay(
 
     Neither the order of equal times nor the number of partitions changes what is found.
     """
-    arrival = _Arrival()
+    arrival = _Arrival(partitions)
     for name, number, raw in lines:
         arrival.add(name, number, raw)
     if not as_is:
-        arrival.lines.sort(key=_occurred)
+        arrival.records.sort(key=_occurred)
     log = MemoryLog(partitions=partitions)
-    result = Replayed(log, len(arrival.lines))
+    result = Replayed(log, arrival.lines)
     log.append(arrival.dead)
     result.counts["dead_letter", "lines", "unplaced"] += len(arrival.dead)
-    log.append([record for _, line in arrival.lines for record in _records(line, partitions)])
-    arrival.lines.clear()
+    log.append([record for _, record in arrival.records])
+    arrival.records.clear()
     _end(log, arrival.latest + 1, partitions)
     _run(log, policy, partitions, result)
     return result
 
 
-def _occurred(item: tuple[int, Line]) -> int:
+def _occurred(item: tuple[int, NewRecord]) -> int:
     return item[0]
-
-
-def _records(line: Line, partitions: int) -> list[NewRecord]:
-    if line.key is not None:
-        number = partition_of(line.key, partitions) if partitions > 1 else 0
-        return [NewRecord(line.topic, line.key, line.value, number)]
-    to = range(partitions) if line.partition is None else (line.partition % partitions,)
-    return [NewRecord(line.topic, None, line.value, number) for number in to]
 
 
 def _end(log: MemoryLog, at: int, partitions: int) -> None:

@@ -221,12 +221,14 @@ class TokensSettings(_Section):
 
 
 def _retention_field(topic: Topic) -> Any:
-    what = "Milliseconds a resolved incident" if topic.cleanup == "compact" else "Milliseconds it"
+    what = "older revisions" if topic.cleanup == "compact" else "records"
     # Original bytes hold personal data that walletwatch publishes nowhere else.
     longest = 7 * _DAY if topic.name in _PERSONAL else 3660 * _DAY
     return (
         int,
-        Field(topic.retention_ms, ge=1, le=longest, description=f"{what} is kept."),
+        Field(
+            topic.retention_ms, ge=1, le=longest, description=f"Milliseconds its {what} are kept."
+        ),
     )
 
 

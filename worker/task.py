@@ -23,6 +23,7 @@ from msgspec import Struct
 from worker.logs.port import Record, StateChange, TopicPartition
 from worker.merge import (
     BEGINNING,
+    KEY,
     ORDER,
     Entry,
     ReorderBuffer,
@@ -58,8 +59,8 @@ class Handler(Protocol):
     def dump(self, live: Any) -> bytes:
         """Encode a key's state without timers' header; empty when there is nothing to keep."""
 
-    def key_of(self, entry: Entry, turn: "Turn") -> bytes | None:
-        """Return the key whose state the event touches, or None after handling it without state."""
+    def on_keyless(self, entry: Entry, turn: "Turn") -> None:
+        """Handle one released event that belongs to no key's state."""
 
     def on_event(self, live: Any, entry: Entry, turn: "Turn") -> None:
         """Handle one released event."""
@@ -323,8 +324,9 @@ class Task:
             if heap and heap[0][0] < order:
                 self._fire(order)
             turn.now = order
-            key = handler.key_of(entry, turn)
+            key = entry[KEY]
             if key is None:
+                handler.on_keyless(entry, turn)
                 continue
             live = live_states.get(key)
             if live is None:

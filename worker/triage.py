@@ -56,7 +56,8 @@ class SignalReader:
                 continue
             tie = self._token(signal.body) or signal.body.cause
             body = signal.body
-            entries.append((order, at, 0, -1, tie, stored.offset, source.index, stored, body))
+            key = f"{body.cause}\0{body.dedup_key}".encode()
+            entries.append((order, at, 0, -1, tie, stored.offset, source.index, stored, body, key))
         return entries
 
     def _token(self, alert: Alert) -> str | None:
@@ -114,10 +115,8 @@ class Incidents:
             return b""
         return msgspec.msgpack.encode(_Stored(1, live.state, live.timers))
 
-    def key_of(self, entry: Entry, turn: Turn) -> bytes | None:
-        """Return cause and dedup_key."""
-        alert: Alert = entry[EVENT]
-        return f"{alert.cause}\0{alert.dedup_key}".encode()
+    def on_keyless(self, entry: Entry, turn: Turn) -> None:
+        """Every signal that is buffered belongs to an incident: there are none without a key."""
 
     def on_event(self, live: _Live, entry: Entry, turn: Turn) -> None:
         """Take one alert record over into its incident."""
