@@ -1,0 +1,239 @@
+"""Writes the documentation that the code dictates: topics, rules, commands, and README's rules.
+
+Run as `make docs`. A test fails when a written page and the code differ.
+"""
+
+import inspect
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+import rules
+from rules.contract import Rule
+from schemas.topics import KINDS, TOPICS, Topic
+from worker.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- rules: written by make docs -->\n", "<!-- end of rules -->\n"
+UNITS = {"d": 86_400_000, "h": 3_600_000, "min": 60_000, "s": 1_000}
+HIDDEN_OPTIONS = {"--help", "--install-completion", "--show-completion"}
+
+
+def pages() -> dict[Path, str]:
+    """Return every written page by its path."""
+    readme = ROOT / "README.md"
+    return {
+        ROOT / "docs" / "topics.md": topics_page(TOPICS),
+        ROOT / "docs" / "rules.md": rules_page(rules.ALL),
+        ROOT / "docs" / "commands.md": commands_page("walletwatch", typer.main.get_command(app)),
+        readme: with_rules(readme.read_text("utf-8"), rules.ALL),
+    }
+
+
+def topics_page(topics: Iterable[Topic]) -> str:
+    """Return the page about topics and the kinds of lines in files."""
+    rows = (
+        (
+            f"`{topic.name}`",
+            topic.role,
+            topic.key if " " in topic.key else f"`{topic.key}`",
+            topic.partitioning,
+            topic.cleanup,
+            duration(topic.retention_ms),
+            topic.description,
+        )
+        for topic in topics
+    )
+    kinds = (
+        (f"`{name}`", f"`{kind.topic}`" if kind.topic else "the line's `topic`")
+        for name, kind in KINDS.items()
+    )
+    return f"""# Topics
+
+What walletwatch reads and writes, on every log alike. The records themselves are described by the
+JSON Schemas in [schemas/json](../schemas/json), one file per kind of record. Inputs may hold
+unknown fields, outputs only ever gain some.
+
+{table(("topic", "role", "key", "partition by", "cleanup", "kept", "what it carries"), rows)}
+- *input* is what you write, *output* what walletwatch publishes, *internal* what its stages tell
+  each other.
+- Records go to partitions by murmur2 of the *partition by*: the account_id, the cause of an alert,
+  or the key as it is. Topics of the same partitioning have the same number of partitions, for life.
+- *delete* forgets records after the time in *kept*. *compact* keeps the newest record of every key,
+  and forgets a resolved incident after that time.
+
+In files every line carries its `kind`, which decides the topic:
+
+{table(("kind", "goes to"), kinds)}
+A heartbeat or an end goes to the line's `partition`, or to all partitions of the topic without it.
+"""
+
+
+def rules_page(all_rules: Sequence[type[Rule[Any, Any]]]) -> str:
+    """Return the page about rules: what each module says of itself, and its parameters."""
+    sections = "\n".join(_rule_section(rule) for rule in all_rules)
+    return f"""# Rules
+
+What each rule finds, why it matters, what makes it wrong, and the thresholds that you may change.
+Times are in milliseconds, money in minor units (cents of EUR, yen of JPY).
+
+{sections}"""
+
+
+def with_rules(readme: str, all_rules: Sequence[type[Rule[Any, Any]]]) -> str:
+    """Return README with the table of rules renewed between its two marks.
+
+    Raises:
+        ValueError: the marks are not there.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"README.md lacks {BEGIN.strip()} or {END.strip()}")
+    rows = (
+        (
+            rule.code,
+            f"`{rule.id}`",
+            _module_doc(rule)[0],
+            ", ".join(
+                f"`{name}` {_value(name, field)}" for name, field in _parameters(rule).items()
+            ),
+        )
+        for rule in all_rules
+    )
+    return before + begin + table(("code", "rule", "finds", "defaults"), rows) + end + after
+
+
+def commands_page(name: str, command: Any) -> str:
+    """Return the page about all commands, from the help of each."""
+    sections = "\n".join(_command_section(path, leaf) for path, leaf in leaves(name, command))
+    return f"""# Commands
+
+Every command explains itself with `--help`. Exit codes are listed in the [README](../README.md).
+
+{sections}"""
+
+
+def leaves(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every command that can be run, with the words that run it."""
+    children = getattr(command, "commands", {})
+    if not children:
+        yield path, command
+    for name, child in children.items():
+        if not child.hidden:
+            yield from leaves(f"{path} {name}", child)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; bars within cells are escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
+
+
+def duration(milliseconds: int) -> str:
+    """Return a time in the largest unit that gives a whole number."""
+    for unit, size in UNITS.items():
+        if milliseconds and milliseconds % size == 0:
+            return f"{milliseconds // size} {unit}"
+    return f"{milliseconds} ms"
+
+
+def _rule_section(rule: type[Rule[Any, Any]]) -> str:
+    first, rest = _module_doc(rule)
+    rows = (
+        (f"`{name}`", _value(name, field), _range(field), field["description"])
+        for name, field in _parameters(rule).items()
+    )
+    return f"""## {rule.code} {rule.id}
+
+{first[0].upper()}{first[1:]}
+
+{rest}
+
+{table(("parameter", "default", "allowed", "meaning"), rows)}"""
+
+
+def _module_doc(rule: type[Rule[Any, Any]]) -> tuple[str, str]:
+    """First sentence of the rule's module, without the rule's code, and the rest."""
+    text = inspect.getdoc(sys.modules[rule.__module__]) or ""
+    first, _, rest = text.partition("\n\n")
+    return " ".join(first.removeprefix(f"{rule.code}: ").split()), _spaced(rest)
+
+
+def _spaced(text: str) -> str:
+    """With an empty line above lists, which some Markdown renderers need."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("- ") and lines and not lines[-1].startswith(("- ", "  ")):
+            lines.append("")
+        lines.append(line)
+    return "\n".join(lines).replace("\n\n\n", "\n\n")
+
+
+def _parameters(rule: type[Rule[Any, Any]]) -> Mapping[str, dict[str, Any]]:
+    properties: dict[str, dict[str, Any]] = rule.Params.model_json_schema()["properties"]
+    return properties
+
+
+def _value(name: str, field: Mapping[str, Any]) -> str:
+    text = json.dumps(field["default"])
+    if name.endswith("_ms"):
+        return f"{text} ({duration(field['default'])})"
+    return text if text != "{}" else "none"
+
+
+def _range(field: Mapping[str, Any]) -> str:
+    inner = field.get("items") or field.get("additionalProperties") or field
+    if "enum" in inner:
+        return ", ".join(inner["enum"])
+    if "minimum" in inner:
+        return f"{inner['minimum']} to {inner['maximum']}"
+    return "true, false" if inner["type"] == "boolean" else str(inner["type"])
+
+
+def _command_section(path: str, command: Any) -> str:
+    parameters = [
+        parameter for parameter in command.params if not HIDDEN_OPTIONS & {*parameter.opts}
+    ]
+    rows = [(_parameter_name(it), _default(it), _help(it)) for it in parameters]
+    listed = "\n" + table(("argument or option", "default", "meaning"), rows) if rows else ""
+    text = inspect.cleandoc(command.help or "").replace("\b\n", "").partition("\f")[0].strip()
+    return f"## {path}\n\n{text}\n{listed}"
+
+
+def _parameter_name(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.metavar or parameter.name.upper()}`"
+    names = [*parameter.opts, *parameter.secondary_opts]
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    default = parameter.default
+    if default is None or default is False or default in ((), []) or callable(default):
+        return ""
+    return f"`{default}`" if default is not True else "on"
+
+
+def _help(parameter: Any) -> str:
+    return " ".join((parameter.help or "").split())
+
+
+def main() -> None:
+    """Write the pages that differ, and name them."""
+    for path, text in pages().items():
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8", newline="\n")
+            print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

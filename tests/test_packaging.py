@@ -1,0 +1,56 @@
+"""What is installed is pinned, hashed and complete."""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+REQUIREMENTS = ["requirements/runtime.txt", "requirements/dev.txt"]
+
+
+def pinned(name: str) -> dict[str, str]:
+    """Return what a requirements file pins: name to the rest of its entry."""
+    text = (ROOT / name).read_text("utf-8").replace("\\\n", " ")
+    lines = [
+        line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")
+    ]
+    return dict(re.split(r"(?===)", line, maxsplit=1) for line in lines)
+
+
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_every_requirement_is_an_exact_version_with_hashes(name: str) -> None:
+    """No ranges, and no addresses: those are the business of whoever installs."""
+    entries = pinned(name)
+    assert entries
+    for rest in entries.values():
+        assert re.fullmatch(r"==[\w.]+(?: ; [^:]+?)?(?:\s+--hash=sha256:[0-9a-f]{64})+", rest)
+
+
+def test_every_dependency_is_pinned() -> None:
+    """What pyproject.toml asks for is in the files; dev.txt holds runtime.txt."""
+    runtime, dev = pinned(REQUIREMENTS[0]), pinned(REQUIREMENTS[1])
+    asked = PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["build"]
+    assert {text.partition(">=")[0] for text in asked} <= set(runtime)
+    tools = PROJECT["project"]["optional-dependencies"]["dev"]
+    assert {text.partition(">=")[0] for text in tools} <= set(dev)
+    assert runtime.items() <= dev.items()
+
+
+def test_every_package_is_shipped_with_its_types() -> None:
+    """The wheel holds what mypy checks, and each package says that it is typed."""
+    packages = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert packages == PROJECT["tool"]["mypy"]["packages"]
+    for package in packages:
+        assert (ROOT / package / "py.typed").is_file()
+
+
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    """.ci/run can be started, and tests what a user is told to run."""
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "    make test " in (ROOT / "README.md").read_text("utf-8")
+    assert script.read_text("utf-8").splitlines()[-2:] == ["make lint", "make test"]
