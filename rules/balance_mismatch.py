@@ -165,11 +165,13 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
         before, after = event.balance_before, event.balance_after
         if before is None or after is None or not self.params.row_check:
             return 0, 0
+        moved = after - before
+        if moved == effect and event.status == "completed":  # nearly always
+            return 0, 0
         moves = moves_allowed(event, effect)
         if moves is None:
             fx.count("mixed_part_unknown")
             return 0, 0
-        moved = after - before
         if moved in moves or not moves:
             return 0, 0
         due = min(moves, key=lambda move: abs(moved - move))

@@ -92,6 +92,10 @@ _ROW: Final = (
         details=({"drift_minor": 1000, "balance_kind": "available"},),
     ),
     Example(
+        name="Money on its way in holds nothing and is not available yet",
+        events=_alone("pending", "12.50", "100.00", "100.00", "available", type="topup"),
+    ),
+    Example(
         name="A partial capture gives the rest of the hold back: available is not judged then",
         events=_alone("completed", "8.00", "87.50", "92.00", "available"),
     ),
@@ -181,12 +185,23 @@ _CHAIN: Final = (
         events=(ONE, TWO, TWO | {"event_id": "again"}, THREE),
     ),
     Example(
-        name="Two rows with one number; the next may follow either",
+        name="Two rows with one number; the next may follow the second",
         events=(
             ONE,
             TWO,
             row(2, "10:00:01.500", "5.00", "80.00", "75.00", event_id="other"),
             row(3, "10:00:02", "10.00", "75.00", "65.00"),
+        ),
+        expect=("raised warning",),
+        details=({"check": "sequence_conflict", "ledger_sequence": 2},),
+    ),
+    Example(
+        name="Two rows with one number; the next may follow the first",
+        events=(
+            ONE,
+            TWO,
+            row(2, "10:00:01.500", "5.00", "80.00", "75.00", event_id="other"),
+            THREE,
         ),
         expect=("raised warning",),
         details=({"check": "sequence_conflict", "ledger_sequence": 2},),

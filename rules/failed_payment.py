@@ -7,7 +7,8 @@ Why it matters: the owner sees the money and is refused; many at once are an out
 provider or of the balance service.
 
 What makes it wrong, and what is done about it:
-- the available balance is what counts: open holds are taken off a posted balance;
+- the available balance is what counts: open holds are taken off a posted balance, and those opened
+  since off an available one;
 - a stale balance proves nothing: older than `max_balance_age_ms`, or followed by a completed row
   without balance, it is not used;
 - another debit at the same moment may have had the money: within `concurrent_debit_ms` a refusal
@@ -270,11 +271,12 @@ def _root_cause(event: Transaction, why: Family) -> RootCause:
 
 def _cure(event: Transaction, fx: Effects) -> None:
     for alert in fx.open_alerts():
+        # An absent key is "" in the alert and None in the event: never equal.
         transaction_id, key, reference = alert.match
         if (
             event.transaction_id == transaction_id
-            or (key and event.idempotency_key == key)
-            or (reference and event.external_reference == reference)
+            or event.idempotency_key == key
+            or event.external_reference == reference
         ):
             fx.settle(alert, "success")
             fx.cancel_timer(_retry_timer(alert.anchor))

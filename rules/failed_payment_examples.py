@@ -7,7 +7,6 @@ from rules.examples import balance, clock, txn
 
 REFUSED: Final = {"failure_code_system": "internal", "failure_code": "insufficient_funds"}
 TIMEOUT: Final = {"failure_code_system": "internal", "failure_code": "timeout"}
-POSTED: Final = {"balance_kind": "posted", "balance_after": "100.00"}
 
 
 def _failed(amount: str = "60.00", **fields: Any) -> dict[str, Any]:
@@ -58,6 +57,14 @@ _FIRING: Final = (
             _pending("t1", "09:50:00", "50.00"),
             txn("t1", "09:51:00", "expired", "50.00"),
             FUNDS,
+            _failed(),
+        ),
+        expect=("raised error",),
+    ),
+    Example(
+        name="A hold that told the available balance itself is not taken off it again",
+        events=(
+            _pending("t1", "09:59:00", "50.00", balance_kind="available", balance_after="60.00"),
             _failed(),
         ),
         expect=("raised error",),
@@ -152,6 +159,14 @@ _SILENT: Final = (
             _failed(),
         ),
         expect=("raised error",),
+    ),
+    Example(
+        name="A hold opened after the available balance was told is taken off it",
+        events=(
+            balance("09:58:00", "100.00", balance_kind="available"),
+            _pending("t1", "09:59:00", "50.00"),
+            _failed(),
+        ),
     ),
     Example(
         name="A balance older than five minutes proves nothing",

@@ -11,7 +11,7 @@ UNDONE: Final = frozenset({"failed", "cancelled", "expired", "reversed"})
 
 
 def effect_of(event: Transaction) -> int | None:
-    """What the whole transaction moves of the balance that pays it; None: part not told."""
+    """Return what the transaction moves of the balance that pays it; None: part not told."""
     if event.type in DEBITS:
         paid = paid_by_balance(event)
         return None if paid is None else -paid
@@ -19,7 +19,7 @@ def effect_of(event: Transaction) -> int | None:
 
 
 def moves_allowed(event: Transaction, effect: int | None) -> tuple[int, ...] | None:
-    """What the row may move of its balance; empty: not judged; None: needs the part not told."""
+    """Return what the row may move of its balance; empty: not judged; None: part not told."""
     status = event.status
     if event.balance_kind == "available":
         if status != "pending" or event.type not in DEBITS:
@@ -32,15 +32,16 @@ def moves_allowed(event: Transaction, effect: int | None) -> tuple[int, ...] | N
 
 
 def contents_of(event: Transaction, effect: int | None) -> int:
-    """A 32-bit number that tells rows with different balances, kinds or effects apart."""
-    mixed = event.amount if effect is None else effect
-    for part in (event.balance_before, event.balance_after):
-        mixed = mixed * 1_000_003 + (-1 if part is None else part)
-    return (2 * mixed + (event.balance_kind == "available")) % 4_294_967_291
+    """Return 32 bits that tell rows with different balances, kinds or effects apart."""
+    before, after = event.balance_before, event.balance_after
+    mixed = (event.amount if effect is None else effect) * 2_654_435_761
+    mixed += (-1 if before is None else before) * 2_246_822_519
+    mixed += (-1 if after is None else after) * 3_266_489_917
+    return (mixed + (event.balance_kind == "available")) & 0xFFFF_FFFF
 
 
 def edges_of(event: Transaction, ref: Ref, due: int | None, late: bool) -> tuple[Edge, Edge]:
-    """Both ends of a row; `due`, where the row was blamed, is what it should have moved."""
+    """Return both ends of a row; `due`, where the row was blamed, is what it should have moved."""
     before, after, kind = event.balance_before, event.balance_after, event.balance_kind
     unknown = Edge(None, (), ref)
     if late:

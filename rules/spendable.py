@@ -26,7 +26,7 @@ def spendable_at(
     if event.available_balance is not None:
         return Spendable(event.available_balance, 0, "available_balance", fx.ref)
     if event.balance_before is not None:
-        minor, kind = event.balance_before, event.balance_kind
+        minor, kind, told_at = event.balance_before, event.balance_kind, event.occurred_at
         source, ref = "balance_before", fx.ref
     else:
         known = facts.known(event.currency)
@@ -36,9 +36,10 @@ def spendable_at(
         if known.at < event.occurred_at - max_age_ms:
             fx.count("balance_too_old")
             return None
-        minor, kind, source, ref = known.minor, known.balance_kind, "known", known.ref()
-    if kind == "available":
-        return Spendable(minor, 0, source, ref)
+        minor, kind, told_at = known.minor, known.balance_kind, known.at
+        source, ref = "known", known.ref()
     since = event.occurred_at - hold_ttl_ms
+    if kind == "available":
+        since = max(since, told_at + 1)  # older holds are taken off already
     holds = facts.held(event.currency, since, but=event.transaction_id)
     return Spendable(minor - holds, holds, source, ref)
