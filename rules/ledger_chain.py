@@ -136,11 +136,20 @@ def enter(chain: Chain, row: Row, tolerance: int) -> Sequence[Finding]:
         if index is None:
             return (Ignored("old_sequence"),)
         found = _fill(chain, row, index, tolerance)
-    recent = chain.recent
-    recent += (row.sequence, row.contents)
-    if len(recent) > 2 * MAX_REMEMBERED:
-        del recent[:2]
+    _remember(chain, row.sequence, row.contents)
     return found
+
+
+def go_on(chain: Chain, sequence: int, end: Edge, contents: int) -> None:
+    """Put in a row that follows the newest one and joins it: `enter` without looking."""
+    chain.head, chain.end = sequence, end
+    _remember(chain, sequence, contents)
+
+
+def _remember(chain: Chain, sequence: int, contents: int) -> None:
+    chain.recent += (sequence, contents)
+    if len(chain.recent) > 2 * MAX_REMEMBERED:
+        del chain.recent[:2]
 
 
 def pieces(chain: Chain, anchor: int) -> list[Gap]:

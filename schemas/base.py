@@ -59,7 +59,7 @@ def printable(text: str) -> str:
     return text
 
 
-def _amount(value: Any, info: ValidationInfo) -> Any:
+def _amount(value: Any) -> Any:
     if not isinstance(value, str):
         raise PydanticCustomError("amount", "must be a string holding a decimal number")
     if not is_amount(value):

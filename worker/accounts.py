@@ -8,7 +8,7 @@ returned, so that one that raises leaves nothing behind.
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, cast
 from zlib import crc32
 
 import msgspec
@@ -20,6 +20,7 @@ from rules.profile import Facts, see_balance, see_transaction
 from schemas.alert import AlertKind
 from schemas.base import Severity
 from worker.alerts import Change, Cited, Publisher
+from worker.errors import LogError
 from worker.logs.port import TopicPartition
 from worker.merge import EVENT, OCCURRED, OFFSET, ORDER, RECORD, SOURCE, Entry
 from worker.state import Timer, payload_of
@@ -29,7 +30,6 @@ _ENGINE: Final = ""
 """Owner of the engine's own timers."""
 _FORGET_IDS: Final = "ids"
 _EXPIRE: Final = "alerts"
-_LAYOUT: Final = 1
 
 _ID = struct.Struct(">8sIq")
 """A recent id: 64-bit hash of (topic, event_id), CRC of its content, occurred_at."""
@@ -37,8 +37,6 @@ _MANY_IDS: Final = 64
 
 _encode = msgspec.msgpack.Encoder().encode
 _content = msgspec.msgpack.Encoder(order="deterministic").encode
-_FACTS = msgspec.msgpack.Decoder(Facts)
-_NO_FACTS = _encode(Facts())
 
 
 class Horizons(Struct, frozen=True):
@@ -48,50 +46,46 @@ class Horizons(Struct, frozen=True):
     max_open: int = 7 * 24 * 3_600_000
 
 
-class AccountState(Struct, array_like=True, omit_defaults=True):
-    """Layout 1 of an account's record."""
+class Account(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """One account, decoded: layout 1 of its record is this as a map, absent where empty.
 
-    layout: int = _LAYOUT
-    ids: bytes = b""
-    facts: Raw = Raw(_NO_FACTS)
-    rules: dict[str, Raw] = {}
-    """Per rule, as "code.version", its state."""
-    alerts: list[OpenAlert] = []
-    timers: list[Timer] = []
+    Each handler adds one field per rule to it: the rule's code, saved as "code.version", its state
+    or None. So another version of one rule leaves the rest of the record as it is.
+    """
 
-
-_STATE = msgspec.msgpack.Decoder(AccountState)
+    ids: bytearray = msgspec.field(default_factory=bytearray, name="i")
+    facts: Facts = msgspec.field(default_factory=Facts, name="f")
+    alerts: list[OpenAlert] = msgspec.field(default_factory=list, name="a")
+    timers: list[Timer] = msgspec.field(default_factory=list, name="t")
 
 
-class Account:
-    """One account, decoded; facts and rule states wait as bytes until they are needed."""
+def _layout(rules: Sequence[Rule[Any, Any]]) -> type[Account]:
+    """Return the record of an account with the states of these rules."""
+    fields: list[Any] = [
+        (rule.code, rule.State | None, msgspec.field(default=None, name=_saved_name(rule)))
+        for rule in rules
+    ]
+    layout = msgspec.defstruct(
+        "Account", fields, bases=(Account,), omit_defaults=True, forbid_unknown_fields=True
+    )
+    return cast(type[Account], layout)
 
-    __slots__ = ("alerts", "facts", "id", "ids", "raw_facts", "raw_rules", "states", "timers")
 
-    def __init__(self, key: bytes, stored: bytes | None) -> None:
-        state = AccountState() if stored is None else _STATE.decode(payload_of(stored))
-        self.id = key.decode()
-        self.ids = bytearray(state.ids)
-        self.facts: Facts | None = None
-        self.raw_facts = state.facts
-        self.raw_rules = state.rules
-        self.states: dict[str, Any] = {}
-        self.alerts = state.alerts
-        self.timers = state.timers
+def _saved_name(rule: Rule[Any, Any]) -> str:
+    return f"{rule.code}.{rule.version}"
 
 
 class _Bound:
     """A rule with what the handler needs of it at every call."""
 
-    __slots__ = ("State", "code", "decode", "empty", "key", "rule")
+    __slots__ = ("code", "decode", "empty", "new", "rule")
 
     def __init__(self, rule: Rule[Any, Any]) -> None:
         self.rule = rule
         self.code = rule.code
-        self.key = f"{rule.code}.{rule.version}"
-        self.State = rule.State
+        self.new = rule.State
+        self.empty = rule.State()
         self.decode = msgspec.msgpack.Decoder(rule.State).decode
-        self.empty = _encode(rule.State())
 
 
 class _Collector(Effects):
@@ -154,6 +148,8 @@ class Accounts:
         self._rules = [_Bound(rule) for rule in rules]
         self._by_code = {bound.code: bound for bound in self._rules}
         self._known = {rule.code: rule for rule in known}
+        self._new = _layout(known)
+        self._decode = msgspec.msgpack.Decoder(self._new).decode
         self._addresses = addresses
         self._publisher = publisher
         self._horizons = horizons
@@ -182,37 +178,41 @@ class Accounts:
     # -- state ----------------------------------------------------------------------------
 
     def load(self, key: bytes, stored: bytes | None) -> Account:
-        """Decode an account."""
-        return Account(key, stored)
+        """Decode an account.
+
+        Raises:
+            LogError: another release has written it.
+        """
+        if stored is None:
+            return self._new()
+        try:
+            return self._decode(payload_of(stored))
+        except msgspec.MsgspecError as error:
+            raise LogError(
+                "The saved state of an account cannot be read: another release of walletwatch "
+                "has written it. Run that release on this log."
+            ) from error
 
     def dump(self, live: Account) -> bytes:
         """Encode an account; empty when nothing is left to know of it."""
-        rules = live.raw_rules
-        for code, state in live.states.items():
-            bound = self._by_code[code]
-            raw = _encode(state)
-            if raw != bound.empty:
-                rules[bound.key] = Raw(raw)
-            elif rules:
-                rules.pop(bound.key, None)
-        facts = live.raw_facts if live.facts is None else Raw(_encode(live.facts))
-        if not (live.ids or rules or live.alerts or live.timers) and facts == _NO_FACTS:
+        kept = False
+        for bound in self._rules:
+            state = getattr(live, bound.code)
+            if state is not None:
+                if state == bound.empty:
+                    setattr(live, bound.code, None)
+                else:
+                    kept = True
+        if not (kept or live.ids or live.alerts or live.timers) and live == self._new():
             return b""
-        ids = bytes(live.ids)
-        return _encode(AccountState(_LAYOUT, ids, facts, rules, live.alerts, live.timers))
+        return _encode(live)
 
     def _state(self, live: Account, bound: _Bound) -> Any:
-        state = live.states.get(bound.code)
+        state = getattr(live, bound.code)
         if state is None:
-            raw = live.raw_rules.get(bound.key)
-            state = bound.State() if raw is None else bound.decode(raw)
-            live.states[bound.code] = state
+            state = bound.new()
+            setattr(live, bound.code, state)
         return state
-
-    def _facts(self, live: Account) -> Facts:
-        if live.facts is None:
-            live.facts = _FACTS.decode(live.raw_facts)
-        return live.facts
 
     # -- events ---------------------------------------------------------------------------
 
@@ -231,8 +231,6 @@ class Accounts:
         if late:
             self._publish_late(entry, turn)
         facts = live.facts
-        if facts is None:
-            facts = self._facts(live)
         if type(event) is Transaction:
             see_transaction(facts, event, entry[OFFSET], late)
         elif type(event) is Balance:
@@ -285,7 +283,7 @@ class Accounts:
     def _call_guarded(
         self, bound: _Bound, handle: Callable[..., None], live: Account, args: Any, turn: Turn
     ) -> None:
-        """Call a rule so that, if it raises, nothing of this call is left but the error's record."""
+        """Call a rule so that, if it raises, nothing of the call is left but a report of it."""
         state = self._state(live, bound)
         before = _encode((state, live.alerts, live.timers))
         written, signals = len(turn.outbox.records), turn.signals
@@ -294,10 +292,10 @@ class Accounts:
         try:
             handle(state, *args)
             self._apply(bound, live, turn)
-        except Exception as error:  # the one place where the errors of rules end
+        except Exception as error:  # noqa: BLE001 - the one place where the errors of rules end
             self._fx.actions.clear()
             saved = _GUARD.decode(before)
-            live.states[bound.code] = bound.decode(saved.state)
+            setattr(live, bound.code, bound.decode(saved.state))
             live.alerts, live.timers = saved.alerts, saved.timers
             del turn.outbox.records[written:]
             turn.signals, turn.outbox.counts = signals, counts
@@ -324,7 +322,7 @@ class Accounts:
             return
         fx = self._fx
         fx.begin(turn.now, live, None, timer.due)
-        args = (timer.name, timer.due, self._facts(live), fx)
+        args = (timer.name, timer.due, live.facts, fx)
         if turn.careful:
             self._call_guarded(bound, bound.rule.on_timer, live, args, turn)
             return
@@ -381,7 +379,7 @@ class Accounts:
     def _do_alert(self, bound: _Bound, live: Account, turn: Turn, draft: Draft) -> None:
         if any(a.anchor == draft.anchor and a.rule == bound.code for a in live.alerts):
             return
-        alert = self._publisher.opened(bound.rule, live.id, draft, turn)
+        alert = self._publisher.opened(bound.rule, turn.key.decode(), draft, turn)
         live.alerts.append(alert)
         change = Change(
             "raised",
@@ -392,7 +390,7 @@ class Accounts:
             draft.suspected_root_cause,
             draft.owner_advice,
         )
-        self._publisher.publish(bound.rule, live.id, alert, change, turn)
+        self._publisher.publish(bound.rule, turn.key.decode(), alert, change, turn)
         self._set_expiry(live, turn)
 
     def _do_update(
@@ -411,7 +409,7 @@ class Accounts:
         alert.severity = severity or alert.severity
         alert.title = title or alert.title
         change = Change("updated", evidence, self._is_late(), details=details)
-        self._publisher.publish(bound.rule, live.id, alert, change, turn)
+        self._publisher.publish(bound.rule, turn.key.decode(), alert, change, turn)
 
     def _do_settle(
         self, bound: _Bound, live: Account, turn: Turn, alert: OpenAlert, ref: Ref, role: str
@@ -426,7 +424,7 @@ class Accounts:
         if alert in live.alerts:
             live.alerts.remove(alert)
             rule = self._known[alert.rule]
-            self._publisher.publish(rule, live.id, alert, change, turn)
+            self._publisher.publish(rule, turn.key.decode(), alert, change, turn)
 
     def _do_set_timer(
         self,

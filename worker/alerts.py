@@ -1,7 +1,7 @@
 """From what a rule asked for to the alert records that are published. Pure.
 
-An alert keeps the cause and dedup_key of its raising for life. Its id is a hash of rule, account and
-anchor: the same history gives the same ids everywhere.
+An alert keeps the cause and dedup_key of its raising for life. Its id is a hash of rule, account
+and anchor: the same history gives the same ids everywhere.
 """
 
 import hashlib

@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import astuple
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from rules import events
 from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Kind
@@ -64,6 +65,7 @@ _NUMBER_STARTS = b"-0123456789"
 _RAW_VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 # The closing quote is optional, or else one that is missing would be looked for from every quote.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
 
 MODELS: Final[Mapping[Kind, tuple[str, type[BaseModel], type[Struct]]]] = {
     TRANSACTION: ("transaction", Transaction, events.Transaction),
@@ -140,7 +142,7 @@ class Codec:
         if kind in ("heartbeat", "end"):
             is_end = kind == "end"
             at = (_validated(End, raw) if is_end else _validated(Heartbeat, raw)).occurred_at
-            _check_time("occurred_at", at)
+            _check_time("occurred_at", at - 1)  # an end stands 1 ms after the last event
             return Control(is_end, at)
         version = document.get("schema_version")
         if type(version) is int and version != _SCHEMA_VERSION:
@@ -156,8 +158,11 @@ def why_no_object(raw: bytes) -> BadRecord | None:
     """Return why the bytes are not one JSON object, None if they are."""
     try:
         _parse(raw)
+        from_json(raw)
     except _Refused as refused:
         return refused.bad
+    except ValueError:  # a lone surrogate, or more digits than anybody means
+        return BadRecord("not_json", "record: json_invalid")
     return None
 
 
@@ -201,7 +206,7 @@ def _parse(raw: bytes) -> dict[str, Any]:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _Refused("not_utf8", f"byte {error.start}") from None
-    if _depth(text) > MAX_DEPTH:
+    if _too_deep(text):
         raise _Refused("too_deep", f"more than {MAX_DEPTH} levels")
     try:
         document = _READER.decode(text)
@@ -212,15 +217,13 @@ def _parse(raw: bytes) -> dict[str, Any]:
     return document
 
 
-def _depth(text: str) -> int:
-    depth = deepest = 0
-    for character in _STRING.sub("", text):
-        if character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
+def _too_deep(text: str) -> bool:
+    depth = 0
+    for bracket in _BRACKET.finditer(_STRING.sub("", text)):
+        depth += 1 if bracket[0] in "[{" else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -272,8 +275,8 @@ _NOT_STRINGS = [wire for _, wire in _WIRE_TYPES[6:]]
 class _Shape:
     """What one model looks like on the wire: a msgspec structure in the event's field order.
 
-    Strings come first, then the other fields, at the end `kind` and `schema_version`, which no event
-    keeps; so what is a string can be counted by slicing.
+    Strings come first, then the other fields, at the end `kind` and `schema_version`, which no
+    event keeps; so what is a string can be counted by slicing.
     """
 
     def __init__(self, name: str, model: type[BaseModel], event: type[Struct]) -> None:
@@ -322,7 +325,9 @@ class _Shape:
             for index in self._times:
                 time = values[index]
                 if time is not None:
-                    values[index] = parse_time(time)
+                    values[index] = millis = parse_time(time)
+                    if not FIRST_TIME <= millis < LAST_TIME:
+                        return None
         except ValueError:
             return None
         return values
@@ -411,11 +416,11 @@ def _transaction(
         return BadRecord("currency", "currency: unknown code")
     index = _TX_AMOUNT
     try:
-        amount = values[index] = to_minor(values[index], exponent)
+        amount = values[index] = _minor(values[index], exponent)
         for index in _TX_AMOUNTS:
             text = values[index]
             if text is not None:
-                values[index] = to_minor(text, exponent)
+                values[index] = _minor(text, exponent)
     except ValueError as error:
         return BadRecord("amount", f"{_name(index)}: {error}")
     if amount < 0 and values[_TX_TYPE] != "adjustment":
@@ -435,7 +440,7 @@ def _name(index: int) -> str:
     return events.Transaction.__struct_fields__[index]
 
 
-def _login(values: list[Any], currencies: Mapping[str, int]) -> events.Login | BadRecord:
+def _login(values: list[Any], _: Mapping[str, int]) -> events.Login | BadRecord:
     return events.Login(*values)
 
 

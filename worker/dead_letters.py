@@ -1,4 +1,4 @@
-"""When to stop because too much is bad, instead of draining everything into the dead letters. Pure."""
+"""When to stop because too much is bad, instead of making dead letters of everything. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

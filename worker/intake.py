@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from rules.events import TRANSACTION, Login
+from rules.events import Event, Login, Transaction
 from worker.codec import BadRecord, Codec, Control, Limits
 from worker.dead_letters import Window
 from worker.logs.port import Record
@@ -49,9 +49,7 @@ class Intake:
         policy = self._inputs[source.index]
         codec = self._codecs[source.index]
         decode, index, lateness = codec.decode, source.index, policy.lateness
-        sequenced = policy.kind == TRANSACTION
-        number, partition_of = task.number, self._partition_of
-        time = source.inputs[0]
+        number, partition_of, time = task.number, self._partition_of, source.inputs[0]
         entries: list[Entry] = []
         for record in records:
             offset = record.offset
@@ -59,32 +57,24 @@ class Intake:
             if isinstance(event, (BadRecord, Control)):
                 self._exceptional(event, task, source, record, outbox)
                 continue
-            occurred = event.occurred_at
-            usable = occurred
-            appended = record.append_time
+            occurred = usable = event.occurred_at
+            appended, key = record.append_time, record.key
             if appended is not None and appended < occurred:
                 usable = appended
-                if occurred - appended > policy.max_clock_skew:
-                    bad = BadRecord("future_timestamp", "occurred_at: later than the append time")
-                    self._exceptional(bad, task, source, record, outbox)
-                    continue
-            key = record.key
-            if key != event.account_id.encode():
-                bad = BadRecord("key_mismatch", "the record's key is not its account_id")
-                self._exceptional(bad, task, source, record, outbox)
+            if (
+                occurred - usable > policy.max_clock_skew
+                or key != event.account_id.encode()
+                or (partition_of is not None and partition_of(key) != number)
+            ):
+                self._exceptional(_misfit(policy, record, event), task, source, record, outbox)
                 continue
-            if partition_of is not None and partition_of(key) != number:
-                bad = BadRecord("wrong_partition", "the key belongs to another partition")
-                self._exceptional(bad, task, source, record, outbox)
-                continue
-            source.ended = False
             frontier = time.proof if time.proof >= time.floor else time.floor
             order = occurred if occurred >= frontier else frontier
             if usable - lateness > time.proof:
                 time.prove(usable - lateness)
             if offset < source.reread_until and order < task.applied_until:
                 continue
-            sequence = event.ledger_sequence if sequenced else None  # type: ignore[union-attr]
+            sequence = event.ledger_sequence if type(event) is Transaction else None
             entries.append(
                 (
                     order,
@@ -99,6 +89,7 @@ class Intake:
                     None if type(event) is Login and event.reason == "unknown_account" else key,
                 )
             )
+        source.ended = isinstance(event, Control) and event.is_end
         if codec.unknown_fields:
             outbox.counts["unknown_fields", policy.topic] += codec.unknown_fields
             codec.unknown_fields = 0
@@ -128,4 +119,13 @@ class Intake:
             if record.append_time is not None:
                 usable = min(usable, record.append_time)
             time.prove(usable - self._inputs[source.index].lateness)
-        source.ended = control.is_end
+
+
+def _misfit(policy: InputPolicy, record: Record, event: Event) -> BadRecord:
+    """Return what is wrong with the record around a valid event."""
+    appended = record.append_time
+    if appended is not None and event.occurred_at - appended > policy.max_clock_skew:
+        return BadRecord("future_timestamp", "occurred_at: too long after the append time")
+    if record.key != event.account_id.encode():
+        return BadRecord("key_mismatch", "the record's key is not its account_id")
+    return BadRecord("wrong_partition", "the key belongs to another partition")

@@ -20,11 +20,8 @@ from worker.errors import CheckFailed, UsageError
 from worker.stages import DETECT_INPUTS
 
 _CONTROLS: Final = ("heartbeat", "end")
-_EVENTS: Final = {name: kind.topic for name, kind in KINDS.items() if kind.topic in DETECT_INPUTS}
+_TOPIC_OF: Final = {name: kind.topic for name, kind in KINDS.items() if kind.topic in DETECT_INPUTS}
 _INPUTS: Final = frozenset(topic.name for topic in TOPICS if topic.role == "input")
-
-
-_TOPIC_OF: Final = {name: kind.topic for name, kind in KINDS.items()}
 
 
 class Head(Struct, gc=False):

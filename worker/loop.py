@@ -54,7 +54,7 @@ class StageWorker:
         tasks: Sequence[int],
         clock: Callable[[], int],
         pace: Pace,
-        observe: Observer = lambda phase: None,
+        observe: Observer = lambda _: None,
     ) -> None:
         self._log = log
         self._stage = stage

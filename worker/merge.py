@@ -8,8 +8,8 @@ because its order time cannot be below its input's frontier. So the sequence of 
 depends on the inputs alone, not on how they were polled.
 
 A frontier moves by what was read (`proof`) and, where the input stands at its end, by the clock
-(`floor`). Only the proof counts for judging absence. Where the clock has taken a frontier beyond the
-proof, and the proof later catches up with what had been held back, a timer that waited for it
+(`floor`). Only the proof counts for judging absence. Where the clock has taken a frontier beyond
+the proof, and the proof later catches up with what had been held back, a timer that waited for it
 must come after those events, which stand at the old frontier: that is what `Step` remembers.
 
 A *source* is one partition of the log; it feeds one input, or several where the records of many

@@ -32,8 +32,9 @@ class Outbox:
             dlq_stage=self._stage,
         )
         self.counts["dead_letter", at.topic, reason] += 1
+        key = record.key or b""  # a bad record may lack the key that chooses a partition
         self.records.append(
-            NewRecord(DEAD_LETTERS, record.key, record.value, headers=headers.to_headers())
+            NewRecord(DEAD_LETTERS, key, record.value, headers=headers.to_headers())
         )
 
     def late(self, at: TopicPartition, record: Record, occurred_at: int, order_time: int) -> None:

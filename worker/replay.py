@@ -13,7 +13,7 @@ import msgspec
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.time import format_time, parse_time
 from schemas.topics import DEAD_LETTERS
-from worker.codec import BadRecord
+from worker.codec import FIRST_TIME, LAST_TIME, BadRecord
 from worker.lines import place
 from worker.logs.memory import MemoryLog
 from worker.logs.murmur2 import partition_of
@@ -44,7 +44,7 @@ class _Arrival:
         self._partitions = partitions
         self.records: list[tuple[int, NewRecord]] = []
         self.dead: list[NewRecord] = []
-        self.latest = BEGINNING
+        self.latest = FIRST_TIME - 1
         self.lines = 0
 
     def add(self, name: str, number: int, raw: bytes) -> None:
@@ -55,7 +55,7 @@ class _Arrival:
         self.lines += 1
         try:
             occurred = parse_time(line.occurred_at)
-            if occurred > self.latest:
+            if self.latest < occurred < LAST_TIME:
                 self.latest = occurred
         except ValueError:  # the codec will say so; it keeps its place behind the line before
             occurred = self.records[-1][0] if self.records else BEGINNING
@@ -115,7 +115,7 @@ def _occurred(item: tuple[int, NewRecord]) -> int:
 
 
 def _end(log: MemoryLog, at: int, partitions: int) -> None:
-    if at <= BEGINNING + 1:
+    if at <= FIRST_TIME:
         return
     end = msgspec.json.encode({"kind": "end", "occurred_at": format_time(at)})
     log.append(

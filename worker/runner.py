@@ -91,7 +91,7 @@ class Runner:
         tasks: Sequence[int],
         clock: Callable[[], int],
         accepted: Accepted | None = None,
-        observe: Observer = lambda phase: None,
+        observe: Observer = lambda _: None,
     ) -> None:
         policy = policy_of(settings, accepted)
         partitions = log.partitions(DETECT_INPUTS[0])

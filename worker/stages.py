@@ -74,7 +74,7 @@ def detect(policy: Policy, partition_of: Callable[[bytes], int] | None = None) -
 
 
 def triage(policy: Policy, origins: int) -> Stage:
-    """Return the stage that turns alerts into incidents; `origins` is the number of detect tasks."""
+    """Return the stage that makes incidents of alerts; `origins` is the number of detect tasks."""
 
     def make(number: int, saved: Snapshot) -> Task:
         reader = SignalReader(policy.tokens)

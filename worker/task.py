@@ -4,8 +4,8 @@ A unit of work is `read` (any number of times), `advance` for inputs at their en
 `save`. The task keeps the state of its keys as bytes; keys that a unit touches are decoded once,
 handled in order of event time, and encoded once at the end.
 
-Timers stand in their key's state; the heap here is an index into it. Its entries are only hints: one
-whose timer is gone or has another due time is skipped. At one order time all events come before
+Timers stand in their key's state; the heap here is an index into it. Its entries are only hints:
+one whose timer is gone or has another due time is skipped. At one order time all events come before
 all timers.
 
 When a handler raises for one event, the unit's work so far is dropped (the decoded states, that

@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from schemas.base import Severity
 from schemas.time import format_time
@@ -20,9 +22,6 @@ from worker.lines import read_lines
 from worker.logs.port import Record, stored
 from worker.replay import Replayed, replay
 from worker.runner import policy_of
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 _OUTPUTS: Final = {
     "alerts.ndjson": ALERTS,
@@ -163,8 +162,6 @@ def _incidents(result: Replayed) -> dict[str, int]:
 
 
 def _print(summary: dict[str, Any]) -> None:
-    from rich.console import Console
-
     console = Console(highlight=False, soft_wrap=True)
     console.print(
         f"{summary['events']:,} events in {summary['seconds']:.1f} s "
@@ -190,14 +187,11 @@ def _print(summary: dict[str, Any]) -> None:
         for what, count in summary[name].items():
             console.print(f"{name.replace('_', ' ')}: {count:,} {what}")
     if summary["undecided"]:
-        console.print(
-            f"Undecided at the end: {len(summary['undecided']):,} timers pending (--json lists them)"
-        )
+        pending = len(summary["undecided"])
+        console.print(f"Undecided at the end: {pending:,} timers pending (--json lists them)")
 
 
-def _table(alerts: dict[str, dict[str, dict[str, int]]]) -> "Table":
-    from rich.table import Table
-
+def _table(alerts: dict[str, dict[str, dict[str, int]]]) -> Table:
     rows = {
         rule: {
             **kinds.get("raised", {}),

@@ -1,0 +1,12 @@
+"""`make bench`: every benchmark, one after the other; exits 1 if one misses its mark."""
+
+from bench import bad_input, chains, speed
+
+
+def main() -> int:
+    """Run them all."""
+    return max(module.main() for module in (speed, chains, bad_input))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

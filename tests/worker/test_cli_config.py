@@ -1,0 +1,197 @@
+"""The commands config, schema and rules."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from rules import ALL
+from rules.contract import Example, Rule
+from schemas.export import RECORDS, json_schema
+from worker.cli.app import app
+from worker.config import known_keys
+
+run = CliRunner().invoke
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without any configuration."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_check_says_ok_and_what_it_has_read() -> None:
+    """Exit code 0."""
+    assert run(app, ["config", "check"]).stdout == "ok: nothing but defaults\n"
+    Path("walletwatch.toml").write_text("log.partitions = 2")
+    checked = run(app, ["config", "check", "--json"], env={"WALLETWATCH_LOG__URL": "sqlite:///x"})
+    assert checked.exit_code == 0
+    sources = ["environment WALLETWATCH_LOG__URL", "walletwatch.toml"]
+    assert json.loads(checked.stdout) == {"ok": True, "sources": sources}
+
+
+def test_check_fails_with_a_line_per_problem() -> None:
+    """Exit code 78, for people and machines alike."""
+    Path("mine.toml").write_text("log.partitions = 0\nengine.pol_records = 2")
+    problems = [
+        "mine.toml: log.partitions must be a whole number from 1 to 1024.",
+        "mine.toml: engine.pol_records is not known; the nearest valid key is engine.poll_records.",
+    ]
+    checked = run(app, ["config", "check", "--config", "mine.toml"])
+    assert (checked.exit_code, checked.stdout) == (78, "")
+    assert checked.stderr == "walletwatch: " + "\n".join(problems) + "\n"
+    checked = run(app, ["config", "check", "--config", "mine.toml", "--json"])
+    assert checked.exit_code == 78
+    assert json.loads(checked.stdout) == {"ok": False, "problems": problems}
+
+
+def test_check_looks_at_key_files() -> None:
+    """Before a worker needs them."""
+    Path("walletwatch.toml").write_text("tokens = { key_id = 'k1', key_file = 'gone' }")
+    checked = run(app, ["config", "check"])
+    assert checked.exit_code == 78
+    assert "tokens.key_file: gone: No such file" in checked.stderr
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["config", "show"],
+        ["rules", "list"],
+        ["rules", "explain", "A1"],
+        ["ingest", "events.ndjson"],
+        ["tail", "wallet.alerts"],
+        ["incidents", "list"],
+        ["incidents", "show", "x"],
+    ],
+)
+def test_no_command_works_with_a_bad_configuration(args: list[str]) -> None:
+    """Each ends with 78 and touches nothing."""
+    Path("walletwatch.toml").write_text("log.partitions = 0")
+    Path("events.ndjson").touch()
+    ended = run(app, args)
+    assert (ended.exit_code, ended.stdout) == (78, "")
+    assert not Path("walletwatch.db").exists()
+
+
+def test_show_tells_every_value_and_its_source() -> None:
+    """One JSON object per key; the same on a page for people."""
+    Path("walletwatch.toml").write_text("rules.cannot_log_in.threshold = 7")
+    args = ["config", "show", "--log", "sqlite:///mine.db"]
+    shown = run(app, [*args, "--json"])
+    told = {line["key"]: line for line in map(json.loads, shown.stdout.splitlines())}
+    assert list(told) == [".".join(path) for path in known_keys()]
+    assert told["log.url"]["value"] == "sqlite:///mine.db"
+    assert told["log.url"]["source"] == "--log"
+    assert told["rules.cannot_log_in.threshold"]["value"] == 7
+    assert told["rules.cannot_log_in.threshold"]["source"] == "walletwatch.toml"
+    assert told["engine.poll_records"]["source"] == "default"
+    lines = [line.split() for line in run(app, args).stdout.splitlines()]
+    assert ["rules.cannot_log_in.threshold", "7", "walletwatch.toml"] in lines
+    assert ["log.url", '"sqlite:///mine.db"', "--log"] in lines
+
+
+def test_show_never_holds_a_secret() -> None:
+    """Only the path of its file."""
+    Path("key").write_text("hunter2-hunter2-hunter2")
+    Path("walletwatch.toml").write_text("tokens = { key_id = 'k1', key_file = 'key' }")
+    for args in (["config", "show"], ["config", "show", "--json"], ["config", "check"]):
+        ended = run(app, args)
+        assert ended.exit_code == 0
+        assert "hunter2" not in ended.output
+
+
+def test_schema_describes_every_section() -> None:
+    """As JSON Schema."""
+    schema = json.loads(run(app, ["config", "schema"]).stdout)
+    assert set(schema["properties"]) == {path[0] for path in known_keys()}
+    assert schema["additionalProperties"] is False
+
+
+def test_schema_export_writes_every_record() -> None:
+    """And names the files."""
+    exported = run(app, ["schema", "export", "out/json", "--json"])
+    assert exported.exit_code == 0
+    assert json.loads(exported.stdout) == [f"out/json/{name}.json" for name in RECORDS]
+    for name, model in RECORDS.items():
+        assert Path(f"out/json/{name}.json").read_text("utf-8") == json_schema(model)
+
+
+def test_schema_export_needs_a_folder() -> None:
+    """A file in its place is the caller's mistake."""
+    Path("file").touch()
+    exported = run(app, ["schema", "export", "file"])
+    assert exported.exit_code == 2
+    assert exported.stderr.startswith("walletwatch: file: ")
+
+
+def test_rules_list_tells_the_mode() -> None:
+    """Of every rule."""
+    Path("walletwatch.toml").write_text("rules.cannot_log_in.mode = 'off'")
+    listed = run(app, ["rules", "list", "--json"]).stdout.splitlines()
+    modes = {line["rule"]: line["mode"] for line in map(json.loads, listed)}
+    assert modes == {rule.id: "off" if rule.code == "A5" else "live" for rule in ALL}
+    lines = run(app, ["rules", "list"]).stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [rule.code for rule in ALL]
+
+
+@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.id)
+def test_rules_explain_tells_all_there_is(rule: type[Rule[Any, Any]]) -> None:
+    """By name or code, in any case."""
+    for name in (rule.id, rule.code, rule.code.lower()):
+        explained = run(app, ["rules", "explain", name, "--json"])
+        told = json.loads(explained.stdout)
+        assert told["rule"] == rule.id
+        assert told["doc"].startswith(f"{rule.code}: ")
+        assert [each["name"] for each in told["parameters"]] == list(rule.Params.model_fields)
+        assert told["examples"] == [example.name for example in rule.EXAMPLES]
+    page = run(app, ["rules", "explain", rule.id]).stdout
+    for each in told["parameters"]:
+        assert f"  {each['name']} = " in page
+        assert each["description"] in page
+
+
+def test_rules_explain_tells_value_default_bounds_and_source() -> None:
+    """A threshold that was set is told apart from its default."""
+    ended = run(app, ["rules", "explain", "A5"], env={
+        "WALLETWATCH_RULES__CANNOT_LOG_IN__THRESHOLD": "7"
+    })  # fmt: skip
+    source = "environment WALLETWATCH_RULES__CANNOT_LOG_IN__THRESHOLD"
+    assert (
+        f"  threshold = 7  ({source})\n    a whole number from 2 to 50; default 5\n" in ended.stdout
+    )
+
+
+def test_an_unknown_rule_is_told_with_the_nearest() -> None:
+    """Exit code 2."""
+    ended = run(app, ["rules", "explain", "cannot_login"])
+    assert ended.exit_code == 2
+    assert "the nearest is cannot_log_in" in ended.stderr
+
+
+def test_rules_test_runs_every_example() -> None:
+    """Or those of one rule."""
+    ended = run(app, ["rules", "test", "--json"])
+    assert ended.exit_code == 0
+    told = [json.loads(line) for line in ended.stdout.splitlines()]
+    names = [(rule.id, example.name) for rule in ALL for example in rule.EXAMPLES]
+    assert [(line["rule"], line["example"]) for line in told] == names
+    one = run(app, ["rules", "test", "A5"]).stdout.splitlines()
+    assert len(one) == sum(name == "cannot_log_in" for name, _ in names)
+    assert one[0].startswith("ok    A5  ")
+
+
+def test_rules_test_fails_with_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 1; the other examples are run all the same."""
+    rule = ALL[0]
+    good = next(example for example in rule.EXAMPLES if example.expect)
+    wrong = Example(name="Wrong", events=good.events, params=good.params)
+    monkeypatch.setattr(rule, "EXAMPLES", (wrong, good))
+    ended = run(app, ["rules", "test", rule.code])
+    assert ended.exit_code == 1
+    assert f"FAIL  {rule.code}  Wrong\n          expected no alert, found raised" in ended.stdout
+    assert f"ok    {rule.code}  {good.name}\n" in ended.stdout
+    assert ended.stderr == "walletwatch: 1 of 2 examples do not hold.\n"

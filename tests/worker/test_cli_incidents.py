@@ -1,0 +1,168 @@
+"""incidents: the newest state of each, and the life of one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from schemas.incident import Incident
+from schemas.time import format_time
+from schemas.topics import INCIDENTS
+from worker.cli.app import app
+from worker.logs import open_log
+from worker.logs.port import NewRecord
+
+URL = "sqlite:///log.db"
+
+run = CliRunner().invoke
+
+
+def revision(incident_id: str, number: int, what: str, status: str, **fields: Any) -> NewRecord:
+    """Return a revision of an incident, a minute after the one before."""
+    at = format_time(1_700_000_000_000 + number * 60_000)
+    opened = format_time(1_700_000_000_000)
+    record = {
+        "incident_id": incident_id,
+        "dedup_key": f"cannot_log_in:account:public.{incident_id}",
+        "cause": "auth",
+        "category": "access",
+        "status": status,
+        "revision": number,
+        "state_revision": number,
+        "severity": "warning",
+        "priority": "P3",
+        "page": False,
+        "title": f"Title of {incident_id}",
+        "alerts": {"total": 1, "active": int(status != "resolved")},
+        "first_event_at": opened,
+        "last_event_at": at,
+        "opened_at": opened,
+        "updated_at": at,
+        "published_at": at,
+        "suspected_root_cause": "unknown",
+        "last_change": {"what": what, "by": "walletwatch", "at": at},
+    } | fields
+    value = json.dumps(record)
+    Incident.model_validate_json(value)
+    return NewRecord(INCIDENTS, incident_id.encode(), value.encode(), partition=1)
+
+
+EVIDENCE = {
+    "topic": "wallet.logins", "partition": 3, "offset": 17, "event_id": "e17", "role": "failure"
+}  # fmt: skip
+RECORDS = [
+    revision("aaa1", 1, "opened", "open"),
+    revision("aaa2", 1, "opened", "open", opened_at="2024-01-01T00:00:00Z"),
+    revision("aaa1", 2, "acknowledged", "acknowledged"),
+    revision("bbb1", 1, "opened", "open"),
+    revision(
+        "bbb1", 2, "alert_cured", "resolved", resolution="cured", evidence=[EVIDENCE],
+        evidence_total=4, resolved_at="2023-11-14T22:15:20.000Z",
+    ),
+    revision("ccc1", 1, "opened", "open"),
+    NewRecord(INCIDENTS, b"ccc1", None, partition=1),
+    revision("ddd1", 7, "alert_joined", "open", opened_at="2022-01-01T00:00:00Z"),
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with a log that holds incidents."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WALLETWATCH_LOG__URL", URL)
+    append(*RECORDS)
+
+
+def append(*records: NewRecord) -> None:
+    """Append to the log."""
+    log = open_log(URL)
+    log.append(records)
+    log.close()
+
+
+def listed(*args: str) -> list[str]:
+    """Return the ids that `incidents list --json` prints."""
+    ended = run(app, ["incidents", "list", "--json", *args])
+    assert ended.exit_code == 0
+    return [json.loads(line)["incident_id"] for line in ended.stdout.splitlines()]
+
+
+def test_list_shows_the_newest_state_of_what_is_not_resolved() -> None:
+    """Newest opened first; those removed by a tombstone are gone."""
+    assert listed() == ["aaa2", "aaa1", "ddd1"]
+
+
+def test_list_filters_by_status() -> None:
+    """--all includes resolved ones."""
+    assert listed("--all") == ["aaa2", "aaa1", "bbb1", "ddd1"]
+    assert listed("--status", "resolved") == ["bbb1"]
+    assert listed("--status", "acknowledged", "--status", "resolved") == ["aaa1", "bbb1"]
+    assert run(app, ["incidents", "list", "--status", "closed"]).exit_code == 2
+
+
+def test_list_is_a_table_for_people() -> None:
+    """And says so when it would be empty."""
+    lines = run(app, ["incidents", "list"]).stdout.splitlines()
+    assert lines[1].split()[:3] == ["aaa2", "open", "warning"]
+    assert lines[2].endswith("1 of 1 active  Title of aaa1")
+    none = run(app, ["incidents", "list", "--log", "sqlite:///other.db"])
+    assert none.exit_code == 2
+    open_log("sqlite:///other.db").close()
+    none = run(app, ["incidents", "list", "--log", "sqlite:///other.db"])
+    assert (none.exit_code, none.stdout) == (0, "No incident is open or acknowledged.\n")
+
+
+def test_show_tells_the_life_of_an_incident() -> None:
+    """Every revision with time, what and severity; and where the evidence is."""
+    shown = run(app, ["incidents", "show", "bbb1"]).stdout
+    assert shown.startswith("Title of bbb1\n")
+    lines = [line.split() for line in shown.splitlines()]
+    assert ["resolution", "cured"] in lines
+    opened, cured = (line for line in lines if "walletwatch" in line)
+    assert opened[:4] == ["1", "2023-11-14T22:14:20.000Z", "opened", "walletwatch"]
+    assert cured[:6] == [
+        "2", "2023-11-14T22:15:20.000Z", "alert_cured", "walletwatch", "resolved", "warning",
+    ]  # fmt: skip
+    assert "Evidence, 1 of 4 records:" in shown
+    assert ["failure", "wallet.logins", "3", "17", "e17"] in lines
+
+
+def test_show_prints_json() -> None:
+    """The newest record, and all revisions."""
+    told = json.loads(run(app, ["incidents", "show", "bbb1", "--json"]).stdout)
+    assert told["incident"]["evidence"] == [EVIDENCE]
+    assert [each["what"] for each in told["revisions"]] == ["opened", "alert_cured"]
+
+
+def test_show_takes_the_beginning_of_an_id() -> None:
+    """If no other begins so; a whole id is one even then."""
+    assert run(app, ["incidents", "show", "b"]).stdout.startswith("Title of bbb1")
+    several = run(app, ["incidents", "show", "aaa"])
+    assert several.exit_code == 2
+    assert "2 incidents have an id that begins so, such as aaa1, aaa2" in several.stderr
+    append(revision("aaa", 1, "opened", "open"))
+    assert run(app, ["incidents", "show", "aaa"]).stdout.startswith("Title of aaa\n")
+
+
+@pytest.mark.parametrize("incident_id", ["zzz", "ccc1"])
+def test_show_of_what_is_not_there_fails(incident_id: str) -> None:
+    """Exit code 1; also after a tombstone."""
+    ended = run(app, ["incidents", "show", incident_id])
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "There is no incident of that id" in ended.stderr
+
+
+def test_show_says_when_its_beginning_is_gone() -> None:
+    """The topic is compacted."""
+    assert "no longer has the revisions before 7" in run(app, ["incidents", "show", "ddd1"]).stdout
+
+
+def test_a_record_that_is_no_incident_is_told_by_its_address() -> None:
+    """Without what is in it."""
+    append(NewRecord(INCIDENTS, b"eee1", b'{"incident_id": "hunter2"}', partition=2))
+    ended = run(app, ["incidents", "list"])
+    assert ended.exit_code == 1
+    assert "wallet.incidents, partition 2, offset 0: " in ended.stderr
+    assert "hunter2" not in ended.output

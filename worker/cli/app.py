@@ -1,0 +1,120 @@
+"""The console command: every command by its name, and every way in which one can end."""
+
+import sys
+import traceback
+from importlib.metadata import PackageNotFoundError, version
+from io import TextIOWrapper
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from worker.cli import config, incidents, rules, schema
+from worker.cli.convert import convert
+from worker.cli.demo import demo
+from worker.cli.ingest import ingest
+from worker.cli.output import environment, say
+from worker.cli.replay import replay_command
+from worker.cli.run import run
+from worker.cli.simulate import simulate
+from worker.cli.tail import tail
+from worker.errors import Exit, WalletwatchError
+
+_PACKAGES: Final = ("schemas.", "rules.", "worker.")
+_PIPE_CLOSED: Final = 141
+"""What a shell reports of a program that SIGPIPE has ended; typer does the same for SIGINT."""
+
+
+class Commands(TyperGroup):
+    """Ends every command with one sentence and an exit code, never with a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what it raises becomes a sentence on stderr and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except WalletwatchError as error:
+            say(f"{typer.style('walletwatch:', fg='red', bold=True)} {error}")
+            raise typer.Exit(error.exit_code) from None
+        except BrokenPipeError:
+            raise typer.Exit(_PIPE_CLOSED) from None
+        except (typer.TyperException, typer.Exit, typer.Abort):
+            raise  # wrong usage and the like, which typer tells itself
+        except Exception as error:  # noqa: BLE001 - the last resort
+            _tell_internal(error)
+            raise typer.Exit(Exit.INTERNAL) from None
+
+
+def _tell_internal(error: Exception) -> None:
+    """Tell type and place only: the message of an unforeseen error may quote an event."""
+    places = [
+        f"{frame.f_globals.get('__name__', '')}, line {line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__", "").startswith(_PACKAGES)
+    ]
+    reason = f" ({error.strerror})" if isinstance(error, OSError) else ""
+    say(
+        f"walletwatch: internal error: {type(error).__name__}{reason} in {places[-1]}. "
+        "What was committed is safe. WALLETWATCH_DEBUG=1 shows the traceback, which may hold "
+        "personal data."
+    )
+    if environment().get("WALLETWATCH_DEBUG") == "1":
+        traceback.print_exception(error)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        try:
+            typer.echo(f"walletwatch {version('walletwatch')}")
+        except PackageNotFoundError:
+            typer.echo("walletwatch, not installed")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="walletwatch",
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def walletwatch(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Finds anomalies in the event streams of a digital wallet.
+
+    Exit codes: 0 fine; 1 it found what it was asked to look for, a check failed, or part of the
+    input could not be processed; 2 usage; 70 internal, such as an unusable log; 78 bad
+    configuration; 130 ended by Ctrl-C; 141 nobody reads the output any more.
+    """
+
+
+app.command()(demo)
+app.command()(run)
+app.command()(ingest)
+app.command("replay")(replay_command)
+app.command()(convert)
+app.command()(tail)
+app.command()(simulate)
+app.add_typer(rules.app, name="rules")
+app.add_typer(incidents.app, name="incidents")
+app.add_typer(config.app, name="config")
+app.add_typer(schema.app, name="schema")
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    app(prog_name="walletwatch")
+
+
+if __name__ == "__main__":
+    main()

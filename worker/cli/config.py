@@ -1,0 +1,73 @@
+"""`walletwatch config`: check, show and describe the configuration."""
+
+import json
+
+import typer
+
+from worker.cli.output import ConfigOption, JsonOption, LogOption, emit, environment, table
+from worker.config import known_keys, load_settings, tokens_of, value_at
+from worker.config_report import dotted, shown
+from worker.errors import ConfigError
+from worker.settings import Settings
+
+app = typer.Typer(help="The configuration: check it, show it.", no_args_is_help=True)
+
+
+@app.command()
+def check(
+    *, config: ConfigOption = None, log: LogOption = None, as_json: JsonOption = False
+) -> None:
+    """Check the configuration: file, environment, key files.
+
+    Exit code 0 if it is good, 78 if not, with a line per problem.
+
+    Example: walletwatch config check --config walletwatch.toml
+    """
+    try:
+        loaded = load_settings(config, environment(), log_url=log)
+        tokens_of(loaded.settings)
+    except ConfigError as error:
+        if as_json:
+            emit({"ok": False, "problems": str(error).splitlines()})
+        raise
+    sources = sorted(set(loaded.sources.values()) - {"default"})
+    if as_json:
+        emit({"ok": True, "sources": sources})
+        return
+    typer.echo(f"ok: {', '.join(sources) or 'nothing but defaults'}")
+
+
+@app.command()
+def show(
+    *, config: ConfigOption = None, log: LogOption = None, as_json: JsonOption = False
+) -> None:
+    """Show every setting, its value and where that comes from.
+
+    Secrets are never shown: the configuration holds only the paths of their files.
+
+    Exit code 0, or 78 if the configuration is wrong.
+
+    Example: walletwatch config show --json
+    """
+    loaded = load_settings(config, environment(), log_url=log)
+    rows = [
+        (dotted(path), value_at(loaded.settings, path), loaded.sources[dotted(path)])
+        for path in known_keys()
+    ]
+    if as_json:
+        for key, value, source in rows:
+            emit({"key": key, "value": value, "source": source})
+        return
+    table(("key", "value", "from"), [(key, shown(value), source) for key, value, source in rows])
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration file, for editors and checks.
+
+    Exit code 0.
+
+    Example: walletwatch config schema > walletwatch.schema.json
+    """
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    typer.echo(json.dumps(dialect | Settings.model_json_schema(), indent=2))

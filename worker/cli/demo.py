@@ -1,0 +1,167 @@
+"""`walletwatch demo`: two simulated days, from events to incidents, in the first five minutes."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from schemas.alert import Alert
+from schemas.time import format_time
+from schemas.topics import ALERTS
+from worker import simulate as traffic
+from worker.cli.incidents import describe, lives, tell
+from worker.cli.ingest import Appender
+from worker.cli.output import say, table, watched
+from worker.config import load_settings
+from worker.errors import UsageError
+from worker.logs import open_log
+from worker.logs.port import Log, stored
+from worker.logs.sqlite import wall_clock
+from worker.runner import Runner
+from worker.stages import DETECT, DETECT_INPUTS, TRIAGE
+
+_EVENTS: Final = "events.ndjson"
+_LOG: Final = "walletwatch.db"
+_OPEN_RULE: Final = "failed_payment_sufficient_balance"
+
+
+def demo(
+    *,
+    directory: Annotated[
+        Path, typer.Option("--dir", help="Where the demo keeps its files; made anew.")
+    ] = Path("demo"),
+    accounts: Annotated[int, typer.Option(min=60, help="How many accounts there are.")] = 200,
+    days: Annotated[int, typer.Option(min=1, max=31, help="How many days they live.")] = 2,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal demos.")] = 1,
+) -> None:
+    """Simulate a wallet, ingest its events, find what is wrong, and show what was found.
+
+    Exit code 0, 2 if the files cannot be written, 70 if the log cannot be used.
+
+    Example: walletwatch demo --accounts 1000 --days 3
+    """
+    log_path = directory / _LOG
+    _clear(directory)
+    truth: list[traffic.Planted] = []
+    lines = list(_simulated(directory / _EVENTS, accounts, days, seed, truth))
+    must = sum(planted.expect == "alert" for planted in truth)
+    _step(
+        f"1. Simulated {accounts} accounts over {days} days: {len(lines):,} events, in the order "
+        f"of their arrival.\n   Among them {must} anomalies, and {len(truth) - must} that only "
+        "look like one."
+    )
+    settings = load_settings(None, {}, log_url=f"sqlite:///{log_path}").settings
+    log = open_log(settings.log.url, settings.log.partitions)
+    try:
+        appender = Appender(log, settings, wall_clock())
+        appender.take(_EVENTS, watched(enumerate(lines, 1), "lines"))
+        appender.end()
+        _step(f"2. Ingested them into {log_path}, {log.partitions(ALERTS)} partitions a topic.")
+        _run(log, settings)
+        _step("3. Ran both stages until every input had ended: detect, then triage.")
+        alerts = [_alert(record.value) for _, record in stored(log, ALERTS)]
+        _show_found(alerts, must)
+        _show_alert(log, alerts)
+        _show_incident(log)
+    finally:
+        log.close()
+    _show_next(log_path, directory / _EVENTS)
+
+
+def _clear(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in (_EVENTS, _LOG, f"{_LOG}-wal", f"{_LOG}-shm"):
+            (directory / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"--dir {directory}: {error.strerror}.") from error
+
+
+def _simulated(
+    path: Path, accounts: int, days: int, seed: int, truth: list[traffic.Planted]
+) -> Iterator[bytes]:
+    config = traffic.SimulateConfig(accounts=accounts, days=days)
+    with path.open("wb") as file:
+        for event in traffic.simulate(config, seed, truth):
+            line = msgspec.json.encode(event)
+            file.write(line + b"\n")
+            yield line
+
+
+def _run(log: Log, settings: Any) -> None:
+    numbers = range(log.partitions(DETECT_INPUTS[0]))
+    runner = Runner(log, settings, (DETECT, TRIAGE), numbers, wall_clock)
+    try:
+        runner.run(lambda: False, until_ended=True)
+    finally:
+        runner.close()
+
+
+def _alert(value: bytes | None) -> Alert:
+    return Alert.model_validate_json(value or b"")
+
+
+def _step(text: str) -> None:
+    say(text)
+
+
+def _show_found(alerts: list[Alert], must: int) -> None:
+    raised = [alert for alert in alerts if alert.kind == "raised"]
+    typer.echo(f"\nFound {len(raised)} anomalies; {must} were planted.\n")
+    found = Counter((alert.rule, alert.severity) for alert in raised)
+    became = Counter((alert.rule, alert.kind) for alert in alerts)
+    table(
+        ("rule", "error", "warning", "info", "updated", "cured", "expired"),
+        [
+            (
+                rule,
+                *(found[rule, severity] or "" for severity in ("error", "warning", "info")),
+                *(became[rule, kind] or "" for kind in ("updated", "cured", "expired")),
+            )
+            for rule in sorted({alert.rule for alert in raised})
+        ],
+    )
+
+
+def _show_alert(log: Log, alerts: list[Alert]) -> None:
+    """Show the worst failed payment with the records that prove it."""
+    alert = next(a for a in alerts if a.rule == _OPEN_RULE and a.severity == "error")
+    typer.echo(f"\nOne alert, and what it rests on:\n\n{alert.title}")
+    typer.echo(f"  account {alert.account_id}, at {format_time(alert.at)}, {alert.severity}")
+    typer.echo(f"  suspected: {alert.suspected_root_cause}; cause: {alert.cause}")
+    for fact in alert.facts:
+        where = f"  ({fact.topic}/{fact.partition}@{fact.offset})" if fact.topic else ""
+        typer.echo(f"  {fact.name} = {fact.value}{where}")
+    for evidence in alert.evidence:
+        (record,) = log.read(evidence.topic, evidence.partition, evidence.offset, 1)
+        event = json.loads(record.value or b"{}")
+        typer.echo(f"  {evidence.role}, {evidence.topic}/{evidence.partition}@{evidence.offset}:")
+        shown = ("status", "amount", "currency", "available_balance", "failure_code")
+        told = ", ".join(f"{name} {event[name]}" for name in shown if name in event)
+        typer.echo(f"    event {evidence.event_id}: {told}")
+
+
+def _show_incident(log: Log) -> None:
+    """Show the incident that has lived through most."""
+    longest = max(lives(log, "").values(), key=lambda life: (len(life), life[0].incident_id))
+    typer.echo("\nOne incident's life:\n")
+    describe(longest[-1])
+    typer.echo()
+    tell(longest)
+
+
+def _show_next(log_path: Path, events: Path) -> None:
+    url = f"sqlite:///{log_path}"
+    typer.echo(
+        f"""
+What to try next:
+  walletwatch incidents list --all --log {url}
+  walletwatch tail wallet.alerts --from-start --json --log {url}
+  walletwatch replay {events}
+  walletwatch rules explain A1
+  walletwatch simulate --accounts 1000 | walletwatch replay -"""
+    )

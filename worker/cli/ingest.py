@@ -1,0 +1,198 @@
+"""`walletwatch ingest`: append the events of files to the log."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+
+from schemas.time import format_time, parse_time
+from worker.cli.output import (
+    ConfigOption,
+    JsonOption,
+    LogOption,
+    emit,
+    environment,
+    say,
+    visible,
+    watched,
+    writable_log,
+)
+from worker.codec import BadRecord
+from worker.config import Settings, load_settings
+from worker.errors import CheckFailed, UsageError
+from worker.lines import Line, place, read_lines
+from worker.logs.port import Log, NewRecord
+from worker.logs.sqlite import wall_clock
+from worker.replay import dead_line
+from worker.stages import DETECT_INPUTS
+
+_CHUNK_RECORDS: Final = 5_000
+_CHUNK_BYTES: Final = 16 * 1024 * 1024
+_STAGE: Final = "ingest"
+_LONGEST_NAME: Final = 256
+
+
+def ingest(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="NDJSON, plain or gzip; - is stdin."),
+    ],
+    *,
+    end: Annotated[
+        bool, typer.Option("--end", help="Mark the end of every input after the last line.")
+    ] = False,
+    log: LogOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Append events to the log, and say how many went where.
+
+    A line of which not even the topic and the account can be told goes to wallet.dead-letters. To
+    ingest a file again does no harm: redelivered events are recognised.
+
+    Exit code 0, 1 if a file was cut short or no end could be marked, 2 if one cannot be opened, 70
+    if the log cannot be used, 78 if the configuration is wrong.
+
+    Example: walletwatch ingest events.ndjson more.ndjson.gz --end
+    """
+    for name in files:
+        _refuse_unreadable(name)
+    loaded = load_settings(config, environment(), log_url=log)
+    failures = []
+    with writable_log(loaded) as opened:
+        appender = Appender(opened, loaded.settings, wall_clock())
+        try:
+            for name in files:
+                try:
+                    appender.take(name, watched(read_lines(name), "lines"))
+                except CheckFailed as failure:
+                    appender.flush()
+                    failures.append(str(failure))
+            if end and not failures:
+                appender.end()
+        finally:
+            _report(appender, as_json)
+    if failures:
+        raise CheckFailed("\n".join([*failures, *(["The end was not marked."] if end else [])]))
+
+
+def _refuse_unreadable(name: str) -> None:
+    path = Path(name)
+    if name != "-" and (path.is_dir() or not os.access(path, os.R_OK)):
+        reason = "is a folder" if path.is_dir() else "cannot be read, or is not there"
+        raise UsageError(f"{name}: {reason}. Nothing was appended.")
+
+
+class Appender:
+    """Appends lines in chunks, each of which is stored as a whole or not at all.
+
+    Attributes:
+        topics: how many records each topic got.
+        dead_letters: how many lines had no place, by reason.
+        end_at: where the end was marked, in milliseconds; None if it was not.
+    """
+
+    def __init__(self, log: Log, settings: Settings, now: int) -> None:
+        self.topics: Counter[str] = Counter()
+        self.dead_letters: Counter[str] = Counter()
+        self.end_at: int | None = None
+        self._log = log
+        self._chunk: list[NewRecord] = []
+        self._bytes = 0
+        self._newest: int | None = None
+        inputs = settings.inputs
+        named = (inputs.transactions, inputs.logins, inputs.balances)
+        # An event beyond this will be a dead letter: it must not move the end.
+        self._latest = {
+            topic: now + setting.max_clock_skew_ms
+            for topic, setting in zip(DETECT_INPUTS, named, strict=True)
+        }
+
+    def take(self, name: str, lines: Iterable[tuple[int, bytes]]) -> None:
+        """Append (number, line) of a file; what came before an error of reading is kept.
+
+        Raises:
+            LogError: the log cannot be used; earlier chunks are stored.
+        """
+        # The file's name without its folders, which may name people.
+        source = "stdin" if name == "-" else visible(Path(name).name)[:_LONGEST_NAME]
+        for number, raw in lines:
+            self._add(source, number, raw)
+            if len(self._chunk) >= _CHUNK_RECORDS or self._bytes >= _CHUNK_BYTES:
+                self.flush()
+        self.flush()
+
+    def flush(self) -> None:
+        """Append what is waiting."""
+        if self._chunk:
+            self._log.append(self._chunk)
+            self.topics.update(record.topic for record in self._chunk)
+        self._chunk, self._bytes = [], 0
+
+    def end(self) -> None:
+        """Mark the end of every input of detect, which ends the signals by itself.
+
+        Raises:
+            CheckFailed: no event with a time was appended, so nobody knows when the end is.
+        """
+        if self._newest is None:
+            raise CheckFailed("The end was not marked: no event with a time was read.")
+        self.end_at = self._newest + 1
+        value = msgspec.json.encode({"kind": "end", "occurred_at": format_time(self.end_at)})
+        for topic in DETECT_INPUTS:
+            self._everywhere(topic, value)
+        self.flush()
+
+    def _add(self, source: str, number: int, raw: bytes) -> None:
+        self._bytes += len(raw)
+        line = place(raw)
+        if isinstance(line, Line) and line.partition is not None:
+            line = self._in_range(line)
+        if isinstance(line, BadRecord):
+            self.dead_letters[line.reason] += 1
+            self._chunk.append(dead_line(source, number, raw, line, _STAGE))
+            return
+        self._see(line)
+        if line.key is None and line.partition is None:
+            self._everywhere(line.topic, line.value)
+            return
+        self._chunk.append(NewRecord(line.topic, line.key, line.value, line.partition))
+
+    def _in_range(self, line: Line) -> Line | BadRecord:
+        if line.partition in range(self._log.partitions(line.topic)):
+            return line
+        return BadRecord("schema", "partition: the topic has no partition of that number")
+
+    def _see(self, line: Line) -> None:
+        latest = self._latest.get(line.topic)
+        if latest is None:
+            return
+        try:
+            time = parse_time(line.occurred_at)
+        except ValueError:
+            return
+        if time <= latest and (self._newest is None or time > self._newest):
+            self._newest = time
+
+    def _everywhere(self, topic: str, value: bytes) -> None:
+        for partition in range(self._log.partitions(topic)):
+            self._chunk.append(NewRecord(topic, None, value, partition))
+
+
+def _report(appender: Appender, as_json: bool) -> None:
+    end = None if appender.end_at is None else format_time(appender.end_at)
+    if as_json:
+        emit({"topics": appender.topics, "dead_letters": appender.dead_letters, "end": end})
+        return
+    for topic, count in sorted(appender.topics.items()):
+        say(f"{count:>12,}  {topic}")
+    if not appender.topics:
+        say("Nothing was appended.")
+    for reason, count in sorted(appender.dead_letters.items()):
+        say(f"{count:>12,}  of the dead letters: {reason}")
+    if end is not None:
+        say(f"Every input ends at {end}.")

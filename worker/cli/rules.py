@@ -1,0 +1,142 @@
+"""`walletwatch rules`: what the rules find, and with which thresholds."""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+import typer
+
+from rules.contract import Rule
+from worker.cli.output import ConfigOption, JsonOption, emit, environment, table
+from worker.config import Loaded, known_keys, load_settings, mode_of, value_at
+from worker.config_report import dotted, shown
+from worker.errors import CheckFailed, UsageError
+from worker.examples import run_example
+from worker.settings import KNOWN_RULES
+
+app = typer.Typer(help="The rules that find anomalies.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_command(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the rules, whether they are live, and what each finds.
+
+    Exit code 0, or 78 if the configuration is wrong.
+
+    Example: walletwatch rules list
+    """
+    settings = load_settings(config, environment()).settings
+    rows = [
+        {
+            "code": rule.code,
+            "rule": rule.id,
+            "mode": mode_of(settings, rule.id),
+            "category": rule.category,
+            "finds": _doc(rule).partition("\n\n")[0].removeprefix(f"{rule.code}: "),
+        }
+        for rule in KNOWN_RULES
+    ]
+    if as_json:
+        for row in rows:
+            emit(row)
+        return
+    table(tuple(rows[0]), [tuple(row.values()) for row in rows])
+
+
+@app.command()
+def explain(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="Its name, or its code such as A1.")],
+    *,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a rule finds, what makes it wrong, and every parameter with its bounds.
+
+    Exit code 0, 2 if there is no such rule, 78 if the configuration is wrong.
+
+    Example: walletwatch rules explain A5
+    """
+    found = _find(rule)
+    loaded = load_settings(config, environment())
+    parameters = list(_parameters(found, loaded))
+    head = {
+        "rule": found.id,
+        "code": found.code,
+        "version": found.version,
+        "mode": mode_of(loaded.settings, found.id),
+        "category": found.category,
+    }
+    examples = [example.name for example in found.EXAMPLES]
+    if as_json:
+        doc = {"doc": _doc(found), "parameters": parameters, "examples": examples}
+        emit(head | doc)
+        return
+    typer.echo(", ".join(f"{name} {value}" for name, value in head.items()))
+    typer.echo(f"\n{_doc(found)}\n\nParameters, in [rules.{found.id}] of the configuration:")
+    for each in parameters:
+        typer.echo(f"\n  {each['name']} = {shown(each['value'])}  ({each['source']})")
+        typer.echo(f"    {each['allowed']}; default {shown(each['default'])}")
+        typer.echo(f"    {each['description']}")
+    typer.echo("\nExamples, which `walletwatch rules test` runs:\n")
+    for name in examples:
+        typer.echo(f"  {name}")
+
+
+@app.command("test")
+def run_examples(
+    rule: Annotated[
+        str | None,
+        typer.Argument(metavar="[RULE]", help="Its name, or its code such as A1; else all rules."),
+    ] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the examples that rules bring along through the real engine.
+
+    Examples have their own parameters: the configuration plays no part.
+
+    Exit code 0 if all hold, 1 if one does not, 2 if there is no such rule.
+
+    Example: walletwatch rules test A5
+    """
+    chosen = KNOWN_RULES if rule is None else (_find(rule),)
+    pairs = [(each, example) for each in chosen for example in each.EXAMPLES]
+    failed = 0
+    for each, example in pairs:
+        differs = run_example(each, example)
+        failed += differs is not None
+        if as_json:
+            emit({"rule": each.id, "example": example.name, "differs": differs})
+        else:
+            typer.echo(f"{'ok  ' if differs is None else 'FAIL'}  {each.code}  {example.name}")
+            typer.echo(f"          {differs}\n" if differs else "", nl=False)
+    if failed:
+        raise CheckFailed(f"{failed} of {len(pairs)} examples do not hold.")
+
+
+def _parameters(rule: type[Rule[Any, Any]], loaded: Loaded) -> Iterator[dict[str, Any]]:
+    for name in rule.Params.model_fields:
+        key = known_keys()["rules", rule.id, name]
+        yield {
+            "name": name,
+            "value": value_at(loaded.settings, key.path),
+            "source": loaded.sources[dotted(key.path)],
+            "default": key.default,
+            "allowed": key.allowed,
+            "description": key.description,
+        }
+
+
+def _find(name: str) -> type[Rule[Any, Any]]:
+    by_name = {rule.id: rule for rule in KNOWN_RULES} | {rule.code: rule for rule in KNOWN_RULES}
+    rule = by_name.get(name) or by_name.get(name.upper())
+    if rule is None:
+        close = get_close_matches(name, by_name, n=1, cutoff=0)
+        raise UsageError(f"There is no rule of that name; the nearest is {close[0]}.")
+    return rule
+
+
+def _doc(rule: type[Rule[Any, Any]]) -> str:
+    return inspect.cleandoc(sys.modules[rule.__module__].__doc__ or "")

@@ -1,0 +1,165 @@
+"""`walletwatch tail`: show the records of a topic."""
+
+import time
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from schemas.time import format_time
+from schemas.topics import TOPICS
+from worker.cli.output import (
+    ConfigOption,
+    JsonOption,
+    LogOption,
+    emit,
+    environment,
+    readable_log,
+    visible,
+)
+from worker.config import load_settings
+from worker.errors import UsageError
+from worker.logs.port import Log, Record
+
+_CHUNK: Final = 1_000
+_FOLLOW_SECONDS: Final = 0.5
+_LATEST: Final = 10
+
+Addressed = tuple[int, Record]
+"""A record with its partition."""
+
+
+def tail(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="Such as wallet.alerts.")],
+    *,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Begin with the oldest record stored.")
+    ] = False,
+    number: Annotated[
+        int | None,
+        typer.Option(
+            "-n",
+            "--number",
+            metavar="N",
+            min=0,
+            help="At most N records: the newest, or with --from-start the oldest. "
+            "Without it the newest 10, or with --from-start all.",
+        ),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with new records until Ctrl-C.")
+    ] = False,
+    log: LogOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show records of a topic with their append time, partition, offset, key and value.
+
+    Inputs, dead letters and late events hold personal data, and so does what this prints of them.
+
+    Exit code 0, 2 if there is no such topic or log, 70 if the log cannot be used, 78 if the
+    configuration is wrong, 130 after Ctrl-C.
+
+    Example: walletwatch tail wallet.alerts --from-start --json
+    """
+    _refuse_unknown(topic)
+    loaded = load_settings(config, environment(), log_url=log)
+
+    def show(partition: int, record: Record) -> None:
+        if as_json:
+            emit(_fields(topic, partition, record))
+        else:
+            typer.echo(_line(partition, record))
+
+    with readable_log(loaded) as opened:
+        ends = [end for _, end in opened.offsets(topic)]
+        records = _oldest(opened, topic, ends) if from_start else _newest(opened, topic, number)
+        for shown, (partition, record) in enumerate(records):
+            if shown == number:
+                break
+            show(partition, record)
+        while follow:
+            time.sleep(_FOLLOW_SECONDS)
+            for partition, record in _new(opened, topic, ends):
+                show(partition, record)
+
+
+def _refuse_unknown(topic: str) -> None:
+    names = [each.name for each in TOPICS]
+    if topic not in names:
+        close = get_close_matches(topic, names, n=1, cutoff=0)[0]
+        raise UsageError(f"There is no topic {visible(topic)}; the nearest is {close}.")
+
+
+def _oldest(log: Log, topic: str, ends: list[int]) -> Iterator[Addressed]:
+    for partition, (offset, _) in enumerate(log.offsets(topic)):
+        yield from _between(log, topic, partition, offset, ends[partition])
+
+
+def _newest(log: Log, topic: str, number: int | None) -> list[Addressed]:
+    count = _LATEST if number is None else number
+    found = [
+        addressed
+        for partition, (first, end) in enumerate(log.offsets(topic))
+        for addressed in _between(log, topic, partition, max(first, end - count), end)
+    ]
+    found.sort(key=lambda each: (each[1].append_time or 0, each[0], each[1].offset))
+    return found[len(found) - min(count, len(found)) :]
+
+
+def _new(log: Log, topic: str, ends: list[int]) -> Iterator[Addressed]:
+    """Yield what came since, and move the ends."""
+    for partition, (_, end) in enumerate(log.offsets(topic)):
+        yield from _between(log, topic, partition, ends[partition], end)
+        ends[partition] = end
+
+
+def _between(log: Log, topic: str, partition: int, offset: int, end: int) -> Iterator[Addressed]:
+    while offset < end:
+        records = log.read(topic, partition, offset, min(_CHUNK, end - offset))
+        if not records:
+            return
+        for record in records:
+            if record.offset < end:
+                yield partition, record
+        offset = records[-1].offset + 1
+
+
+def _line(partition: int, record: Record) -> str:
+    when = "-" if record.append_time is None else format_time(record.append_time)
+    headers = " ".join(f"{name}={_text(value)}" for name, value in record.headers)
+    value = "(tombstone)" if record.value is None else _text(record.value)
+    parts = [when, f"{partition}/{record.offset}", _text(record.key or b"-"), headers, value]
+    return "  ".join(part for part in parts if part)
+
+
+def _fields(topic: str, partition: int, record: Record) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "topic": topic,
+        "partition": partition,
+        "offset": record.offset,
+        "append_time": None if record.append_time is None else format_time(record.append_time),
+        "key": None if record.key is None else record.key.decode(errors="backslashreplace"),
+    }
+    if record.headers:
+        fields["headers"] = {
+            name: value.decode(errors="backslashreplace") for name, value in record.headers
+        }
+    return fields | _value(record.value)
+
+
+def _value(value: bytes | None) -> dict[str, Any]:
+    """Return the value as JSON, digit for digit as it was written; else its bytes in base64."""
+    if value is None:
+        return {"value": None}
+    try:
+        msgspec.json.decode(value)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return {"value_base64": value}
+    return {"value": msgspec.Raw(msgspec.json.format(value, indent=-1))}
+
+
+def _text(raw: bytes) -> str:
+    return visible(raw.decode(errors="backslashreplace"))
