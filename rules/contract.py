@@ -27,7 +27,7 @@ class Params(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class State(Struct, array_like=True, omit_defaults=True):
+class State(Struct, array_like=True, omit_defaults=True, gc=False):
     """What one rule remembers of one account: small, bounded, all fields with defaults.
 
     A state that equals its defaults is not stored. Saved as a list of values: add fields at the
@@ -73,7 +73,7 @@ class Draft(Struct, kw_only=True):
     """Joins the incidents of another rule."""
 
 
-class OpenAlert(Struct, array_like=True):
+class OpenAlert(Struct, array_like=True, gc=False):
     """An alert that is neither cured, retracted nor expired, as the engine remembers it."""
 
     rule: str

@@ -45,7 +45,7 @@ class Row(Struct, gc=False):
     """A number that is equal for equal contents."""
 
 
-class Gap(Struct, array_like=True):
+class Gap(Struct, array_like=True, gc=False):
     """A run of missing sequence numbers, or what is left of one."""
 
     anchor: int
@@ -56,7 +56,7 @@ class Gap(Struct, array_like=True):
     right: Edge
 
 
-class Chain(Struct, array_like=True):
+class Chain(Struct, array_like=True, gc=False):
     """Where the rows of one currency stand."""
 
     currency: str

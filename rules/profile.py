@@ -42,7 +42,7 @@ class Hold(Struct, array_like=True, gc=False):
     opened_at: int
 
 
-class Facts(Struct, array_like=True, omit_defaults=True):
+class Facts(Struct, array_like=True, omit_defaults=True, gc=False):
     """The projection of one account."""
 
     balances: list[Known] = []

@@ -46,7 +46,7 @@ class Horizons(Struct, frozen=True):
     max_open: int = 7 * 24 * 3_600_000
 
 
-class Account(Struct, omit_defaults=True, forbid_unknown_fields=True):
+class Account(Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """One account, decoded: layout 1 of its record is this as a map, absent where empty.
 
     Each handler adds one field per rule to it: the rule's code, saved as "code.version", its state
@@ -66,7 +66,12 @@ def _layout(rules: Sequence[Rule[Any, Any]]) -> type[Account]:
         for rule in rules
     ]
     layout = msgspec.defstruct(
-        "Account", fields, bases=(Account,), omit_defaults=True, forbid_unknown_fields=True
+        "Account",
+        fields,
+        bases=(Account,),
+        omit_defaults=True,
+        forbid_unknown_fields=True,
+        gc=False,
     )
     return cast(type[Account], layout)
 

@@ -8,7 +8,7 @@ from rules.events import Event, Login, Transaction
 from worker.codec import BadRecord, Codec, Control, Limits
 from worker.dead_letters import Window
 from worker.logs.port import Record
-from worker.merge import Entry, Source
+from worker.merge import Entry, InputTime, Source
 from worker.outbox import Outbox
 from worker.task import Task
 
@@ -46,16 +46,20 @@ class Intake:
         What was decided at reading before a restart (offsets below `reread_until`) is not decided
         again; events that were applied before it are skipped.
         """
-        policy = self._inputs[source.index]
-        codec = self._codecs[source.index]
+        policy, codec = self._inputs[source.index], self._codecs[source.index]
         decode, index, lateness = codec.decode, source.index, policy.lateness
         number, partition_of, time = task.number, self._partition_of, source.inputs[0]
+        proof, floor = time.proof, time.floor  # both stay here while only events come
         entries: list[Entry] = []
         for record in records:
-            offset = record.offset
             event = decode(record.value)
-            if isinstance(event, (BadRecord, Control)):
-                self._exceptional(event, task, source, record, outbox)
+            if isinstance(event, BadRecord):
+                self._refuse(event, task, source, record, outbox)
+                continue
+            if isinstance(event, Control):
+                time.proof = proof
+                _control(event, time, record, lateness)
+                proof = time.proof
                 continue
             occurred = usable = event.occurred_at
             appended, key = record.append_time, record.key
@@ -66,59 +70,51 @@ class Intake:
                 or key != event.account_id.encode()
                 or (partition_of is not None and partition_of(key) != number)
             ):
-                self._exceptional(_misfit(policy, record, event), task, source, record, outbox)
+                self._refuse(_misfit(policy, record, event), task, source, record, outbox)
                 continue
-            frontier = time.proof if time.proof >= time.floor else time.floor
+            frontier = proof if proof >= floor else floor
             order = occurred if occurred >= frontier else frontier
-            if usable - lateness > time.proof:
-                time.prove(usable - lateness)
-            if offset < source.reread_until and order < task.applied_until:
-                continue
-            sequence = event.ledger_sequence if type(event) is Transaction else None
-            entries.append(
-                (
-                    order,
-                    occurred,
-                    index,
-                    -1 if sequence is None else sequence,
-                    event.event_id,
-                    offset,
-                    index,
-                    record,
-                    event,
-                    None if type(event) is Login and event.reason == "unknown_account" else key,
-                )
-            )
+            if usable - lateness > proof:
+                if floor > proof:
+                    time.prove(usable - lateness)
+                proof = time.proof = usable - lateness
+            if record.offset >= source.reread_until or order >= task.applied_until:
+                entries.append(_entry(order, index, record, event))
         source.ended = isinstance(event, Control) and event.is_end
         if codec.unknown_fields:
             outbox.counts["unknown_fields", policy.topic] += codec.unknown_fields
             codec.unknown_fields = 0
         return entries
 
-    def _exceptional(
-        self,
-        found: BadRecord | Control,
-        task: Task,
-        source: Source,
-        record: Record,
-        outbox: Outbox,
+    def _refuse(
+        self, bad: BadRecord, task: Task, source: Source, record: Record, outbox: Outbox
     ) -> None:
-        if isinstance(found, Control):
-            self._control(found, source, record)
-        elif record.offset >= source.reread_until:
+        if record.offset >= source.reread_until:
             at = task.addresses[source.index]
-            outbox.dead_letter(at, record, found.reason, found.error)
+            outbox.dead_letter(at, record, bad.reason, bad.error)
             self._window.add(at, source, record.offset)
 
-    def _control(self, control: Control, source: Source, record: Record) -> None:
-        time = source.inputs[0]
-        if control.is_end:
-            time.prove(control.occurred_at)
-        else:
-            usable = control.occurred_at
-            if record.append_time is not None:
-                usable = min(usable, record.append_time)
-            time.prove(usable - self._inputs[source.index].lateness)
+
+def _entry(order: int, index: int, record: Record, event: Event) -> Entry:
+    sequence, key = -1, record.key
+    if type(event) is Transaction:
+        if event.ledger_sequence is not None:
+            sequence = event.ledger_sequence
+    elif type(event) is Login and event.reason == "unknown_account":
+        key = None
+    occurred, offset = event.occurred_at, record.offset
+    return (order, occurred, index, sequence, event.event_id, offset, index, record, event, key)
+
+
+def _control(control: Control, time: InputTime, record: Record, lateness: int) -> None:
+    """Take over a heartbeat or an end; only an end says that nothing older will follow."""
+    if control.is_end:
+        time.prove(control.occurred_at)
+        return
+    usable = control.occurred_at
+    if record.append_time is not None:
+        usable = min(usable, record.append_time)
+    time.prove(usable - lateness)
 
 
 def _misfit(policy: InputPolicy, record: Record, event: Event) -> BadRecord:

@@ -14,6 +14,7 @@ from schemas.dead_letter import DeadLetterHeaders
 from schemas.time import format_time, parse_time
 from schemas.topics import DEAD_LETTERS
 from worker.codec import FIRST_TIME, LAST_TIME, BadRecord
+from worker.collector import calm_collector
 from worker.lines import place
 from worker.logs.memory import MemoryLog
 from worker.logs.murmur2 import partition_of
@@ -94,6 +95,13 @@ def replay(
 
     Neither the order of equal times nor the number of partitions changes what is found.
     """
+    with calm_collector():
+        return _replay(lines, policy, as_is, partitions)
+
+
+def _replay(
+    lines: Iterable[tuple[str, int, bytes]], policy: Policy, as_is: bool, partitions: int
+) -> Replayed:
     arrival = _Arrival(partitions)
     for name, number, raw in lines:
         arrival.add(name, number, raw)

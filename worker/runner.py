@@ -1,6 +1,5 @@
 """Running stages on a log until told to stop, or until every input has ended."""
 
-import gc
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -9,6 +8,7 @@ from schemas.money import ISO_4217
 from schemas.topics import SIGNALS
 from worker.accounts import Horizons
 from worker.codec import Limits
+from worker.collector import calm_collector
 from worker.config import Settings, build_rules, tokens_of
 from worker.intake import InputPolicy
 from worker.logs.murmur2 import partition_of
@@ -112,8 +112,6 @@ class Runner:
         except BaseException:
             self.close()
             raise
-        # What was restored lives as long as the process: the collector need not walk it.
-        gc.freeze()
 
     @property
     def counts(self) -> Counter[tuple[str, ...]]:
@@ -128,16 +126,21 @@ class Runner:
             DeadLetterLimit: too much of an input is bad.
         """
         busy = True
-        while not stopping():
-            wait = 0.0 if busy else _IDLE_WAIT_SECONDS
-            busy = False
-            for worker in self._workers.values():
-                busy |= worker.run_once(wait)
-                wait = 0.0
-            if not busy:
-                if until_ended and self._ended():
-                    return
-                self._prune()
+        with calm_collector():
+            while not stopping():
+                busy = self._run_once(0.0 if busy else _IDLE_WAIT_SECONDS)
+                if not busy:
+                    if until_ended and self._ended():
+                        return
+                    self._prune()
+
+    def _run_once(self, wait: float) -> bool:
+        """Let each stage do one unit of work; only the first waits for records."""
+        busy = False
+        for worker in self._workers.values():
+            busy |= worker.run_once(wait)
+            wait = 0.0
+        return busy
 
     def close(self) -> None:
         """Release the tasks."""

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from schemas.alert import Alert
+from schemas.incident import Incident
 from schemas.time import format_time
 from schemas.topics import ALERTS
 from worker import simulate as traffic
@@ -147,11 +148,15 @@ def _show_alert(log: Log, alerts: list[Alert]) -> None:
 
 def _show_incident(log: Log) -> None:
     """Show the incident that has lived through most."""
-    longest = max(lives(log, "").values(), key=lambda life: (len(life), life[0].incident_id))
+    longest = max(lives(log, "").values(), key=_eventful)
     typer.echo("\nOne incident's life:\n")
     describe(longest[-1])
     typer.echo()
     tell(longest)
+
+
+def _eventful(life: list[Incident]) -> tuple[bool, int, str]:
+    return life[-1].status == "resolved", len(life), life[0].incident_id
 
 
 def _show_next(log_path: Path, events: Path) -> None:
