@@ -71,6 +71,7 @@ PURE_STDLIB = {
 EDGE = [
     "schemas/export.py",
     "worker/cli/*",
+    "worker/collector.py",
     "worker/config*.py",
     "worker/convert/*",
     "worker/lines.py",

@@ -18,6 +18,7 @@ decoded fields account for.
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -114,9 +115,9 @@ class Codec:
     """Decodes the records of one kind of input. `unknown_fields` counts what was ignored."""
 
     def __init__(self, kind: Kind, limits: Limits) -> None:
-        self.name, self._model, self._event = MODELS[kind]
+        self.name, self._model, _ = MODELS[kind]
         self._limits = limits
-        self._shape = _Shape(self.name, self._model, self._event)
+        self._shape = _shape(kind)
         self._convert = _CONVERTERS[kind]
         self.unknown_fields = 0
 
@@ -355,6 +356,11 @@ class _Shape:
             if isinstance(value, Authorization):
                 values[index] = events.Authorization(value.method, value.result)
         return values
+
+
+@cache
+def _shape(kind: Kind) -> _Shape:
+    return _Shape(*MODELS[kind])
 
 
 def _quote_numbers(raw: bytes, names: Collection[str]) -> bytes:

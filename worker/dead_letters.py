@@ -26,13 +26,11 @@ class Window:
     ) -> None:
         self._limit = limit
         self._accepted = accepted or {}
+        self._first: dict[TopicPartition, int] = {}
+        """Where the limit has been passed: the first bad offset of the window."""
 
     def add(self, at: TopicPartition, source: Source, offset: int) -> None:
-        """Count one more dead letter of a source.
-
-        Raises:
-            DeadLetterLimit: names the first bad offset of the window and how to go on.
-        """
+        """Count one more dead letter of a source."""
         if self._limit is None:
             return
         if any(first <= offset <= last for first, last in self._accepted.get(at, ())):
@@ -40,10 +38,22 @@ class Window:
         source.bad = [bad for bad in source.bad if bad > offset - WINDOW]
         source.bad.append(offset)
         if len(source.bad) > self._limit:
-            first = source.bad[0]
-            raise DeadLetterLimit(
-                f"{len(source.bad)} of the last {WINDOW} records of {at.topic}, partition "
-                f"{at.partition}, are bad; the first is at offset {first}, the latest at {offset}. "
-                "Nothing of this unit of work was committed. To let a known bad range pass: "
-                f"walletwatch run --accept-dead-letters {at.topic}/{at.partition}:{first}-{offset}"
-            )
+            self._first.setdefault(at, source.bad[0])
+
+    def check(self, at: TopicPartition, source: Source) -> None:
+        """Stop if the limit has been passed; asked at the end of a batch.
+
+        Raises:
+            DeadLetterLimit: names the first bad offset, and the command that lets all bad records
+                of the batch pass.
+        """
+        first = self._first.pop(at, None)
+        if first is None:
+            return
+        last = source.bad[-1]
+        raise DeadLetterLimit(
+            f"More than {self._limit} of {WINDOW} successive records of {at.topic}, partition "
+            f"{at.partition}, are bad; the first is at offset {first}, the latest at {last}. "
+            "Nothing of this unit of work was committed. To let a known bad range pass: "
+            f"walletwatch run --accept-dead-letters {at.topic}/{at.partition}:{first}-{last}"
+        )

@@ -46,10 +46,21 @@ class Intake:
         What was decided at reading before a restart (offsets below `reread_until`) is not decided
         again; events that were applied before it are skipped.
         """
-        policy, codec = self._inputs[source.index], self._codecs[source.index]
-        decode, index, lateness = codec.decode, source.index, policy.lateness
+        at, codec = task.addresses[source.index], self._codecs[source.index]
+        entries = self._entries(task, source, records, outbox)
+        self._window.check(at, source)
+        if codec.unknown_fields:
+            outbox.counts["unknown_fields", at.topic] += codec.unknown_fields
+            codec.unknown_fields = 0
+        return entries
+
+    def _entries(
+        self, task: Task, source: Source, records: Sequence[Record], outbox: Outbox
+    ) -> list[Entry]:
+        policy, index = self._inputs[source.index], source.index
+        decode, lateness = self._codecs[index].decode, policy.lateness
         number, partition_of, time = task.number, self._partition_of, source.inputs[0]
-        proof, floor = time.proof, time.floor  # both stay here while only events come
+        proof, floor = time.proof, time.floor  # nobody else moves them while events come
         entries: list[Entry] = []
         for record in records:
             event = decode(record.value)
@@ -57,7 +68,6 @@ class Intake:
                 self._refuse(event, task, source, record, outbox)
                 continue
             if isinstance(event, Control):
-                time.proof = proof
                 _control(event, time, record, lateness)
                 proof = time.proof
                 continue
@@ -75,15 +85,11 @@ class Intake:
             frontier = proof if proof >= floor else floor
             order = occurred if occurred >= frontier else frontier
             if usable - lateness > proof:
-                if floor > proof:
-                    time.prove(usable - lateness)
-                proof = time.proof = usable - lateness
+                time.prove(usable - lateness)
+                proof = time.proof
             if record.offset >= source.reread_until or order >= task.applied_until:
                 entries.append(_entry(order, index, record, event))
         source.ended = isinstance(event, Control) and event.is_end
-        if codec.unknown_fields:
-            outbox.counts["unknown_fields", policy.topic] += codec.unknown_fields
-            codec.unknown_fields = 0
         return entries
 
     def _refuse(

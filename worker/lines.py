@@ -19,6 +19,7 @@ from worker.codec import BadRecord, why_no_object
 from worker.errors import CheckFailed, UsageError
 from worker.stages import DETECT_INPUTS
 
+_GZIP: Final = b"\x1f\x8b"
 _CONTROLS: Final = ("heartbeat", "end")
 _TOPIC_OF: Final = {name: kind.topic for name, kind in KINDS.items() if kind.topic in DETECT_INPUTS}
 _INPUTS: Final = frozenset(topic.name for topic in TOPICS if topic.role == "input")
@@ -85,10 +86,12 @@ def read_lines(name: str) -> Iterator[tuple[int, bytes]]:
         return
     path = Path(name)
     try:
-        with path.open("rb") as probe:
-            zipped = probe.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rb") if zipped else path.open("rb") as stream:
-            yield from _numbered(stream)
+        with path.open("rb") as stream:  # opened once: it may be a pipe
+            if stream.peek(2).startswith(_GZIP):
+                with gzip.open(stream) as unzipped:
+                    yield from _numbered(unzipped)
+            else:
+                yield from _numbered(stream)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CheckFailed(f"{name}: the gzip data is cut short or damaged") from error
     except OSError as error:

@@ -129,10 +129,9 @@ class Runner:
         with calm_collector():
             while not stopping():
                 busy = self._run_once(0.0 if busy else _IDLE_WAIT_SECONDS)
-                if not busy:
-                    if until_ended and self._ended():
-                        return
-                    self._prune()
+                self._prune()
+                if until_ended and not busy and self._ended():
+                    return
 
     def _run_once(self, wait: float) -> bool:
         """Let each stage do one unit of work; only the first waits for records."""

@@ -1,7 +1,6 @@
 """`walletwatch replay`: the whole job over files, in memory, in event time."""
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from rich.table import Table
 from schemas.base import Severity
 from schemas.time import format_time
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
+from worker.cli.output import ConfigOption, JsonOption, environment
 from worker.config import load_settings
 from worker.errors import CheckFailed, UsageError
 from worker.lines import read_lines
@@ -48,8 +48,8 @@ def replay_command(
     partitions: Annotated[
         int, typer.Option(min=1, max=1024, help="Tasks to spread over; changes nothing found.")
     ] = 1,
-    config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Find what is wrong in files of events, and say so; exits 0 whatever it finds.
 
@@ -57,7 +57,7 @@ def replay_command(
 
     Example: walletwatch replay events.ndjson.gz --rules strict.toml --out found/
     """
-    settings = load_settings(config, os.environ, rules).settings
+    settings = load_settings(config, environment(), rules).settings
     policy = replace(policy_of(settings), dead_letter_limit=None)
     reading = _Reading(files)
     began_wall, began_cpu = time.perf_counter(), time.process_time()

@@ -1,22 +1,27 @@
 """`walletwatch run`: work on the log until told to stop."""
 
-import json
-import os
 import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Annotated, Final
 
 import typer
 
 from schemas.topics import TOPICS
+from worker.cli.output import (
+    ConfigOption,
+    JsonOption,
+    LogOption,
+    emit,
+    environment,
+    say,
+    writable_log,
+)
 from worker.config import load_settings
 from worker.errors import UsageError
-from worker.logs import open_log
 from worker.logs.port import TopicPartition
 from worker.logs.sqlite import wall_clock
 from worker.runner import Runner
@@ -28,8 +33,8 @@ _STAGES: Final = {"all": (DETECT, TRIAGE), DETECT: (DETECT,), TRIAGE: (TRIAGE,)}
 
 def run(
     *,
-    log: Annotated[str | None, typer.Option(help="The log, instead of log.url.")] = None,
-    config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
+    log: LogOption = None,
+    config: ConfigOption = None,
     stage: Annotated[str, typer.Option(help="detect, triage or all.")] = "all",
     tasks: Annotated[
         str | None, typer.Option(help="Which tasks, such as 0,2-3; all by default.")
@@ -41,7 +46,7 @@ def run(
     until_ended: Annotated[
         bool, typer.Option("--until-ended", help="Stop when every input has ended.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Read events, publish alerts and incidents, until SIGTERM or Ctrl-C.
 
@@ -53,23 +58,16 @@ def run(
     if stage not in _STAGES:
         raise UsageError(f"--stage: {stage} is none of {', '.join(_STAGES)}.")
     accepted = _ranges(accept_dead_letters or [])
-    settings = load_settings(config, os.environ, log_url=log).settings
-    opened = open_log(settings.log.url, settings.log.partitions)
-    try:
+    loaded = load_settings(config, environment(), log_url=log)
+    with writable_log(loaded) as opened:
         numbers = _numbers(tasks, opened.partitions(DETECT_INPUTS[0]))
-        runner = Runner(opened, settings, _STAGES[stage], numbers, wall_clock, accepted)
-        try:
-            typer.echo(
+        runner = Runner(opened, loaded.settings, _STAGES[stage], numbers, wall_clock, accepted)
+        with closing(runner), _stop_signals() as asked:
+            say(
                 f"Running {' and '.join(_STAGES[stage])}, tasks {tasks or 'all'}, "
-                f"on {settings.log.url}. Stop with Ctrl-C or SIGTERM.",
-                err=True,
+                f"on {loaded.settings.log.url}. Stop with Ctrl-C or SIGTERM."
             )
-            with _stop_signals() as asked:
-                runner.run(asked, until_ended)
-        finally:
-            runner.close()
-    finally:
-        opened.close()
+            runner.run(asked, until_ended)
     _report(runner.counts, as_json)
 
 
@@ -128,8 +126,8 @@ def _ranges(texts: list[str]) -> dict[TopicPartition, list[tuple[int, int]]]:
 
 def _report(counts: Counter[tuple[str, ...]], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({" ".join(key): count for key, count in sorted(counts.items())}))
+        emit({" ".join(key): count for key, count in sorted(counts.items())})
         return
-    typer.echo("Stopped." if counts else "Stopped; nothing had happened.", err=True)
+    say("Stopped." if counts else "Stopped; nothing had happened.")
     for key, count in sorted(counts.items()):
-        typer.echo(f"{count:>10,}  {' '.join(key)}", err=True)
+        say(f"{count:>10,}  {' '.join(key)}")

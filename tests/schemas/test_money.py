@@ -1,0 +1,123 @@
+"""Money is exact: decimal text to minor units and back, without floats."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.money import ISO_4217, from_minor, is_amount, is_currency_code, to_minor
+
+exponents = st.integers(0, 18)
+signs = st.sampled_from(["", "-"])
+
+
+def as_decimal(minor: int, exponent: int) -> Decimal:
+    """Read minor units exactly, whatever the context's precision."""
+    digits = tuple(int(digit) for digit in str(abs(minor)))
+    return Decimal((int(minor < 0), digits, -exponent))
+
+
+@st.composite
+def amounts(draw: st.DrawFn) -> str:
+    """Any amount of at most 18 digits."""
+    digits = draw(st.text("0123456789", min_size=1, max_size=18))
+    point = draw(st.integers(1, len(digits)))
+    fraction = digits[point:]
+    return draw(signs) + digits[:point] + (f".{fraction}" if fraction else "")
+
+
+@settings(deadline=None)
+@given(amounts(), exponents)
+def test_minor_units_are_the_same_number_as_the_text(text: str, exponent: int) -> None:
+    try:
+        minor = to_minor(text, exponent)
+    except ValueError:
+        fraction = text.partition(".")[2]
+        assert fraction.rstrip("0")[exponent:]
+    else:
+        assert as_decimal(minor, exponent) == Decimal(text)
+        assert Decimal(from_minor(minor, exponent)) == Decimal(text)
+
+
+@settings(deadline=None)
+@given(st.integers(-(10**18) + 1, 10**18 - 1), exponents)
+def test_minor_units_survive_the_text(minor: int, exponent: int) -> None:
+    text = from_minor(minor, exponent)
+    assert Decimal(text) == as_decimal(minor, exponent)
+    assert len(text.partition(".")[2]) == exponent
+    if is_amount(text):
+        assert to_minor(text, exponent) == minor
+
+
+@settings(deadline=None)
+@given(st.text(max_size=24), exponents)
+def test_garbage_is_a_value_error_and_nothing_else(text: str, exponent: int) -> None:
+    if is_amount(text):
+        return
+    with pytest.raises(ValueError, match="not a plain decimal"):
+        to_minor(text, exponent)
+
+
+@pytest.mark.parametrize(
+    ("text", "exponent", "minor"),
+    [
+        ("12.50", 2, 1250),
+        ("12.5", 2, 1250),
+        ("12", 2, 1200),
+        ("-0.01", 2, -1),
+        ("-0", 2, 0),
+        ("0.125", 3, 125),
+        ("7.000", 0, 7),
+        ("007", 0, 7),
+        ("9" * 18, 18, int("9" * 18) * 10**18),
+        ("0." + "0" * 16 + "1", 18, 10),
+        ("1234567890123456.78", 2, 123456789012345678),
+    ],
+)
+def test_amounts_by_example(text: str, exponent: int, minor: int) -> None:
+    assert to_minor(text, exponent) == minor
+
+
+@pytest.mark.parametrize(
+    ("text", "exponent"),
+    [
+        ("0.5", 0),
+        ("12.505", 2),
+        ("-1.001", 2),
+        ("1e2", 2),
+        ("1_0.00", 2),
+        ("٣٣.٣٣", 2),
+        ("²2.00", 2),
+        ("1" * 19, 0),
+        ("1" * 17 + ".00", 2),
+        ("--1.00", 2),
+        ("1.0.0", 2),
+        ("1.00\n", 2),
+        ("1.", 0),
+        (".50", 2),
+        ("-.50", 2),
+        ("", 0),
+        ("Infinity", 2),
+    ],
+)
+def test_what_is_no_amount_of_the_currency_is_refused(text: str, exponent: int) -> None:
+    with pytest.raises(ValueError, match=r"not a plain decimal|beyond the smallest unit"):
+        to_minor(text, exponent)
+
+
+def test_known_exponents() -> None:
+    assert [ISO_4217[code] for code in ("EUR", "JPY", "BHD", "CLF", "ISK", "XAF")] == [
+        2,
+        0,
+        3,
+        4,
+        0,
+        0,
+    ]
+    assert all(is_currency_code(code) for code in ISO_4217)
+
+
+@pytest.mark.parametrize("text", ["", "EU", "eur", "1EU", "EUR\n", "ÄÖÜ", "A" * 11])
+def test_what_does_not_look_like_a_currency_code(text: str) -> None:
+    assert not is_currency_code(text)
