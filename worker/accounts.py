@@ -5,11 +5,8 @@ what is late; update the facts; call the rules. What a rule asks for is applied 
 returned, so that one that raises leaves nothing behind.
 """
 
-import struct
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, Final, cast
-from zlib import crc32
 
 import msgspec
 from msgspec import Raw, Struct
@@ -21,8 +18,9 @@ from schemas.alert import AlertKind
 from schemas.base import Severity
 from worker.alerts import Change, Cited, Publisher
 from worker.errors import LogError
+from worker.identity import known_as, without_old
 from worker.logs.port import TopicPartition
-from worker.merge import EVENT, OCCURRED, OFFSET, ORDER, RECORD, SOURCE, Entry
+from worker.merge import EVENT, IDENTITY, OCCURRED, OFFSET, ORDER, RECORD, SOURCE, Entry
 from worker.state import Timer, payload_of
 from worker.task import RuleFailed, Turn
 
@@ -31,12 +29,9 @@ _ENGINE: Final = ""
 _FORGET_IDS: Final = "ids"
 _EXPIRE: Final = "alerts"
 
-_ID = struct.Struct(">8sIq")
-"""A recent id: 64-bit hash of (topic, event_id), CRC of its content, occurred_at."""
 _MANY_IDS: Final = 64
 
 _encode = msgspec.msgpack.Encoder().encode
-_content = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class Horizons(Struct, frozen=True):
@@ -158,7 +153,6 @@ class Accounts:
         self._addresses = addresses
         self._publisher = publisher
         self._horizons = horizons
-        self._prefixes = [at.topic.encode() + b"\0" for at in addresses]
         self._on = {kind: self._overriding(names[0]) for kind, names in _HANDLERS.items()}
         self._late = {kind: self._overriding(names[1]) for kind, names in _HANDLERS.items()}
         self._fx = _Collector()
@@ -257,28 +251,24 @@ class Accounts:
 
     def _is_new(self, live: Account, entry: Entry, turn: Turn) -> bool:
         """Recognise redeliveries and what is too old to tell from one; remember the others."""
-        event, order, occurred = entry[EVENT], entry[ORDER], entry[OCCURRED]
-        source = entry[SOURCE]
-        name = self._prefixes[source] + event.event_id.encode()
-        digest = blake2b(name, digest_size=8).digest()
-        content = crc32(_content(event))
+        order, occurred, identity = entry[ORDER], entry[OCCURRED], entry[IDENTITY]
         ids, horizon = live.ids, self._horizons.dedup
-        found = _find(ids, digest, order - horizon) if ids else None
-        if found is not None:
-            at = self._addresses[source]
-            if found == content:
+        known = known_as(ids, identity, order - horizon) if ids else None
+        if known is not None:
+            at = self._addresses[entry[SOURCE]]
+            if known:
                 turn.outbox.counts["redelivered", at.topic] += 1
             else:
                 error = "event_id: known, with other content"
                 turn.outbox.dead_letter(at, entry[RECORD], "event_id_conflict", error)
             return False
         if occurred < order - horizon:
-            turn.outbox.counts["too_old", self._addresses[source].topic] += 1
+            turn.outbox.counts["too_old", self._addresses[entry[SOURCE]].topic] += 1
             self._publish_late(entry, turn)
             return False
         if not ids:
             turn.set_timer(live, Timer(occurred + horizon + 1, _ENGINE, _FORGET_IDS))
-        ids += _ID.pack(digest, content, occurred)
+        ids += identity
         return True
 
     def _publish_late(self, entry: Entry, turn: Turn) -> None:
@@ -354,13 +344,11 @@ class Accounts:
         Few ids wait until the newest may go, many leave by the hour: so memory stays bounded by
         about the horizon and an account costs one or two timers a day.
         """
-        oldest = due - 1 - self._horizons.dedup
-        kept = [item for item in _ID.iter_unpack(live.ids) if item[2] > oldest]
-        live.ids = bytearray().join(_ID.pack(*item) for item in kept)
-        if kept:
-            newest = max(item[2] for item in kept) + self._horizons.dedup + 1
+        live.ids, times = without_old(live.ids, due - self._horizons.dedup)
+        if times:
+            newest = max(times) + self._horizons.dedup + 1
             hourly = due + self._horizons.dedup // 24
-            again = min(newest, hourly) if len(kept) > _MANY_IDS else newest
+            again = min(newest, hourly) if len(times) > _MANY_IDS else newest
             turn.set_timer(live, Timer(again, _ENGINE, _FORGET_IDS))
 
     def _set_expiry(self, live: Account, turn: Turn) -> None:
@@ -459,15 +447,3 @@ class _Guard(Struct, array_like=True):
 
 
 _GUARD = msgspec.msgpack.Decoder(_Guard)
-
-
-def _find(ids: bytearray, digest: bytes, expired: int) -> int | None:
-    """Return the content of a recent id that has not passed its horizon, None if there is none."""
-    at = ids.find(digest)
-    while at >= 0:
-        if at % _ID.size == 0:
-            _, content, occurred = _ID.unpack_from(ids, at)
-            if occurred >= expired:
-                return int(content)
-        at = ids.find(digest, at + 1)
-    return None

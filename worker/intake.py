@@ -7,6 +7,7 @@ from msgspec import Struct
 from rules.events import Event, Login, Transaction
 from worker.codec import BadRecord, Codec, Control, Limits
 from worker.dead_letters import Window
+from worker.identity import identity_of
 from worker.logs.port import Record
 from worker.merge import Entry, InputTime, Source
 from worker.outbox import Outbox
@@ -35,6 +36,7 @@ class Intake:
     ) -> None:
         self._inputs = inputs
         self._codecs = [Codec(policy.kind, limits) for policy in inputs]
+        self._prefixes = [policy.topic.encode() + b"\0" for policy in inputs]
         self._window = window
         self._partition_of = partition_of
 
@@ -60,6 +62,7 @@ class Intake:
         policy, index = self._inputs[source.index], source.index
         decode, lateness = self._codecs[index].decode, policy.lateness
         number, partition_of, time = task.number, self._partition_of, source.inputs[0]
+        prefix = self._prefixes[index]
         proof, floor = time.proof, time.floor  # nobody else moves them while events come
         entries: list[Entry] = []
         for record in records:
@@ -88,7 +91,8 @@ class Intake:
                 time.prove(usable - lateness)
                 proof = time.proof
             if record.offset >= source.reread_until or order >= task.applied_until:
-                entries.append(_entry(order, index, record, event))
+                identity = identity_of(prefix, event)
+                entries.append(_entry(order, index, record, event, identity))
         source.ended = isinstance(event, Control) and event.is_end
         return entries
 
@@ -101,15 +105,26 @@ class Intake:
             self._window.add(at, source, record.offset)
 
 
-def _entry(order: int, index: int, record: Record, event: Event) -> Entry:
+def _entry(order: int, index: int, record: Record, event: Event, identity: bytes) -> Entry:
     sequence, key = -1, record.key
     if type(event) is Transaction:
         if event.ledger_sequence is not None:
             sequence = event.ledger_sequence
     elif type(event) is Login and event.reason == "unknown_account":
         key = None
-    occurred, offset = event.occurred_at, record.offset
-    return (order, occurred, index, sequence, event.event_id, offset, index, record, event, key)
+    return (
+        order,
+        event.occurred_at,
+        index,
+        sequence,
+        event.event_id,
+        record.offset,
+        index,
+        record,
+        event,
+        key,
+        identity,
+    )
 
 
 def _control(control: Control, time: InputTime, record: Record, lateness: int) -> None:

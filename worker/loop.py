@@ -163,14 +163,16 @@ class StageWorker:
         """Let the task of partition 0 look, about every second, for topics that say nothing."""
         if task.number or not self._pace.idle_advances or now - self._silence_checked < _SECOND:
             return
+        if task.watermark == BEGINNING:
+            return
         self._silence_checked = now
         newest = {}
         for source in task.sources:
             topic = task.addresses[source.index].topic
             since = self._log.newest_append_time(topic)
-            expected = not self._stage.policies[source.index].may_be_silent
-            if expected and since is not None and not (source.ended and self._ends.ended(topic)):
-                newest[topic] = since
+            if since is not None and not self._stage.policies[source.index].may_be_silent:
+                ended = source.ended and self._ends.ended(topic)
+                newest[topic] = now if ended else since
         turn = task.turn(outbox)
         task.stage_meta = watch(task.stage_meta, newest, self._pace.silence_limit, now, turn)
 

@@ -31,10 +31,10 @@ from worker.logs.port import Record
 BEGINNING: Final = -(2**62)
 """Before all times, in milliseconds."""
 
-Entry = tuple[int, int, int, int, str, int, int, Record, Any, bytes | None]
+Entry = tuple[int, int, int, int, str, int, int, Record, Any, bytes | None, bytes]
 """(order_time, occurred_at, rank, sequence or -1, event_id, offset, source, record, event, key of
-the state it belongs to): a buffered event. Entries sort as they stand; (rank, offset) never
-repeats."""
+the state it belongs to, identity): a buffered event. Entries sort as they stand; (rank, offset)
+never repeats. The identity tells redeliveries, where the stage looks for them."""
 
 ORDER: Final = 0
 OCCURRED: Final = 1
@@ -43,6 +43,7 @@ SOURCE: Final = 6
 RECORD: Final = 7
 EVENT: Final = 8
 KEY: Final = 9
+IDENTITY: Final = 10
 
 
 class Advance(Struct, array_like=True, frozen=True, gc=False):

@@ -29,7 +29,8 @@ def watch(saved: bytes, newest: dict[str, int], limit: int, now: int, turn: Turn
 
     Args:
         saved: what the last call returned, empty at first.
-        newest: newest append time per topic that is expected to speak, milliseconds.
+        newest: newest append time per topic that is expected to speak, milliseconds; of one whose
+            partitions all stand at an end, `now`: it is never silent.
         limit: how long a topic may say nothing, milliseconds.
         now: wall time, milliseconds.
         turn: where to publish.
@@ -64,7 +65,7 @@ def _publish(silence: Silence, limit: int, kind: AlertKind, sequence: int, turn:
             at=at,
             first_event_at=silence.since,
             last_event_at=silence.since,
-            detected_at=max(turn.now, at),
+            detected_at=turn.now,
             published_at=turn.published_at,
             late=False,
             evidence_total=0,

@@ -194,8 +194,12 @@ class Task:
         return self._turn.signals
 
     def turn(self, outbox: Outbox) -> Turn:
-        """Return the turn with which the engine itself publishes, after `work`."""
+        """Return the turn with which the engine itself publishes, after `work`.
+
+        It stands at the watermark: nothing that is decided later has an order time below it.
+        """
         self._turn.outbox = outbox
+        self._turn.now = max(self._turn.now, self.watermark)
         return self._turn
 
     @property

@@ -57,7 +57,8 @@ class SignalReader:
             tie = self._token(signal.body) or signal.body.cause
             body = signal.body
             key = f"{body.cause}\0{body.dedup_key}".encode()
-            entries.append((order, at, 0, -1, tie, stored.offset, source.index, stored, body, key))
+            where = stored.offset, source.index, stored, body, key, b""
+            entries.append((order, at, 0, -1, tie, *where))
         return entries
 
     def _token(self, alert: Alert) -> str | None:
