@@ -30,9 +30,8 @@ def main(arguments: Sequence[str] = (), say: Callable[[str], Any] = print) -> in
         f"redeliveries, seed {seed}, {time.monotonic() - started:.0f} s"
     )
     say(f"  {corrupted} rows corrupted: {verdict.rows['raised']} alerts")
-    say(
-        f"  {missing} rows missing: {verdict.gaps['raised']} alerts, {verdict.gaps['updated']} updated"
-    )
+    gaps = verdict.gaps
+    say(f"  {missing} rows missing: {gaps['raised']} alerts, {gaps['updated']} updated")
     for problem in verdict.problems:
         say(f"  WRONG: {problem}")
     say("  FAILED" if verdict.problems else "  ok: exactly those, and nothing else")

@@ -243,6 +243,8 @@ class Task:
 
     def paused(self, max_buffered: int) -> list[TopicPartition]:
         """Return the inputs that must not be read on: ahead of the others, and much buffered."""
+        if len(self._buffer) <= max_buffered:
+            return []
         counts, _ = self._buffer.held(len(self.sources))
         return [
             self.addresses[source.index]

@@ -1,0 +1,86 @@
+"""When two runs are equal (design §5): same alerts and incidents, wherever their events stood."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
+from worker.logs.port import Headers, Log, stored
+
+_ACCIDENTAL = ("origin", "origin_sequence", "published_at")
+_canonical = msgspec.json.Encoder(order="deterministic")
+
+
+class Comparable(NamedTuple):
+    """What a run found, as sorted JSON texts."""
+
+    alerts: list[str]
+    incidents: list[str]
+
+
+def comparable(log: Log) -> Comparable:
+    """Return everything found but what scheduling decides, and but the silence of topics."""
+    alerts = [alert for _, alert in documents(log, ALERTS) if alert["rule"] != "pipeline_silent"]
+    incidents, silences = [], set()
+    for key, incident in documents(log, INCIDENTS):
+        if incident.get("category") == "pipeline":
+            silences.add(key)
+        elif key not in silences:
+            incidents.append(incident)
+    return Comparable(sorted(map(_reduced, alerts)), sorted(map(_reduced, incidents)))
+
+
+def documents(log: Log, topic: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return (key, record) of all records of a topic; a tombstone is {"tombstone": key}."""
+    found = []
+    for _, record in stored(log, topic):
+        key = (record.key or b"").decode()
+        document = {"tombstone": key} if record.value is None else msgspec.json.decode(record.value)
+        found.append((key, document))
+    return found
+
+
+def set_aside(log: Log) -> list[tuple[str, bytes | None, bytes | None, Headers]]:
+    """Return all late records and dead letters, sorted: topic, key, value, headers."""
+    found = [
+        (topic, record.key, record.value, record.headers)
+        for topic in (LATE, DEAD_LETTERS)
+        for _, record in stored(log, topic)
+    ]
+    return sorted(found, key=repr)
+
+
+def dangling(log: Log) -> list[dict[str, Any]]:
+    """Return the citations of alerts and incidents whose address does not hold that event."""
+    cited = [
+        citation
+        for topic in (ALERTS, INCIDENTS)
+        for _, document in documents(log, topic)
+        for citation in _citations(document)
+    ]
+    return [citation for citation in cited if not _resolves(log, citation)]
+
+
+def _citations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from document.get("evidence", ())
+    yield from (fact for fact in document.get("facts", ()) if "topic" in fact)
+
+
+def _resolves(log: Log, cited: dict[str, Any]) -> bool:
+    found = log.read(cited["topic"], cited["partition"], cited["offset"], 1)
+    if not found or found[0].offset != cited["offset"]:
+        return False
+    event = msgspec.json.decode(found[0].value or b"null")
+    return isinstance(event, dict) and event.get("event_id") == cited["event_id"]
+
+
+def _reduced(document: dict[str, Any]) -> str:
+    kept = {name: value for name, value in document.items() if name not in _ACCIDENTAL}
+    if "evidence" in kept:
+        kept["evidence"] = [(item["event_id"], item["role"]) for item in kept["evidence"]]
+    if "facts" in kept:
+        kept["facts"] = [
+            (fact["name"], fact.get("value"), fact.get("event_id")) for fact in kept["facts"]
+        ]
+    return _canonical.encode(kept).decode()
