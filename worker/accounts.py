@@ -21,6 +21,7 @@ from worker.errors import LogError
 from worker.identity import known_as, without_old
 from worker.logs.port import TopicPartition
 from worker.merge import EVENT, IDENTITY, OCCURRED, OFFSET, ORDER, RECORD, SOURCE, Entry
+from worker.packing import Unpacker, packed
 from worker.state import Timer, payload_of
 from worker.task import RuleFailed, Turn
 
@@ -30,8 +31,6 @@ _FORGET_IDS: Final = "ids"
 _EXPIRE: Final = "alerts"
 
 _MANY_IDS: Final = 64
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class Horizons(Struct, frozen=True):
@@ -78,14 +77,14 @@ def _saved_name(rule: Rule[Any, Any]) -> str:
 class _Bound:
     """A rule with what the handler needs of it at every call."""
 
-    __slots__ = ("code", "decode", "empty", "new", "rule")
+    __slots__ = ("code", "empty", "new", "rule", "unpack")
 
     def __init__(self, rule: Rule[Any, Any]) -> None:
         self.rule = rule
         self.code = rule.code
         self.new = rule.State
         self.empty = rule.State()
-        self.decode = msgspec.msgpack.Decoder(rule.State).decode
+        self.unpack = Unpacker(rule.State)
 
 
 class _Collector(Effects):
@@ -149,7 +148,7 @@ class Accounts:
         self._by_code = {bound.code: bound for bound in self._rules}
         self._known = {rule.code: rule for rule in known}
         self._new = _layout(known)
-        self._decode = msgspec.msgpack.Decoder(self._new).decode
+        self._unpack = Unpacker(self._new)
         self._addresses = addresses
         self._publisher = publisher
         self._horizons = horizons
@@ -185,7 +184,7 @@ class Accounts:
         if stored is None:
             return self._new()
         try:
-            return self._decode(payload_of(stored))
+            return self._unpack(payload_of(stored))
         except msgspec.MsgspecError as error:
             raise LogError(
                 "The saved state of an account cannot be read: another release of walletwatch "
@@ -204,7 +203,7 @@ class Accounts:
                     kept = True
         if not (kept or live.ids or live.alerts or live.timers) and live == self._new():
             return b""
-        return _encode(live)
+        return packed(live)
 
     def _state(self, live: Account, bound: _Bound) -> Any:
         state = getattr(live, bound.code)
@@ -280,7 +279,7 @@ class Accounts:
     ) -> None:
         """Call a rule so that, if it raises, nothing of the call is left but a report of it."""
         state = self._state(live, bound)
-        before = _encode((state, live.alerts, live.timers))
+        before = packed((state, live.alerts, live.timers))
         written, signals = len(turn.outbox.records), turn.signals
         counts = turn.outbox.counts.copy()
         self._fx.code = bound.code
@@ -289,8 +288,8 @@ class Accounts:
             self._apply(bound, live, turn)
         except Exception as error:  # noqa: BLE001 - the one place where the errors of rules end
             self._fx.actions.clear()
-            saved = _GUARD.decode(before)
-            setattr(live, bound.code, bound.decode(saved.state))
+            saved = _GUARD(before)
+            setattr(live, bound.code, bound.unpack(saved.state))
             live.alerts, live.timers = saved.alerts, saved.timers
             del turn.outbox.records[written:]
             turn.signals, turn.outbox.counts = signals, counts
@@ -446,4 +445,4 @@ class _Guard(Struct, array_like=True):
     timers: list[Timer]
 
 
-_GUARD = msgspec.msgpack.Decoder(_Guard)
+_GUARD = Unpacker(_Guard)

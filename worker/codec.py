@@ -52,9 +52,6 @@ from schemas.transaction import Authorization, Transaction
 MAX_DEPTH: Final = 16
 """Nested arrays and objects beyond this are refused before parsing."""
 
-MAX_MINOR: Final = 10**18
-"""Minor units an amount may have: sums of several still fit the 64 bits of saved state."""
-
 FIRST_TIME: Final = parse_time("1000-01-01T00:00:00Z")
 LAST_TIME: Final = parse_time("9000-01-01T00:00:00Z")
 """Times from here on are refused, and those before the first: what is reckoned from them (lateness,
@@ -391,13 +388,6 @@ def _wire_type(role: Any) -> Any:
     return next((wire for alias, wire in _WIRE_TYPES if alias == role), role)
 
 
-def _minor(text: str, exponent: int) -> int:
-    minor = to_minor(text, exponent)
-    if not -MAX_MINOR <= minor <= MAX_MINOR:
-        raise ValueError("more minor units than can be counted")
-    return minor
-
-
 _TX = {name: index for index, name in enumerate(events.Transaction.__struct_fields__)}
 _TX_AMOUNT, _TX_TYPE, _TX_CURRENCY = _TX["amount"], _TX["type"], _TX["currency"]
 _TX_KIND, _TX_BEFORE, _TX_AFTER = _TX["balance_kind"], _TX["balance_before"], _TX["balance_after"]
@@ -422,11 +412,11 @@ def _transaction(
         return BadRecord("currency", "currency: unknown code")
     index = _TX_AMOUNT
     try:
-        amount = values[index] = _minor(values[index], exponent)
+        amount = values[index] = to_minor(values[index], exponent)
         for index in _TX_AMOUNTS:
             text = values[index]
             if text is not None:
-                values[index] = _minor(text, exponent)
+                values[index] = to_minor(text, exponent)
     except ValueError as error:
         return BadRecord("amount", f"{_name(index)}: {error}")
     if amount < 0 and values[_TX_TYPE] != "adjustment":
@@ -460,7 +450,7 @@ def _balance(values: list[Any], currencies: Mapping[str, int]) -> events.Balance
     if exponent is None:
         return BadRecord("currency", "currency: unknown code")
     try:
-        values[_BAL_BALANCE] = _minor(values[_BAL_BALANCE], exponent)
+        values[_BAL_BALANCE] = to_minor(values[_BAL_BALANCE], exponent)
     except ValueError as error:
         return BadRecord("amount", f"balance: {error}")
     if values[_BAL_AS_OF] > values[_BAL_OCCURRED]:

@@ -12,22 +12,20 @@ from hashlib import blake2b
 from typing import Final
 from zlib import crc32
 
-import msgspec
-
 from rules.events import Event
+from worker.packing import packed
 
 _ROW: Final = struct.Struct(">8sIq")
 """Hash of topic and event_id, CRC of the content, occurred_at (milliseconds)."""
 _HASH_BYTES: Final = 8
 
-_content = msgspec.msgpack.Encoder(order="deterministic").encode
 _pack, _unpack_from = _ROW.pack, _ROW.unpack_from
 
 
 def identity_of(topic: bytes, event: Event) -> bytes:
     """Return the 20 bytes that are remembered of an event; `topic` ends in a zero byte."""
     digest = blake2b(topic + event.event_id.encode(), digest_size=_HASH_BYTES).digest()
-    return _pack(digest, crc32(_content(event)), event.occurred_at)
+    return _pack(digest, crc32(packed(event)), event.occurred_at)
 
 
 def known_as(ids: bytearray, identity: bytes, oldest: int) -> bool | None:

@@ -20,6 +20,7 @@ from worker.codec import explain
 from worker.logs.port import NewRecord, Record
 from worker.merge import EVENT, OCCURRED, ORDER, Entry, Source
 from worker.outbox import Outbox
+from worker.packing import Unpacker, packed
 from worker.state import Timer, payload_of
 from worker.task import Task, Turn
 from worker.tokens import Tokens
@@ -89,7 +90,7 @@ class _Stored(msgspec.Struct, array_like=True):
     timers: list[Timer]
 
 
-_STORED = msgspec.msgpack.Decoder(_Stored)
+_STORED = Unpacker(_Stored)
 
 
 class Incidents:
@@ -107,14 +108,14 @@ class Incidents:
         """Decode an incident."""
         if stored is None:
             return _Live(None, [])
-        saved = _STORED.decode(payload_of(stored))
+        saved = _STORED(payload_of(stored))
         return _Live(saved.state, saved.timers)
 
     def dump(self, live: _Live) -> bytes:
         """Encode an incident; empty when it is forgotten."""
         if live.state is None and not live.timers:
             return b""
-        return msgspec.msgpack.encode(_Stored(1, live.state, live.timers))
+        return packed(_Stored(1, live.state, live.timers))
 
     def on_keyless(self, entry: Entry, turn: Turn) -> None:
         """Every signal that is buffered belongs to an incident: there are none without a key."""
