@@ -45,6 +45,7 @@ class _Arrival:
         self._partitions = partitions
         self.records: list[tuple[int, NewRecord]] = []
         self.dead: list[NewRecord] = []
+        self.refused: Counter[tuple[str, ...]] = Counter()
         self.latest = FIRST_TIME - 1
         self.lines = 0
 
@@ -52,6 +53,7 @@ class _Arrival:
         line = place(raw)
         if isinstance(line, BadRecord):
             self.dead.append(dead_line(name, number, raw, line))
+            self.refused["dead_letter", "lines", line.reason] += 1
             return
         self.lines += 1
         try:
@@ -110,7 +112,7 @@ def _replay(
     log = MemoryLog(partitions=partitions)
     result = Replayed(log, arrival.lines)
     log.append(arrival.dead)
-    result.counts["dead_letter", "lines", "unplaced"] += len(arrival.dead)
+    result.counts.update(arrival.refused)
     log.append([record for _, record in arrival.records])
     arrival.records.clear()
     _end(log, arrival.latest + 1, partitions)

@@ -1,6 +1,8 @@
 """`walletwatch demo`: two simulated days, from events to incidents, in the first five minutes."""
 
 import json
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,12 +163,13 @@ def _eventful(life: list[Incident]) -> tuple[bool, int, str]:
 
 def _show_next(log_path: Path, events: Path) -> None:
     url = f"sqlite:///{log_path}"
+    me = "walletwatch" if shutil.which("walletwatch") else sys.argv[0]
     typer.echo(
         f"""
 What to try next:
-  walletwatch incidents list --all --log {url}
-  walletwatch tail wallet.alerts --from-start --json --log {url}
-  walletwatch replay {events}
-  walletwatch rules explain A1
-  walletwatch simulate --accounts 1000 | walletwatch replay -"""
+  {me} incidents list --all --log {url}
+  {me} tail wallet.alerts --from-start --json --log {url}
+  {me} replay {events}
+  {me} rules explain A1
+  {me} simulate --accounts 1000 | {me} replay -"""
     )

@@ -17,7 +17,7 @@ from worker.cli.output import (
     emit,
     environment,
     say,
-    visible,
+    source_name,
     watched,
     writable_log,
 )
@@ -33,7 +33,6 @@ from worker.stages import DETECT_INPUTS
 _CHUNK_RECORDS: Final = 5_000
 _CHUNK_BYTES: Final = 16 * 1024 * 1024
 _STAGE: Final = "ingest"
-_LONGEST_NAME: Final = 256
 
 
 def ingest(
@@ -118,8 +117,7 @@ class Appender:
         Raises:
             LogError: the log cannot be used; earlier chunks are stored.
         """
-        # The file's name without its folders, which may name people.
-        source = "stdin" if name == "-" else visible(Path(name).name)[:_LONGEST_NAME]
+        source = source_name(name)
         for number, raw in lines:
             self._add(source, number, raw)
             if len(self._chunk) >= _CHUNK_RECORDS or self._bytes >= _CHUNK_BYTES:

@@ -23,6 +23,7 @@ from worker.logs import open_log
 from worker.logs.port import Log
 
 _ITEMS_PER_STEP: Final = 1_000
+_LONGEST_NAME: Final = 256
 
 ConfigOption = Annotated[
     Path | None,
@@ -63,6 +64,11 @@ def visible(text: str) -> str:
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
         for char in text
     )
+
+
+def source_name(file: str) -> str:
+    """Return an input's name as dead letters carry it: without folders, which may name people."""
+    return "stdin" if file == "-" else visible(Path(file).name)[:_LONGEST_NAME]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from schemas.base import Severity
 from schemas.time import format_time
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
-from worker.cli.output import ConfigOption, JsonOption, environment
+from worker.cli.output import ConfigOption, JsonOption, environment, source_name, table
 from worker.config import load_settings
 from worker.errors import CheckFailed, UsageError
 from worker.lines import read_lines
@@ -30,6 +28,15 @@ _OUTPUTS: Final = {
     "late.ndjson": LATE,
 }
 _CHANGES: Final = ("updated", "cured", "retracted", "expired")
+_COUNTS: Final = (
+    "late",
+    "redelivered",
+    "too_old",
+    "dead_letters",
+    "unknown_fields",
+    "not_judged",
+    "rule_errors",
+)
 _SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "error", "warning", "info")
 
 
@@ -83,13 +90,14 @@ class _Reading:
 
     def lines(self) -> Iterator[tuple[str, int, bytes]]:
         for name in self._files:
+                source = source_name(name)
             try:
                 for number, line in read_lines(name):
-                    yield Path(name).name, number, line
+                    yield source, number, line
             except (CheckFailed, UsageError) as error:
                 if isinstance(error, UsageError):
                     raise
-                self.failures.append(f"{error} What stood before that was replayed.")
+                self.failures.append(f"{error}. What stood before that was replayed.")
 
 
 def _write(result: Replayed, directory: Path) -> None:
@@ -162,36 +170,27 @@ def _incidents(result: Replayed) -> dict[str, int]:
 
 
 def _print(summary: dict[str, Any]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(
+    typer.echo(
         f"{summary['events']:,} events in {summary['seconds']:.1f} s "
         f"({summary['events_per_cpu_second']:,} per CPU-second)"
     )
     if summary["alerts"]:
-        console.print("Alerts, by the severity at which they were raised:")
-        console.print(_table(summary["alerts"]))
+        typer.echo("Alerts, by the severity at which they were raised:")
+        _table(summary["alerts"])
     else:
-        console.print("No alerts.")
+        typer.echo("No alerts.")
     incidents = summary["incidents"]
     told = ", ".join(f"{n:,} {status}" for status, n in incidents.items() if status != "total")
-    console.print(f"Incidents: {incidents['total']:,}" + (f" ({told})" if told else ""))
-    for name in (
-        "late",
-        "redelivered",
-        "too_old",
-        "dead_letters",
-        "unknown_fields",
-        "not_judged",
-        "rule_errors",
-    ):
+    typer.echo(f"Incidents: {incidents['total']:,}" + (f" ({told})" if told else ""))
+    for name in _COUNTS:
         for what, count in summary[name].items():
-            console.print(f"{name.replace('_', ' ')}: {count:,} {what}")
+            typer.echo(f"{name.replace('_', ' ')}: {count:,} {what}")
     if summary["undecided"]:
         pending = len(summary["undecided"])
-        console.print(f"Undecided at the end: {pending:,} timers pending (--json lists them)")
+        typer.echo(f"Undecided at the end: {pending:,} timers pending (--json lists them)")
 
 
-def _table(alerts: dict[str, dict[str, dict[str, int]]]) -> Table:
+def _table(alerts: dict[str, dict[str, dict[str, int]]]) -> None:
     rows = {
         rule: {
             **kinds.get("raised", {}),
@@ -200,10 +199,10 @@ def _table(alerts: dict[str, dict[str, dict[str, int]]]) -> Table:
         for rule, kinds in alerts.items()
     }
     columns = [c for c in (*_SEVERITIES, *_CHANGES) if any(c in row for row in rows.values())]
-    table = Table()
-    table.add_column("rule", no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right")
-    for rule, row in rows.items():
-        table.add_row(rule, *(f"{row[c]:,}" if c in row else "" for c in columns))
-    return table
+    table(
+        ("rule", *columns),
+        [
+            (rule, *(f"{row[c]:,}" if c in row else "" for c in columns))
+            for rule, row in rows.items()
+        ],
+    )
