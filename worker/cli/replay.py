@@ -90,7 +90,7 @@ class _Reading:
 
     def lines(self) -> Iterator[tuple[str, int, bytes]]:
         for name in self._files:
-                source = source_name(name)
+            source = source_name(name)
             try:
                 for number, line in read_lines(name):
                     yield source, number, line
