@@ -1,7 +1,7 @@
 """The baseline of all speed figures: parse and validate the same events with plain pydantic.
 
-The models have the fields of `schemas` with Decimal, datetime, str and Literal, and no validators in
-Python: what a straightforward consumer would do with each event before it does anything else.
+The models have the fields of `schemas` with Decimal, datetime, str and Literal, and no validators
+in Python: what a straightforward consumer would do with each event before anything else.
 """
 
 import time
@@ -55,7 +55,9 @@ class Baseline:
 
     def __init__(self, lines: Sequence[bytes]) -> None:
         kind = msgspec.json.Decoder(_Kind)
-        self._calls = [(_MODELS[kind.decode(line).kind].model_validate_json, line) for line in lines]
+        self._calls = [
+            (_MODELS[kind.decode(line).kind].model_validate_json, line) for line in lines
+        ]
 
     def cpu_seconds(self) -> float:
         """Validate all lines once; return the CPU time it took."""

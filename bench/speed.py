@@ -1,4 +1,4 @@
-"""Speed and memory: events per CPU-second beside the parse-and-validate baseline of the same run."""
+"""Speed and memory: events per CPU-second, beside the baseline of the same run."""
 
 import statistics
 import sys

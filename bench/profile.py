@@ -1,0 +1,95 @@
+"""Where the time of a replay goes: CPU microseconds per event by part, each part without its parts.
+
+python -m bench.profile
+"""
+
+import time
+from collections import Counter
+from typing import Any
+
+from bench.speed import events, policy
+from rules.contract import Rule
+from worker import accounts, codec, intake, loop, merge, replay, task
+from worker.logs import memory
+
+PARTS = [
+    ("place lines, sort them", replay, "_replay"),
+    ("  read the head of a line", replay, "place"),
+    ("append to the log", memory.MemoryLog, "append"),
+    ("the loop", loop.StageWorker, "run_once"),
+    ("read: times, keys, entries", intake.Intake, "read"),
+    ("  decode, quick way", codec.Codec, "decode"),
+    ("  identity (two hashes)", intake, "identity_of"),
+    ("sort, release", merge.ReorderBuffer, "release"),
+    ("process: timers, look up", task.Task, "_process"),
+    ("  one event: redelivery, facts", accounts.Accounts, "on_event"),
+    ("  decode an account", accounts.Accounts, "load"),
+    ("encode what was touched", task.Task, "save"),
+    ("commit", memory.MemorySession, "commit"),
+]
+
+
+class Clock:
+    """Charges CPU time to the innermost part that is running."""
+
+    def __init__(self) -> None:
+        self.spent: Counter[str] = Counter()
+        self._stack: list[str] = ["elsewhere"]
+        self._since = time.process_time()
+
+    def enter(self, label: str) -> None:
+        """A part begins."""
+        self._charge()
+        self._stack.append(label)
+
+    def leave(self) -> None:
+        """The innermost part ends."""
+        self._charge()
+        self._stack.pop()
+
+    def _charge(self) -> None:
+        now = time.process_time()
+        self.spent[self._stack[-1]] += now - self._since
+        self._since = now
+
+
+def watch(clock: Clock, label: str, owner: Any, name: str) -> None:
+    """Let the clock see every call of a function."""
+    inner = getattr(owner, name)
+
+    def outer(*args: Any, **kwargs: Any) -> Any:
+        clock.enter(label)
+        try:
+            return inner(*args, **kwargs)
+        finally:
+            clock.leave()
+
+    setattr(owner, name, outer)
+
+
+def main() -> int:
+    """Print the table."""
+    traffic = events(accounts=2000, days=2)
+    which = policy()
+    clock = Clock()
+    for label, owner, name in PARTS:
+        watch(clock, label, owner, name)
+    for rule in which.rules:
+        for name in ("on_transaction", "on_login", "on_balance"):
+            if getattr(type(rule), name) is not getattr(Rule, name):
+                watch(clock, f"  rule {rule.code}", type(rule), name)
+    clock.enter("elsewhere")
+    replay.replay((("bench", n, line) for n, line in enumerate(traffic, 1)), which)
+    clock.leave()
+    total = sum(clock.spent.values())
+    print(
+        f"{len(traffic):,} events, {total / len(traffic) * 1e6:.1f} us of CPU each, clocks included"
+    )
+    for label in [*(label for label, *_ in PARTS), *(f"  rule {r.code}" for r in which.rules)]:
+        spent = clock.spent[label]
+        print(f"{label:<34} {spent / len(traffic) * 1e6:>6.2f} us  {spent / total:>4.0%}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
