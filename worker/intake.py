@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from rules.events import Event, Login, Transaction
-from worker.codec import BadRecord, Codec, Control, Limits
+from worker.codec import Codec, Control, Limits
 from worker.dead_letters import Window
 from worker.identity import identity_of
 from worker.logs.port import Record
 from worker.merge import Entry, InputTime, Source
 from worker.outbox import Outbox
+from worker.refusal import BadRecord
 from worker.task import Task
 
 

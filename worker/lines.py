@@ -15,8 +15,9 @@ import msgspec
 from msgspec import Struct
 
 from schemas.topics import KINDS, TOPICS
-from worker.codec import BadRecord, why_no_object
+from worker.codec import why_no_object
 from worker.errors import CheckFailed, UsageError
+from worker.refusal import BadRecord
 from worker.stages import DETECT_INPUTS
 
 _GZIP: Final = b"\x1f\x8b"

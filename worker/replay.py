@@ -13,7 +13,6 @@ import msgspec
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.time import format_time, parse_time
 from schemas.topics import DEAD_LETTERS
-from worker.codec import FIRST_TIME, LAST_TIME, BadRecord
 from worker.collector import calm_collector
 from worker.lines import place
 from worker.logs.memory import MemoryLog
@@ -21,6 +20,8 @@ from worker.logs.murmur2 import partition_of
 from worker.logs.port import NewRecord
 from worker.loop import Pace, StageWorker
 from worker.merge import BEGINNING
+from worker.refusal import BadRecord
+from worker.shapes import FIRST_TIME, LAST_TIME
 from worker.stages import DETECT_INPUTS, Policy, detect, triage
 from worker.state import Timer
 

@@ -15,7 +15,8 @@ import msgspec
 from rules.contract import Draft, Effects, OpenAlert, Rule
 from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Ref
 from rules.profile import Facts, see_balance, see_transaction
-from worker.codec import BadRecord, Codec, Control, Limits
+from worker.codec import Codec, Control, Limits
+from worker.refusal import BadRecord
 
 KINDS = {"transaction": TRANSACTION, "login": LOGIN, "balance": BALANCE}
 HANDLERS = {TRANSACTION: "transaction", LOGIN: "login", BALANCE: "balance"}

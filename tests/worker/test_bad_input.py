@@ -33,13 +33,13 @@ from tests.worker.mutations import (
     mutants,
 )
 from worker.cli.app import app
-from worker.codec import BadRecord
 from worker.errors import CheckFailed
 from worker.lines import place, read_lines
 from worker.logs.murmur2 import partition_of
 from worker.logs.port import NewRecord, stored
 from worker.logs.sqlite import SqliteLog
 from worker.loop import Pace, StageWorker
+from worker.refusal import BadRecord
 from worker.replay import replay
 from worker.stages import DETECT_INPUTS, Stage, detect, triage
 

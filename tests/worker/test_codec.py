@@ -22,7 +22,9 @@ from tests.worker.mutations import (
     object_of,
     written,
 )
-from worker.codec import MAX_DEPTH, MODELS, BadRecord, Codec, Control, Limits, _Refused
+from worker.codec import MAX_DEPTH, Codec, Control, Limits
+from worker.refusal import BadRecord, Refused
+from worker.shapes import MODELS
 
 SECRET = "zq9-marked-zq9"
 CURRENCIES = {"EUR": 2, "JPY": 0, "BHD": 3, "CLF": 4, "COIN": 18}
@@ -50,7 +52,7 @@ def agree(of: Codec, raw: bytes) -> bool:
         return False
     try:
         careful = of._careful(raw)
-    except _Refused as refused:
+    except Refused as refused:
         careful = refused.bad
     assert type(careful) is type(event)
     assert careful == event

@@ -21,12 +21,12 @@ from worker.cli.output import (
     watched,
     writable_log,
 )
-from worker.codec import BadRecord
 from worker.config import Settings, load_settings
 from worker.errors import CheckFailed, UsageError
 from worker.lines import Line, place, read_lines
 from worker.logs.port import Log, NewRecord
 from worker.logs.sqlite import wall_clock
+from worker.refusal import BadRecord
 from worker.replay import dead_line
 from worker.stages import DETECT_INPUTS
 

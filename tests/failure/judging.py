@@ -1,0 +1,84 @@
+"""What is in a log after the last run, and in what two such logs differ."""
+
+from collections import Counter, defaultdict
+from contextlib import closing
+from typing import Final, NamedTuple
+
+import msgspec
+
+from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE, SIGNALS
+from tests.failure.crashing import Place
+from tests.worker.comparing import Comparable, comparable, dangling, documents, set_aside
+from worker.logs.port import stored
+from worker.logs.sqlite import SqliteLog
+
+_APPENDED: Final = "dlq_timestamp"
+
+
+class Outcome(NamedTuple):
+    """What is in a log after the last run."""
+
+    found: Comparable
+    aside: list[str]
+    """Late records and dead letters, without the append times of their originals."""
+    misnumbered: list[str]
+    """Ids that occur more than once, and gaps in the numbers of an origin's signals."""
+    dangling: int
+    """Citations whose address does not hold the event."""
+
+
+def outcome(place: Place) -> Outcome:
+    """Read what was committed."""
+    with closing(SqliteLog(place.path)) as log:
+        aside = [
+            repr((topic, key, value, [header for header in headers if header[0] != _APPENDED]))
+            for topic, key, value, headers in set_aside(log)
+        ]
+        return Outcome(comparable(log), sorted(aside), _misnumbered(log), len(dangling(log)))
+
+
+def differences(one: Outcome, other: Outcome) -> list[str]:
+    """Say what one has and the other has not, a few of each kind."""
+    told = []
+    pairs = {
+        ALERTS: (one.found.alerts, other.found.alerts),
+        INCIDENTS: (one.found.incidents, other.found.incidents),
+        f"{LATE}, {DEAD_LETTERS}": (one.aside, other.aside),
+    }
+    for name, (mine, yours) in pairs.items():
+        for which, excess in (
+            ("only the first", Counter(mine) - Counter(yours)),
+            ("only the second", Counter(yours) - Counter(mine)),
+        ):
+            if excess:
+                told.append(f"{name}: {which} has {excess.total()}, such as {min(excess)[:300]}")
+    return told
+
+
+def _misnumbered(log: SqliteLog) -> list[str]:
+    ids = Counter(
+        (topic, document[id_], document[number])
+        for topic, id_, number in (
+            (ALERTS, "alert_id", "sequence"),
+            (INCIDENTS, "incident_id", "revision"),
+        )
+        for _, document in documents(log, topic)
+        if "tombstone" not in document
+    )
+    # Progress goes to every partition under one number.
+    signals = Counter(
+        (at.partition, signal["origin"], signal["origin_sequence"])
+        for at, record in stored(log, SIGNALS)
+        for signal in [msgspec.json.decode(record.value or b"")]
+    )
+    numbers: dict[str, set[int]] = defaultdict(set)
+    for _, origin, number in signals:
+        numbers[origin].add(number)
+    found = [
+        f"{id_}: {count} times" for id_, count in (*ids.items(), *signals.items()) if count > 1
+    ]
+    return found + [
+        f"{origin}: {len(seen)} signals are numbered up to {max(seen)}"
+        for origin, seen in numbers.items()
+        if len(seen) != max(seen)
+    ]

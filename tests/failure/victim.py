@@ -1,0 +1,111 @@
+"""The walletwatch command, telling whoever shares its page of memory what it is just doing.
+
+Environment: WALLETWATCH_TEST_PAGE names the file of the page; WALLETWATCH_TEST_COMMIT breaks the
+atomicity of commits, so that the tests can show that they would see it.
+"""
+
+import mmap
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import worker.cli.run as command
+from worker.cli.app import main
+from worker.config import Settings
+from worker.logs.port import Commit, Log
+from worker.logs.sqlite_session import SqliteSession
+from worker.loop import COMMITTING, READING, RELEASING
+from worker.runner import Accepted, Runner
+
+LOADING: Final = "loading"
+"""Python starts, the program is imported, the command line is read."""
+RESTORING: Final = "restoring"
+"""Tasks are taken and their states read."""
+BETWEEN: Final = "between"
+"""The first half of a broken commit is in the file, the second is not."""
+PHASES: Final = (LOADING, RESTORING, READING, RELEASING, COMMITTING, BETWEEN)
+
+Order = Literal["outputs first", "outputs last"]
+_GAP_SECONDS: Final = 0.02
+"""How long a broken commit is broken, so that the killer comes in time."""
+
+
+class Page:
+    """A file in shared memory: what a victim wrote is there after its death."""
+
+    _SLOTS: Final = 4
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            path.write_bytes(bytes(8 * self._SLOTS))
+        with path.open("r+b") as file:
+            self._numbers = memoryview(mmap.mmap(file.fileno(), 0)).cast("q")
+
+    @property
+    def phase(self) -> str:
+        """What began last."""
+        return PHASES[self._numbers[0]]
+
+    @property
+    def units(self) -> int:
+        """How many units of work have begun, over all victims."""
+        return self._numbers[1]
+
+    @property
+    def begun(self) -> int:
+        """How many commits have begun, over all victims."""
+        return self._numbers[2]
+
+    @property
+    def commits(self) -> int:
+        """How many commits have ended, over all victims."""
+        return self._numbers[3]
+
+    def enter(self, phase: str) -> None:
+        """Note that a phase begins, and so that the one before has ended."""
+        self._numbers[3] += self.phase == COMMITTING and phase in (READING, RELEASING)
+        self._numbers[1] += phase == READING
+        self._numbers[2] += phase == COMMITTING
+        self._numbers[0] = PHASES.index(phase)
+
+
+def _watch(page: Page) -> None:
+    def make(
+        log: Log,
+        settings: Settings,
+        stages: Sequence[str],
+        tasks: Sequence[int],
+        clock: Callable[[], int],
+        accepted: Accepted,
+    ) -> Runner:
+        page.enter(RESTORING)
+        return Runner(log, settings, stages, tasks, clock, accepted, page.enter)
+
+    command.Runner = make  # type: ignore[assignment,attr-defined]
+
+
+def _split_commits(order: str, page: Page) -> None:
+    """Commit outputs in a transaction of their own, before or after all the rest."""
+    whole = SqliteSession.commit
+
+    def commit(self: SqliteSession, unit: Commit) -> None:
+        outputs = Commit(unit.outputs)
+        rest = Commit([], unit.states, unit.offsets, unit.metas)
+        halves = (outputs, rest) if order == "outputs first" else (rest, outputs)
+        whole(self, halves[0])
+        if unit.outputs:
+            page.enter(BETWEEN)
+            time.sleep(_GAP_SECONDS)
+        whole(self, halves[1])
+
+    SqliteSession.commit = commit  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    shared = Page(Path(os.environ["WALLETWATCH_TEST_PAGE"]))
+    _watch(shared)
+    if "WALLETWATCH_TEST_COMMIT" in os.environ:
+        _split_commits(os.environ["WALLETWATCH_TEST_COMMIT"], shared)
+    main()

@@ -1,0 +1,393 @@
+"""Absence is judged by proof, not by silence (design §4); with an injected clock.
+
+The clock is wall time and, because everything is delivered within seconds, event time as well.
+"""
+
+from dataclasses import dataclass, field
+from random import Random
+
+import pytest
+
+from schemas.time import format_time
+from schemas.topics import LOGINS, TRANSACTIONS
+from tests.worker.comparing import comparable, set_aside
+from tests.worker.delivery import LATENESS
+from tests.worker.station import Station
+from tests.worker.traffic import HOUR, MINUTE, SECOND, START
+from worker.logs.murmur2 import partition_of
+from worker.logs.port import NewRecord
+from worker.loop import Pace
+from worker.stages import DETECT_INPUTS
+
+A1 = "failed_payment_sufficient_balance"
+A5 = "cannot_log_in"
+SILENT = "pipeline_silent"
+TICK = 10 * SECOND
+SILENCE = START + 20 * MINUTE
+"""From here on no login comes, for an hour."""
+LAST_BEFORE = SILENCE - TICK
+RESUMED = SILENCE + HOUR
+OVER = RESUMED + 20 * MINUTE
+ABSENCE = 10 * MINUTE
+REFUSED = {"available_balance": "50.00", "failure_code": "insufficient_funds"}
+GLITCH = {"available_balance": "50.00", "failure_code": "timeout"}
+
+
+@dataclass
+class Trouble:
+    """An account that fails five times, and when it gets in, if it does: in the silence."""
+
+    account: str
+    fifth: int
+    success: int | None
+
+    @property
+    def due(self) -> int:
+        """When its absence is judged."""
+        return self.fifth + ABSENCE
+
+    @property
+    def is_proven_before(self) -> bool:
+        """Whether logins that came before the silence prove the absence."""
+        return self.due + LATENESS < LAST_BEFORE
+
+    @property
+    def expected(self) -> list[str]:
+        """What happens to its alert; a success that comes with the end of the silence is first."""
+        if self.success is None:
+            return ["raised", "expired"]
+        return ["raised", "cured"] if self.is_proven_before else []
+
+
+@dataclass
+class Silence:
+    """What a seed makes of the hour: troubles, and failures that nobody may judge."""
+
+    partitions: int
+    troubles: list[Trouble] = field(default_factory=list)
+    held_back: list[int] = field(default_factory=list)
+    """Times of failures of one more account, all in the silence."""
+
+    @classmethod
+    def of(cls, rng: Random) -> "Silence":
+        """Return what happens in a seed."""
+        found = cls(rng.randint(1, 4))
+        for number in range(rng.randint(4, 8)):
+            ticks_before = rng.choice((0, 0, 1, 6, rng.randrange(84)))
+            fifth = LAST_BEFORE - ticks_before * TICK - rng.randrange(4 * SECOND)
+            due = fifth + ABSENCE
+            inside = rng.randint(SILENCE, max(due, SILENCE))
+            success = rng.choice((None, None, inside, inside, due, due + 1, due + MINUTE))
+            if success is not None:
+                success = max(success, SILENCE)
+            found.troubles.append(Trouble(f"account-{number}", fifth, success))
+        found.held_back = sorted(
+            rng.sample(range(SILENCE + SECOND, RESUMED - MINUTE), rng.randint(5, 9))
+        )
+        return found
+
+
+def live_through(silence: Silence, rng: Random, restarts: float) -> Station:
+    """Return the station after the silence and some time."""
+    station = Station(silence.partitions)
+    for now in range(START + TICK, OVER, TICK):
+        station.now = now
+        for number in range(4):
+            station.transaction(f"payer-{number}", now - rng.randrange(3 * SECOND))
+        if now == RESUMED:
+            deliver_what_was_held_back(station, silence)
+        if now < SILENCE or now >= RESUMED:
+            for number in range(4):
+                station.login(f"visitor-{number}", now - rng.randrange(3 * SECOND))
+        for trouble in silence.troubles:
+            failures = [trouble.fifth - n * SECOND for n in (40, 30, 20, 10, 0)]
+            station.fail(trouble.account, *[at for at in failures if now - TICK < at <= now])
+        if rng.random() < restarts:
+            station.crash(rng.choice(("before", "after")))
+        station.work()
+        if now < RESUMED:
+            proven = {it.account for it in silence.troubles if it.is_proven_before}
+            assert {account for _, account in station.steps(A5)} <= proven
+    return station
+
+
+def deliver_what_was_held_back(station: Station, silence: Silence) -> None:
+    """Send the logins of the silence, all at once, in order of time."""
+    late = [(at, "outcast", False) for at in silence.held_back]
+    late += [(it.success, it.account, True) for it in silence.troubles if it.success is not None]
+    for at, account, got_in in sorted(late):
+        if got_in:
+            station.login(account, at)
+        else:
+            station.fail(account, at)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_silence_of_logins_makes_no_alert_that_a_held_back_success_prevents(seed: int) -> None:
+    """After it, exactly the true alerts of failures read before; what was held back is late."""
+    silence = Silence.of(Random(seed))
+    station = live_through(silence, Random(seed), restarts=0)
+    expected = [(kind, it.account) for it in silence.troubles for kind in it.expected]
+    assert station.steps(A5) == sorted(expected)
+    assert station.steps(SILENT) == [("cured", ""), ("raised", "")]
+    raised, cured = sorted(station.alerts(SILENT), key=lambda alert: alert["sequence"])
+    assert raised["cause"] == cured["cause"] == f"pipeline:{LOGINS}"
+    assert raised["alert_id"] == cured["alert_id"]
+    late = [event for event in station.late() if event["account_id"] == "outcast"]
+    assert len(late) == len(silence.held_back)
+    successes = [it for it in silence.troubles if it.success is not None]
+    station.stop()
+    assert station.counts["late", LOGINS] == len(station.late()) == len(late) + len(successes)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_crashes_in_the_silence_change_nothing(seed: int) -> None:
+    """Idle advances are recorded: what was in flight is put in order again as it was."""
+    silence = Silence.of(Random(seed))
+    steady = live_through(silence, Random(seed), restarts=0)
+    rng = Random(seed)
+    shaken = live_through(silence, rng, restarts=0.1)
+    assert shaken.log.crashes >= 10
+    assert comparable(shaken.log) == comparable(steady.log)
+    assert set_aside(shaken.log) == set_aside(steady.log)
+
+
+def test_what_comes_later_than_the_end_of_the_silence_retracts() -> None:
+    """A held-back success behind a fresh login is beyond proof; the alert is taken back."""
+    station = Station()
+    silent_from, due = START + MINUTE, START + MINUTE + ABSENCE
+    for now in range(START, due + 5 * MINUTE, TICK):
+        station.transaction("payer", now)
+        if now < silent_from:
+            station.login("visitor", now)
+        station.fail("owner", *(now - n * SECOND for n in range(5) if now == silent_from))
+        station.work(now)
+    assert not station.alerts(A5)
+    station.login("visitor", station.now)
+    station.work(station.now + TICK)
+    assert station.steps(A5) == [("raised", "owner")]
+    station.login("owner", due - MINUTE)
+    station.work(station.now + MINUTE)
+    assert station.steps(A5) == [("raised", "owner"), ("retracted", "owner")]
+
+
+def names_on(partition: int, partitions: int, count: int) -> list[str]:
+    """Return names of accounts that live on a partition."""
+    names = (f"name-{n}" for n in range(1_000))
+    found = [name for name in names if partition_of(name.encode(), partitions) == partition]
+    return found[:count]
+
+
+@pytest.mark.parametrize("quiet", range(4))
+def test_a_quiet_partition_of_a_living_topic_delays_nothing(quiet: int) -> None:
+    """Its alert comes within the lateness and one poll of its due time."""
+    station = Station(partitions=4)
+    (owner,) = names_on(quiet, 4, 1)
+    visitors = [names_on(number, 4, 1)[0] for number in range(4) if number != quiet]
+    station.fail(owner, *range(START, START + 5 * SECOND, SECOND))
+    due = START + 4 * SECOND + ABSENCE
+    told = None
+    for now in range(START + 5 * SECOND, due + MINUTE, SECOND):
+        station.now = now
+        station.login(visitors[now // SECOND % 3], now)
+        station.work()
+        if told is None and station.alerts(A5):
+            told = now
+    assert told is not None
+    assert due < told <= due + LATENESS + SECOND
+    assert not station.alerts(SILENT)
+
+
+def test_a_quiet_partition_of_a_silent_topic_waits() -> None:
+    """The transactions of that partition go on, and prove nothing about its logins."""
+    station = Station(partitions=4)
+    (owner,) = names_on(0, 4, 1)
+    station.fail(owner, *range(START, START + 5 * SECOND, SECOND))
+    for now in range(START + 5 * SECOND, START + HOUR, TICK):
+        station.transaction(owner, now)
+        station.work(now)
+    assert not station.alerts(A5)
+    assert station.steps(SILENT) == [("raised", "")]
+
+
+# -- backlogs -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("count", "logins"),
+    [
+        pytest.param(50_000, 0, id="small"),
+        pytest.param(50_000, 10_000, id="small-logins-ahead"),
+        pytest.param(1_000_000, 0, id="large", marks=pytest.mark.bench),
+    ],
+)
+def test_a_backlog_beside_empty_inputs_neither_stalls_nor_fills_memory(
+    count: int, logins: int
+) -> None:
+    """Every poll is worked off; of what is ahead of the backlog so much is buffered, no more."""
+    pace = Pace(poll_records=2_000, max_buffered=1_000)
+    station = Station(pace=pace)
+    append_backlog(station, count)
+    for n in range(logins):
+        station.login("visitor", START - (logins - n) * SECOND)
+    task, units, most = station.detect.tasks[0], 0, 0
+    while station.step():
+        units += 1
+        most = max(most, len(task._buffer))
+    assert units <= 2 * count // pace.poll_records + 10  # half of a poll may be the other input's
+    assert most <= pace.max_buffered + pace.poll_records
+    station.work(START + MINUTE)
+    station.work(START + 2 * MINUTE)
+    assert len(task._buffer) == 0
+    assert [source.position for source in task.sources] == [count, logins, 0]
+    assert task.keys == BACKLOG_ACCOUNTS + bool(logins)
+    assert not station.late()
+    assert len(station.log._tasks["detect", 0].meta or b"") < 1_000
+    assert not station.alerts(A5)
+
+
+BACKLOG_ACCOUNTS = 1_000
+
+
+def append_backlog(station: Station, count: int) -> None:
+    """Append transactions of the last month, oldest first."""
+    template = (
+        b'{"event_id":"e%d","transaction_id":"t%d","account_id":"%b","type":"payment",'
+        b'"status":"completed","amount":"1.00","currency":"EUR","occurred_at":"%b"}'
+    )
+    keys = [b"account-%d" % n for n in range(BACKLOG_ACCOUNTS)]
+    apart = 30 * 24 * HOUR // count
+    for chunk in range(0, count, 10_000):
+        station.log.append(
+            [
+                NewRecord(TRANSACTIONS, key, template % (n, n, key, at))
+                for n in range(chunk, chunk + 10_000)
+                for key in (keys[n % BACKLOG_ACCOUNTS],)
+                for at in (format_time(START - (count - n) * apart).encode(),)
+            ]
+        )
+
+
+# -- ends ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("after", "is_decided"), [(0, False), (1, True)])
+def test_an_end_proves_up_to_its_time_without_lateness(after: int, is_decided: bool) -> None:
+    """A timer due before it fires; one due at it stays pending, and is listed."""
+    station = Station(partitions=2)
+    station.fail("owner", *range(START - 4 * SECOND, START + 1, SECOND))
+    due = START + ABSENCE
+    for topic in DETECT_INPUTS:
+        station.control(topic, "end", due + after, partitions=(0, 1))
+    station.work(START + MINUTE)
+    undecided = [item for task in station.detect.tasks.values() for item in task.undecided()]
+    pending = (due, b"owner", "A5", "absence")
+    assert (pending in undecided) == (not is_decided)
+    assert station.steps(A5) == ([("raised", "owner")] if is_decided else [])
+    station.work(START + 24 * HOUR)
+    assert station.steps(A5) == ([("raised", "owner")] if is_decided else [])
+    assert not station.alerts(SILENT)
+
+
+def test_ends_on_some_partitions_only_end_nothing() -> None:
+    """The topic may still speak elsewhere: idle advances go on, and its silence is told."""
+    station = Station(partitions=2)
+    station.login("owner", START)
+    station.control(LOGINS, "end", START + SECOND)
+    station.transaction("owner", START)
+    for now in range(START + TICK, START + 5 * MINUTE, TICK):
+        station.transaction("owner", now)
+        station.work(now)
+    assert station.steps(SILENT) == [("raised", "")]
+
+
+def test_an_end_is_a_record_that_ends_a_silence() -> None:
+    """A topic whose partitions all stand at an end is not silent: what was raised is cured."""
+    station = Station()
+    station.login("owner", START)
+    station.work(START + 2 * MINUTE)
+    assert station.steps(SILENT) == [("raised", "")]
+    for topic in DETECT_INPUTS:
+        station.control(topic, "end", START + 3 * MINUTE)
+    station.work(START + 3 * MINUTE)
+    station.work(START + 4 * MINUTE)
+    assert station.steps(SILENT) == [("cured", ""), ("raised", "")]
+
+
+# -- idle inputs --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_idle_advances_are_recorded_and_replayed(seed: int) -> None:
+    """Crashes with events buffered and inputs ahead of their events by the clock change nothing."""
+    steady, shaken = (trickle(Random(seed), crashes) for crashes in (0.0, 0.3))
+    assert shaken.log.crashes >= 10
+    assert len(steady.late()) >= 5
+    assert comparable(shaken.log) == comparable(steady.log)
+    assert set_aside(shaken.log) == set_aside(steady.log)
+
+
+def trickle(rng: Random, crashes: float) -> Station:
+    """Return the station after sparse events of several ages, with or without crashes."""
+    station = Station(partitions=2)
+    chance = Random(rng.random())
+    for _ in range(200):
+        station.now += rng.choice((SECOND, 2 * SECOND, 7 * SECOND, MINUTE))
+        for _ in range(rng.randint(0, 3)):
+            at = station.now - rng.choice((0, 1, SECOND, 3 * SECOND, 6 * SECOND, MINUTE))
+            account = f"owner-{rng.randrange(4)}"
+            if rng.random() < 0.3:
+                station.transaction(account, at, "failed", **rng.choice((REFUSED, GLITCH)))
+            else:
+                station.login(account, at, rng.choice(("failure", "failure", "success")))
+        if chance.random() < crashes:
+            station.crash(chance.choice(("before", "after")))
+        station.work()
+    return station
+
+
+def test_the_time_of_a_task_never_falls_although_the_clock_speaks_of_a_silence() -> None:
+    """A backlog from long ago beside a silent topic: triage takes none of its alerts for late."""
+    station = Station(pace=Pace(poll_records=5))
+    station.login("visitor", START)
+    for n in range(100):
+        station.transaction("owner", START - 6 * HOUR + n * MINUTE, "failed", **REFUSED)
+    for _ in range(30):
+        station.now += TICK
+        station.transaction("payer", station.now)
+        station.step()
+    station.work()
+    assert station.steps(SILENT) == [("raised", "")]
+    alerts = station.alerts(SILENT) + station.alerts(A1)
+    alerts.sort(key=lambda alert: alert["origin_sequence"])
+    assert len(alerts) == 101
+    times = [alert["detected_at"] for alert in alerts]
+    assert times == sorted(times)
+    assert not station.triage.counts["late_signal", "detect-0"]
+
+
+# -- origins of signals -------------------------------------------------------------------
+
+
+def test_an_origin_that_is_silent_at_the_end_is_passed_over() -> None:
+    """Incidents wait for it for 5 minutes at the end of the signals; its later alerts are late."""
+    station = Station(partitions=2)
+    station.restart(detecting=(0,))
+    accounts = [names_on(number, 2, 1)[0] for number in range(2)]
+    for account in accounts:
+        station.transaction(account, START, "failed", **REFUSED)
+    told = []
+    for now in range(START, START + 10 * MINUTE, TICK):
+        station.work(now)
+        if comparable(station.log).incidents:
+            told.append(now)
+    assert START + 5 * MINUTE <= told[0] <= START + 5 * MINUTE + 2 * TICK
+    before = comparable(station.log).incidents
+    assert len(before) == 1
+    station.restart(detecting=(0, 1))
+    for _ in range(10):
+        station.work(station.now + TICK)
+    after = comparable(station.log).incidents
+    assert len(after) == 2
+    assert set(before) < set(after)
+    assert station.triage.counts["late_signal", "detect-1"] == 1
