@@ -6,17 +6,17 @@ returned, so that one that raises leaves nothing behind.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
 
-from rules.contract import Draft, Effects, OpenAlert, Rule
-from rules.events import BALANCE, LOGIN, TRANSACTION, Balance, Event, Kind, Ref, Transaction
+from rules.contract import Effects, OpenAlert, Rule
+from rules.events import BALANCE, LOGIN, TRANSACTION, Balance, Event, Kind, Transaction
 from rules.profile import Facts, see_balance, see_transaction
-from schemas.alert import AlertKind
-from schemas.base import Severity
-from worker.alerts import Change, Cited, Publisher
+from worker.account import Account, layout_for
+from worker.alerts import Publisher
+from worker.effects import ENGINE, Applier, Collector
 from worker.errors import LogError
 from worker.identity import known_as, without_old
 from worker.logs.port import TopicPartition
@@ -25,11 +25,7 @@ from worker.packing import Unpacker, packed
 from worker.state import Timer, payload_of
 from worker.task import RuleFailed, Turn
 
-_ENGINE: Final = ""
-"""Owner of the engine's own timers."""
 _FORGET_IDS: Final = "ids"
-_EXPIRE: Final = "alerts"
-
 _MANY_IDS: Final = 64
 
 
@@ -38,40 +34,6 @@ class Horizons(Struct, frozen=True):
 
     dedup: int = 24 * 3_600_000
     max_open: int = 7 * 24 * 3_600_000
-
-
-class Account(Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
-    """One account, decoded: layout 1 of its record is this as a map, absent where empty.
-
-    Each handler adds one field per rule to it: the rule's code, saved as "code.version", its state
-    or None. So another version of one rule leaves the rest of the record as it is.
-    """
-
-    ids: bytearray = msgspec.field(default_factory=bytearray, name="i")
-    facts: Facts = msgspec.field(default_factory=Facts, name="f")
-    alerts: list[OpenAlert] = msgspec.field(default_factory=list, name="a")
-    timers: list[Timer] = msgspec.field(default_factory=list, name="t")
-
-
-def _layout(rules: Sequence[Rule[Any, Any]]) -> type[Account]:
-    """Return the record of an account with the states of these rules."""
-    fields: list[Any] = [
-        (rule.code, rule.State | None, msgspec.field(default=None, name=_saved_name(rule)))
-        for rule in rules
-    ]
-    layout = msgspec.defstruct(
-        "Account",
-        fields,
-        bases=(Account,),
-        omit_defaults=True,
-        forbid_unknown_fields=True,
-        gc=False,
-    )
-    return cast(type[Account], layout)
-
-
-def _saved_name(rule: Rule[Any, Any]) -> str:
-    return f"{rule.code}.{rule.version}"
 
 
 class _Bound:
@@ -85,38 +47,6 @@ class _Bound:
         self.new = rule.State
         self.empty = rule.State()
         self.unpack = Unpacker(rule.State)
-
-
-class _Collector(Effects):
-    """The effects of one call; finds address and open alerts only when a rule asks for them."""
-
-    __slots__ = ("_account", "_own_due", "code", "entry")
-
-    def __init__(self) -> None:
-        self.actions = []
-        self.code = ""
-
-    def begin(self, now: int, account: Account, entry: Entry | None, own_due: int | None) -> None:
-        self.now = now
-        self._account = account
-        self.entry = entry
-        self._own_due = own_due
-
-    @property
-    def ref(self) -> Ref:
-        entry = self.entry
-        assert entry is not None, "a timer has no event"
-        return Ref(entry[SOURCE], entry[OFFSET], entry[EVENT].event_id, entry[OCCURRED])
-
-    def open_alerts(self) -> Sequence[OpenAlert]:
-        if not self._account.alerts:
-            return ()
-        return [alert for alert in self._account.alerts if alert.rule == self.code]
-
-    def set_timer(self, name: str, due: int, awaits: Sequence[Kind] = ()) -> None:
-        if self._own_due is not None and due <= self._own_due:
-            raise ValueError("a timer may not set itself at or before its own due")
-        super().set_timer(name, due, awaits)
 
 
 _HANDLERS: Final[Mapping[Kind, tuple[str, str]]] = {
@@ -146,24 +76,16 @@ class Accounts:
     ) -> None:
         self._rules = [_Bound(rule) for rule in rules]
         self._by_code = {bound.code: bound for bound in self._rules}
-        self._known = {rule.code: rule for rule in known}
-        self._new = _layout(known)
+        self._new = layout_for(known)
         self._unpack = Unpacker(self._new)
         self._addresses = addresses
-        self._publisher = publisher
         self._horizons = horizons
         self._on = {kind: self._overriding(names[0]) for kind, names in _HANDLERS.items()}
         self._late = {kind: self._overriding(names[1]) for kind, names in _HANDLERS.items()}
-        self._fx = _Collector()
-        self._do: dict[str, Callable[..., None]] = {
-            "alert": self._do_alert,
-            "update": self._do_update,
-            "settle": self._do_settle,
-            "expire": self._do_expire,
-            "set_timer": self._do_set_timer,
-            "cancel_timer": self._do_cancel_timer,
-            "count": self._do_count,
-        }
+        self._fx = Collector()
+        self._applier = Applier(
+            self._fx, {rule.code: rule for rule in known}, publisher, horizons.max_open
+        )
 
     def _overriding(self, name: str) -> list[tuple[_Bound, Handle]]:
         """The rules that handle this kind of event: the others are not even called."""
@@ -243,7 +165,7 @@ class Accounts:
             try:
                 handle(self._state(live, bound), event, facts, fx)
                 if fx.actions:
-                    self._apply(bound, live, turn)
+                    self._applier.apply(bound.rule, live, turn)
             except Exception as error:
                 fx.actions.clear()
                 raise RuleFailed from error
@@ -266,7 +188,7 @@ class Accounts:
             self._publish_late(entry, turn)
             return False
         if not ids:
-            turn.set_timer(live, Timer(occurred + horizon + 1, _ENGINE, _FORGET_IDS))
+            turn.set_timer(live, Timer(occurred + horizon + 1, ENGINE, _FORGET_IDS))
         ids += identity
         return True
 
@@ -285,7 +207,7 @@ class Accounts:
         self._fx.code = bound.code
         try:
             handle(state, *args)
-            self._apply(bound, live, turn)
+            self._applier.apply(bound.rule, live, turn)
         except Exception as error:  # noqa: BLE001 - the one place where the errors of rules end
             self._fx.actions.clear()
             saved = _GUARD(before)
@@ -307,7 +229,7 @@ class Accounts:
 
     def on_timer(self, live: Account, timer: Timer, turn: Turn) -> None:
         """Handle a timer of a rule or of the engine."""
-        if timer.owner == _ENGINE:
+        if timer.owner == ENGINE:
             self._on_engine_timer(live, timer, turn)
             return
         bound = self._by_code.get(timer.owner)
@@ -323,7 +245,7 @@ class Accounts:
         fx.code = bound.code
         try:
             bound.rule.on_timer(self._state(live, bound), *args)
-            self._apply(bound, live, turn)
+            self._applier.apply(bound.rule, live, turn)
         except Exception as error:
             fx.actions.clear()
             raise RuleFailed from error
@@ -332,10 +254,7 @@ class Accounts:
         if timer.name == _FORGET_IDS:
             self._forget_ids(live, timer.due, turn)
         else:
-            limit = timer.due - self._horizons.max_open
-            for alert in [alert for alert in live.alerts if alert.raised_at <= limit]:
-                self._close(live, alert, Change("expired", (), False), turn)
-            self._set_expiry(live, turn)
+            self._applier.expire_old(live, timer.due, turn)
 
     def _forget_ids(self, live: Account, due: int, turn: Turn) -> None:
         """Drop the ids whose horizon has passed; come back once for the rest.
@@ -348,93 +267,7 @@ class Accounts:
             newest = max(times) + self._horizons.dedup + 1
             hourly = due + self._horizons.dedup // 24
             again = min(newest, hourly) if len(times) > _MANY_IDS else newest
-            turn.set_timer(live, Timer(again, _ENGINE, _FORGET_IDS))
-
-    def _set_expiry(self, live: Account, turn: Turn) -> None:
-        turn.cancel_timer(live, _ENGINE, _EXPIRE)
-        if live.alerts:
-            due = min(alert.raised_at for alert in live.alerts) + self._horizons.max_open
-            turn.set_timer(live, Timer(due, _ENGINE, _EXPIRE))
-
-    # -- effects --------------------------------------------------------------------------
-
-    def _apply(self, bound: _Bound, live: Account, turn: Turn) -> None:
-        actions = self._fx.actions
-        for action in actions:
-            self._do[action[0]](bound, live, turn, *action[1:])
-        actions.clear()
-
-    def _is_late(self) -> bool:
-        entry = self._fx.entry
-        return entry is not None and entry[ORDER] > entry[OCCURRED]
-
-    def _do_alert(self, bound: _Bound, live: Account, turn: Turn, draft: Draft) -> None:
-        if any(a.anchor == draft.anchor and a.rule == bound.code for a in live.alerts):
-            return
-        alert = self._publisher.opened(bound.rule, turn.key.decode(), draft, turn)
-        live.alerts.append(alert)
-        change = Change(
-            "raised",
-            draft.evidence,
-            self._is_late(),
-            draft.facts,
-            draft.details,
-            draft.suspected_root_cause,
-            draft.owner_advice,
-        )
-        self._publisher.publish(bound.rule, turn.key.decode(), alert, change, turn)
-        self._set_expiry(live, turn)
-
-    def _do_update(
-        self,
-        bound: _Bound,
-        live: Account,
-        turn: Turn,
-        alert: OpenAlert,
-        severity: Severity | None,
-        title: str | None,
-        evidence: Cited,
-        details: dict[str, Any],
-    ) -> None:
-        if alert not in live.alerts:
-            return
-        alert.severity = severity or alert.severity
-        alert.title = title or alert.title
-        change = Change("updated", evidence, self._is_late(), details=details)
-        self._publisher.publish(bound.rule, turn.key.decode(), alert, change, turn)
-
-    def _do_settle(
-        self, bound: _Bound, live: Account, turn: Turn, alert: OpenAlert, ref: Ref, role: str
-    ) -> None:
-        kind: AlertKind = "cured" if ref.occurred_at > alert.at else "retracted"
-        self._close(live, alert, Change(kind, [(ref, role)], self._is_late()), turn)
-
-    def _do_expire(self, bound: _Bound, live: Account, turn: Turn, alert: OpenAlert) -> None:
-        self._close(live, alert, Change("expired", (), False), turn)
-
-    def _close(self, live: Account, alert: OpenAlert, change: Change, turn: Turn) -> None:
-        if alert in live.alerts:
-            live.alerts.remove(alert)
-            rule = self._known[alert.rule]
-            self._publisher.publish(rule, turn.key.decode(), alert, change, turn)
-
-    def _do_set_timer(
-        self,
-        bound: _Bound,
-        live: Account,
-        turn: Turn,
-        name: str,
-        due: int,
-        awaits: Sequence[Kind],
-    ) -> None:
-        bits = sum(1 << kind for kind in awaits)
-        turn.set_timer(live, Timer(due, bound.code, name, bits))
-
-    def _do_cancel_timer(self, bound: _Bound, live: Account, turn: Turn, name: str) -> None:
-        turn.cancel_timer(live, bound.code, name)
-
-    def _do_count(self, bound: _Bound, live: Account, turn: Turn, reason: str) -> None:
-        turn.outbox.counts["rule", bound.rule.id, reason] += 1
+            turn.set_timer(live, Timer(again, ENGINE, _FORGET_IDS))
 
 
 class _Guard(Struct, array_like=True):
