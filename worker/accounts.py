@@ -23,7 +23,7 @@ from worker.logs.port import TopicPartition
 from worker.merge import EVENT, IDENTITY, OCCURRED, OFFSET, ORDER, RECORD, SOURCE, Entry
 from worker.packing import Unpacker, packed
 from worker.state import Timer, payload_of
-from worker.task import RuleFailed, Turn
+from worker.turn import RuleFailed, Turn
 
 _FORGET_IDS: Final = "ids"
 _MANY_IDS: Final = 64

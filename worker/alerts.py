@@ -17,8 +17,8 @@ from schemas.base import RootCause, Severity
 from schemas.signal import Signal
 from schemas.topics import ALERTS, SIGNALS
 from worker.logs.port import NewRecord
-from worker.task import Turn
 from worker.tokens import Tokens
+from worker.turn import Turn
 
 _ID_DIGITS: Final = 32
 Cited = Sequence[tuple[Ref, str]]

@@ -15,7 +15,7 @@ from worker.account import Account
 from worker.alerts import Change, Cited, Publisher
 from worker.merge import EVENT, OCCURRED, OFFSET, ORDER, SOURCE, Entry
 from worker.state import Timer
-from worker.task import Turn
+from worker.turn import Turn
 
 ENGINE: Final = ""
 """Owner of the engine's own timers."""

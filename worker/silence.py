@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.alert import Alert, AlertKind
 from worker.alerts import derived_id, send
-from worker.task import Turn
+from worker.turn import Turn
 
 RULE = "pipeline_silent"
 

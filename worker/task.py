@@ -32,41 +32,10 @@ from worker.merge import (
 )
 from worker.outbox import Outbox
 from worker.state import Timer, next_due, pack
+from worker.turn import Handler, HeapEntry, Live, RuleFailed, Turn
 
 _HINT: Final = "?"
 """Names a heap entry that stands for whatever timers its key has."""
-
-HeapEntry = tuple[int, int, bytes, str, str, int]
-"""(order time, due, key, owner, name, awaits): sorts in the order in which timers fire."""
-
-
-class RuleFailed(Exception):
-    """A rule raised outside careful mode: the unit has to be worked through again."""
-
-
-class Live(Protocol):
-    """The decoded state of one key during one unit of work."""
-
-    timers: list[Timer]
-
-
-class Handler(Protocol):
-    """What a stage does with its keys. Implementations are pure."""
-
-    def load(self, key: bytes, stored: bytes | None) -> Any:
-        """Decode a key's state; None for a key that has none."""
-
-    def dump(self, live: Any) -> bytes:
-        """Encode a key's state without timers' header; empty when there is nothing to keep."""
-
-    def on_keyless(self, entry: Entry, turn: "Turn") -> None:
-        """Handle one released event that belongs to no key's state."""
-
-    def on_event(self, live: Any, entry: Entry, turn: "Turn") -> None:
-        """Handle one released event."""
-
-    def on_timer(self, live: Any, timer: Timer, turn: "Turn") -> None:
-        """Handle one timer, already removed from the state."""
 
 
 class Reader(Protocol):
@@ -89,47 +58,6 @@ class TaskMeta(Struct, array_like=True):
     sources: list[SourceTime]
     stage: bytes = b""
     """What the stage itself keeps per task, opaque here."""
-
-
-class Turn:
-    """What a handler may use while it handles one event or timer.
-
-    Attributes:
-        now: order time of the event or timer, milliseconds; never falls.
-        published_at: wall time of this unit of work, milliseconds.
-        careful: guard each rule with a copy of its state.
-    """
-
-    __slots__ = ("_heap", "careful", "key", "now", "outbox", "published_at", "signals", "task")
-
-    def __init__(self, task: int, heap: list[HeapEntry], now: int, signals: int) -> None:
-        self.task = task
-        self.now = now
-        self.signals = signals
-        self.published_at = 0
-        self.careful = False
-        self.key = b""
-        self.outbox = Outbox("")
-        self._heap = heap
-
-    def set_timer(self, live: Live, timer: Timer) -> None:
-        """Set a timer of the present key, replacing one of the same owner and name."""
-        self.cancel_timer(live, timer.owner, timer.name)
-        live.timers.append(timer)
-        order = timer.due if timer.due > self.now else self.now
-        heappush(self._heap, (order, timer.due, self.key, timer.owner, timer.name, timer.awaits))
-
-    def cancel_timer(self, live: Live, owner: str, name: str) -> None:
-        """Forget a timer of the present key, if it is set."""
-        for index, timer in enumerate(live.timers):
-            if timer.name == name and timer.owner == owner:
-                del live.timers[index]
-                return
-
-    def next_signal(self) -> int:
-        """Return the origin sequence for one more signal."""
-        self.signals += 1
-        return self.signals
 
 
 class Task:

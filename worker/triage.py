@@ -22,8 +22,9 @@ from worker.merge import EVENT, OCCURRED, ORDER, Entry, Source
 from worker.outbox import Outbox
 from worker.packing import Unpacker, packed
 from worker.state import Timer, payload_of
-from worker.task import Task, Turn
+from worker.task import Task
 from worker.tokens import Tokens
+from worker.turn import Turn
 
 _ORIGIN: Final = "detect-"
 _RETENTION: Final = "retention"

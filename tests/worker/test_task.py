@@ -10,7 +10,8 @@ from worker.logs.port import Record, TopicPartition
 from worker.merge import EVENT, ORDER, Entry, Source
 from worker.outbox import Outbox
 from worker.state import Timer, payload_of
-from worker.task import Task, Turn
+from worker.task import Task
+from worker.turn import Turn
 
 TOPICS = ("left", "right")
 LEFT, RIGHT = 1, 2
