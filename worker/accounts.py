@@ -162,8 +162,9 @@ class Accounts:
                 self._call_guarded(bound, handle, live, (event, facts, fx), turn)
                 continue
             fx.code = bound.code
+            state = getattr(live, bound.code)
             try:
-                handle(self._state(live, bound), event, facts, fx)
+                handle(self._state(live, bound) if state is None else state, event, facts, fx)
                 if fx.actions:
                     self._applier.apply(bound.rule, live, turn)
             except Exception as error:
