@@ -60,10 +60,13 @@ class Intake:
     def _entries(
         self, task: Task, source: Source, records: Sequence[Record], outbox: Outbox
     ) -> list[Entry]:
-        policy, index = self._inputs[source.index], source.index
-        decode, lateness = self._codecs[index].decode, policy.lateness
-        number, partition_of, time = task.number, self._partition_of, source.inputs[0]
-        prefix = self._prefixes[index]
+        policy, index, time = self._inputs[source.index], source.index, source.inputs[0]
+        decode, prefix, lateness = (
+            self._codecs[index].decode,
+            self._prefixes[index],
+            policy.lateness,
+        )
+        number, partition_of = task.number, self._partition_of
         proof, floor = time.proof, time.floor  # nobody else moves them while events come
         entries: list[Entry] = []
         for record in records:
@@ -89,8 +92,9 @@ class Intake:
             frontier = proof if proof >= floor else floor
             order = occurred if occurred >= frontier else frontier
             if usable - lateness > proof:
-                time.prove(usable - lateness)
-                proof = time.proof
+                if floor > proof:
+                    time.prove(usable - lateness)
+                proof = time.proof = usable - lateness
             if record.offset >= source.reread_until or order >= task.applied_until:
                 identity = identity_of(prefix, event)
                 entries.append(_entry(order, index, record, event, identity))
