@@ -94,11 +94,14 @@ class Place:
     ) -> None:
         """Return when the phase of that unit of work or a later one has begun."""
 
+        what = f"{phase} of unit {unit}"
+
         def begun() -> bool:
             meanwhile()
+            assert process.poll() is None, f"ended before {what}: {self.errors.read_text()}"
             return self.page.units >= unit and self.page.phase == phase
 
-        wait_until(begun, f"{phase} of unit {unit}", process, _LOOK_SECONDS)
+        wait_until(begun, what, _LOOK_SECONDS)
 
     def commits(self, stage: str) -> int:
         """Return how many commits of the stage's task 0 are in the file."""
@@ -120,17 +123,11 @@ class Place:
             return int(db.execute(query, (stage,)).fetchone()[0] or 0)
 
 
-def wait_until(
-    reached: Callable[[], bool],
-    what: str,
-    process: Process | None = None,
-    look: float = 0.02,
-) -> None:
-    """Look again and again until it is so; fail if the process ends first, or time is up."""
+def wait_until(reached: Callable[[], bool], what: str, look: float = 0.02) -> None:
+    """Look again and again until it is so; fail when time is up."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not reached():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
-        assert process is None or process.poll() is None, f"it ended before {what}"
         time.sleep(look)
 
 

@@ -43,7 +43,7 @@ def test_three_workers_and_two_producers_on_one_file(tmp_path: Path) -> None:
             producer.append_rest()
         for process in (first, second):
             assert process.wait(DEADLINE_SECONDS) == 0
-        wait_until(lambda: place.unread(TRIAGE) == 0, "triage to have read everything", triage)
+        wait_until(lambda: place.unread(TRIAGE) == 0, "triage to have read everything")
         triage.terminate()
         assert triage.wait(DEADLINE_SECONDS) == 0
     found = outcome(place)

@@ -60,7 +60,7 @@ def test_a_signal_lets_it_finish_its_unit_of_work(
 def test_a_task_is_run_by_one_process(place: Place, processes: ExitStack, tmp_path: Path) -> None:
     """Another one is refused while the first lives, at work or stopped, and starts after it."""
     first = processes.enter_context(place.running())
-    wait_until(lambda: place.page.units > 0, "the first worker to begin", first)
+    wait_until(lambda: place.page.units > 0, "the first worker to begin")
     assert refusal(place) == f"Task 0 of stage detect is already run by process {first.pid}."
     first.send_signal(signal.SIGSTOP)
     assert refusal(place) == f"Task 0 of stage detect is already run by process {first.pid}."
@@ -75,7 +75,7 @@ def test_a_process_that_ends_in_peace_gives_its_tasks_free(
 ) -> None:
     """The next one can start when it has exited."""
     first = processes.enter_context(place.running())
-    wait_until(lambda: place.page.units > 0, "the first worker to begin", first)
+    wait_until(lambda: place.page.units > 0, "the first worker to begin")
     first.terminate()
     assert ended(first) == 0
     place.finish()
@@ -87,13 +87,13 @@ def test_only_the_same_tasks_of_the_same_stage_are_refused(
 ) -> None:
     """One task too many is refused as a whole; other tasks and the other stage are free."""
     first = processes.enter_context(place.running("--stage", "detect", "--tasks", "0,1"))
-    wait_until(lambda: place.page.units > 0, "the first worker to begin", first)
+    wait_until(lambda: place.page.units > 0, "the first worker to begin")
     taken = f"Task 1 of stage detect is already run by process {first.pid}."
     assert refusal(place, "--stage", "detect", "--tasks", "1-3") == taken
     with place.running("--stage", "detect", "--tasks", "2,3", "--until-ended") as second:
         assert ended(second) == 0
     with place.running("--stage", "triage") as third:
-        wait_until(lambda: place.commits(TRIAGE) > 0, "triage to commit", third)
+        wait_until(lambda: place.commits(TRIAGE) > 0, "triage to commit")
         third.terminate()
         assert ended(third) == 0
 

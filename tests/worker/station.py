@@ -13,6 +13,7 @@ from tests.worker.comparing import documents
 from tests.worker.ordeal import POLICY, FragileLog, Mishap
 from tests.worker.traffic import START
 from worker.errors import LogError
+from worker.logs.murmur2 import partition_of
 from worker.logs.port import NewRecord
 from worker.loop import Pace, StageWorker
 from worker.stages import Policy, detect, triage
@@ -147,3 +148,10 @@ class Station:
     def late(self) -> list[dict[str, Any]]:
         """Return the late events."""
         return [document for _, document in documents(self.log, LATE)]
+
+
+def names_on(partition: int, partitions: int, count: int) -> list[str]:
+    """Return names of accounts that live on a partition."""
+    names = (f"name-{n}" for n in range(1_000))
+    found = [name for name in names if partition_of(name.encode(), partitions) == partition]
+    return found[:count]

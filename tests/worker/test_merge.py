@@ -249,7 +249,7 @@ def entry(
     source: int = 0,
 ) -> Entry:
     """Return a buffered event; by default everything but its order time and offset is equal."""
-    return (order, occurred, rank, sequence, event_id, offset, source, BLANK, None, None)
+    return (order, occurred, rank, sequence, event_id, offset, source, BLANK, None, None, b"")
 
 
 @pytest.mark.parametrize(

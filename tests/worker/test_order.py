@@ -10,11 +10,11 @@ from random import Random
 
 import pytest
 
-from schemas.topics import ALERTS, LATE
+from schemas.topics import ALERTS, LATE, LOGINS
 from tests.worker.comparing import comparable, dangling, documents, set_aside
-from tests.worker.delivery import JUNK, Arrival, deliver, in_order
+from tests.worker.delivery import HORIZON, JUNK, LATENESS, Arrival, deliver, in_order
 from tests.worker.ordeal import RULES, endure, run_plainly
-from tests.worker.traffic import Event, live
+from tests.worker.traffic import START, Event, Wallet, live
 from worker.logs.memory import MemoryLog
 
 SEEDS = 1_000
@@ -68,6 +68,23 @@ def test_polls_and_restarts_change_nothing_where_events_are_late(seeds: range) -
         assert dangling(endured) == [], f"seed {seed}"
         late += sum(topic == LATE for topic, *_ in set_aside(plain))
     assert late >= 5 * CHUNK
+
+
+@pytest.mark.parametrize(("beyond", "late"), [(0, 0), (1, 1)])
+def test_a_redelivery_is_known_to_the_end_of_the_horizon(beyond: int, late: int) -> None:
+    """Later than that it cannot be told from an event too old to judge: it is late."""
+    events: list[Event] = []
+    wallet = Wallet(Random(0), "owner", events)
+    wallet.do_nothing_special(START)
+    first = next(event for event in events if event.topic == LOGINS)
+    wallet.do_nothing_special(START + HORIZON + LATENESS + beyond)
+    again = [record for record in in_order(events) if record.value == first.value]
+    history = in_order(events)
+    ends = [record for record in history if record.key is None]
+    history = [record for record in history if record.key is not None]
+    log = run_plainly(history + again + ends)
+    assert len(set_aside(log)) == late
+    assert comparable(log) == comparable(run_plainly(in_order(events)))
 
 
 def assert_hard_enough(events: list[Event], arrival: Arrival) -> None:

@@ -16,6 +16,7 @@ from tests.worker.delivery import deliver
 from tests.worker.ordeal import POLICY, RULES, endure, run_plainly
 from tests.worker.station import Station
 from tests.worker.traffic import MINUTE, SECOND, START, live
+from worker.outbox import Outbox
 from worker.stages import Policy
 
 
@@ -35,6 +36,8 @@ class Touchy(Rule[Params, TouchyState]):
     State = TouchyState
     touched: frozenset[str] = frozenset()
     """event_ids at which it raises; "*": at all."""
+    asks_for_the_impossible = False
+    """Where touched it does not raise itself, but its last effect cannot be published."""
     raises_on_timers = False
 
     def on_transaction(
@@ -53,20 +56,27 @@ class Touchy(Rule[Params, TouchyState]):
         for alert in fx.open_alerts():
             fx.settle(alert, "success")
         if state.count % 3 == 0:
-            draft = Draft(
-                anchor=event.event_id,
-                at=event.occurred_at,
-                severity="info",
-                title="Touched",
-                cause="touchy",
-                evidence=[(fx.ref, "event")],
-                details={"count": state.count},
-            )
-            fx.alert(draft)
+            self._alert(state, event, "Touched", fx)
         fx.set_timer("later", event.occurred_at + 2 * MINUTE, (LOGIN,))
         fx.count("touched")
         if event.event_id in self.touched or "*" in self.touched:
-            raise ValueError("touched")
+            if not self.asks_for_the_impossible:
+                raise ValueError("touched")
+            self._alert(state, event, "Too long " * 100, fx)
+
+    def _alert(
+        self, state: TouchyState, event: Transaction | Login, title: str, fx: Effects
+    ) -> None:
+        draft = Draft(
+            anchor=f"{title}:{event.event_id}",
+            at=event.occurred_at,
+            severity="info",
+            title=title,
+            cause="touchy",
+            evidence=[(fx.ref, "event")],
+            details={"count": state.count},
+        )
+        fx.alert(draft)
 
     def on_timer(self, state: TouchyState, name: str, due: int, facts: Facts, fx: Effects) -> None:
         """Close the open alerts, or raise."""
@@ -76,10 +86,12 @@ class Touchy(Rule[Params, TouchyState]):
             raise KeyError("touched")
 
 
-def with_touchy(touched: Iterable[str] = (), raises_on_timers: bool = False) -> Policy:
+def with_touchy(touched: Iterable[str] = (), **how: bool) -> Policy:
     """Return the policy of all rules and the touchy one."""
     rule = Touchy(Params())
-    rule.touched, rule.raises_on_timers = frozenset(touched), raises_on_timers
+    rule.touched = frozenset(touched)
+    for name, value in how.items():
+        setattr(rule, name, value)
     rules = (RULES[0], rule, *RULES[1:])
     return Policy(rules=rules, known_rules=rules, dead_letter_limit=None)
 
@@ -94,7 +106,12 @@ def touched_by(station: Station) -> list[tuple[str, Any]]:
     return [(alert["kind"], alert["details"].get("count")) for alert in station.alerts("touchy")]
 
 
-def test_a_rule_that_raises_loses_what_it_did_for_that_event_and_nothing_else() -> None:
+@pytest.mark.parametrize(
+    ("impossible", "error"), [(False, "ValueError"), (True, "ValidationError")]
+)
+def test_a_rule_that_raises_loses_what_it_did_for_that_event_and_nothing_else(
+    impossible: bool, error: str
+) -> None:
     """State, alerts, settlements, timers and counts of that call; the error is published."""
 
     def run(policy: Policy) -> Station:
@@ -108,7 +125,7 @@ def test_a_rule_that_raises_loses_what_it_did_for_that_event_and_nothing_else() 
     assert touched_by(calm) == [("raised", 3), ("cured", None), ("raised", 6), ("cured", None)]
     assert calm.detect.counts["rule", "touchy", "touched"] == 7
     bad = events_of(calm)[3]
-    station = run(with_touchy([bad]))
+    station = run(with_touchy([bad], asks_for_the_impossible=impossible))
     assert touched_by(station) == [("raised", 3), ("cured", None), ("raised", 6)]
     assert station.alerts("touchy")[1]["evidence"][0]["event_id"] == events_of(calm)[4]
     assert station.detect.counts["rule", "touchy", "touched"] == 6
@@ -123,7 +140,8 @@ def test_a_rule_that_raises_loses_what_it_did_for_that_event_and_nothing_else() 
         "0",
         "3",
     )
-    assert told["dlq_error"] == "rule touchy: ValueError"
+    assert told["dlq_error"] == f"rule touchy: {error}"
+    assert not station.detect.tasks[0].turn(Outbox("")).careful  # care is for that unit only
 
 
 def test_a_rule_that_raises_on_a_timer_loses_what_it_did_there() -> None:
