@@ -142,6 +142,8 @@ def test_a_rule_that_raises_loses_what_it_did_for_that_event_and_nothing_else(
     )
     assert told["dlq_error"] == f"rule touchy: {error}"
     assert not station.detect.tasks[0].turn(Outbox("")).careful  # care is for that unit only
+    last = run(with_touchy(events_of(calm)[6:], asks_for_the_impossible=impossible))
+    assert (START + 5 * SECOND + 2 * MINUTE, b"owner", "X1", "later") in undecided(last)
 
 
 def test_a_rule_that_raises_on_a_timer_loses_what_it_did_there() -> None:

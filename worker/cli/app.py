@@ -1,5 +1,6 @@
 """The console command: every command by its name, and every way in which one can end."""
 
+import os
 import sys
 import traceback
 from importlib.metadata import PackageNotFoundError, version
@@ -31,17 +32,27 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; what it raises becomes a sentence on stderr and an exit code."""
         try:
-            return super().invoke(ctx)
+            outcome = super().invoke(ctx)
+            sys.stdout.flush()
+            return outcome
         except WalletwatchError as error:
             say(f"{typer.style('walletwatch:', fg='red', bold=True)} {error}")
             raise typer.Exit(error.exit_code) from None
         except BrokenPipeError:
+            _drop_output()
             raise typer.Exit(_PIPE_CLOSED) from None
         except (typer.TyperException, typer.Exit, typer.Abort):
             raise  # wrong usage and the like, which typer tells itself
         except Exception as error:  # noqa: BLE001 - the last resort
             _tell_internal(error)
             raise typer.Exit(Exit.INTERNAL) from None
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere: Python would fail on it again at its end, with 120."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _tell_internal(error: Exception) -> None:
