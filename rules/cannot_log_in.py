@@ -103,6 +103,8 @@ class CannotLogInState(State):
     anchor_at: int = 0
     dropped: int = 0
     """Failures beyond MAX_KEPT since the anchor."""
+    answer: Ref | None = None
+    """A success after the anchor's absence was complete but before it was proven: it cures."""
 
 
 class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
@@ -133,7 +135,10 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
         self, state: CannotLogInState, name: str, due: int, facts: Facts, fx: Effects
     ) -> None:
         """Judge the absence, expire a quiet alert, or forget what left the window."""
-        if name == "absence":
+        answer = state.answer
+        if name == "absence" and answer is not None:
+            self._raise_answered(state, answer, due, fx)
+        elif name == "absence":
             self._raise(state, due, fx)
         elif name == "quiet":
             for alert in fx.open_alerts():
@@ -166,6 +171,11 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
                 fx.cancel_timer("quiet")
             else:
                 still_open = True
+        if state.anchor and event.occurred_at > state.anchor_at + self.params.absence_ms:
+            # Too late to prevent the alert, which only waits for its proof; but it will cure it.
+            if state.answer is None or event.occurred_at < state.answer.occurred_at:
+                state.answer = fx.ref
+            return
         since = [failure for failure in state.failures if failure.at > event.occurred_at]
         if state.anchor and len(since) < len(state.failures):
             _forget_anchor(state)
@@ -175,6 +185,17 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
             fx.cancel_timer("forget")
         elif not state.anchor and not still_open:
             self._find_anchor(state, fx)
+
+    def _raise_answered(self, state: CannotLogInState, answer: Ref, due: int, fx: Effects) -> None:
+        """Raise what was true until the success that has been seen already, and cure it."""
+        anchor = state.anchor
+        since = [failure for failure in state.failures if failure.at > answer.occurred_at]
+        del state.failures[len(state.failures) - len(since) :]
+        self._raise(state, due, fx)
+        fx.settle(anchor, "success", answer)
+        fx.cancel_timer("quiet")
+        state.failures = since
+        self._find_anchor(state, fx)
 
     def _find_anchor(self, state: CannotLogInState, fx: Effects) -> None:
         """Set the first failure that completes the threshold within the window, if any does."""
@@ -246,7 +267,7 @@ def _forget_before(state: CannotLogInState, time: int) -> None:
 
 
 def _forget_anchor(state: CannotLogInState) -> None:
-    state.anchor, state.anchor_at, state.dropped = "", 0, 0
+    state.anchor, state.anchor_at, state.dropped, state.answer = "", 0, 0, None
 
 
 def _keep(state: CannotLogInState, failure: Failure, threshold: int) -> None:

@@ -136,13 +136,13 @@ class Effects:
         """Publish a change of an open alert."""
         self.actions.append(("update", alert, severity, title, evidence, details or {}))
 
-    def settle(self, alert: OpenAlert, role: str) -> None:
-        """Close an open alert because of the present event.
+    def settle(self, alert: OpenAlert | str, role: str, ref: Ref | None = None) -> None:
+        """Close an open alert, or by its anchor one raised in this call, because of an event.
 
-        `cured` if the event happened after the alert's `at`, else `retracted`: evidence of
-        that time or before proves that the alert was wrong.
+        The event is the present one, or that of `ref`. `cured` if it happened after the alert's
+        `at`, else `retracted`: evidence of that time or before proves that the alert was wrong.
         """
-        self.actions.append(("settle", alert, self.ref, role))
+        self.actions.append(("settle", alert, ref or self.ref, role))
 
     def expire(self, alert: OpenAlert) -> None:
         """Close an open alert because nothing has been heard for long."""

@@ -144,10 +144,19 @@ class Applier:
         self._publisher.publish(rule, turn.key.decode(), alert, change, turn)
 
     def _do_settle(
-        self, rule: AnyRule, live: Account, turn: Turn, alert: OpenAlert, ref: Ref, role: str
+        self,
+        rule: AnyRule,
+        live: Account,
+        turn: Turn,
+        which: OpenAlert | str,
+        ref: Ref,
+        role: str,
     ) -> None:
-        kind: AlertKind = "cured" if ref.occurred_at > alert.at else "retracted"
-        self._close(live, alert, Change(kind, [(ref, role)], self._fx.is_late), turn)
+        for alert in live.alerts:
+            if alert == which or (alert.anchor == which and alert.rule == rule.code):
+                kind: AlertKind = "cured" if ref.occurred_at > alert.at else "retracted"
+                self._close(live, alert, Change(kind, [(ref, role)], self._fx.is_late), turn)
+                return
 
     def _do_expire(self, rule: AnyRule, live: Account, turn: Turn, alert: OpenAlert) -> None:
         self._close(live, alert, Change("expired", (), False), turn)

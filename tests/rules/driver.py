@@ -149,7 +149,8 @@ class Driver:
         alert.severity = severity or alert.severity
         self.log.append((f"updated {alert.severity}", alert))
 
-    def _settle(self, account: Account, alert: OpenAlert, ref: Ref, role: str) -> None:
+    def _settle(self, account: Account, which: OpenAlert | str, ref: Ref, role: str) -> None:
+        alert = next(a for a in account.alerts if which in (a, a.anchor))
         account.alerts.remove(alert)
         kind = "cured" if ref.occurred_at > alert.at else "retracted"
         self.log.append((f"{kind} {alert.severity}", alert))

@@ -48,10 +48,11 @@ class Trouble:
 
     @property
     def expected(self) -> list[str]:
-        """What happens to its alert; a success that comes with the end of the silence is first."""
+        """What happens to its alert; only a success within the absence prevents it."""
         if self.success is None:
             return ["raised", "expired"]
-        return ["raised", "cured"] if self.is_proven_before else []
+        prevents = self.success <= self.due and not self.is_proven_before
+        return [] if prevents else ["raised", "cured"]
 
 
 @dataclass

@@ -57,6 +57,8 @@ def run(
     """
     if stage not in _STAGES:
         raise UsageError(f"--stage: {stage} is none of {', '.join(_STAGES)}.")
+    if until_ended and stage == TRIAGE:
+        raise UsageError("--until-ended: only detect sees the ends; triage alone goes on.")
     accepted = _ranges(accept_dead_letters or [])
     loaded = load_settings(config, environment(), log_url=log)
     with writable_log(loaded) as opened:
