@@ -109,7 +109,8 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
         self, state: BalanceMismatchState, event: Transaction, facts: Facts, fx: Effects
     ) -> None:
         """Judge a row by itself and against its neighbours."""
-        self._see(state, event, fx, late=False)
+        if not (self.params.chain_check and _joins(state, event, fx)):
+            self._see(state, event, fx, late=False)
 
     def late_transaction(
         self, state: BalanceMismatchState, event: Transaction, facts: Facts, fx: Effects
@@ -142,16 +143,6 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
         chain, contents = None, 0
         if number is not None:
             chain, contents = _chain_of(state, event.currency), contents_of(event, effect)
-            after = event.balance_after
-            if (
-                chain is not None
-                and after is not None
-                and not late
-                and _goes_on(chain, event, effect, fx)
-            ):
-                end = ledger.Edge(event.balance_kind, (after,), fx.ref)
-                ledger.go_on(chain, number, end, contents)
-                return
             if chain and ledger.met(chain, number, contents):
                 fx.count("repeated_entry")
                 return
@@ -222,19 +213,22 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
         return by_currency.get(currency, self.params.tolerance_minor)
 
 
-def _goes_on(chain: ledger.Chain, event: Transaction, effect: int | None, fx: Effects) -> bool:
-    """Say whether nothing at all is wrong with the row: nearly always, so this is quick."""
+def _joins(state: BalanceMismatchState, event: Transaction, fx: Effects) -> bool:
+    """Put in a row with which nothing at all is wrong; say whether it was one: nearly always."""
     before, after = event.balance_before, event.balance_after
-    return (
-        event.ledger_sequence == chain.head + 1
-        and before is not None
-        and after is not None
-        and before in chain.end.balances
-        and event.balance_kind == chain.end.kind
-        and event.status == "completed"
-        and after - before == effect
-        and not (event.type in CORRECTIONS and fx.open_alerts())
-    )
+    if before is None or after is None or event.status != "completed":
+        return False
+    chain = _chain_of(state, event.currency)
+    if chain is None or event.ledger_sequence != chain.head + 1:
+        return False
+    if before not in chain.end.balances or event.balance_kind != chain.end.kind:
+        return False
+    effect = effect_of(event)
+    if after - before != effect or (event.type in CORRECTIONS and fx.open_alerts()):
+        return False
+    end = ledger.Edge(event.balance_kind, (after,), fx.ref)
+    ledger.go_on(chain, end, contents_of(event, effect))
+    return True
 
 
 def _cure(event: Transaction, effect: int | None, fx: Effects) -> None:

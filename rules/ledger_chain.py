@@ -140,10 +140,11 @@ def enter(chain: Chain, row: Row, tolerance: int) -> Sequence[Finding]:
     return found
 
 
-def go_on(chain: Chain, sequence: int, end: Edge, contents: int) -> None:
+def go_on(chain: Chain, end: Edge, contents: int) -> None:
     """Put in a row that follows the newest one and joins it: `enter` without looking."""
-    chain.head, chain.end = sequence, end
-    _remember(chain, sequence, contents)
+    chain.head += 1
+    chain.end = end
+    _remember(chain, chain.head, contents)
 
 
 def _remember(chain: Chain, sequence: int, contents: int) -> None:

@@ -47,6 +47,7 @@ class Publisher:
     def __init__(self, topics: Sequence[str], tokens: Tokens) -> None:
         self._topics = topics
         self._tokens = tokens
+        self._parameters: dict[str, dict[str, Any]] = {}
 
     def opened(self, rule: Rule[Any, Any], account: str, draft: Draft, turn: Turn) -> OpenAlert:
         """Return what the engine has to remember of a new alert."""
@@ -109,7 +110,7 @@ class Publisher:
             evidence=tuple(self._evidence(change.evidence, turn.task)),
             evidence_total=len(change.evidence),
             facts=tuple(self._fact(fact, turn.task) for fact in change.facts),
-            parameters=rule.params.model_dump(mode="json"),
+            parameters=self._parameters_of(rule),
             details=change.details,
             suspected_root_cause=change.root_cause,
             owner_advice=tuple(change.advice),
@@ -117,6 +118,11 @@ class Publisher:
             origin_sequence=sequence,
         )
         send(record, turn)
+
+    def _parameters_of(self, rule: Rule[Any, Any]) -> dict[str, Any]:
+        if rule.id not in self._parameters:
+            self._parameters[rule.id] = rule.params.model_dump(mode="json")
+        return self._parameters[rule.id]
 
     def _evidence(self, cited: Cited, partition: int) -> list[Evidence]:
         if len(cited) > MAX_EVIDENCE:

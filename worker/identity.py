@@ -24,9 +24,8 @@ _pack, _unpack_from = _ROW.pack, _ROW.unpack_from
 
 def identity_of(topic: bytes, event: Event) -> bytes:
     """Return the 20 bytes that are remembered of an event; `topic` ends in a zero byte."""
-    name = topic + event.event_id.encode()
-    content = crc32(packed(event))
-    return _pack(blake2b(name, digest_size=_HASH_BYTES).digest(), content, event.occurred_at)
+    digest = blake2b(topic + event.event_id.encode(), digest_size=_HASH_BYTES).digest()
+    return _pack(digest, crc32(packed(event)), event.occurred_at)
 
 
 def known_as(ids: bytearray, identity: bytes, oldest: int) -> bool | None:

@@ -25,7 +25,7 @@ from worker.shapes import FIRST_TIME, LAST_TIME
 from worker.stages import DETECT_INPUTS, Policy, detect, triage
 from worker.state import Timer
 
-_PACE = Pace(poll_records=20000, idle_advances=False, progress_interval=0)
+_PACE = Pace(poll_records=20_000, idle_advances=False, progress_interval=0)
 
 
 @dataclass(slots=True)

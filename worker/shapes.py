@@ -111,39 +111,37 @@ class Shape:
             row = astuple(self._wire.decode(raw))
         except (msgspec.MsgspecError, RecursionError):
             return None
-        if raw.count(_QUOTE) != self._quotes(row):
+        # How many quotation marks there are if every field of the row stands there once.
+        others = row[self._strings : -2]
+        quotes = 4 * (len(row) - row.count(None)) - 2 * (len(others) - others.count(None))
+        if row[-1] is not None:  # schema_version, a number
+            quotes -= 2
+        for value in row[self._nested : -2]:
+            if value is not None:
+                quotes += 4 * len(value) if type(value) is dict else 8
+        if raw.count(_QUOTE) != quotes:
             return None
-        values = list(row)
-        del values[-2:]
+        values = list(row[:-2])
+        return values if self._is_fine(raw, values) else None
+
+    def _is_fine(self, raw: bytes, values: list[Any]) -> bool:
+        """Check what the types do not say, and convert the times."""
         if _SPACE in raw and any(" " in (values[index] or "") for index in self._ids):
-            return None
+            return False
         for index in self._countries:
             country = values[index]
             if country is not None and not (country.isalpha() and country.isupper()):
-                return None
+                return False
         try:
             for index in self._times:
                 time = values[index]
                 if time is not None:
                     values[index] = millis = parse_time(time)
                     if not FIRST_TIME <= millis < LAST_TIME:
-                        return None
+                        return False
         except ValueError:
-            return None
-        return values
-
-    def _quotes(self, row: Sequence[Any]) -> int:
-        """How many quotation marks the text has if every field of the row stands in it once."""
-        others = row[self._strings : -2]
-        other_names = len(others) - others.count(None)
-        names = len(row) - row.count(None)
-        quotes = 4 * names - 2 * other_names
-        if row[-1] is not None:  # schema_version, a number
-            quotes -= 2
-        for value in row[self._nested : -2]:
-            if value is not None:
-                quotes += 4 * len(value) if type(value) is dict else 8
-        return quotes
+            return False
+        return True
 
     def values(self, model: BaseModel) -> list[Any]:
         """Return the same fields of a validated model."""

@@ -141,15 +141,24 @@ class MemoryLog:
         return found[partition]
 
     def _resolve(self, records: Sequence[NewRecord]) -> list[tuple[_Partition, NewRecord]]:
+        found: dict[tuple[str, int | None], _Partition] = {}
         resolved = []
         for record in records:
-            partition = record.partition
+            partition = found.get((record.topic, record.partition))
             if partition is None:
-                if record.key is None:
-                    raise ValueError("a record without a key needs a partition")
-                partition = partition_of(record.key, len(self._topic(record.topic)))
-            resolved.append((self._partition(record.topic, partition), record))
+                partition = self._place_of(record)
+                if record.partition is not None:
+                    found[record.topic, record.partition] = partition
+            resolved.append((partition, record))
         return resolved
+
+    def _place_of(self, record: NewRecord) -> _Partition:
+        number = record.partition
+        if number is None:
+            if record.key is None:
+                raise ValueError("a record without a key needs a partition")
+            number = partition_of(record.key, len(self._topic(record.topic)))
+        return self._partition(record.topic, number)
 
     def _write(self, resolved: list[tuple[_Partition, NewRecord]]) -> None:
         now = self._clock() if self._clock else None
