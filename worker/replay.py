@@ -68,6 +68,10 @@ class _Arrival:
             partition = 0 if only else partition_of(key, self._partitions)
             self.records.append((occurred, NewRecord(line.topic, key, raw, partition)))
             return
+        if line.partition is not None and line.partition >= self._partitions:
+            # It speaks of a part of what is one partition here: that says nothing of the whole.
+            self.refused["passed_over", line.topic] += 1
+            return
         for partition in range(self._partitions):
             if line.partition in (None, partition):
                 self.records.append((occurred, NewRecord(line.topic, None, raw, partition)))

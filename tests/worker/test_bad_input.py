@@ -215,6 +215,16 @@ LINES: list[tuple[str, bytes]] = [
 ]
 
 
+def test_a_heartbeat_of_a_partition_that_a_replay_does_not_have_is_passed_over_and_counted() -> (
+    None
+):
+    """It speaks of a part of the topic only."""
+    line = b'{"kind":"heartbeat","topic":"wallet.logins","partition":%d,"occurred_at":"%s"}'
+    lines = [line % (number, b"2026-03-02T10:00:00.000Z") for number in (0, 3)]
+    found = replay(named(lines), Ordeal().policy, partitions=2)
+    assert found.counts["passed_over", "wallet.logins"] == 1
+
+
 @pytest.mark.parametrize("number", range(len(LINES)))
 def test_one_bad_line_among_good_ones_is_one_dead_letter(
     number: int, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
