@@ -74,6 +74,7 @@ EDGE = [
     "worker/collector.py",
     "worker/config*.py",
     "worker/convert/*",
+    "worker/files.py",
     "worker/lines.py",
     "worker/logs/*",
     "worker/loop.py",

@@ -13,7 +13,7 @@ from msgspec import Struct
 from rules.contract import Amount, Draft, OpenAlert, Rule
 from rules.events import Ref
 from schemas.alert import MAX_EVIDENCE, MAX_TRANSACTIONS, Alert, AlertKind, Evidence, Fact, Money
-from schemas.base import RootCause, Severity
+from schemas.base import RootCause
 from schemas.signal import Signal
 from schemas.topics import ALERTS, SIGNALS
 from worker.logs.port import NewRecord
@@ -173,9 +173,3 @@ def send(alert: Alert, turn: Turn) -> None:
 
 def _money(amount: Amount) -> Money:
     return Money(currency=amount.currency, minor_units=amount.minor, exponent=amount.exponent)
-
-
-def worse(one: Severity, other: Severity) -> Severity:
-    """Return the more severe of two."""
-    order: tuple[Severity, ...] = ("critical", "error", "warning", "info")
-    return one if order.index(one) <= order.index(other) else other

@@ -5,10 +5,8 @@ the key can be told becomes a dead letter with the file's name and the line's nu
 """
 
 import gzip
-import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -17,10 +15,10 @@ from msgspec import Struct
 from schemas.topics import KINDS, TOPICS
 from worker.codec import why_no_object
 from worker.errors import CheckFailed, UsageError
+from worker.files import open_input
 from worker.refusal import BadRecord
 from worker.stages import DETECT_INPUTS
 
-_GZIP: Final = b"\x1f\x8b"
 _CONTROLS: Final = ("heartbeat", "end")
 _TOPIC_OF: Final = {name: kind.topic for name, kind in KINDS.items() if kind.topic in DETECT_INPUTS}
 _INPUTS: Final = frozenset(topic.name for topic in TOPICS if topic.role == "input")
@@ -82,17 +80,9 @@ def read_lines(name: str) -> Iterator[tuple[int, bytes]]:
         UsageError: the file cannot be opened.
         CheckFailed: a gzip file is cut short or damaged; the lines before that were yielded.
     """
-    if name == "-":
-        yield from _numbered(sys.stdin.buffer)
-        return
-    path = Path(name)
     try:
-        with path.open("rb") as stream:  # opened once: it may be a pipe
-            if stream.peek(2).startswith(_GZIP):
-                with gzip.open(stream) as unzipped:
-                    yield from _numbered(unzipped)
-            else:
-                yield from _numbered(stream)
+        with open_input(name) as stream:
+            yield from _numbered(stream)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CheckFailed(f"{name}: the gzip data is cut short or damaged") from error
     except OSError as error:

@@ -120,7 +120,8 @@ def _replay(
     result.counts.update(arrival.refused)
     log.append([record for _, record in arrival.records])
     arrival.records.clear()
-    _end(log, arrival.latest + 1, partitions)
+    if arrival.latest >= FIRST_TIME:
+        log.append(ends(arrival.latest + 1, partitions))
     _run(log, policy, partitions, result)
     return result
 
@@ -129,13 +130,13 @@ def _occurred(item: tuple[int, NewRecord]) -> int:
     return item[0]
 
 
-def _end(log: MemoryLog, at: int, partitions: int) -> None:
-    if at <= FIRST_TIME:
-        return
+def ends(at: int, partitions: int) -> list[NewRecord]:
+    """Return the records that end every partition of every input of detect, `at` in milliseconds.
+
+    The signals need none: detect tells triage how far it is.
+    """
     end = msgspec.json.encode({"kind": "end", "occurred_at": format_time(at)})
-    log.append(
-        [NewRecord(topic, None, end, n) for topic in DETECT_INPUTS for n in range(partitions)]
-    )
+    return [NewRecord(topic, None, end, n) for topic in DETECT_INPUTS for n in range(partitions)]
 
 
 def _run(log: MemoryLog, policy: Policy, partitions: int, result: Replayed) -> None:

@@ -136,11 +136,6 @@ class Task:
         return len(self._states)
 
     @property
-    def state_bytes(self) -> int:
-        """The bytes of all keys' states."""
-        return sum(map(len, self._states.values()))
-
-    @property
     def waiting(self) -> bool:
         """Whether events or timers wait for time to pass."""
         return bool(len(self._buffer) or self._heap or self._held)

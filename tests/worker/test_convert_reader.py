@@ -9,11 +9,12 @@ import pytest
 
 from worker.convert.csvrows import MAX_LINES_OF_A_ROW
 from worker.convert.jsonrows import MAX_DEPTH
-from worker.convert.lines import MAX_LINE_BYTES, open_input
+from worker.convert.lines import MAX_LINE_BYTES
 from worker.convert.mapping import Mapping
 from worker.convert.reader import read_rows
 from worker.convert.rows import BadRow, Row
 from worker.errors import CheckFailed, ConfigError, UsageError
+from worker.files import open_input
 
 
 def mapping_of(**written: Any) -> Mapping:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final
 
-import msgspec
 import typer
 
 from schemas.time import format_time, parse_time
@@ -27,7 +26,7 @@ from worker.lines import Line, place, read_lines
 from worker.logs.port import Log, NewRecord
 from worker.logs.sqlite import wall_clock
 from worker.refusal import BadRecord
-from worker.replay import dead_line
+from worker.replay import dead_line, ends
 from worker.stages import DETECT_INPUTS
 
 _CHUNK_RECORDS: Final = 5_000
@@ -140,9 +139,7 @@ class Appender:
         if self._newest is None:
             raise CheckFailed("The end was not marked: no event with a time was read.")
         self.end_at = self._newest + 1
-        value = msgspec.json.encode({"kind": "end", "occurred_at": format_time(self.end_at)})
-        for topic in DETECT_INPUTS:
-            self._everywhere(topic, value)
+        self._chunk += ends(self.end_at, self._log.partitions(DETECT_INPUTS[0]))
         self.flush()
 
     def _add(self, source: str, number: int, raw: bytes) -> None:

@@ -1,21 +1,15 @@
 """Lines of plain and gzip files, numbered; a line that is no text has a fault instead."""
 
 import gzip
-import io
-import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO
 
-from worker.errors import CheckFailed, UsageError
+from worker.errors import CheckFailed
 
 MAX_LINE_BYTES = 256 * 1024
-STDIN = "-"
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -27,26 +21,6 @@ class Line:
     number: int
     text: str
     fault: str = ""
-
-
-@contextmanager
-def open_input(name: str) -> Iterator[BinaryIO]:
-    """Open a file, or stdin for `-`; gzip is recognised by its first bytes.
-
-    Raises:
-        UsageError: the file cannot be opened.
-    """
-    with nullcontext(sys.stdin.buffer) if name == STDIN else _open(name) as raw:
-        buffered = cast("io.BufferedReader", raw)
-        zipped = buffered.peek(2)[:2] == _GZIP_MAGIC
-        yield cast("BinaryIO", gzip.GzipFile(fileobj=buffered)) if zipped else buffered
-
-
-def _open(name: str) -> BinaryIO:
-    try:
-        return Path(name).open("rb")
-    except OSError as error:
-        raise UsageError(f"{name}: {error.strerror or 'cannot be opened'}") from None
 
 
 def read_lines(stream: IO[bytes], name: str, encoding: str) -> Iterator[Line]:

@@ -1,0 +1,39 @@
+"""Files as input: plain, gzip, or stdin."""
+
+import gzip
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from worker.errors import UsageError
+
+STDIN: Final = "-"
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+
+
+@contextmanager
+def open_input(name: str) -> Iterator[BinaryIO]:
+    """Open a file, or stdin for `-`; gzip is recognised by its first bytes.
+
+    Raises:
+        UsageError: the file cannot be opened.
+    """
+    with nullcontext(sys.stdin.buffer) if name == STDIN else _open(name) as raw:
+        # A stdin that a program has put in place of the real one may not be able to peek.
+        if isinstance(raw, io.BufferedReader):
+            buffered = raw
+        else:
+            buffered = io.BufferedReader(cast("io.RawIOBase", raw))
+        zipped = buffered.peek(2)[:2] == _GZIP_MAGIC
+        yield cast("BinaryIO", gzip.GzipFile(fileobj=buffered)) if zipped else buffered
+
+
+def _open(name: str) -> BinaryIO:
+    try:
+        return Path(name).open("rb")
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror or 'cannot be opened'}") from None
