@@ -1,23 +1,41 @@
-"""`walletwatch simulate`: write seeded wallet traffic with planted anomalies as NDJSON."""
+"""`walletwatch simulate`: seeded wallet traffic with planted anomalies, to a file or into a log."""
 
 import gzip
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, Final
 
 import msgspec
 import typer
 
-from schemas.time import parse_time
+from schemas.time import format_time, parse_time
 from worker import simulate as traffic
+from worker.cli.ingest import Appender
+from worker.cli.output import (
+    ConfigOption,
+    JsonOption,
+    LogOption,
+    environment,
+    say,
+    writable_log,
+)
+from worker.cli.pace import paced
+from worker.config import load_settings
 from worker.errors import UsageError
-from worker.simulate.config import DEFAULT_START
+from worker.logs.sqlite import wall_clock
+from worker.simulate.config import DAY_MS, DEFAULT_START
 
-_GZIP_LEVEL = 5
+_GZIP_LEVEL: Final = 5
 """Level 9 makes files 13 % smaller and the command a quarter slower."""
+_FASTEST: Final = 1_000_000
+_SOURCE: Final = "simulate"
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+Sink = Callable[[list[bytes]], object]
 
 
 def simulate(
@@ -25,33 +43,74 @@ def simulate(
     accounts: Annotated[int, typer.Option(help="How many accounts there are.")] = 200,
     days: Annotated[int, typer.Option(help="How many days they live.")] = 2,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal bytes.")] = 1,
-    start: Annotated[str, typer.Option(help="RFC 3339: when the first day begins.")] = (
-        DEFAULT_START
-    ),
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="RFC 3339: when the first day begins. With --rate or --log so that the last one "
+            f"was yesterday, else {DEFAULT_START}.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         str, typer.Option(help="Where the events go; - is stdout, .gz compresses.")
     ] = "-",
     truth: Annotated[
         Path | None, typer.Option(help="Where it says what must alert, and what must not.")
     ] = None,
+    rate: Annotated[
+        int | None, typer.Option(help="Events per second, as time passes; else at once.")
+    ] = None,
+    log: LogOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write believable wallet events, in the order in which they arrive, one JSON object a line.
 
-    Anomalies and innocent look-alikes are planted; --truth lists them.
+    Anomalies and innocent look-alikes are planted; --truth lists them. With --log the events are
+    appended to that log instead. Ctrl-C ends the stream, and what was planted by then is written.
+
+    Exit code 0, 2 if an option is wrong or a file cannot be written, 70 if the log cannot be used,
+    78 if the configuration is wrong.
 
     Example: walletwatch simulate --days 3 --output events.ndjson.gz --truth truth.ndjson
+
+    Example: walletwatch simulate --rate 200 --log sqlite:///wallet.db
     """
-    config = _config(accounts, days, start)
+    _refuse_nonsense(rate, log, config, output)
+    options = _options(accounts, days, start or _default_start(days, live=bool(rate or log)))
     planted: traffic.Truth = []
     kinds: Counter[str] = Counter()
-    _write_lines(output, _counted(traffic.simulate(config, seed, planted), kinds))
+    lines = _lines(traffic.simulate(options, seed, planted), kinds)
+    if log is None:
+        with _opened(output) as file:
+            stopped = _stream(lines, rate, _writer(file, live=rate is not None))
+    else:
+        stopped = _into_log(lines, rate, log, config)
     if truth is not None:
         planted.sort(key=lambda plant: (plant.at, plant.account_id))
-        _write_lines(str(truth), (plant.record() for plant in planted))
-    typer.echo(_summary(kinds, planted), err=True)
+        with _opened(str(truth)) as file:
+            file.writelines(_line(plant.record()) for plant in planted)
+    _report(kinds, planted, stopped, as_json, on_stderr=log is None and output == "-")
 
 
-def _config(accounts: int, days: int, start: str) -> traffic.SimulateConfig:
+def _refuse_nonsense(rate: int | None, log: str | None, config: Path | None, output: str) -> None:
+    if rate is not None and not 1 <= rate <= _FASTEST:
+        raise UsageError(f"--rate must be from 1 to {_FASTEST:,} events per second.")
+    if log is not None and output != "-":
+        raise UsageError("--log and --output exclude each other: the events go to one place.")
+    if config is not None and log is None:
+        raise UsageError("--config tells about the log: it needs --log.")
+
+
+def _default_start(days: int, *, live: bool) -> str:
+    """Return when the first day begins; a live stream must not run ahead of the clock."""
+    if not live:
+        return DEFAULT_START
+    today = wall_clock() // DAY_MS * DAY_MS
+    return format_time(max(0, today - days * DAY_MS))
+
+
+def _options(accounts: int, days: int, start: str) -> traffic.SimulateConfig:
     try:
         start_ms = parse_time(start)
     except ValueError as error:
@@ -62,29 +121,73 @@ def _config(accounts: int, days: int, start: str) -> traffic.SimulateConfig:
         raise UsageError(f"--{error}.") from error
 
 
-def _counted(
-    events: Iterable[dict[str, object]], kinds: Counter[str]
-) -> Iterator[dict[str, object]]:
+def _lines(events: Iterable[dict[str, object]], kinds: Counter[str]) -> Iterator[bytes]:
     for event in events:
         kinds[str(event["kind"])] += 1
-        yield event
+        yield _line(event)
 
 
-def _summary(kinds: Counter[str], planted: traffic.Truth) -> str:
-    parts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
+def _line(record: dict[str, object]) -> bytes:
+    return _ENCODE(record) + b"\n"
+
+
+def _stream(lines: Iterator[bytes], rate: int | None, sink: Sink) -> bool:
+    """Pass the lines on, at the rate if there is one; say whether Ctrl-C ended it."""
+    try:
+        for batch in paced(lines, rate):
+            sink(batch)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def _writer(file: BinaryIO | gzip.GzipFile, *, live: bool) -> Sink:
+    def write(batch: list[bytes]) -> None:
+        file.writelines(batch)
+        if live:
+            file.flush()
+
+    return write
+
+
+def _into_log(lines: Iterator[bytes], rate: int | None, url: str, config: Path | None) -> bool:
+    loaded = load_settings(config, environment(), log_url=url)
+    with writable_log(loaded) as opened:
+        appender = Appender(opened, loaded.settings, wall_clock())
+
+        def append(batch: list[bytes]) -> None:
+            appender.take(_SOURCE, ((0, line.rstrip()) for line in batch))
+
+        return _stream(lines, rate, append)
+
+
+def _report(
+    kinds: Counter[str],
+    planted: traffic.Truth,
+    stopped: bool,
+    as_json: bool,
+    *,
+    on_stderr: bool,
+) -> None:
+    """Say what was written: people on stderr; JSON on stdout, unless the events are there."""
     alerts = sum(plant.expect == "alert" for plant in planted)
-    return (
-        f"{kinds.total():,} events, redeliveries included ({parts}); "
-        f"planted: {alerts} that must alert, {len(planted) - alerts} that must not."
+    silent = len(planted) - alerts
+    if as_json:
+        told = {"events": kinds, "must_alert": alerts, "must_not": silent, "stopped": stopped}
+        typer.echo(msgspec.json.encode(told), err=on_stderr)
+        return
+    parts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
+    say(
+        f"{'Stopped. ' if stopped else ''}{kinds.total():,} events, redeliveries included "
+        f"({parts}); planted: {alerts} that must alert, {silent} that must not."
     )
 
 
-def _write_lines(name: str, records: Iterable[dict[str, object]]) -> None:
-    encode = msgspec.json.Encoder().encode
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO | gzip.GzipFile]:
     try:
-        with _opened(name) as file:
-            for record in records:
-                file.write(encode(record) + b"\n")
+        with _file(name) as file:
+            yield file
     except BrokenPipeError:
         raise  # the reader has seen enough: no error of ours, typer ends quietly
     except OSError as error:
@@ -92,7 +195,7 @@ def _write_lines(name: str, records: Iterable[dict[str, object]]) -> None:
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[BinaryIO | gzip.GzipFile]:
+def _file(name: str) -> Iterator[BinaryIO | gzip.GzipFile]:
     if name == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

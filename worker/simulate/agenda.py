@@ -1,6 +1,6 @@
 """What one account is going to do, in order of time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
 from typing import ParamSpec
@@ -21,13 +21,17 @@ class Agenda:
         self, delay_ms: int, step: Callable[P, object], *args: P.args, **kwargs: P.kwargs
     ) -> None:
         """Run the step `delay_ms` from now; steps of one moment run as they were added."""
+        self.at(self.now + delay_ms, step, *args, **kwargs)
+
+    def at(self, moment: int, step: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Run the step at that moment (epoch ms), which is not before now."""
         self._added += 1
-        planned: Step = (self.now + delay_ms, self._added, partial(step, *args, **kwargs))
+        planned: Step = (moment, self._added, partial(step, *args, **kwargs))
         heappush(self._steps, planned)
 
-    def run_until(self, end: int) -> Iterator[None]:
-        """Run the steps due before `end`, one per iteration."""
-        while self._steps and self._steps[0][0] < end:
-            self.now, _, step = heappop(self._steps)
+    def run_until(self, end: int) -> None:
+        """Run the steps due before `end`."""
+        steps = self._steps
+        while steps and steps[0][0] < end:
+            self.now, _, step = heappop(steps)
             step()
-            yield

@@ -1,14 +1,21 @@
-"""How an order shows on the wire: completed, pending, cancelled, failed."""
+"""How an order shows on the wire: completed, pending, cancelled, failed, reversed."""
+
+from dataclasses import replace
+from typing import Literal
 
 from worker.simulate.account import Account, Event
 from worker.simulate.ledger import Ledger
 from worker.simulate.orders import CREDITS, Order, credit
 from worker.simulate.world import Family
 
+Shown = Literal["available", "before", "nothing"]
+"""What a failed row tells about the money: what could be spent, the balance, or nothing."""
+Unused = Literal["cancelled", "expired"]
+
 
 def completed_row(order: Order, transaction_id: str) -> Event:
     """Book the order in the ledger; return the fields of its event, which is not sent yet."""
-    row = _row(order, transaction_id, "completed")
+    row = plain_row(order, transaction_id, "completed")
     row |= order.ledger.book(order.effect)
     return row
 
@@ -25,26 +32,54 @@ def complete(account: Account, order: Order, transaction_id: str | None = None) 
 def hold(account: Account, order: Order) -> str:
     """Reserve the order's money until it is settled; return the transaction_id."""
     transaction_id = account.new_id("txn")
-    account.emit("transaction", _row(order, transaction_id, "pending"))
+    row = plain_row(order, transaction_id, "pending")
+    account.emit("transaction", row | order.ledger.unmoved())
     order.ledger.held += order.cost
     return transaction_id
 
 
-def settle(account: Account, order: Order, transaction_id: str, *, captured: bool) -> None:
-    """End a hold: book it, or give the money back."""
+def settle(
+    account: Account,
+    order: Order,
+    transaction_id: str,
+    *,
+    captured: bool,
+    amount: int | None = None,
+    unused: Unused = "cancelled",
+) -> None:
+    """End a hold: book it, or less (`amount`), or give the money back."""
     order.ledger.held -= order.cost
     if captured:
-        complete(account, order, transaction_id)
+        taken = order if amount is None else replace(order, amount=amount)
+        complete(account, taken, transaction_id)
     else:
-        account.emit("transaction", _row(order, transaction_id, "cancelled"))
+        row = plain_row(order, transaction_id, unused)
+        account.emit("transaction", row | order.ledger.unmoved())
 
 
-def decline(account: Account, order: Order, family: Family) -> tuple[str, str]:
+def undo(account: Account, order: Order, transaction_id: str) -> str:
+    """Let a completed transaction itself be reversed; return the event_id."""
+    return account.emit("transaction", undone_row(order, transaction_id))
+
+
+def undone_row(order: Order, transaction_id: str) -> Event:
+    """Book back what the order has moved; return the fields of its event, not sent yet."""
+    row = plain_row(order, transaction_id, "reversed")
+    return row | order.ledger.book(-order.effect)
+
+
+def decline(
+    account: Account, order: Order, family: Family, *, shown: Shown = "available"
+) -> tuple[str, str]:
     """Let an attempt fail; return its event_id and its transaction_id."""
     transaction_id = account.new_id("txn")
-    row = _row(order, transaction_id, "failed")
+    row = plain_row(order, transaction_id, "failed")
     row["failure_code"] = order.provider.codes[family]
     row["failure_code_system"] = order.provider.code_system
+    if shown != "available":
+        row.pop("available_balance", None)
+    row |= order.ledger.book(0) if shown == "before" else {}
+    row |= order.ledger.unmoved() if shown == "available" else {}
     return account.emit("transaction", row), transaction_id
 
 
@@ -63,7 +98,8 @@ def retry(account: Account, order: Order) -> str:
     return complete(account, order)
 
 
-def _row(order: Order, transaction_id: str, status: str) -> Event:
+def plain_row(order: Order, transaction_id: str, status: str) -> Event:
+    """Return the fields of an event that tells nothing of the ledger's balance."""
     text = order.ledger.text
     row: Event = {
         "transaction_id": transaction_id,
@@ -81,6 +117,8 @@ def _row(order: Order, transaction_id: str, status: str) -> Event:
     if order.fee:
         row["fee"] = text(order.fee)
         row["fee_mode"] = order.fee_mode
+    if order.funding == "mixed":
+        row["funding_from_balance"] = text(order.from_balance)
     if order.type not in CREDITS:
         row["available_balance"] = text(order.ledger.available)
     row |= order.details

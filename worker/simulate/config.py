@@ -26,8 +26,10 @@ class SimulateConfig:
     """Deliveries that take longer than lateness_ms; only of accounts without a story."""
     straggler_max_ms: int = 40_000
     """Below the minute after which a missing ledger entry is told."""
+    heartbeats: bool = True
+    """Every two hours each input says how far it has come."""
     stories_per_variant: int | None = None
-    """None: one for every 60 accounts, at least one. An account has at most one story."""
+    """None: one for every 1,000 accounts, at least one. An account has at most one story."""
 
     def __post_init__(self) -> None:
         self._check("accounts", 1, 999_999)
@@ -53,4 +55,4 @@ class SimulateConfig:
         """How many stories of each variant are told, accounts permitting."""
         if self.stories_per_variant is not None:
             return self.stories_per_variant
-        return max(1, self.accounts // 60)
+        return max(1, self.accounts // 1_000)

@@ -1,5 +1,6 @@
-"""The rhythm of an account: visits by the hour, salary, merchants' debits, balance reports."""
+"""The rhythm of an account: visits, salary, rent, merchants' debits, trips, balance reports."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from schemas.time import format_time
@@ -7,18 +8,27 @@ from worker.simulate.account import HOUR_MS, MINUTE_MS, Account
 from worker.simulate.bookings import complete, decline
 from worker.simulate.config import DAY_MS
 from worker.simulate.ledger import Ledger
-from worker.simulate.orders import credit, merchant_debit
+from worker.simulate.orders import Order, credit, merchant_debit, rent
+from worker.simulate.travel import depart
 from worker.simulate.visits import visit
-from worker.simulate.world import HOUR_WEIGHTS
+from worker.simulate.world import HOUR_WEIGHTS, WEEKEND_HOUR_WEIGHTS
+
+SATURDAY = 5
+_HOURS = range(24)
 
 
 def begin_day(account: Account, day: int) -> None:
     """Plan the next 24 hours, and the day after them."""
     rng = account.rng
-    for _ in range(rng.choice((1, 2, 3, 3, 4, 5))):
-        hour = rng.choices(range(24), HOUR_WEIGHTS)[0]
+    date = datetime.fromtimestamp(account.agenda.now // 1000, UTC)
+    weekend = date.weekday() >= SATURDAY
+    weights = WEEKEND_HOUR_WEIGHTS if weekend else HOUR_WEIGHTS
+    for _ in range(rng.choice((1, 1, 2, 3, 4, 6) if weekend else (1, 2, 3, 3, 4, 5))):
+        hour = rng.choices(_HOURS, cum_weights=weights)[0]
         account.agenda.after(local_delay(account, hour), visit, account)
-    _plan_money(account, day)
+    _plan_money(account, day, date)
+    if day and not account.has_story and rng.randrange(60) == 0:
+        account.agenda.after(local_delay(account, rng.randint(5, 12)), depart, account)
     if rng.randrange(2):
         account.agenda.after(local_delay(account, rng.randint(8, 20)), _show_balance, account)
     account.agenda.after(DAY_MS - rng.randint(1, 10 * MINUTE_MS), _send_statement, account)
@@ -28,25 +38,38 @@ def begin_day(account: Account, day: int) -> None:
 def local_delay(account: Account, hour: int) -> int:
     """Return the ms from the day's begin to some moment of that hour of the local day."""
     utc_hour = (hour - account.country.utc_offset_hours) % 24
-    return utc_hour * HOUR_MS + account.rng.randrange(HOUR_MS)
+    return int((utc_hour + account.rng.random()) * HOUR_MS)
 
 
-def _plan_money(account: Account, day: int) -> None:
-    date = datetime.fromtimestamp(account.agenda.now // 1000, UTC)
+def _plan_money(account: Account, day: int, date: datetime) -> None:
     if date.day == account.salary_day:
-        account.agenda.after(local_delay(account, 6), _pay_salary, account)
+        _plan(account, 6, _pay_salary, account)
+    if date.day == account.rent_day and account.rent:
+        _plan(account, 9, _take, account, rent(account))
+    if date.day == 1:
+        _plan(account, 2, _pay_interest, account)
     for number, subscription in enumerate(account.subscriptions):
         if (day + account.index + number) % subscription.every_days == 0:
-            delay = local_delay(account, 4)
-            account.agenda.after(delay, _debit, account, subscription.merchant, subscription.amount)
+            order = merchant_debit(account, subscription.amount, subscription.merchant)
+            _plan(account, 4, _take, account, order)
+
+
+def _plan(account: Account, hour: int, step: Callable[..., None], *args: object) -> None:
+    account.agenda.after(local_delay(account, hour), account.when_free, step, *args)
 
 
 def _pay_salary(account: Account) -> None:
     complete(account, credit(account, "transfer_in", account.salary, account.ledgers[0]))
 
 
-def _debit(account: Account, merchant: str, amount: int) -> None:
-    order = merchant_debit(account, amount, merchant)
+def _pay_interest(account: Account) -> None:
+    ledger = account.ledgers[0]
+    earned = max(0, ledger.balance) // 1_000
+    if earned:
+        complete(account, credit(account, "interest", earned, ledger))
+
+
+def _take(account: Account, order: Order) -> None:
     if order.cost > order.ledger.available:
         decline(account, order, "insufficient_funds")
     else:
@@ -55,19 +78,28 @@ def _debit(account: Account, merchant: str, amount: int) -> None:
 
 def _show_balance(account: Account) -> None:
     """Report what the app showed: read now, reported a moment later."""
+    if not _may_report(account):
+        return
     ledger = account.any_ledger()
     as_of = account.agenda.now
     delay = account.rng.randint(50, 1_500)
-    account.agenda.after(delay, _report, account, ledger, ledger.balance, as_of, "app")
+    account.agenda.after(delay, report, account, ledger, ledger.balance, as_of, "app")
+
+
+def _may_report(account: Account) -> bool:
+    return not account.busy and account.agenda.now >= account.row_straggles_until
 
 
 def _send_statement(account: Account) -> None:
+    if not _may_report(account):
+        return
     for ledger in account.ledgers:
-        _report(account, ledger, ledger.balance, account.agenda.now, "ledger")
+        report(account, ledger, ledger.balance, account.agenda.now, "ledger")
 
 
-def _report(account: Account, ledger: Ledger, balance: int, as_of: int, source: str) -> None:
-    account.emit(
+def report(account: Account, ledger: Ledger, balance: int, as_of: int, source: str) -> str:
+    """Report the balance that the ledger is said to have had at `as_of`; return the event_id."""
+    return account.emit(
         "balance",
         {
             "currency": ledger.money.code,

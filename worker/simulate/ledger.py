@@ -14,6 +14,10 @@ class Ledger:
     balance: int
     sequence: int
     held: int = 0
+    numbered: bool = True
+    """Entries carry their ledger_sequence."""
+    shows_unmoved: bool = False
+    """Without numbers: rows that move nothing tell the balance too."""
 
     @property
     def available(self) -> int:
@@ -28,10 +32,16 @@ class Ledger:
         """Make the next entry, which moves the balance by `effect`; return its wire fields."""
         before = self.balance
         self.balance += effect
-        self.sequence += 1
-        return {
+        fields: dict[str, object] = {
             "balance_before": self.text(before),
             "balance_after": self.text(self.balance),
             "balance_kind": "posted",
-            "ledger_sequence": self.sequence,
         }
+        if self.numbered:
+            self.sequence += 1
+            fields["ledger_sequence"] = self.sequence
+        return fields
+
+    def unmoved(self) -> dict[str, object]:
+        """Return what a row that moves nothing tells about the balance."""
+        return self.book(0) if self.shows_unmoved and not self.numbered else {}

@@ -1,4 +1,4 @@
-"""What money does: orders that are completed, held, declined, retried, refunded."""
+"""What money is to do: payments, transfers, cash, and money that comes in or back."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,8 +7,25 @@ from worker.simulate.account import Account, Event
 from worker.simulate.ledger import Ledger
 from worker.simulate.world import PROVIDERS, Provider
 
-OrderType = Literal["payment", "transfer_out", "withdrawal", "topup", "transfer_in", "refund"]
-CREDITS: tuple[OrderType, ...] = ("topup", "transfer_in", "refund")
+OrderType = Literal[
+    "payment",
+    "transfer_out",
+    "withdrawal",
+    "topup",
+    "transfer_in",
+    "interest",
+    "refund",
+    "reversal",
+    "adjustment",
+]
+CREDITS: tuple[OrderType, ...] = (
+    "topup",
+    "transfer_in",
+    "interest",
+    "refund",
+    "reversal",
+    "adjustment",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,16 +37,20 @@ class Order:
     amount: int
     fee: int
     fee_mode: Literal["in_row", "separate"]
-    funding: Literal["balance", "card", "bank"]
-    initiator: Literal["customer", "merchant", "platform"]
+    funding: Literal["balance", "card", "bank", "mixed"]
+    from_balance: int = 0
+    """What the balance pays where the funding is mixed; there is no fee then."""
+    initiator: Literal["customer", "merchant", "platform", "support"]
     provider: Provider
     reference: str
     details: Event
-    """Fields that each of its events carries: counterparty, device, session."""
+    """Fields that each of its events carries: counterparty, device, session, authorization."""
 
     @property
     def cost(self) -> int:
         """Return what the owner needs to have available for it."""
+        if self.funding == "mixed":
+            return self.from_balance
         return self.amount + self.fee if self.funding == "balance" else 0
 
     @property
@@ -37,29 +58,37 @@ class Order:
         """Return what its own entry moves of the balance (a separate fee is another entry)."""
         if self.type in CREDITS:
             return self.amount
-        if self.funding != "balance":
-            return 0
-        return -(self.amount + (self.fee if self.fee_mode == "in_row" else 0))
+        return -(self.cost - (self.fee if self.fee_mode == "separate" else 0))
 
 
-def purchase(account: Account, amount: int, ledger: Ledger, *, card: bool = False) -> Order:
-    """Return an order of the owner at one of his merchants."""
+def purchase(
+    account: Account,
+    amount: int,
+    ledger: Ledger,
+    *,
+    card: bool = False,
+    from_balance: int | None = None,
+) -> Order:
+    """Return an order of the owner at one of his merchants; from_balance makes it mixed."""
+    mixed = from_balance is not None
     return Order(
         ledger=ledger,
         type="payment",
         amount=amount,
         fee=0,
         fee_mode="in_row",
-        funding="card" if card else "balance",
+        funding="mixed" if mixed else "card" if card else "balance",
+        from_balance=from_balance or 0,
         initiator="customer",
         provider=account.rng.choice(PROVIDERS),
         reference=account.new_id("ord"),
-        details={"merchant_id": account.rng.choice(account.merchants)} | account.session,
+        details={"merchant_id": account.rng.choice(account.merchants)} | _by_owner(account),
     )
 
 
-def transfer(account: Account, amount: int, ledger: Ledger) -> Order:
-    """Return an order to one of the owner's payees; the fee is part of the entry."""
+def transfer(account: Account, amount: int, ledger: Ledger, payee: str | None = None) -> Order:
+    """Return an order to somebody, else to one of the payees; the fee is part of the entry."""
+    payee = payee or account.rng.choice(account.payees)
     return Order(
         ledger=ledger,
         type="transfer_out",
@@ -70,7 +99,7 @@ def transfer(account: Account, amount: int, ledger: Ledger) -> Order:
         initiator="customer",
         provider=account.rng.choice(PROVIDERS),
         reference=account.new_id("ord"),
-        details={"counterparty_id": account.rng.choice(account.payees)} | account.session,
+        details={"counterparty_id": payee} | _by_owner(account),
     )
 
 
@@ -86,7 +115,7 @@ def withdrawal(account: Account, amount: int, ledger: Ledger) -> Order:
         initiator="customer",
         provider=account.rng.choice(PROVIDERS),
         reference=account.new_id("ord"),
-        details=dict(account.session),
+        details=_by_owner(account),
     )
 
 
@@ -106,10 +135,29 @@ def merchant_debit(account: Account, amount: int, merchant: str) -> Order:
     )
 
 
+def rent(account: Account) -> Order:
+    """Return the month's rent, which the platform sends by standing order."""
+    return Order(
+        ledger=account.ledgers[0],
+        type="transfer_out",
+        amount=account.rent,
+        fee=0,
+        fee_mode="in_row",
+        funding="balance",
+        initiator="platform",
+        provider=account.rng.choice(PROVIDERS),
+        reference=account.new_id("ord"),
+        details={"counterparty_id": account.payees[0]},
+    )
+
+
 def credit(
-    account: Account, kind: Literal["topup", "transfer_in"], amount: int, ledger: Ledger
+    account: Account,
+    kind: Literal["topup", "transfer_in", "interest"],
+    amount: int,
+    ledger: Ledger,
 ) -> Order:
-    """Return money that comes in: the owner's topup by card, or a transfer such as a salary."""
+    """Return money that comes in: the owner's topup by card, a transfer such as a salary."""
     topup = kind == "topup"
     return Order(
         ledger=ledger,
@@ -125,17 +173,54 @@ def credit(
     )
 
 
-def refund(account: Account, order: Order, transaction_id: str) -> Order:
-    """Return the order that gives a completed payment back."""
+def refund(account: Account, order: Order, transaction_id: str, amount: int | None = None) -> Order:
+    """Return the order that gives a completed payment back, or a part of it."""
+    amount = order.amount if amount is None else amount
+    return _back(account, order, transaction_id, "refund", amount)
+
+
+def reversal(account: Account, order: Order, transaction_id: str) -> Order:
+    """Return the order that undoes all that a completed payment has moved."""
+    return _back(account, order, transaction_id, "reversal", -order.effect)
+
+
+def adjustment(account: Account, ledger: Ledger, amount: int) -> Order:
+    """Return a correction by support; the amount is signed."""
     return Order(
-        ledger=order.ledger,
-        type="refund",
-        amount=order.amount,
+        ledger=ledger,
+        type="adjustment",
+        amount=amount,
         fee=0,
         fee_mode="in_row",
         funding="balance",
-        initiator="merchant",
+        initiator="support",
+        provider=account.rng.choice(PROVIDERS),
+        reference=account.new_id("ord"),
+        details={},
+    )
+
+
+def _back(
+    account: Account,
+    order: Order,
+    transaction_id: str,
+    kind: Literal["refund", "reversal"],
+    amount: int,
+) -> Order:
+    return Order(
+        ledger=order.ledger,
+        type=kind,
+        amount=amount,
+        fee=0,
+        fee_mode="in_row",
+        funding="balance",
+        initiator="merchant" if kind == "refund" else "platform",
         provider=order.provider,
         reference=account.new_id("ord"),
         details={"original_transaction_id": transaction_id},
     )
+
+
+def _by_owner(account: Account) -> Event:
+    passed = {"method": account.method, "result": "passed"}
+    return account.session | {"authorization": passed}

@@ -23,12 +23,17 @@ def technical_uncured(story: Story) -> None:
 
 def technical_cured(story: Story) -> None:
     """A technical failure, and a retry of the order well within the grace."""
-    account = story.account
-    order = _funded(account)
-    evidence = _decline(story, order, "technical")
-    delay = account.rng.randint(20, 90) * SECOND_MS
-    account.agenda.after(delay, retry, account, order)
-    story.must_alert("info", evidence, cured_after=delay)
+    _retried_after(story, story.account.rng.randint(20, 90) * SECOND_MS)
+
+
+def retried_just_in_time(story: Story) -> None:
+    """The retry succeeds at the last moment of the grace: no warning."""
+    _retried_after(story, RETRY_GRACE_MS)
+
+
+def retried_just_too_late(story: Story) -> None:
+    """The retry succeeds one millisecond after the grace: a warning, which it cures."""
+    _retried_after(story, RETRY_GRACE_MS + 1)
 
 
 def insufficient_then_retry(story: Story) -> None:
@@ -62,6 +67,11 @@ def fraud(story: Story) -> None:
     _innocent(story, _funded(story.account), "fraud")
 
 
+def unknown_code(story: Story) -> None:
+    """A failure code that says nothing certain."""
+    _innocent(story, _funded(story.account), "unknown")
+
+
 def card_funded(story: Story) -> None:
     """A card without funds: the wallet's balance was not to pay."""
     account = story.account
@@ -80,6 +90,18 @@ def merchant_initiated(story: Story) -> None:
     _innocent(story, order, "technical")
 
 
+def _retried_after(story: Story, delay_ms: int) -> None:
+    account = story.account
+    order = _funded(account)
+    story.keep_quiet()
+    evidence = _decline(story, order, "technical")
+    account.agenda.after(delay_ms, retry, account, order)
+    if delay_ms <= RETRY_GRACE_MS:
+        story.must_alert("info", evidence, cured_after=delay_ms)
+    else:
+        story.must_alert("warning", evidence, severity_after=RETRY_GRACE_MS, cured_after=delay_ms)
+
+
 def _funded(account: Account) -> Order:
     ledger = account.ledgers[0]
     kind = account.rng.choice((purchase, transfer))
@@ -95,3 +117,21 @@ def _innocent(story: Story, order: Order, family: Family) -> None:
 def _decline(story: Story, order: Order, family: Family) -> Evidence:
     event_id, transaction_id = decline(story.account, order, family)
     return Evidence((event_id,), (transaction_id,))
+
+
+ANOMALIES = (
+    contradicted,
+    technical_uncured,
+    technical_cured,
+    retried_just_in_time,
+    retried_just_too_late,
+)
+INNOCENTS = (
+    insufficient_then_retry,
+    held_funds,
+    limit,
+    fraud,
+    unknown_code,
+    card_funded,
+    merchant_initiated,
+)

@@ -1,15 +1,17 @@
-"""All accounts together: what they send, merged by time and delivered."""
+"""All accounts together: what they send, merged by arrival."""
 
 from collections.abc import Iterator
-from heapq import merge
-from random import Random
 
-from worker.simulate.account import Account, Event, open_account
-from worker.simulate.config import SimulateConfig
+from worker.simulate import balance_stories, book_stories, sequence_stories
+from worker.simulate.account import HOUR_MS, Account, open_account
+from worker.simulate.config import DAY_MS, SimulateConfig
 from worker.simulate.days import begin_day
-from worker.simulate.delivery import Sent, deliver
-from worker.simulate.stories import cast, plan_story
+from worker.simulate.delivery import REDELIVERED_WITHIN_MS, Event, Sent, heartbeats
+from worker.simulate.history import live_before
+from worker.simulate.stories import Variant, cast, plan_story
 from worker.simulate.truth import Truth
+
+SPAN_MS = 2 * HOUR_MS
 
 
 def simulate(config: SimulateConfig, seed: int, truth: Truth | None = None) -> Iterator[Event]:
@@ -19,21 +21,72 @@ def simulate(config: SimulateConfig, seed: int, truth: Truth | None = None) -> I
     """
     truth = [] if truth is None else truth
     stories = cast(config, seed)
-    lives = []
-    for index in range(config.accounts):
-        account = open_account(index, seed, config.start_ms)
-        account.agenda.after(0, begin_day, account, 0)
-        if index in stories:
-            plan_story(account, *stories[index], truth, config)
-        lives.append(_live(account, config.end_ms, may_straggle=index not in stories))
-    rng = Random(f"{seed}:delivery")
-    yield from deliver(merge(*lives), config, rng)
+    accounts = [_open(i, seed, stories.get(i), truth, config) for i in range(config.accounts)]
+    accounts.sort(key=lambda account: account.opened_at)
+    on_their_way: list[Sent] = []
+    for begin, end in _windows(accounts[0].opened_at, config):
+        for account in accounts:
+            if account.opened_at >= end:
+                break
+            account.agenda.run_until(min(end, config.end_ms))
+            on_their_way += account.outbox
+            account.outbox.clear()
+        on_their_way.sort()
+        arrived = _count_before(end, on_their_way)
+        yield from _with_heartbeats(on_their_way[:arrived], begin, config)
+        del on_their_way[:arrived]
 
 
-def _live(account: Account, end_ms: int, *, may_straggle: bool) -> Iterator[Sent]:
-    number = 0
-    for _ in account.agenda.run_until(end_ms):
-        for at, event in account.outbox:
-            number += 1
-            yield Sent(at, account.index, number, event, may_straggle)
-        account.outbox.clear()
+def _open(
+    index: int, seed: int, variant: Variant | None, truth: Truth, config: SimulateConfig
+) -> Account:
+    history_days = variant.history_days if variant else 0
+    account = open_account(index, seed, config.start_ms - history_days * DAY_MS, config)
+    if variant:
+        account.has_story = True
+        account.post.never_straggle()
+        _keep_books_for(variant, account)
+    if history_days:
+        live_before(account, history_days, config)
+    account.agenda.at(config.start_ms, begin_day, account, 0)
+    if variant:
+        plan_story(account, variant, truth, config)
+    return account
+
+
+def _keep_books_for(variant: Variant, account: Account) -> None:
+    """Number the entries, or do not, where the story needs that."""
+    for ledger in account.ledgers:
+        if variant.tell in balance_stories.NUMBERED + sequence_stories.NUMBERED:
+            ledger.numbered = True
+        elif variant.tell in book_stories.UNNUMBERED:
+            ledger.numbered = False
+
+
+def _windows(begin: int, config: SimulateConfig) -> Iterator[tuple[int, int]]:
+    """Yield the spans of arrival, whole days before the start and SPAN_MS from then on."""
+    while begin < config.end_ms:
+        end = begin + (DAY_MS if begin < config.start_ms else SPAN_MS)
+        yield begin, end
+        begin = end
+    yield begin, begin + config.straggler_max_ms + REDELIVERED_WITHIN_MS + 1
+
+
+def _count_before(end: int, sent: list[Sent]) -> int:
+    """Return how many of the sorted ones arrive before `end`."""
+    low, high = 0, len(sent)
+    while low < high:
+        middle = (low + high) // 2
+        if sent[middle][0] < end:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _with_heartbeats(sent: list[Sent], begin: int, config: SimulateConfig) -> Iterator[Event]:
+    """Yield the events of one span; heartbeats are due at its begin while it is of the start."""
+    if config.heartbeats and config.start_ms < begin <= config.end_ms:
+        yield from heartbeats(begin, config.lateness_ms)
+    for _, _, _, event in sent:
+        yield event

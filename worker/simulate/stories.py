@@ -1,67 +1,57 @@
 """Which stories there are, and which account each of them happens to."""
 
-from collections.abc import Callable
 from random import Random
 
-from worker.simulate import balance_stories, login_stories, payment_stories
 from worker.simulate.account import Account
 from worker.simulate.bookings import complete, top_up
+from worker.simulate.casting import ANOMALIES, INNOCENTS, RULES, STORIES
 from worker.simulate.config import DAY_MS, SimulateConfig
 from worker.simulate.days import local_delay
+from worker.simulate.history import ANNIVERSARY_LEAD_MS, first_seen_at
 from worker.simulate.orders import purchase
 from worker.simulate.story import Story
 from worker.simulate.truth import Truth
+from worker.simulate.variant import Teller, Variant
 from worker.simulate.visits import sign_in
 
-Teller = Callable[[Story], None]
+__all__ = ["ANOMALIES", "INNOCENTS", "STORIES", "Variant", "cast", "plan_story"]
 
-FAILED_PAYMENT = "failed_payment_sufficient_balance"
-BALANCE_MISMATCH = "balance_mismatch"
-CANNOT_LOG_IN = "cannot_log_in"
-
-ANOMALIES: tuple[tuple[str, Teller], ...] = (
-    (FAILED_PAYMENT, payment_stories.contradicted),
-    (BALANCE_MISMATCH, balance_stories.row),
-    (CANNOT_LOG_IN, login_stories.service_failing),
-    (FAILED_PAYMENT, payment_stories.technical_uncured),
-    (BALANCE_MISMATCH, balance_stories.chain),
-    (CANNOT_LOG_IN, login_stories.bad_credentials),
-    (BALANCE_MISMATCH, balance_stories.missing_entry),
-    (FAILED_PAYMENT, payment_stories.technical_cured),
-)
-INNOCENTS: tuple[tuple[str, Teller], ...] = (
-    (FAILED_PAYMENT, payment_stories.insufficient_then_retry),
-    (CANNOT_LOG_IN, login_stories.typing_errors),
-    (FAILED_PAYMENT, payment_stories.held_funds),
-    (CANNOT_LOG_IN, login_stories.few_failures),
-    (FAILED_PAYMENT, payment_stories.limit),
-    (FAILED_PAYMENT, payment_stories.fraud),
-    (FAILED_PAYMENT, payment_stories.card_funded),
-    (FAILED_PAYMENT, payment_stories.merchant_initiated),
-)
-STORIES = ANOMALIES + INNOCENTS
-"""With too few accounts for all, the first ones are told."""
-
-_BEGIN_HOURS = (11, 17)
-"""Local hours between which a story begins: every home country's UTC day holds them whole."""
+_BEGIN_HOURS = (11, 16)
+"""Local hours in which a story begins: every home country's UTC day holds them whole."""
 
 
-def cast(config: SimulateConfig, seed: int) -> dict[int, tuple[str, Teller]]:
-    """Draw the accounts that stories happen to: by account index, at most one story each."""
-    wanted = min(config.accounts, config.variant_count * len(STORIES))
-    rng = Random(f"{seed}:stories")
-    chosen = rng.sample(range(config.accounts), wanted)
+def cast(config: SimulateConfig, seed: int) -> dict[int, Variant]:
+    """Draw the accounts that stories happen to: by account index, at most one story each.
+
+    Unless the stories of each variant are counted, half of the accounts have none, but a few
+    accounts have as many as there are rules.
+    """
+    room = config.accounts
+    if config.stories_per_variant is None:
+        room = min(room, max(room // 2, RULES))
+    wanted = min(room, config.variant_count * len(STORIES))
+    chosen = Random(f"{seed}:stories").sample(range(config.accounts), wanted)
     return {index: STORIES[n % len(STORIES)] for n, index in enumerate(chosen)}
 
 
-def plan_story(
-    account: Account, rule: str, teller: Teller, truth: Truth, config: SimulateConfig
-) -> None:
+def plan_story(account: Account, variant: Variant, truth: Truth, config: SimulateConfig) -> None:
     """Put the story on the account's agenda, on some day: a visit, a purchase, then the story."""
-    story = Story(account, truth, rule, teller.__name__)
-    day = account.rng.randrange(config.days)
-    delay = day * DAY_MS + local_delay(account, account.rng.randint(*_BEGIN_HOURS))
-    account.agenda.after(delay, _begin, story, teller)
+    story = Story(account, truth, variant.rule, variant.name)
+    delay = _begins_at(account, variant, config) - account.agenda.now
+    if variant.alone:
+        account.no_visits_until = account.agenda.now + delay
+        account.agenda.after(delay, variant.tell, story)
+    else:
+        account.agenda.after(delay, _begin, story, variant.tell)
+
+
+def _begins_at(account: Account, variant: Variant, config: SimulateConfig) -> int:
+    if variant.anniversary:
+        first = first_seen_at(account, variant.history_days, config)
+        return first + variant.history_days * DAY_MS - ANNIVERSARY_LEAD_MS
+    day = account.rng.randrange(config.days) - variant.begins_early
+    delay = local_delay(account, account.rng.randint(*_BEGIN_HOURS))
+    return config.start_ms + day * DAY_MS + delay
 
 
 def _begin(story: Story, teller: Teller) -> None:

@@ -4,11 +4,12 @@ Names, addresses and numbers are invented or from ranges reserved for documentat
 """
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 from schemas.money import ISO_4217
 
-Family = Literal["insufficient_funds", "technical", "limit", "fraud"]
+Family = Literal["insufficient_funds", "technical", "limit", "fraud", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ _ISO8583: dict[Family, str] = {
     "technical": "91",
     "limit": "61",
     "fraud": "59",
+    "unknown": "05",
 }
 PROVIDERS = (
     Provider("northpay", "card", "iso8583", _ISO8583),
@@ -77,18 +79,42 @@ PROVIDERS = (
             "technical": "processing_error",
             "limit": "card_velocity_exceeded",
             "fraud": "fraudulent",
+            "unknown": "do_not_honor",
         },
     ),
     Provider(
         "gulfline",
         "instant",
         "iso20022",
-        {"insufficient_funds": "AM04", "technical": "AB05", "limit": "AM02", "fraud": "FRAD"},
+        {
+            "insufficient_funds": "AM04",
+            "technical": "AB05",
+            "limit": "AM02",
+            "fraud": "FRAD",
+            "unknown": "MS03",
+        },
     ),
 )
 
 MERCHANTS = tuple(f"mer-{number:03d}" for number in range(300))
 NETWORKS = ("residential", "mobile")
+HIDING_NETWORKS = ("vpn", "relay")
+"""They do not tell where the owner is."""
+METHODS = ("biometric", "biometric", "pin", "passkey", "otp")
 FIRST_DOCUMENTATION_ASN = 64_496
-HOUR_WEIGHTS = (1, 0, 0, 0, 0, 1, 3, 8, 9, 6, 5, 6, 9, 8, 5, 5, 6, 9, 11, 11, 9, 7, 5, 2)
-"""How likely an hour of the local day is for a visit: morning, noon, evening."""
+HOUR_WEIGHTS = tuple(
+    accumulate((1, 0, 0, 0, 0, 1, 3, 8, 9, 6, 5, 6, 9, 8, 5, 5, 6, 9, 11, 11, 9, 7, 5, 2))
+)
+"""How likely an hour of a working day is for a visit, added up: morning, noon, evening."""
+WEEKEND_HOUR_WEIGHTS = tuple(
+    accumulate((3, 2, 1, 0, 0, 0, 0, 1, 3, 6, 9, 10, 9, 8, 8, 9, 9, 8, 7, 7, 7, 6, 5, 4))
+)
+HOLIDAY_PLACES = (
+    ("ES", 41.4, 2.2),
+    ("IT", 41.9, 12.5),
+    ("PT", 38.7, -9.1),
+    ("TH", 13.8, 100.5),
+    ("AU", -33.9, 151.2),
+    ("MX", 19.4, -99.1),
+)
+"""Country, latitude and longitude in degrees: where nobody of the simulation lives."""
