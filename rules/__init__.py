@@ -3,17 +3,31 @@
 `ALL` lists every rule; to add one, write its file in this folder and name it there.
 """
 
-from rules.contract import Amount, Draft, Effects, Example, OpenAlert, Params, Rule, State
+from rules.contract import (
+    Amount,
+    Draft,
+    Effects,
+    Example,
+    OpenAlert,
+    Otherwise,
+    Params,
+    Rule,
+    State,
+    Values,
+    Verdict,
+)
 from rules.events import BALANCE, LOGIN, TRANSACTION, Balance, Login, Ref, Transaction
 from rules.profile import Facts
 
 # isort: split
 # The words above come first: a rule below may import them from here.
+from rules.account_lockout import AccountLockout
 from rules.balance_mismatch import BalanceMismatch
 from rules.cannot_log_in import CannotLogIn
 from rules.failed_payment import FailedPayment
+from rules.unauthorized_transaction import UnauthorizedTransaction
 
-ALL = (FailedPayment, BalanceMismatch, CannotLogIn)
+ALL = (FailedPayment, BalanceMismatch, UnauthorizedTransaction, AccountLockout, CannotLogIn)
 """Every rule, in the order of their codes."""
 
 __all__ = [
@@ -29,9 +43,12 @@ __all__ = [
     "Facts",
     "Login",
     "OpenAlert",
+    "Otherwise",
     "Params",
     "Ref",
     "Rule",
     "State",
     "Transaction",
+    "Values",
+    "Verdict",
 ]

@@ -4,95 +4,72 @@ Finds, exactly, per account, currency and kind of balance:
 - `row`: a row whose balance did not move by what its transaction moves (judged also when late);
 - `chain`: with ledger_sequence, a row that starts at another balance than the row before left;
 - `missing_entries`: numbers of the sequence that do not come;
-- `sequence_conflict`: one number on two rows with different contents.
+- `sequence_conflict`: one number on two rows with different contents;
+- `group`: without ledger_sequence, rows close in time that lead on from the balance before them in
+  no order (`rules.ledger_trail`);
+- `snapshot`: a reported balance that the rows did not tell at any time around its moment.
 
 Why it matters: money appeared or vanished, or the owner is shown a wrong balance.
 
 What makes it wrong, and what is done about it:
 - reordered and missing rows look like breaks: only neighbours by number are compared, a gap is
-  held and told as a gap;
+  held and told as a gap; rows without numbers are judged together, once, whatever their order;
 - a redelivered row would count twice: equal contents under one number are ignored;
 - holds move the available balance, not the posted one: kinds are never compared with each other,
   and a failed or expired row may give back the hold or move nothing;
 - the fee may be booked as a row of its own, another funding than the balance moves nothing;
+- money may move without a word to what: after a completed row that tells no balance of a kind, the
+  next row of that kind is believed; for `available`, after any hold or end of one;
+- reports and rows come from different clocks: a report may be `snapshot_slack_ms` off; one of long
+  ago, or beside a gap, is not judged but counted, and so is one where the balance is not known;
 - one break must not blame every later row: a blamed row is not judged again, and the chain goes on
-  from it (`rules.ledger_chain`).
+  from it (`rules.ledger_chain`, `rules.ledger_book`).
+
+Rows of a group that come in order need neither timer nor search (`rules.ledger_book`). One timer
+per account, `idle`, leaves a silent one with the least (`rules.balance_mismatch_idle`).
 
 Rows of kind available are judged by themselves only for a pending debit (the hold). A mixed
-funding without `funding_from_balance` is not judged by itself. An alert is cured by a later
-completed adjustment or reversal that moves exactly the drift back, a gap by its last row.
+funding without `funding_from_balance` is not judged by itself. A group of more than 1,000 rows is
+judged by its first 1,000. A late row joins its group while that waits, closes an alerted group or
+explains an alerted report; it begins nothing. A group in order waits until time has passed its
+end, proven or not.
+
+An alert is cured by a later completed adjustment or reversal that moves exactly the drift back (to
+a report: that moves the balance to it), by a report that shows the drift to be gone, a gap by its
+last row. A report that is as wrong as an open alert says already is counted.
 
 Details of an alert: `check`, `currency`; for balances `balance_kind`, `drift_minor` and, where the
-row has one, `ledger_sequence`; for gaps `first_missing`, `last_missing`, `count`.
+row has one, `ledger_sequence`; for groups `rows`; for gaps `first_missing`, `last_missing`,
+`count`.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Final
-
-from pydantic import Field, ValidationInfo, field_validator
 
 from rules import balance_mismatch_alerts as alerts
-from rules import ledger_chain as ledger
+from rules import balance_mismatch_groups as groups
+from rules import balance_mismatch_idle as idle
+from rules import balance_mismatch_numbers as numbers
+from rules import balance_mismatch_snapshots as snapshots
+from rules import balance_mismatch_verdict as verdict
+from rules.balance_mismatch_case import CORRECTIONS, Drift
 from rules.balance_mismatch_examples import EXAMPLES
-from rules.contract import Effects, OpenAlert, Params, Rule, State
-from rules.events import TRANSACTION, Transaction
-from rules.ledger_row import contents_of, edges_of, effect_of, moves_allowed
+from rules.balance_mismatch_params import BalanceMismatchParams
+from rules.balance_mismatch_state import (
+    BalanceMismatchState,
+    book_for,
+    book_of,
+    chain_of,
+    kept_ms,
+    open_cases,
+    tell,
+    tell_row,
+)
+from rules.contract import Effects, Mode, Otherwise, Rule, Values, Verdict
+from rules.events import Balance, Event, Transaction
+from rules.ledger_book import Book, lose
+from rules.ledger_chain import met
+from rules.ledger_row import contents_of, drift_of, effect_of, moves_untold
 from rules.profile import Facts
-
-SECOND: Final = 1_000
-MAX_MINOR: Final = 10**18
-CORRECTIONS: Final = frozenset({"adjustment", "reversal"})
-
-Minor = Annotated[int, Field(ge=0, le=MAX_MINOR)]
-
-
-class BalanceMismatchParams(Params):
-    """Thresholds and switches of A2."""
-
-    row_check: bool = Field(
-        True, description="switch; judge each row by itself; off for books without row balances"
-    )
-    chain_check: bool = Field(
-        True, description="switch; judge rows with ledger_sequence against their neighbours"
-    )
-    tolerance_minor: Minor = Field(
-        0, description="minor units; drifts up to it are none; ledgers are exact, so 0"
-    )
-    tolerance_minor_by_currency: dict[str, Minor] = Field(
-        {}, description="minor units; instead of tolerance_minor for the currencies named"
-    )
-    drift_error_minor_by_currency: dict[str, Minor] = Field(
-        {},
-        description="minor units; drift from which it is an error; one major unit for currencies "
-        "not named; our own guess",
-    )
-    gap_info_ms: int = Field(
-        60 * SECOND,
-        ge=1,
-        le=24 * 3600 * SECOND,
-        description="milliseconds a gap is held before it is told; rows are seldom more than a "
-        "minute apart on their way; our own guess",
-    )
-    gap_error_ms: int = Field(
-        15 * 60 * SECOND,
-        ge=2,
-        le=7 * 24 * 3600 * SECOND,
-        description="milliseconds after which a gap is an error; more than gap_info_ms; our own "
-        "guess",
-    )
-
-    @field_validator("gap_error_ms")
-    @classmethod
-    def _after_the_info(cls, value: int, info: ValidationInfo) -> int:
-        if value <= info.data.get("gap_info_ms", 0):
-            raise ValueError("must be more than gap_info_ms")
-        return value
-
-
-class BalanceMismatchState(State):
-    """One chain per currency that has rows with ledger_sequence."""
-
-    chains: list[ledger.Chain] = []
 
 
 class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
@@ -104,164 +81,193 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
     Params = BalanceMismatchParams
     State = BalanceMismatchState
     EXAMPLES = EXAMPLES
+    QUOTED = verdict.QUOTED
+    DECIDED_BY = verdict.DECIDED_BY
+
+    def __init__(self, params: BalanceMismatchParams, mode: Mode = "live") -> None:
+        super().__init__(params, mode)
+        self._kept_ms = kept_ms(params)
+        self._slack = params.chain_slack_ms
+        self._chains = params.chain_check
+        self._groups = params.group_check or params.snapshot_check
+
+    # -- deciding -------------------------------------------------------------------------
+
+    def judge(self, facts: Values) -> Verdict | None:
+        """Work the drift out again, or how long entries are missing."""
+        return verdict.verdict_of(facts, self.params)
+
+    def answers(self, facts: Values, event: Event) -> bool:
+        """Say whether a correction, a missing entry or a report closes the alert."""
+        return verdict.case_of(facts).answers(event)
+
+    def because(self, facts: Values) -> Sequence[str]:
+        """Say which balances do not fit."""
+        return verdict.case_of(facts).because(self.params)
+
+    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+        """Say which balances would have fitted."""
+        return verdict.case_of(facts).otherwise(self.params)
+
+    # -- noticing -------------------------------------------------------------------------
 
     def on_transaction(
         self, state: BalanceMismatchState, event: Transaction, facts: Facts, fx: Effects
     ) -> None:
         """Judge a row by itself and against its neighbours."""
-        if not (self.params.chain_check and _joins(state, event, fx)):
+        if not state.watched:
+            self._wake(state, fx)
+        if event.ledger_sequence is not None:
+            joined = self._chains and numbers.joins(state, event, self._kept_ms, fx)
+        elif event.balance_before is None and event.balance_after is None:
+            joined = _tells_nothing(state, event)
+        else:
+            joined = self._groups and groups.joins(state, event, self._slack, self._kept_ms, fx)
+        if not joined:
             self._see(state, event, fx, late=False)
 
     def late_transaction(
         self, state: BalanceMismatchState, event: Transaction, facts: Facts, fx: Effects
     ) -> None:
         """Judge a late row by itself; it fills gaps, but its junctions stay unjudged."""
+        self._wake(state, fx)
         self._see(state, event, fx, late=True)
+        if self._kept_ms and fx.open_alerts():
+            snapshots.explain(state, event, self.params, fx)
+
+    def on_balance(
+        self, state: BalanceMismatchState, event: Balance, facts: Facts, fx: Effects
+    ) -> None:
+        """Compare a report with the rows, at once or when those around its moment are known."""
+        if self._kept_ms:
+            if not state.watched:
+                self._wake(state, fx)
+            snapshots.hear(state, event, self.params, fx)
+
+    def late_balance(
+        self, state: BalanceMismatchState, event: Balance, facts: Facts, fx: Effects
+    ) -> None:
+        """Let a late report cure."""
+        if self._kept_ms:
+            self._wake(state, fx)
+            snapshots.hear_late(state, event, self.params, fx)
 
     def on_timer(
         self, state: BalanceMismatchState, name: str, due: int, facts: Facts, fx: Effects
     ) -> None:
-        """Tell a gap that is still open, first as info, then as error."""
-        _, currency, number = name.split(":")
-        chain = _chain_of(state, currency)
-        missing = ledger.pieces(chain, int(number)) if chain else []
-        if not missing:
-            return
-        told = _open(fx, name)
-        if told is not None:
-            fx.update(told, severity="error", details=alerts.missing_details(currency, missing))
-            return
-        fx.alert(alerts.missing_entries(name, due, currency, missing))
-        later = self.params.gap_error_ms - self.params.gap_info_ms
-        fx.set_timer(name, due + later, (TRANSACTION,))
+        """Judge a group or a report, or tell a gap that is still open."""
+        match name.split(":", maxsplit=1)[0]:
+            case "group":
+                groups.on_timer(state, name, due, self.params, fx)
+            case "report":
+                self._wake(state, fx)
+                snapshots.on_timer(state, name, due, self.params, fx)
+            case idle.IDLE:
+                idle.on_timer(state, due, self.params, fx)
+            case "gap":
+                numbers.on_timer(state, name, due, self.params, fx)
+
+    def _wake(self, state: BalanceMismatchState, fx: Effects) -> None:
+        if not state.watched:
+            if state.chains:
+                idle.wake(state, self._kept_ms)
+            if state.books:
+                idle.watch(state, self.params, fx)
 
     def _see(
         self, state: BalanceMismatchState, event: Transaction, fx: Effects, late: bool
     ) -> None:
         effect = effect_of(event)
         number = event.ledger_sequence if self.params.chain_check else None
-        chain, contents = None, 0
+        chain, contents = chain_of(state, event.currency), 0
         if number is not None:
-            chain, contents = _chain_of(state, event.currency), contents_of(event, effect)
-            if chain and ledger.met(chain, number, contents):
+            contents = contents_of(event, effect)
+            if chain and met(chain, number, contents):
                 fx.count("repeated_entry")
                 return
         drift, due = self._row_drift(event, effect, fx)
         if drift:
-            fx.alert(alerts.wrong_row(event, fx.ref, drift, due, self._error_from(event)))
+            fx.alert(alerts.wrong_row(event, fx.ref, drift))
         elif event.type in CORRECTIONS and fx.open_alerts():
-            _cure(event, effect, fx)
+            _cure(event, fx)
+        blamed = due if drift else None
         if number is not None:
-            start, end = edges_of(event, fx.ref, due if drift else None, late)
-            row = ledger.Row(number, start, end, contents)
-            if chain is None:
-                state.chains.append(ledger.begin(event.currency, row))
-            else:
-                found = ledger.enter(chain, row, self._tolerance(event.currency))
-                if found:
-                    self._report(event, chain, found, bool(drift), fx)
+            numbers.enter(state, event, contents, blamed, late, self.params, fx)
+        if number is None and chain is None and self._groups and event.ledger_sequence is None:
+            self._group(state, event, effect, blamed, late, fx)
+        else:
+            self._remember(state, event, effect, blamed, fx)
+        if state.books and not state.watched:
+            idle.watch(state, self.params, fx)
 
     def _row_drift(self, event: Transaction, effect: int | None, fx: Effects) -> tuple[int, int]:
         """Return by how much the row moved its balance wrongly (0: not), and what was due."""
-        before, after = event.balance_before, event.balance_after
-        if before is None or after is None or not self.params.row_check:
+        if not self.params.row_check:
             return 0, 0
-        moved = after - before
-        if moved == effect and event.status == "completed":  # nearly always
-            return 0, 0
-        moves = moves_allowed(event, effect)
-        if moves is None:
+        judged = drift_of(event, effect)
+        if judged is None:
             fx.count("mixed_part_unknown")
             return 0, 0
-        if moved in moves or not moves:
-            return 0, 0
-        due = min(moves, key=lambda move: abs(moved - move))
-        drift = moved - due
-        return (drift if abs(drift) > self._tolerance(event.currency) else 0), due
+        drift, due = judged
+        return (drift if abs(drift) > self.params.tolerance(event.currency) else 0), due
 
-    def _report(
+    def _remember(
         self,
+        state: BalanceMismatchState,
         event: Transaction,
-        chain: ledger.Chain,
-        findings: Sequence[ledger.Finding],
-        blamed: bool,
+        effect: int | None,
+        blamed: int | None,
         fx: Effects,
     ) -> None:
-        for found in findings:
-            match found:
-                case ledger.Break():
-                    fx.alert(alerts.broken_chain(event, fx.ref, found, self._error_from(event)))
-                case ledger.Opened(anchor=anchor):
-                    due = fx.now + self.params.gap_info_ms
-                    fx.set_timer(_gap_name(event.currency, anchor), due, (TRANSACTION,))
-                case ledger.Closed(anchor=anchor):
-                    _close(fx, _gap_name(event.currency, anchor))
-                case ledger.Conflict():
-                    if not blamed:
-                        first = chain.end.ref if event.ledger_sequence == chain.head else None
-                        fx.alert(alerts.one_number_twice(event, fx.ref, first))
-                case ledger.Ignored(reason=reason):
-                    fx.count(reason)
+        """Remember the balances of a row that no group judges."""
+        if not self._kept_ms:
+            return
+        _lose_untold(state, event, effect)
+        if event.balance_before is None or event.balance_after is None:
+            return
+        book = book_for(state, event, fx)
+        tell_row(book, event, blamed, self._kept_ms)
+        chain = chain_of(state, event.currency)
+        if chain is not None and chain.end.kind == book.kind:
+            tell(book, event.occurred_at, chain.end.balances[::-1], self._kept_ms)
 
-    def _error_from(self, event: Transaction) -> int:
-        """The drift that makes an error, in minor units."""
-        major_unit: int = 10**event.exponent
-        return self.params.drift_error_minor_by_currency.get(event.currency, major_unit)
+    def _group(
+        self,
+        state: BalanceMismatchState,
+        event: Transaction,
+        effect: int | None,
+        blamed: int | None,
+        late: bool,
+        fx: Effects,
+    ) -> None:
+        for kind in moves_untold(event, effect):
+            book = book_of(state, event.currency, kind)
+            if book is not None:
+                groups.blind(book, event, self.params, fx)
+        if event.balance_before is not None and event.balance_after is not None:
+            see = groups.see_late if late else groups.see
+            see(state, event, blamed, self.params, fx)
 
-    def _tolerance(self, currency: str) -> int:
-        by_currency = self.params.tolerance_minor_by_currency
-        return by_currency.get(currency, self.params.tolerance_minor)
 
-
-def _joins(state: BalanceMismatchState, event: Transaction, fx: Effects) -> bool:
-    """Put in a row with which nothing at all is wrong; say whether it was one: nearly always."""
-    before, after = event.balance_before, event.balance_after
-    if before is None or after is None or event.status != "completed":
+def _tells_nothing(state: BalanceMismatchState, event: Transaction) -> bool:
+    """Say whether a row without balances and number changes nothing that is known."""
+    if event.type in CORRECTIONS:
         return False
-    chain = _chain_of(state, event.currency)
-    if chain is None or event.ledger_sequence != chain.head + 1:
-        return False
-    if before not in chain.end.balances or event.balance_kind != chain.end.kind:
-        return False
-    effect = effect_of(event)
-    if after - before != effect or (event.type in CORRECTIONS and fx.open_alerts()):
-        return False
-    end = ledger.Edge(event.balance_kind, (after,), fx.ref)
-    ledger.go_on(chain, end, contents_of(event, effect))
-    return True
+    if event.status == "completed" or not state.watched:
+        return not state.books and not state.chains
+    return all(book.kind != "available" for book in state.books)
 
 
-def _cure(event: Transaction, effect: int | None, fx: Effects) -> None:
+def _lose_untold(state: BalanceMismatchState, event: Transaction, effect: int | None) -> None:
+    for kind in moves_untold(event, effect):
+        book: Book | None = book_of(state, event.currency, kind)
+        if book is not None:
+            lose(book)
+
+
+def _cure(event: Transaction, fx: Effects) -> None:
     """Close the oldest alert whose drift this row moves back."""
-    if event.status != "completed" or effect is None:
-        return
-    for alert in fx.open_alerts():
-        if (
-            alert.at < event.occurred_at
-            and list(alert.match[::2]) == [event.currency, -effect]
-            and event.balance_kind in (None, alert.match[1])
-        ):
+    for alert, case in open_cases(fx):
+        if isinstance(case, Drift) and case.corrected_by_row(event):
             fx.settle(alert, "correction")
             return
-
-
-def _close(fx: Effects, gap: str) -> None:
-    fx.cancel_timer(gap)
-    told = _open(fx, gap)
-    if told is not None:
-        fx.settle(told, "last_missing")
-
-
-def _open(fx: Effects, anchor: str) -> OpenAlert | None:
-    return next((alert for alert in fx.open_alerts() if alert.anchor == anchor), None)
-
-
-def _chain_of(state: BalanceMismatchState, currency: str) -> ledger.Chain | None:
-    for chain in state.chains:
-        if chain.currency == currency:
-            return chain
-    return None
-
-
-def _gap_name(currency: str, anchor: int) -> str:
-    return f"gap:{currency}:{anchor}"

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from rules.balance_mismatch_book_examples import GROUPS
+from rules.balance_mismatch_snapshot_examples import SNAPSHOTS
 from rules.contract import Example
 from rules.examples import clock, row, txn
 
@@ -265,4 +267,4 @@ _CURES: Final = (
     ),
 )
 
-EXAMPLES: Final = _ROW + _CHAIN + _GAPS + _CURES
+EXAMPLES: Final = _ROW + _CHAIN + _GAPS + _CURES + GROUPS + SNAPSHOTS

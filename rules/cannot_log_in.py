@@ -13,29 +13,35 @@ What makes it wrong, and what is done about it:
 - someone tries names that do not exist: `unknown_account` never creates state;
 - an app that retries by itself looks like a service failure only where the reason says so.
 
-A late failure is counted but never judged: it would be judged against newer facts.
+A late failure is told to triage and counted, but never judged: it would be judged against newer
+facts.
 
 Details of an alert: `failures`, `service_failures`, `reasons` (reason -> count). At most
-`MAX_KEPT` failures are remembered; of more, the first ones (up to the anchor) and the newest.
+64 failures are remembered; of more, the first ones (up to the anchor) and the newest.
 """
 
-from collections import Counter
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final
-from zlib import crc32
 
-from msgspec import Struct
 from pydantic import Field
 
+from rules import cannot_log_in_verdict as verdict
 from rules.cannot_log_in_examples import EXAMPLES
-from rules.contract import Draft, Effects, Params, Rule, State
-from rules.events import LOGIN, Login, Ref
+from rules.cannot_log_in_state import (
+    CannotLogInState,
+    Failure,
+    cited,
+    facts_of,
+    forget_anchor,
+    forget_before,
+    is_logged,
+    keep,
+)
+from rules.contract import Draft, Effects, Otherwise, Params, Rule, Values, Verdict
+from rules.events import LOGIN, Event, Login, Ref
 from rules.profile import Facts
-from schemas.base import RootCause, Severity
 
-CREDENTIAL: Final = frozenset({"bad_credentials", "otp_failed", "mfa_failed"})
-SERVICE: Final = frozenset({"service_error", "otp_not_delivered", "timeout", "network"})
-NETWORK: Final = frozenset({"timeout", "network"})
-MAX_KEPT: Final = 64
 MINUTE: Final = 60_000
 
 
@@ -80,33 +86,6 @@ class CannotLogInParams(Params):
     )
 
 
-class Failure(Struct, array_like=True, gc=False):
-    """One failed login."""
-
-    ref: Ref
-    reason: str
-    session: int
-    """CRC-32 of the session id (0: none): the id itself never enters the state."""
-
-    @property
-    def at(self) -> int:
-        """When it happened, in milliseconds."""
-        return self.ref.occurred_at
-
-
-class CannotLogInState(State):
-    """Failures inside the window, oldest first; while an anchor waits, all since its window."""
-
-    failures: list[Failure] = []
-    anchor: str = ""
-    """event_id of the failure that completed the threshold; empty: none waits."""
-    anchor_at: int = 0
-    dropped: int = 0
-    """Failures beyond MAX_KEPT since the anchor."""
-    answer: Ref | None = None
-    """A success after the anchor's absence was complete but before it was proven: it cures."""
-
-
 class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
     """See the module."""
 
@@ -116,6 +95,41 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
     Params = CannotLogInParams
     State = CannotLogInState
     EXAMPLES = EXAMPLES
+    QUOTED = {
+        "first_at_ms": attrgetter("occurred_at"),
+        "anchor_at_ms": attrgetter("occurred_at"),
+    }
+    DECIDED_BY = {
+        "threshold": "failures",
+        "window_ms": "first_at_ms",
+        "absence_ms": "no_success_until_ms",
+        "service_percent": "service_failures",
+        "collapse_double_logging": "failures",
+    }
+
+    # -- deciding -------------------------------------------------------------------------
+
+    def judge(self, facts: Values) -> Verdict | None:
+        """Decide from the failures, their reasons, and how long no success followed."""
+        return verdict.verdict_of(facts, self.params)
+
+    def answers(self, facts: Values, event: Event) -> bool:
+        """Say whether the owner got in, or may again, at the anchor or after it."""
+        return (
+            isinstance(event, Login)
+            and _opens_the_door(event)
+            and event.occurred_at >= verdict.number(facts["anchor_at_ms"])
+        )
+
+    def because(self, facts: Values) -> Sequence[str]:
+        """Say what failed, how often, and for how long."""
+        return verdict.because(facts, self.params)
+
+    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+        """Say how few, how slow or how differently they would have had to fail."""
+        return verdict.otherwise(facts, self.params)
+
+    # -- noticing -------------------------------------------------------------------------
 
     def on_login(self, state: CannotLogInState, event: Login, facts: Facts, fx: Effects) -> None:
         """Count a failure; a success or an unlock ends everything."""
@@ -129,6 +143,7 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
         if _opens_the_door(event):
             self._let_in(state, event, fx)
         elif _is_failure(event):
+            fx.signal("failed_login", event)
             fx.count("late_failure")
 
     def on_timer(
@@ -147,13 +162,14 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
             state.failures = []
 
     def _fail(self, state: CannotLogInState, event: Login, fx: Effects) -> None:
-        session = crc32(event.session_id.encode()) if event.session_id else 0
-        if self.params.collapse_double_logging and _is_logged(state, event, session):
+        session = int.from_bytes(fx.marks.of(event.session_id)) if event.session_id else 0
+        if self.params.collapse_double_logging and is_logged(state, event, session):
             fx.count("double_logged")
             return
+        fx.signal("failed_login", event)
         if not state.anchor:
-            _forget_before(state, event.occurred_at - self.params.window_ms)
-        _keep(state, Failure(fx.ref, event.reason or "other", session), self.params.threshold)
+            forget_before(state, event.occurred_at - self.params.window_ms)
+        keep(state, Failure(fx.ref, event.reason or "other", session), self.params.threshold)
         fx.set_timer("forget", event.occurred_at + self.params.window_ms)
         if fx.open_alerts():
             fx.set_timer("quiet", event.occurred_at + self.params.quiet_ms, (LOGIN,))
@@ -166,7 +182,7 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
         if not state.failures and not alerts:
             return  # nearly always
         for alert in alerts:
-            if event.occurred_at >= int(alert.match[0]):
+            if self.answers({"anchor_at_ms": alert.fact("anchor_at_ms")}, event):
                 fx.settle(alert, "success")
                 fx.cancel_timer("quiet")
             else:
@@ -178,7 +194,7 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
             return
         since = [failure for failure in state.failures if failure.at > event.occurred_at]
         if state.anchor and len(since) < len(state.failures):
-            _forget_anchor(state)
+            forget_anchor(state)
             fx.cancel_timer("absence")
         state.failures = since
         if not since:
@@ -210,37 +226,22 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
 
     def _raise(self, state: CannotLogInState, due: int, fx: Effects) -> None:
         failures, anchor = state.failures, state.anchor
-        total = len(failures) + state.dropped
-        reasons = Counter(failure.reason for failure in failures)
-        service = sum(reasons[reason] for reason in SERVICE)
-        by_service = service * 100 >= self.params.service_percent * len(failures)
-        severity: Severity = "warning" if by_service else "info"
+        locked = any(failure.reason == verdict.LOCKED for failure in failures)
         fx.alert(
             Draft(
                 anchor=anchor,
-                at=due,
-                severity=severity,
-                title=f"{total} failed logins, then no success for "
-                f"{self.params.absence_ms // 1000} seconds",
                 cause="auth",
                 evidence=[
-                    (f.ref, "anchor" if f.ref.event_id == anchor else "failure") for f in failures
+                    (ref, "anchor" if ref.event_id == anchor else "failure")
+                    for ref in cited(failures, self.params.threshold)
                 ],
-                facts=[(f"failures_{reason}", n, None) for reason, n in sorted(reasons.items())],
-                suspected_root_cause=_root_cause(reasons),
-                owner_advice=_advice(reasons),
-                details={
-                    "failures": total,
-                    "service_failures": service,
-                    "reasons": dict(sorted(reasons.items())),
-                },
-                match=(state.anchor_at,),
-                dedup_rule="account_lockout" if reasons["account_locked"] else None,
+                facts=facts_of(state, due),
+                dedup_rule="account_lockout" if locked else None,
             )
         )
         fx.set_timer("quiet", failures[-1].at + self.params.quiet_ms, (LOGIN,))
-        _forget_anchor(state)
-        _forget_before(state, due - self.params.window_ms)
+        forget_anchor(state)
+        forget_before(state, due - self.params.window_ms)
 
 
 def _opens_the_door(event: Login) -> bool:
@@ -251,49 +252,3 @@ def _is_failure(event: Login) -> bool:
     return (
         event.outcome == "failure" and event.action == "login" and event.reason != "unknown_account"
     )
-
-
-def _is_logged(state: CannotLogInState, event: Login, session: int) -> bool:
-    """Say whether a failure of the same session in the same second has been counted."""
-    second = event.occurred_at // 1000
-    return session != 0 and any(
-        f.session == session and f.at // 1000 == second for f in state.failures
-    )
-
-
-def _forget_before(state: CannotLogInState, time: int) -> None:
-    if state.failures and state.failures[0].at < time:
-        state.failures = [failure for failure in state.failures if failure.at >= time]
-
-
-def _forget_anchor(state: CannotLogInState) -> None:
-    state.anchor, state.anchor_at, state.dropped, state.answer = "", 0, 0, None
-
-
-def _keep(state: CannotLogInState, failure: Failure, threshold: int) -> None:
-    state.failures.append(failure)
-    if len(state.failures) > MAX_KEPT:
-        del state.failures[threshold]
-        state.dropped += bool(state.anchor)
-
-
-def _root_cause(reasons: Counter[str]) -> RootCause:
-    total = reasons.total()
-    if all(reason in CREDENTIAL for reason in reasons):
-        return "user_error"
-    if 2 * sum(reasons[reason] for reason in NETWORK) > total:
-        return "network"
-    if 2 * sum(reasons[reason] for reason in SERVICE) >= total:
-        return "technical"
-    return "unknown"
-
-
-def _advice(reasons: Counter[str]) -> list[str]:
-    advice = []
-    if not CREDENTIAL.isdisjoint(reasons):
-        advice.append("reset_password")
-    if not SERVICE.isdisjoint(reasons):
-        advice.append("retry")
-    if reasons["account_locked"] or not advice:
-        advice.append("contact_support")
-    return advice

@@ -7,15 +7,20 @@ timers, states.
 
 A *late* event (older than what the engine has already released) goes to the `late_*` handlers: it
 may cure or retract, or be judged by itself, never against facts newer than it.
+
+Handlers only notice. What is found is decided by `judge`, from the facts that the alert quotes and
+the parameters, and from nothing else: so whoever has the alert can decide it again, and `explain`
+does.
 """
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict
 
-from rules.events import Balance, Kind, Login, Ref, Transaction
+from rules.events import Balance, Event, Kind, Login, Ref, Transaction
+from rules.marks import PUBLIC, Marks
 from rules.profile import Facts
 from schemas.base import Category, RootCause, Severity
 
@@ -43,34 +48,53 @@ class Amount(Struct, array_like=True, frozen=True, gc=False):
     exponent: int
 
 
-class Draft(Struct, kw_only=True):
-    """An alert as a rule raises it; the engine adds ids, tokens and addresses."""
+Value = str | int | bool | None
+Values = Mapping[str, Value]
+"""Facts by name. Amounts are minor units; names of amounts and times carry a unit."""
+Quote = tuple[str, Value, Ref | None]
+"""A fact: its name, its value, and the cited event it was read from (None: from none)."""
 
-    anchor: str
-    """What tells this alert from others of the rule on this account: usually an event_id."""
+Mode = Literal["live", "shadow"]
+SHADOW: Final = "_shadow"
+"""Ends the code of a rule that runs in shadow: it has a state of its own."""
+
+
+class Verdict(Struct, kw_only=True):
+    """What a rule makes of facts: all of an alert that follows from them."""
+
     at: int
     """Milliseconds: when what was found was true."""
     severity: Severity
     title: str
     """At most 130 characters, without personal data."""
-    cause: str
-    """`provider:<id>`, `payments`, `auth`, `ledger`; the coarsest thing that may explain it."""
-    subject: str | None = None
-    """The transaction_id where the incident is about one transaction; None: the account."""
-    evidence: Sequence[tuple[Ref, str]] = ()
-    """(address, role), the newest last; beyond 50 the first and the newest are kept."""
-    facts: Sequence[tuple[str, str | int | bool | None, Ref | None]] = ()
-    """(name, value, address of the event it came from)."""
-    transaction_ids: Sequence[str] = ()
-    provider: str | None = None
+    details: dict[str, Any] = {}
     amount_at_stake: Sequence[Amount] = ()
     suspected_root_cause: RootCause = "unknown"
     owner_advice: Sequence[str] = ()
-    details: dict[str, Any] = {}
-    match: Sequence[str | int] = ()
-    """What the rule needs later to recognise a cure; comes back in `OpenAlert.match`."""
+
+
+class Draft(Struct, kw_only=True):
+    """An alert as a rule raises it; `judge` adds the verdict, the engine ids and addresses."""
+
+    anchor: str
+    """What tells this alert from others of the rule on this account: usually an event_id."""
+    cause: str
+    """`provider:<id>`, `payments`, `auth`, `ledger`; the coarsest thing that may explain it.
+    ACCOUNT_CAUSE: the account itself."""
+    facts: Sequence[Quote]
+    """All that `judge` reads, each name once; every address is cited in `evidence`."""
+    evidence: Sequence[tuple[Ref, str]]
+    """(address, role), the newest last; beyond 50 the first and the newest are kept."""
+    subject: str | None = None
+    """The transaction_id where the incident is about one transaction; None: the account."""
+    transaction_ids: Sequence[str] = ()
+    provider: str | None = None
     dedup_rule: str | None = None
     """Joins the incidents of another rule."""
+
+
+ACCOUNT_CAUSE: Final = "account:"
+"""The cause of an alert that nothing but its own account explains; its token is added."""
 
 
 class OpenAlert(Struct, array_like=True, gc=False):
@@ -89,11 +113,23 @@ class OpenAlert(Struct, array_like=True, gc=False):
     """Order time (milliseconds) of the raising; it expires `max_open` after that."""
     first_event_at: int
     last_event_at: int
-    match: list[str | int] = []
     transaction_ids: list[str] = []
     provider: str | None = None
     amount_at_stake: list[Amount] = []
     rule_version: int = 1
+    facts: list[Quote] = []
+
+    @property
+    def in_shadow(self) -> bool:
+        """Whether a rule in shadow raised it."""
+        return self.rule.endswith(SHADOW)
+
+    def fact(self, name: str) -> Value:
+        """Return a fact that the alert quotes; None if it quotes none of that name."""
+        for each, value, _ in self.facts:
+            if each == name:
+                return value
+        return None
 
 
 class Effects:
@@ -101,12 +137,20 @@ class Effects:
 
     Attributes:
         now: order time of the call, in milliseconds.
+        marks: makes the keyed hashes by which state may remember a device, session or payee.
     """
 
-    __slots__ = ("_open", "_ref", "actions", "now")
+    __slots__ = ("_open", "_ref", "actions", "marks", "now")
 
-    def __init__(self, now: int, ref: Ref | None, open_alerts: Sequence[OpenAlert]) -> None:
+    def __init__(
+        self,
+        now: int,
+        ref: Ref | None,
+        open_alerts: Sequence[OpenAlert],
+        marks: Marks = PUBLIC,
+    ) -> None:
         self.now = now
+        self.marks = marks
         self._ref = ref
         self._open = open_alerts
         self.actions: list[tuple[Any, ...]] = []
@@ -122,19 +166,20 @@ class Effects:
         return self._open
 
     def alert(self, draft: Draft) -> None:
-        """Raise an alert. One that is open under the same anchor stays as it is."""
+        """Raise an alert if `judge` finds one; one open under the same anchor stays as it is."""
         self.actions.append(("alert", draft))
 
     def update(
         self,
-        alert: OpenAlert,
-        severity: Severity | None = None,
-        title: str | None = None,
+        alert: OpenAlert | str,
+        facts: Sequence[Quote] = (),
         evidence: Sequence[tuple[Ref, str]] = (),
-        details: dict[str, Any] | None = None,
     ) -> None:
-        """Publish a change of an open alert."""
-        self.actions.append(("update", alert, severity, title, evidence, details or {}))
+        """Judge an open alert (or by its anchor one raised in this call) again with more facts.
+
+        They are laid over those it quotes. If the verdict differs it is published as a change.
+        """
+        self.actions.append(("update", alert, facts, evidence))
 
     def settle(self, alert: OpenAlert | str, role: str, ref: Ref | None = None) -> None:
         """Close an open alert, or by its anchor one raised in this call, because of an event.
@@ -143,6 +188,10 @@ class Effects:
         `at`, else `retracted`: evidence of that time or before proves that the alert was wrong.
         """
         self.actions.append(("settle", alert, ref or self.ref, role))
+
+    def lapse(self, alert: OpenAlert) -> None:
+        """Close an open alert as cured because the time has come, without an event."""
+        self.actions.append(("lapse", alert))
 
     def expire(self, alert: OpenAlert) -> None:
         """Close an open alert because nothing has been heard for long."""
@@ -164,6 +213,14 @@ class Effects:
         """Count something that was seen but not judged, by its reason."""
         self.actions.append(("count", reason))
 
+    def signal(self, measure: str, event: Event) -> None:
+        """Tell triage of one rare event: for rules over many accounts."""
+        self.actions.append(("signal", measure, event))
+
+    def tally(self, cause: str, measure: str) -> None:
+        """Let the present event count in a volume: triage learns how many there are per cause."""
+        self.actions.append(("tally", cause, measure))
+
 
 P = TypeVar("P", bound=Params)
 S = TypeVar("S", bound=State)
@@ -183,8 +240,18 @@ class Example(Struct, kw_only=True, frozen=True):
     """If given: a subset of each expected alert's details."""
 
 
+class Otherwise(Struct, kw_only=True, frozen=True):
+    """What would have made a finding milder or none."""
+
+    sentence: str
+    facts: Mapping[str, Value] = {}
+    """The facts that would have been different."""
+    params: Mapping[str, Any] = {}
+    """The parameters that would have been different."""
+
+
 class Rule(Generic[P, S]):
-    """One detector. Subclasses set the class attributes and override the handlers they need."""
+    """One detector. Subclasses set the class attributes, `judge`, and the handlers they need."""
 
     id: ClassVar[str]
     code: ClassVar[str]
@@ -194,9 +261,50 @@ class Rule(Generic[P, S]):
     Params: ClassVar[type[Any]]
     State: ClassVar[type[Any]]
     EXAMPLES: ClassVar[tuple[Example, ...]] = ()
+    QUOTED: ClassVar[Mapping[str, Callable[[Any], Value]]] = {}
+    """How each fact with an address is read from the event there."""
+    DECIDED_BY: ClassVar[Mapping[str, str]] = {}
+    """By parameter the fact that is compared with it."""
 
-    def __init__(self, params: P) -> None:
+    def __init__(self, params: P, mode: Mode = "live") -> None:
         self.params = params
+        self.mode: Mode = mode
+        self.state_code = self.code + (SHADOW if mode == "shadow" else "")
+        """Names the rule in saved state."""
+
+    # -- deciding: from quoted facts and parameters alone ---------------------------------
+
+    def judge(self, facts: Values) -> Verdict | None:
+        """Decide from the facts an alert quotes; None: nothing is wrong."""
+        raise NotImplementedError
+
+    def answers(self, facts: Values, event: Event) -> bool:
+        """Say whether the event closes an alert with these facts."""
+        return False
+
+    def because(self, facts: Values) -> Sequence[str]:
+        """Return sentences that say why an alert with these facts was raised."""
+        return ()
+
+    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+        """Return what would have made an alert with these facts milder or none."""
+        return ()
+
+    @classmethod
+    def quote(cls, event: Event, ref: Ref, *names: str) -> list[Quote]:
+        """Return facts read from one event, by their names in QUOTED."""
+        return [(name, cls.QUOTED[name](event), ref) for name in names]
+
+    @classmethod
+    def upgrade(cls, version: int, saved: Sequence[Any]) -> S | None:  # noqa: ARG003
+        """Return today's state for the values that an older version has saved of its own.
+
+        None: nothing can be made of them, the rule starts afresh on that account, which is
+        counted. Its open alerts and timers stay.
+        """
+        return None
+
+    # -- noticing -------------------------------------------------------------------------
 
     def on_transaction(self, state: S, event: Transaction, facts: Facts, fx: Effects) -> None:
         """Handle a transaction event in its order."""

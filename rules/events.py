@@ -131,3 +131,5 @@ class Ref(Struct, array_like=True, frozen=True, gc=False):
     offset: int
     event_id: str
     occurred_at: int
+    crc32: int = 0
+    """Of the record's bytes: tells later whether they are still the same."""

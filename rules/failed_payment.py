@@ -22,24 +22,25 @@ What makes it wrong, and what is done about it:
 Cured by a completed debit with the same transaction_id, idempotency_key or external_reference. A
 late failure is counted but not judged.
 
-Details of an alert: `family`, `failure_code`, `failure_code_system`, `balance_from`
-(available_balance, balance_before or known), `concurrent_debit`.
+Details of an alert: `family`, `failure_code`, `failure_code_system`, `concurrent_debit`, and
+`balance_from`: available_balance or balance_before (of the failed payment itself), balance_after
+or reported_balance (of an earlier event).
+
+Attempts and technical failures are counted per provider, for rules over many accounts.
 """
 
 from collections.abc import Sequence
 from typing import Annotated, Final
-from zlib import crc32
 
 from pydantic import Field
 
-from rules.contract import Amount, Draft, Effects, Params, Rule, State
-from rules.events import DEBITS, TRANSACTION, Ref, Transaction
+from rules import failed_payment_verdict as verdict
+from rules.contract import Draft, Effects, Otherwise, Params, Rule, State, Values, Verdict
+from rules.events import DEBITS, TRANSACTION, Event, Transaction
 from rules.failed_payment_examples import EXAMPLES
-from rules.failure_codes import NOT_THE_WALLET, Family, family
-from rules.profile import Facts
+from rules.failure_codes import Family, family
+from rules.profile import Facts, mark_of
 from rules.spendable import Spendable, spendable_at
-from schemas.base import RootCause, Severity
-from schemas.money import from_minor
 
 SECOND: Final = 1_000
 MINUTE: Final = 60 * SECOND
@@ -105,6 +106,40 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
     Params = FailedPaymentParams
     State = FailedPaymentState
     EXAMPLES = EXAMPLES
+    QUOTED = verdict.QUOTED
+    DECIDED_BY = {
+        "max_balance_age_ms": "balance_at_ms",
+        "hold_ttl_ms": "holds_minor",
+        "concurrent_debit_ms": "concurrent_debit",
+        "retry_grace_ms": "no_retry_until_ms",
+        "assume_balance_funded": "funding",
+        "silent_families": "failure_code",
+    }
+
+    # -- deciding -------------------------------------------------------------------------
+
+    def judge(self, facts: Values) -> Verdict | None:
+        """Compare what the balance was to pay with what could be spent."""
+        return verdict.verdict_of(facts, self.params)
+
+    def answers(self, facts: Values, event: Event) -> bool:
+        """Say whether a completed debit is the payment, or a retry of it."""
+        return (
+            isinstance(event, Transaction)
+            and event.status == "completed"
+            and event.type in DEBITS
+            and any(getattr(event, key) == facts[key] is not None for key in verdict.KEYS)
+        )
+
+    def because(self, facts: Values) -> Sequence[str]:
+        """Say what was needed and what was there."""
+        return verdict.because(facts, self.params)
+
+    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+        """Say how little, how old or how contested the balance would have had to be."""
+        return verdict.otherwise(facts, self.params)
+
+    # -- noticing -------------------------------------------------------------------------
 
     def on_transaction(
         self, state: FailedPaymentState, event: Transaction, facts: Facts, fx: Effects
@@ -113,8 +148,7 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
         if event.type not in DEBITS:
             return
         if event.status == "failed":
-            if event.initiator is None or event.initiator == "customer":
-                self._judge(state, event, facts, fx)
+            self._failed(state, event, facts, fx)
         else:
             self._passed(state, event, fx)
 
@@ -125,6 +159,7 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
         if event.type not in DEBITS:
             return
         if event.status == "failed":
+            _count_attempt(event, family(event.failure_code_system, event.failure_code), fx)
             fx.count("late_failure")
         else:
             self._passed(state, event, fx)
@@ -135,18 +170,27 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
         """Raise a technical failure that no retry has cured to a warning."""
         for alert in fx.open_alerts():
             if name == _retry_timer(alert.anchor):
-                fx.update(alert, severity="warning")
+                fx.update(alert, [("no_retry_until_ms", due, None)])
+
+    def _failed(
+        self, state: FailedPaymentState, event: Transaction, facts: Facts, fx: Effects
+    ) -> None:
+        why = family(event.failure_code_system, event.failure_code)
+        _count_attempt(event, why, fx)
+        if event.initiator is None or event.initiator == "customer":
+            self._look(state, event, why, facts, fx)
 
     def _passed(self, state: FailedPaymentState, event: Transaction, fx: Effects) -> None:
         if event.status == "completed":
             self._remember(state, event)
+            _count_attempt(event, None, fx)
             if fx.open_alerts():
-                _cure(event, fx)
+                self._cure(event, fx)
         elif event.status == "pending":
             self._remember(state, event)
 
     def _remember(self, state: FailedPaymentState, event: Transaction) -> None:
-        mark, at, recent = _mark(event), event.occurred_at, state.recent
+        mark, at, recent = mark_of(event.transaction_id), event.occurred_at, state.recent
         since = at - self.params.concurrent_debit_ms
         if not recent or recent[1] < since:
             state.recent = [mark, at]
@@ -158,132 +202,77 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
         else:
             state.recent = [mark, at, recent[0], recent[1]]
 
-    def _judge(
-        self, state: FailedPaymentState, event: Transaction, facts: Facts, fx: Effects
+    def _look(
+        self, state: FailedPaymentState, event: Transaction, why: Family, facts: Facts, fx: Effects
     ) -> None:
-        why = family(event.failure_code_system, event.failure_code)
         if why in self.params.silent_families:
             return
         if why == "unknown":
             fx.count("unknown_failure")
             return
-        needed = self._needed(event, fx)
-        if needed is None:
+        needed = verdict.needed_of(
+            event.amount,
+            event.fee,
+            event.funding,
+            event.funding_from_balance,
+            event.failure_code_system,
+            self.params.assume_balance_funded,
+        )
+        if isinstance(needed, str):
+            fx.count(needed)
             return
-        if any(alert.match[0] == event.transaction_id for alert in fx.open_alerts()):
+        if any(a.fact("transaction_id") == event.transaction_id for a in fx.open_alerts()):
             fx.count("already_open")
             return
         limits = self.params.max_balance_age_ms, self.params.hold_ttl_ms
         spendable = spendable_at(event, facts, fx, *limits)
         if spendable is not None and spendable.minor >= needed:
-            self._raise(event, why, spendable, self._has_rival(state, event), fx)
-
-    def _needed(self, event: Transaction, fx: Effects) -> int | None:
-        """Return what the balance was to pay, fee included; None (counted) where it was not."""
-        funding = event.funding
-        if funding is None and self.params.assume_balance_funded:
-            funding = "card" if event.failure_code_system in NOT_THE_WALLET else "balance"
-        if funding == "balance":
-            return event.amount + (event.fee or 0)
-        if funding != "mixed":
-            fx.count("not_balance_funded")
-            return None
-        if event.funding_from_balance is None:
-            fx.count("mixed_part_unknown")
-        return event.funding_from_balance
+            self._raise(event, spendable, self._has_rival(state, event), fx)
+            if why != "insufficient_funds":
+                due = event.occurred_at + self.params.retry_grace_ms
+                fx.set_timer(_retry_timer(event.event_id), due, (TRANSACTION,))
 
     def _has_rival(self, state: FailedPaymentState, event: Transaction) -> bool:
         """Say whether another debit shortly before may have had the money."""
-        recent, mark = state.recent, _mark(event)
+        recent, mark = state.recent, mark_of(event.transaction_id)
         since = event.occurred_at - self.params.concurrent_debit_ms
         pairs = zip(recent[::2], recent[1::2], strict=True)
         return any(other != mark and at >= since for other, at in pairs)
 
-    def _raise(
-        self, event: Transaction, why: Family, spendable: Spendable, rival: bool, fx: Effects
-    ) -> None:
-        refused = why == "insufficient_funds"
-        given = spendable.balance_from == "available_balance"
-        severity: Severity = "error" if refused and (given or not rival) else "info"
-        draft = _draft(event, why, severity, fx.ref)
-        draft.facts = _facts(event, why, spendable, fx.ref)
-        if spendable.ref != fx.ref:
-            draft.evidence = ((spendable.ref, "balance"), *draft.evidence)
-        draft.details["balance_from"] = spendable.balance_from
-        draft.details["concurrent_debit"] = rival
-        fx.alert(draft)
-        if not refused:
-            due = event.occurred_at + self.params.retry_grace_ms
-            fx.set_timer(_retry_timer(event.event_id), due, (TRANSACTION,))
+    def _raise(self, event: Transaction, spendable: Spendable, rival: bool, fx: Effects) -> None:
+        ref, source = fx.ref, spendable.ref
+        told = (f"{spendable.fact}_minor", spendable.told, source)
+        balance = [(source, "balance")] if source != ref else []
+        fx.alert(
+            Draft(
+                anchor=event.event_id,
+                cause=f"provider:{event.provider}" if event.provider else "payments",
+                subject=event.transaction_id,
+                evidence=[*balance, (ref, "failure")],
+                facts=[
+                    *self.quote(event, ref, *verdict.FAILURE),
+                    told,
+                    ("balance_at_ms", spendable.at, source),
+                    ("holds_minor", spendable.holds, None),
+                    ("concurrent_debit", rival, None),
+                ],
+                transaction_ids=(event.transaction_id,),
+                provider=event.provider,
+            )
+        )
+
+    def _cure(self, event: Transaction, fx: Effects) -> None:
+        for alert in fx.open_alerts():
+            if self.answers({key: alert.fact(key) for key in verdict.KEYS}, event):
+                fx.settle(alert, "success")
+                fx.cancel_timer(_retry_timer(alert.anchor))
 
 
-def _draft(event: Transaction, why: Family, severity: Severity, ref: Ref) -> Draft:
-    return Draft(
-        anchor=event.event_id,
-        at=event.occurred_at,
-        severity=severity,
-        title=_title(event, why),
-        cause=f"provider:{event.provider}" if event.provider else "payments",
-        subject=event.transaction_id,
-        evidence=((ref, "failure"),),
-        transaction_ids=(event.transaction_id,),
-        provider=event.provider,
-        amount_at_stake=(Amount(event.currency, event.amount, event.exponent),),
-        suspected_root_cause=_root_cause(event, why),
-        owner_advice=("retry", "contact_support"),
-        details={
-            "family": why,
-            "failure_code": event.failure_code,
-            "failure_code_system": event.failure_code_system,
-        },
-        match=(
-            event.transaction_id,
-            event.idempotency_key or "",
-            event.external_reference or "",
-        ),
-    )
-
-
-def _facts(
-    event: Transaction, why: Family, spendable: Spendable, ref: Ref
-) -> Sequence[tuple[str, str | int | bool | None, Ref | None]]:
-    return (
-        ("amount_minor", event.amount, ref),
-        ("fee_minor", event.fee or 0, ref),
-        ("available_minor", spendable.minor, spendable.ref),
-        ("holds_minor", spendable.holds, None),
-        ("failure_code", event.failure_code, ref),
-        ("family", why, None),
-    )
-
-
-def _title(event: Transaction, why: Family) -> str:
-    what = f"{event.type.replace('_', ' ').capitalize()} of "
-    what += f"{from_minor(event.amount, event.exponent)} {event.currency}"
-    if why == "insufficient_funds":
-        return f"{what} refused for insufficient funds although the balance covers it"
-    return f"{what} failed ({why.replace('_', ' ')}) although the balance covers it"
-
-
-def _root_cause(event: Transaction, why: Family) -> RootCause:
-    return "third_party" if why == "technical" and event.provider else "technical"
-
-
-def _cure(event: Transaction, fx: Effects) -> None:
-    for alert in fx.open_alerts():
-        # An absent key is "" in the alert and None in the event: never equal.
-        transaction_id, key, reference = alert.match
-        if (
-            event.transaction_id == transaction_id
-            or event.idempotency_key == key
-            or event.external_reference == reference
-        ):
-            fx.settle(alert, "success")
-            fx.cancel_timer(_retry_timer(alert.anchor))
-
-
-def _mark(event: Transaction) -> int:
-    return crc32(event.transaction_id.encode())
+def _count_attempt(event: Transaction, why: Family | None, fx: Effects) -> None:
+    if event.provider is not None:
+        fx.tally(f"provider:{event.provider}", "attempts")
+        if why == "technical":
+            fx.tally(f"provider:{event.provider}", "technical_failures")
 
 
 def _retry_timer(anchor: str) -> str:

@@ -40,7 +40,7 @@ _FIRING: Final = (
         name="Refused though a balance reported two minutes ago was sufficient",
         events=(FUNDS, _failed()),
         expect=("raised error",),
-        details=({"balance_from": "known"},),
+        details=({"balance_from": "reported_balance"},),
     ),
     Example(
         name="The balance pays its part of a mixed funding",

@@ -67,6 +67,8 @@ class Chain(Struct, array_like=True, gc=False):
     recent: list[int] = []
     """Sequence number and contents of the last rows, in turn."""
     gaps: list[Gap] = []
+    rests: bool = False
+    """Whether `end` is all there is to know of its balance: no book is kept of it."""
 
 
 class Break(Struct):
@@ -203,7 +205,7 @@ def _take_either(chain: Chain, row: Row) -> None:
     if row.sequence == chain.head:
         balances: tuple[int, ...] = ()
         if row.end.kind == chain.end.kind:
-            balances = (*row.end.balances, *chain.end.balances)[:MAX_BALANCES]
+            balances = (*chain.end.balances, *row.end.balances)[:MAX_BALANCES]
         chain.end = Edge(chain.end.kind, balances, chain.end.ref)
 
 

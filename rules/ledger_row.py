@@ -31,6 +31,42 @@ def moves_allowed(event: Transaction, effect: int | None) -> tuple[int, ...] | N
     return (0, -effect) if status in UNDONE else (effect,)
 
 
+def drift_of(event: Transaction, effect: int | None) -> tuple[int, int] | None:
+    """Return by how much a row moved its balance wrongly, and what was due; None: part not told.
+
+    The drift is 0 where the row is right or is not judged by itself.
+    """
+    before, after = event.balance_before, event.balance_after
+    if before is None or after is None:
+        return 0, 0
+    moved = after - before
+    if moved == effect and event.status == "completed":  # nearly always
+        return 0, moved
+    moves = moves_allowed(event, effect)
+    if moves is None:
+        return None
+    if moved in moves or not moves:
+        return 0, moved
+    due = min(moves, key=lambda move: abs(moved - move))
+    return moved - due, due
+
+
+def moves_untold(event: Transaction, effect: int | None) -> tuple[str, ...]:
+    """Return the kinds of balance that the event moves without telling to what."""
+    if effect == 0:
+        return ()
+    told = None
+    if event.balance_before is not None and event.balance_after is not None:
+        told = event.balance_kind
+    if event.status == "completed":
+        moved: tuple[str, ...] = ("posted", "available")
+    elif event.type in DEBITS and event.status != "disputed":  # a hold, or the end of one
+        moved = ("available",)
+    else:
+        moved = ()
+    return tuple(kind for kind in moved if kind != told)
+
+
 def contents_of(event: Transaction, effect: int | None) -> int:
     """Return 32 bits that tell rows with different balances, kinds or effects apart."""
     before, after = event.balance_before, event.balance_after

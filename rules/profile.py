@@ -5,12 +5,28 @@ always applies. Facts about a balance come from rows that carry one and from rep
 completed debit or adjustment that tells no balance makes what was known before it stale: forgotten.
 """
 
+from zlib import crc32
+
+import msgspec
 from msgspec import Struct
 
-from rules.events import BALANCE, CREDITS, DEBITS, TERMINAL, TRANSACTION, Balance, Ref, Transaction
+from rules.events import (
+    CREDITS,
+    DEBITS,
+    TERMINAL,
+    Balance,
+    Event,
+    Login,
+    Ref,
+    Transaction,
+)
+from rules.habits import SPENDING_TYPES, Habits, Source, see_debit, see_login
 
 MAX_HOLDS = 64
 """Open holds remembered per account; beyond that the oldest is forgotten."""
+OLDEST_MS = 24 * 3_600_000
+MAX_BALANCES = 16
+"""Balances remembered per account, one per currency and kind; beyond that the oldest goes."""
 
 
 class Known(Struct, array_like=True, gc=False):
@@ -21,22 +37,15 @@ class Known(Struct, array_like=True, gc=False):
     minor: int
     at: int
     """Milliseconds: the moment the balance speaks of."""
-    offset: int
-    """Where it was read: the event's offset in its input."""
-    event_id: str
-    source: int
-    """The kind of that event."""
-    occurred_at: int
-
-    def ref(self) -> Ref:
-        """The address of the event that told."""
-        return Ref(self.source, self.offset, self.event_id, self.occurred_at)
+    ref: Ref
+    """The event that told."""
 
 
 class Hold(Struct, array_like=True, gc=False):
     """Money that a pending debit keeps from being spent."""
 
-    transaction_id: str
+    mark: int
+    """Of the transaction_id: see `mark_of`."""
     currency: str
     minor: int
     opened_at: int
@@ -47,6 +56,9 @@ class Facts(Struct, array_like=True, omit_defaults=True, gc=False):
 
     balances: list[Known] = []
     holds: list[Hold] = []
+    habits: Habits = msgspec.field(default_factory=Habits)
+    before: Known | None = None
+    """The balance known before the event that is being handled, where that has replaced it."""
 
     def known(self, currency: str) -> Known | None:
         """The newest balance known in this currency, of whatever kind."""
@@ -58,11 +70,19 @@ class Facts(Struct, array_like=True, omit_defaults=True, gc=False):
 
     def held(self, currency: str, since: int, but: str) -> int:
         """Minor units held by debits opened at or after `since`, but for one transaction."""
+        if not self.holds:
+            return 0
+        own = mark_of(but)
         return sum(
             hold.minor
             for hold in self.holds
-            if hold.currency == currency and hold.opened_at >= since and hold.transaction_id != but
+            if hold.currency == currency and hold.opened_at >= since and hold.mark != own
         )
+
+
+def mark_of(transaction_id: str) -> int:
+    """Return 32 bits that stand for a transaction_id among the few of one account."""
+    return crc32(transaction_id.encode())
 
 
 def paid_by_balance(event: Transaction) -> int | None:
@@ -78,31 +98,55 @@ def paid_by_balance(event: Transaction) -> int | None:
     return 0
 
 
-def see_transaction(facts: Facts, event: Transaction, offset: int, late: bool) -> None:
-    """Take over what a transaction event tells of balance and holds."""
+def see(facts: Facts, event: Event, source: Source, late: bool) -> None:
+    """Take over what an event tells."""
+    if facts.before is not None:
+        facts.before = None
+    if type(event) is Transaction:
+        _see_transaction(facts, event, source, late)
+    elif type(event) is Login:
+        see_login(facts.habits, event, source, late)
+    elif type(event) is Balance:
+        known = Known(event.currency, event.balance_kind, event.balance, event.as_of, source.ref)
+        _set_known(facts, known)
+
+
+def fade(facts: Facts, now: int) -> None:
+    """Forget what is so old that no rule may look at it, whatever its parameters.
+
+    Balances prove nothing after a day, and failed logins count for no longer (upper bounds of
+    `max_balance_age_ms` and of the windows of failures).
+    """
+    oldest = now - OLDEST_MS
+    facts.balances = [known for known in facts.balances if known.at >= oldest]
+    habits = facts.habits
+    habits.failures = [each for each in habits.failures if each.ref.occurred_at >= oldest]
+
+
+def _see_transaction(facts: Facts, event: Transaction, source: Source, late: bool) -> None:
     if event.balance_after is not None:
         assert event.balance_kind is not None
-        at = event.occurred_at
-        source = (offset, event.event_id, TRANSACTION, at)
-        _set_known(
-            facts, Known(event.currency, event.balance_kind, event.balance_after, at, *source)
-        )
+        after, at = event.balance_after, event.occurred_at
+        if event.balance_before is None and facts.balances:
+            facts.before = facts.known(event.currency)
+        _set_known(facts, Known(event.currency, event.balance_kind, after, at, source.ref))
     elif facts.balances and _lowers_untold(event):
+        facts.before = facts.known(event.currency)
         _forget_known(facts, event.currency, event.occurred_at)
-    if event.type in DEBITS:
-        if event.status in TERMINAL:
-            if facts.holds:
-                _close_hold(facts, event.transaction_id)
-        elif event.status == "pending" and not late:  # its end may have been seen already
-            _open_hold(facts, event)
-
-
-def see_balance(facts: Facts, event: Balance, offset: int) -> None:
-    """Take over a reported balance."""
-    source = (offset, event.event_id, BALANCE, event.occurred_at)
-    _set_known(
-        facts, Known(event.currency, event.balance_kind, event.balance, event.as_of, *source)
-    )
+    if event.type not in DEBITS:
+        return
+    status = event.status
+    if status in TERMINAL:
+        if facts.holds:
+            _close_hold(facts, mark_of(event.transaction_id))
+    elif status == "pending" and not late:  # its end may have been seen already
+        _open_hold(facts, event)
+    if (
+        status in ("completed", "pending")
+        and (event.initiator is None or event.initiator == "customer")
+        and event.type in SPENDING_TYPES
+    ):
+        see_debit(facts.habits, event, source.marks, late)
 
 
 def _set_known(facts: Facts, new: Known) -> None:
@@ -112,6 +156,8 @@ def _set_known(facts: Facts, new: Known) -> None:
                 facts.balances[index] = new
             return
     facts.balances.append(new)
+    if len(facts.balances) > MAX_BALANCES:
+        facts.balances.remove(min(facts.balances, key=lambda known: known.at))
 
 
 def _lowers_untold(event: Transaction) -> bool:
@@ -129,11 +175,12 @@ def _open_hold(facts: Facts, event: Transaction) -> None:
     minor = paid_by_balance(event)
     if not minor:
         return
-    _close_hold(facts, event.transaction_id)
-    facts.holds.append(Hold(event.transaction_id, event.currency, minor, event.occurred_at))
+    mark = mark_of(event.transaction_id)
+    _close_hold(facts, mark)
+    facts.holds.append(Hold(mark, event.currency, minor, event.occurred_at))
     if len(facts.holds) > MAX_HOLDS:
         del facts.holds[0]
 
 
-def _close_hold(facts: Facts, transaction_id: str) -> None:
-    facts.holds = [hold for hold in facts.holds if hold.transaction_id != transaction_id]
+def _close_hold(facts: Facts, mark: int) -> None:
+    facts.holds = [hold for hold in facts.holds if hold.mark != mark]

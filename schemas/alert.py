@@ -63,6 +63,9 @@ class Evidence(Published):
     offset: Count = Field(description="Offset of the cited record.")
     event_id: Id = Field(description="Event id of the cited record.")
     role: Code = Field(description="What the record shows: failure, lock, cure, ...")
+    crc32: Count | None = Field(
+        default=None, description="CRC-32 of the cited record's bytes, to see whether they changed."
+    )
 
 
 class Fact(Published):
@@ -83,7 +86,7 @@ class Alert(Published):
 
     alert_id: Id = Field(description="Stable: the same history gives the same id everywhere.")
     kind: AlertKind = Field(
-        description="cured: evidence after `at`; retracted: evidence that proves it wrong; "
+        description="cured: evidence after `at`, or its time has come; retracted: proven wrong; "
         "expired: open for too long."
     )
     sequence: int = Field(ge=1, description="1 for the first record of this alert_id, then +1.")
@@ -138,4 +141,8 @@ class Alert(Published):
     origin_sequence: Count = Field(description="Rises with each signal of that origin.")
     runbook: ShortText | None = Field(
         default=None, description="Where to read what to do about it."
+    )
+    seal: str | None = Field(
+        default=None,
+        description="Hash of all that does not depend on scheduling, to see whether it changed.",
     )

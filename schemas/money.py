@@ -60,11 +60,14 @@ def to_minor(text: str, exponent: int) -> int:
             beyond the exponent (half a cent is no amount).
     """
     # The usual case, "12.50" at exponent 2, without a regular expression.
-    whole, dot, fraction = text.partition(".")
-    if len(fraction) == exponent and whole and bool(dot) == bool(exponent):
-        digits = whole + fraction
-        if len(digits) <= MAX_DIGITS and digits.isdecimal() and digits.isascii():
-            return int(digits)
+    digits = text
+    if exponent:
+        whole = len(text) - exponent - 1
+        if whole < 1 or text[whole] != ".":
+            return _to_minor(text, exponent)
+        digits = text[:whole] + text[-exponent:]
+    if len(digits) <= MAX_DIGITS and digits.isdecimal() and digits.isascii():
+        return int(digits)
     return _to_minor(text, exponent)
 
 

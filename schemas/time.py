@@ -2,6 +2,8 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
 
 _RFC3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.(\d{1,9}))?(?:[Zz]|[+-]\d{2}:[0-5]\d)", re.ASCII
@@ -54,5 +56,28 @@ def _in_utc(moment: datetime) -> datetime:
 
 def format_time(millis: int) -> str:
     """Return milliseconds since the epoch as RFC 3339 text in UTC with three decimals."""
-    moment = _NAIVE_EPOCH + timedelta(milliseconds=millis)
-    return moment.isoformat(timespec="milliseconds") + "Z"
+    minute, rest = divmod(millis, 60_000)
+    return f"{_minute_text(minute)}{rest // 1000:02d}.{rest % 1000:03d}Z"
+
+
+@lru_cache(maxsize=_MINUTES_KEPT)
+def _minute_text(minute: int) -> str:
+    moment = _NAIVE_EPOCH + timedelta(minutes=minute)
+    return f"{moment.isoformat(timespec='minutes')}:"
+
+
+_UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000))
+
+
+def format_span(milliseconds: int) -> str:
+    """Return a length of time for people, exactly: "90 d", "2 min", "1 min 30 s", "250 ms"."""
+    if milliseconds < 0:
+        return f"-{format_span(-milliseconds)}"
+    parts = []
+    for unit, size in _UNITS:
+        count, milliseconds = divmod(milliseconds, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    if milliseconds or not parts:
+        parts.append(f"{milliseconds} ms")
+    return " ".join(parts)

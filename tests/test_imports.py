@@ -57,8 +57,10 @@ PURE_STDLIB = {
     "hashlib",
     "heapq",
     "hmac",
+    "ipaddress",
     "itertools",
     "json",
+    "math",
     "operator",
     "re",
     "string",
@@ -75,6 +77,7 @@ EDGE = [
     "worker/config*.py",
     "worker/convert/*",
     "worker/files.py",
+    "worker/keys.py",
     "worker/lines.py",
     "worker/logs/*",
     "worker/loop.py",
@@ -82,6 +85,7 @@ EDGE = [
     "worker/run*.py",
     "worker/settings.py",
     "worker/simulate/*",
+    "worker/sorting.py",
 ]
 """May use the clock, files, randomness. Everything else may not."""
 IMPURE_CALLS = {"breakpoint", "eval", "exec", "hash", "id", "input", "open", "print", "__import__"}

@@ -1,18 +1,30 @@
 """The record of one account as the engine keeps it. Pure."""
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import Struct
 
 from rules.contract import OpenAlert, Rule
 from rules.profile import Facts
+from worker.packing import Unpacker
 from worker.state import Timer
+from worker.upgrade import LAYOUT_FIELD, downgrade, saved_name, upgraded
+
+LAYOUT: Final = 2
 
 
-class Account(Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
-    """One account, decoded: layout 1 of its record is this as a map, absent where empty.
+class Account(
+    Struct,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+    tag_field=LAYOUT_FIELD,
+    tag=LAYOUT,
+):
+    """One account, decoded: its record is this as a map, absent where empty.
 
     Each handler adds one field per rule to it: the rule's code, saved as "code.version", its state
     or None. So another version of one rule leaves the rest of the record as it is.
@@ -27,7 +39,7 @@ class Account(Struct, omit_defaults=True, forbid_unknown_fields=True, gc=False):
 def layout_for(rules: Sequence[Rule[Any, Any]]) -> type[Account]:
     """Return the record of an account with the states of these rules."""
     fields: list[Any] = [
-        (rule.code, rule.State | None, msgspec.field(default=None, name=_saved_name(rule)))
+        (rule.state_code, rule.State | None, msgspec.field(default=None, name=saved_name(rule)))
         for rule in rules
     ]
     layout = msgspec.defstruct(
@@ -41,5 +53,38 @@ def layout_for(rules: Sequence[Rule[Any, Any]]) -> type[Account]:
     return cast(type[Account], layout)
 
 
-def _saved_name(rule: Rule[Any, Any]) -> str:
-    return f"{rule.code}.{rule.version}"
+class SavedAccounts:
+    """Reads accounts that this or an older release has saved.
+
+    Attributes:
+        new: makes an account of which nothing is known.
+        afresh: how many states were dropped since somebody last emptied this, by rule: those of
+            older versions that their rules cannot use.
+    """
+
+    def __init__(self, rules: Sequence[Rule[Any, Any]]) -> None:
+        self.new = layout_for(rules)
+        self.afresh: Counter[tuple[str, ...]] = Counter()
+        self._unpack = Unpacker(self.new)
+        self._rules = {rule.state_code: rule for rule in rules}
+
+    def read(self, payload: bytes | memoryview) -> Account:
+        """Decode an account.
+
+        Raises:
+            LogError: a newer release has written it, or it is damaged.
+        """
+        try:
+            account = self._unpack(payload)
+        except msgspec.MsgspecError:
+            account, afresh = upgraded(payload, self.new, LAYOUT, self._rules)
+            self.afresh.update(afresh)
+        if account.alerts:
+            self._refuse_unknown(account.alerts)
+        return account
+
+    def _refuse_unknown(self, alerts: Sequence[OpenAlert]) -> None:
+        for alert in alerts:
+            rule = self._rules.get(alert.rule)
+            if rule is None or alert.rule_version > rule.version:
+                raise downgrade(f"alerts of version {alert.rule_version} of rule {alert.rule}")

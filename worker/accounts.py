@@ -8,20 +8,20 @@ returned, so that one that raises leaves nothing behind.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
 from msgspec import Raw, Struct
 
 from rules.contract import Effects, OpenAlert, Rule
-from rules.events import BALANCE, LOGIN, TRANSACTION, Balance, Event, Kind, Transaction
-from rules.profile import Facts, see_balance, see_transaction
-from worker.account import Account, layout_for
+from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Kind
+from rules.marks import Marks
+from rules.profile import Facts, fade, see
+from worker.account import Account, SavedAccounts
 from worker.alerts import Publisher
 from worker.effects import ENGINE, Applier, Collector
-from worker.errors import LogError
 from worker.identity import known_as, without_old
 from worker.logs.port import TopicPartition
-from worker.merge import EVENT, IDENTITY, OCCURRED, OFFSET, ORDER, RECORD, SOURCE, Entry
-from worker.packing import Unpacker, packed
+from worker.measures import PREFIX, Measures, Volume
+from worker.merge import EVENT, IDENTITY, OCCURRED, ORDER, RECORD, SOURCE, Entry
+from worker.packing import Unpacker, packed, packed_as_is
 from worker.state import Timer, payload_of
 from worker.turn import RuleFailed, Turn
 
@@ -43,7 +43,7 @@ class _Bound:
 
     def __init__(self, rule: Rule[Any, Any]) -> None:
         self.rule = rule
-        self.code = rule.code
+        self.code = rule.state_code
         self.new = rule.State
         self.empty = rule.State()
         self.unpack = Unpacker(rule.State)
@@ -62,7 +62,7 @@ class Accounts:
     """Applies the rules to accounts.
 
     Args:
-        rules: those that are live, in the order in which they are called.
+        rules: those that run, live or in shadow, in the order in which they are called.
         known: all rules there are; alerts of one that was switched off still expire.
     """
 
@@ -72,49 +72,54 @@ class Accounts:
         known: Sequence[Rule[Any, Any]],
         addresses: Sequence[TopicPartition],
         publisher: Publisher,
+        measures: Measures,
+        marks: Marks,
         horizons: Horizons,
     ) -> None:
         self._rules = [_Bound(rule) for rule in rules]
         self._by_code = {bound.code: bound for bound in self._rules}
-        self._new = layout_for(known)
-        self._unpack = Unpacker(self._new)
+        self._idle = [rule.state_code for rule in known if rule.state_code not in self._by_code]
+        self._saved = SavedAccounts(known)
         self._addresses = addresses
         self._horizons = horizons
         self._on = {kind: self._overriding(names[0]) for kind, names in _HANDLERS.items()}
         self._late = {kind: self._overriding(names[1]) for kind, names in _HANDLERS.items()}
-        self._fx = Collector()
-        self._applier = Applier(
-            self._fx, {rule.code: rule for rule in known}, publisher, horizons.max_open
-        )
+        self._measures = measures
+        self._fx = Collector(marks)
+        by_code = {rule.state_code: rule for rule in known}
+        self.applier = Applier(self._fx, by_code, publisher, measures, horizons.max_open)
 
-    def _overriding(self, name: str) -> list[tuple[_Bound, Handle]]:
+    def _overriding(self, name: str) -> list[tuple[_Bound, str, Handle]]:
         """The rules that handle this kind of event: the others are not even called."""
         return [
-            (bound, getattr(bound.rule, name))
+            (bound, bound.code, getattr(bound.rule, name))
             for bound in self._rules
             if getattr(type(bound.rule), name) is not getattr(Rule, name)
         ]
 
     # -- state ----------------------------------------------------------------------------
 
-    def load(self, key: bytes, stored: bytes | None) -> Account:
-        """Decode an account.
+    def load(self, key: bytes, stored: bytes | None) -> Account | Volume:
+        """Decode an account, or a volume.
 
         Raises:
-            LogError: another release has written it.
+            LogError: a newer release has written it, or it is damaged.
         """
+        if key[:1] == PREFIX:
+            return self._measures.load(None if stored is None else payload_of(stored))
         if stored is None:
-            return self._new()
-        try:
-            return self._unpack(payload_of(stored))
-        except msgspec.MsgspecError as error:
-            raise LogError(
-                "The saved state of an account cannot be read: another release of walletwatch "
-                "has written it. Run that release on this log."
-            ) from error
+            return self._saved.new()
+        return self._saved.read(payload_of(stored))
 
-    def dump(self, live: Account) -> bytes:
+    def dump(self, live: Account | Volume) -> bytes:
         """Encode an account; empty when nothing is left to know of it."""
+        if type(live) is Volume:
+            return self._measures.dump(live)
+        assert isinstance(live, Account)
+        for code in self._idle:
+            if getattr(live, code) is not None:  # it would be stale when the rule comes back
+                setattr(live, code, None)
+                live.timers = [timer for timer in live.timers if timer.owner != code]
         kept = False
         for bound in self._rules:
             state = getattr(live, bound.code)
@@ -123,9 +128,9 @@ class Accounts:
                     setattr(live, bound.code, None)
                 else:
                     kept = True
-        if not (kept or live.ids or live.alerts or live.timers) and live == self._new():
+        if not (kept or live.ids or live.alerts or live.timers) and live == self._saved.new():
             return b""
-        return packed(live)
+        return packed_as_is(live)
 
     def _state(self, live: Account, bound: _Bound) -> Any:
         state = getattr(live, bound.code)
@@ -134,42 +139,60 @@ class Accounts:
             setattr(live, bound.code, state)
         return state
 
+    def _tell_afresh(self, turn: Turn) -> None:
+        """Count states of older rules that were dropped."""
+        turn.outbox.counts.update(self._saved.afresh)
+        self._saved.afresh.clear()
+
     # -- events ---------------------------------------------------------------------------
 
     def on_keyless(self, entry: Entry, turn: Turn) -> None:
-        """Count a login under an unknown name: it belongs to no account."""
+        """Count a login under an unknown name: it belongs to its source, and to no account."""
+        self._measures.tell("failed_login", entry[EVENT], turn)
         turn.outbox.counts["unknown_account", self._addresses[entry[SOURCE]].topic] += 1
         if entry[ORDER] > entry[OCCURRED]:
             self._publish_late(entry, turn)
 
     def on_event(self, live: Account, entry: Entry, turn: Turn) -> None:
         """Handle one event of the account."""
+        if self._saved.afresh:
+            self._tell_afresh(turn)
         if not self._is_new(live, entry, turn):
             return
         event: Event = entry[EVENT]
         late = entry[ORDER] > entry[OCCURRED]
         if late:
             self._publish_late(entry, turn)
-        facts = live.facts
-        if type(event) is Transaction:
-            see_transaction(facts, event, entry[OFFSET], late)
-        elif type(event) is Balance:
-            see_balance(facts, event, entry[OFFSET])
-        fx = self._fx
+        facts, fx = live.facts, self._fx
         fx.begin(turn.now, live, entry, None)
-        for bound, handle in (self._late if late else self._on)[entry[SOURCE]]:
-            if turn.careful:
+        see(facts, event, fx, late)
+        handlers = (self._late if late else self._on)[entry[SOURCE]]
+        if turn.careful:
+            for bound, _, handle in handlers:
                 self._call_guarded(bound, handle, live, (event, facts, fx), turn)
-                continue
-            fx.code = bound.code
-            state = getattr(live, bound.code)
-            try:
+        else:
+            self._call(handlers, live, event, turn)
+        if fx.tallies:
+            for cause, measure in fx.tallies:
+                self._measures.add(cause, measure, entry[OCCURRED], turn)
+            fx.tallies.clear()
+
+    def _call(
+        self, handlers: list[tuple[_Bound, str, Handle]], live: Account, event: Event, turn: Turn
+    ) -> None:
+        """Call the rules one after the other; the first that raises ends the whole unit."""
+        facts, fx = live.facts, self._fx
+        try:
+            for bound, code, handle in handlers:
+                fx.code = code
+                state = getattr(live, code)
                 handle(self._state(live, bound) if state is None else state, event, facts, fx)
                 if fx.actions:
-                    self._applier.apply(bound.rule, live, turn)
-            except Exception as error:
-                fx.actions.clear()
-                raise RuleFailed from error
+                    self.applier.apply(bound.rule, live, turn)
+        except Exception as error:
+            fx.actions.clear()
+            fx.tallies.clear()
+            raise RuleFailed from error
 
     def _is_new(self, live: Account, entry: Entry, turn: Turn) -> bool:
         """Recognise redeliveries and what is too old to tell from one; remember the others."""
@@ -204,13 +227,14 @@ class Accounts:
         state = self._state(live, bound)
         before = packed((state, live.alerts, live.timers))
         written, signals = len(turn.outbox.records), turn.signals
-        counts = turn.outbox.counts.copy()
+        counts, tallies = turn.outbox.counts.copy(), len(self._fx.tallies)
         self._fx.code = bound.code
         try:
             handle(state, *args)
-            self._applier.apply(bound.rule, live, turn)
+            self.applier.apply(bound.rule, live, turn)
         except Exception as error:  # noqa: BLE001 - the one place where the errors of rules end
             self._fx.actions.clear()
+            del self._fx.tallies[tallies:]
             saved = _GUARD(before)
             setattr(live, bound.code, bound.unpack(saved.state))
             live.alerts, live.timers = saved.alerts, saved.timers
@@ -228,11 +252,14 @@ class Accounts:
 
     # -- timers ---------------------------------------------------------------------------
 
-    def on_timer(self, live: Account, timer: Timer, turn: Turn) -> None:
+    def on_timer(self, live: Account | Volume, timer: Timer, turn: Turn) -> None:
         """Handle a timer of a rule or of the engine."""
         if timer.owner == ENGINE:
             self._on_engine_timer(live, timer, turn)
             return
+        assert isinstance(live, Account)
+        if self._saved.afresh:
+            self._tell_afresh(turn)
         bound = self._by_code.get(timer.owner)
         if bound is None:
             turn.outbox.counts["timer_of_no_rule", timer.owner] += 1
@@ -246,16 +273,20 @@ class Accounts:
         fx.code = bound.code
         try:
             bound.rule.on_timer(self._state(live, bound), *args)
-            self._applier.apply(bound.rule, live, turn)
+            self.applier.apply(bound.rule, live, turn)
         except Exception as error:
             fx.actions.clear()
             raise RuleFailed from error
 
-    def _on_engine_timer(self, live: Account, timer: Timer, turn: Turn) -> None:
+    def _on_engine_timer(self, live: Account | Volume, timer: Timer, turn: Turn) -> None:
+        if type(live) is Volume:
+            self._measures.on_timer(live, timer, turn)
+            return
+        assert isinstance(live, Account)
         if timer.name == _FORGET_IDS:
             self._forget_ids(live, timer.due, turn)
         else:
-            self._applier.expire_old(live, timer.due, turn)
+            self.applier.expire_old(live, timer.due, turn)
 
     def _forget_ids(self, live: Account, due: int, turn: Turn) -> None:
         """Drop the ids whose horizon has passed; come back once for the rest.
@@ -263,6 +294,7 @@ class Accounts:
         Few ids wait until the newest may go, many leave by the hour: so memory stays bounded by
         about the horizon and an account costs one or two timers a day.
         """
+        fade(live.facts, due)
         live.ids, times = without_old(live.ids, due - self._horizons.dedup)
         if times:
             newest = max(times) + self._horizons.dedup + 1

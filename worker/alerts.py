@@ -8,20 +8,22 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
-from rules.contract import Amount, Draft, OpenAlert, Rule
+from rules.contract import ACCOUNT_CAUSE, Amount, Draft, OpenAlert, Quote, Rule, Verdict
 from rules.events import Ref
 from schemas.alert import MAX_EVIDENCE, MAX_TRANSACTIONS, Alert, AlertKind, Evidence, Fact, Money
-from schemas.base import RootCause
-from schemas.signal import Signal
-from schemas.topics import ALERTS, SIGNALS
+from schemas.topics import ALERTS, ALERTS_SHADOW, SIGNALS
 from worker.logs.port import NewRecord
+from worker.seal import sealed
+from worker.signals import signal_of
 from worker.tokens import Tokens
 from worker.turn import Turn
 
 _ID_DIGITS: Final = 32
 Cited = Sequence[tuple[Ref, str]]
+AnyRule = Rule[Any, Any]
 
 
 def derived_id(*parts: str) -> str:
@@ -33,12 +35,10 @@ class Change(Struct):
     """One step in an alert's life, before it becomes a record."""
 
     kind: AlertKind
-    evidence: Cited
-    late: bool
-    facts: Sequence[tuple[str, str | int | bool | None, Ref | None]] = ()
-    details: dict[str, Any] = {}
-    root_cause: RootCause = "unknown"
-    advice: Sequence[str] = ()
+    evidence: Cited = ()
+    late: bool = False
+    verdict: Verdict | None = None
+    """What was judged anew; None: nothing was."""
 
 
 class Publisher:
@@ -49,55 +49,65 @@ class Publisher:
         self._tokens = tokens
         self._parameters: dict[str, dict[str, Any]] = {}
 
-    def opened(self, rule: Rule[Any, Any], account: str, draft: Draft, turn: Turn) -> OpenAlert:
-        """Return what the engine has to remember of a new alert."""
-        kind, subject = (
-            ("account", account) if draft.subject is None else ("transaction", draft.subject)
-        )
-        owner = draft.dedup_rule or rule.id
-        times = [ref.occurred_at for ref, _ in draft.evidence] or [draft.at]
+    def opened(
+        self, rule: AnyRule, draft: Draft, verdict: Verdict, others: Sequence[OpenAlert], turn: Turn
+    ) -> OpenAlert:
+        """Return what the engine has to remember of a new alert beside the `others` it has."""
+        account = turn.key.decode()
+        times = [ref.occurred_at for ref, _ in draft.evidence] or [verdict.at]
         return OpenAlert(
-            rule=rule.code,
+            rule=rule.state_code,
             anchor=draft.anchor,
-            at=draft.at,
-            severity=draft.severity,
+            at=verdict.at,
+            severity=verdict.severity,
             sequence=0,
             alert_id=derived_id(rule.id, account, draft.anchor),
-            cause=draft.cause,
-            dedup_key=f"{owner}:{kind}:{self._tokens.of(subject)}",
-            title=draft.title,
+            cause=self._cause(draft.cause, account),
+            dedup_key=self._dedup_key(rule, draft, account, others),
+            title=verdict.title,
             raised_at=turn.now,
             first_event_at=min(times),
             last_event_at=max(times),
-            match=list(draft.match),
             transaction_ids=list(draft.transaction_ids[:MAX_TRANSACTIONS]),
             provider=draft.provider,
-            amount_at_stake=list(draft.amount_at_stake),
+            amount_at_stake=list(verdict.amount_at_stake),
             rule_version=rule.version,
+            facts=list(draft.facts),
         )
 
-    def publish(
-        self, rule: Rule[Any, Any], account: str, alert: OpenAlert, change: Change, turn: Turn
-    ) -> None:
-        """Write one more record of an alert, for the world and for triage."""
+    def _cause(self, cause: str, account: str) -> str:
+        return cause + self._tokens.of(account) if cause == ACCOUNT_CAUSE else cause
+
+    def _dedup_key(
+        self, rule: AnyRule, draft: Draft, account: str, others: Sequence[OpenAlert]
+    ) -> str:
+        """Name the subject with the present key, or as an alert that is open names it still."""
+        what = f"{draft.dedup_rule or rule.id}:{'transaction' if draft.subject else 'account'}:"
+        keys = [what + token for token in self._tokens.all_of(draft.subject or account)]
+        shadow = rule.mode == "shadow"  # what is in shadow changes nothing that is live
+        used = {alert.dedup_key for alert in others if alert.in_shadow == shadow}
+        return next((key for key in keys if key in used), keys[0])
+
+    def publish(self, rule: AnyRule, alert: OpenAlert, change: Change, turn: Turn) -> None:
+        """Write one more record of an alert, for the world and, where it is live, for triage."""
         alert.sequence += 1
         for ref, _ in change.evidence:
             alert.first_event_at = min(alert.first_event_at, ref.occurred_at)
             alert.last_event_at = max(alert.last_event_at, ref.occurred_at)
-        origin, sequence = f"detect-{turn.task}", turn.next_signal()
+        verdict = change.verdict
         record = Alert(
             alert_id=alert.alert_id,
             kind=change.kind,
             sequence=alert.sequence,
             rule=rule.id,
-            rule_version=rule.version,
-            mode="live",
+            rule_version=alert.rule_version,
+            mode=rule.mode,
             category=rule.category,
             severity=alert.severity,
             title=alert.title,
             cause=alert.cause,
             dedup_key=alert.dedup_key,
-            account_id=account,
+            account_id=turn.key.decode(),
             transaction_ids=tuple(alert.transaction_ids),
             provider=alert.provider,
             amount_at_stake=tuple(map(_money, alert.amount_at_stake)),
@@ -109,20 +119,20 @@ class Publisher:
             late=change.late,
             evidence=tuple(self._evidence(change.evidence, turn.task)),
             evidence_total=len(change.evidence),
-            facts=tuple(self._fact(fact, turn.task) for fact in change.facts),
+            facts=tuple(self._fact(fact, turn.task) for fact in alert.facts) if verdict else (),
             parameters=self._parameters_of(rule),
-            details=change.details,
-            suspected_root_cause=change.root_cause,
-            owner_advice=tuple(change.advice),
-            origin=origin,
-            origin_sequence=sequence,
+            details=verdict.details if verdict else {},
+            suspected_root_cause=verdict.suspected_root_cause if verdict else "unknown",
+            owner_advice=tuple(verdict.owner_advice) if verdict else (),
+            origin=f"detect-{turn.task}",
+            origin_sequence=turn.next_signal() if rule.mode == "live" else 0,
         )
         send(record, turn)
 
-    def _parameters_of(self, rule: Rule[Any, Any]) -> dict[str, Any]:
-        if rule.id not in self._parameters:
-            self._parameters[rule.id] = rule.params.model_dump(mode="json")
-        return self._parameters[rule.id]
+    def _parameters_of(self, rule: AnyRule) -> dict[str, Any]:
+        if rule.state_code not in self._parameters:
+            self._parameters[rule.state_code] = rule.params.model_dump(mode="json")
+        return self._parameters[rule.state_code]
 
     def _evidence(self, cited: Cited, partition: int) -> list[Evidence]:
         if len(cited) > MAX_EVIDENCE:
@@ -134,11 +144,12 @@ class Publisher:
                 offset=ref.offset,
                 event_id=ref.event_id,
                 role=role,
+                crc32=ref.crc32,
             )
             for ref, role in cited
         ]
 
-    def _fact(self, fact: tuple[str, Any, Ref | None], partition: int) -> Fact:
+    def _fact(self, fact: Quote, partition: int) -> Fact:
         name, value, ref = fact
         if ref is None:
             return Fact(name=name, value=value)
@@ -153,22 +164,20 @@ class Publisher:
 
 
 def send(alert: Alert, turn: Turn) -> None:
-    """Publish an alert and the signal that carries it to triage."""
-    signal = Signal(
-        kind="alert",
-        detected_at=alert.detected_at,
-        origin=alert.origin,
-        origin_sequence=alert.origin_sequence,
-        body=alert,
-    )
+    """Publish an alert, sealed, and the signal that carries it to triage (not of shadow rules)."""
     key = alert.cause.encode()
-    turn.outbox.counts["alert", alert.rule, alert.kind, alert.severity] += 1
-    turn.outbox.records.append(
-        NewRecord(ALERTS, key, alert.model_dump_json(exclude_none=True).encode())
-    )
-    turn.outbox.records.append(
-        NewRecord(SIGNALS, key, signal.model_dump_json(exclude_none=True).encode())
-    )
+    value = sealed(alert.model_dump_json(exclude_none=True).encode())
+    turn.outbox.counts[_COUNTED[alert.mode], alert.rule, alert.kind, alert.severity] += 1
+    if alert.mode == "shadow":
+        turn.outbox.records.append(NewRecord(ALERTS_SHADOW, key, value))
+        return
+    turn.outbox.records.append(NewRecord(ALERTS, key, value))
+    origin, sequence = alert.origin, alert.origin_sequence
+    signal = signal_of("alert", turn.now, origin, sequence, msgspec.Raw(value))
+    turn.outbox.records.append(NewRecord(SIGNALS, key, signal))
+
+
+_COUNTED: Final = {"live": "alert", "shadow": "shadow_alert"}
 
 
 def _money(amount: Amount) -> Money:

@@ -12,15 +12,9 @@ _TX = {name: index for index, name in enumerate(events.Transaction.__struct_fiel
 _TX_AMOUNT, _TX_TYPE, _TX_CURRENCY = _TX["amount"], _TX["type"], _TX["currency"]
 _TX_KIND, _TX_BEFORE, _TX_AFTER = _TX["balance_kind"], _TX["balance_before"], _TX["balance_after"]
 _TX_AMOUNTS = tuple(
-    _TX[name]
-    for name in (
-        "balance_before",
-        "balance_after",
-        "available_balance",
-        "fee",
-        "funding_from_balance",
-    )
+    _TX[name] for name in ("balance_before", "balance_after", "fee", "funding_from_balance")
 )
+_TX_AVAILABLE = _TX["available_balance"]
 _TX_UNSIGNED = (_TX["fee"], _TX["funding_from_balance"])
 
 
@@ -30,8 +24,12 @@ def _transaction(
     exponent = currencies.get(values[_TX_CURRENCY])
     if exponent is None:
         return BadRecord("currency", "currency: unknown code")
-    index = _TX_AMOUNT
+    index = _TX_AVAILABLE
+    available, before = values[index], values[_TX_BEFORE]
     try:
+        if available is not None and available != before:
+            values[index] = to_minor(available, exponent)
+        index = _TX_AMOUNT
         amount = values[index] = to_minor(values[index], exponent)
         for index in _TX_AMOUNTS:
             text = values[index]
@@ -39,6 +37,8 @@ def _transaction(
                 values[index] = to_minor(text, exponent)
     except ValueError as error:
         return BadRecord("amount", f"{_name(index)}: {error}")
+    if available is not None and available == before:  # nearly always: nothing is held
+        values[_TX_AVAILABLE] = values[_TX_BEFORE]
     if amount < 0 and values[_TX_TYPE] != "adjustment":
         return BadRecord("amount", "amount: only an adjustment may be negative")
     for index in _TX_UNSIGNED:

@@ -13,9 +13,11 @@ from worker.codec import Limits
 from worker.dead_letters import Window
 from worker.intake import InputPolicy, Intake
 from worker.logs.port import Snapshot, TopicPartition
+from worker.measures import Measures
 from worker.task import Task
 from worker.tokens import PUBLIC, Tokens
 from worker.triage import Incidents, SignalReader
+from worker.turn import Handler
 
 DETECT = "detect"
 TRIAGE = "triage"
@@ -56,10 +58,16 @@ class Stage:
     make: Callable[[int, Snapshot], Task]
 
 
-def detect(policy: Policy, partition_of: Callable[[bytes], int] | None = None) -> Stage:
+def detect(
+    policy: Policy,
+    partition_of: Callable[[bytes], int] | None = None,
+    wrap: Callable[[Handler], Handler] = lambda handler: handler,
+) -> Stage:
     """Return the stage that applies the rules to accounts.
 
-    `partition_of` tells where a key belongs; None does not look (files have no partitions).
+    Args:
+        partition_of: tells where a key belongs; None does not look (files have no partitions).
+        wrap: puts something around the handler, to see or to show less.
     """
     window = Window(policy.dead_letter_limit, policy.accepted_dead_letters)
 
@@ -67,8 +75,17 @@ def detect(policy: Policy, partition_of: Callable[[bytes], int] | None = None) -
         addresses = [TopicPartition(topic, number) for topic in DETECT_INPUTS]
         reader = Intake(policy.inputs, policy.limits, window, partition_of)
         publisher = Publisher(DETECT_INPUTS, policy.tokens)
-        handler = Accounts(policy.rules, policy.known_rules, addresses, publisher, policy.horizons)
-        return Task(number, DETECT, DETECT_INPUTS, 1, reader, handler, saved.meta, saved.states)
+        handler = Accounts(
+            policy.rules,
+            policy.known_rules,
+            addresses,
+            publisher,
+            Measures(policy.tokens),
+            policy.tokens.marks,
+            policy.horizons,
+        )
+        shown = wrap(handler)
+        return Task(number, DETECT, DETECT_INPUTS, 1, reader, shown, saved.meta, saved.states)
 
     return Stage(DETECT, DETECT_INPUTS, tuple(policy.inputs), make)
 

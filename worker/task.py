@@ -31,8 +31,10 @@ from worker.merge import (
     SourceTime,
 )
 from worker.outbox import Outbox
+from worker.packing import Unpacker
 from worker.state import Timer, next_due, pack
 from worker.turn import Handler, HeapEntry, Live, RuleFailed, Turn
+from worker.upgrade import numbered
 
 _HINT: Final = "?"
 """Names a heap entry that stands for whatever timers its key has."""
@@ -60,6 +62,18 @@ class TaskMeta(Struct, array_like=True):
     """What the stage itself keeps per task, opaque here."""
 
 
+_META: Final = Unpacker(TaskMeta)
+
+
+def read_meta(meta: bytes, stage: str) -> TaskMeta:
+    """Decode what a commit has saved of a task.
+
+    Raises:
+        LogError: a newer release has written it, or it is damaged.
+    """
+    return numbered(_META, meta, f"a task of stage {stage}")
+
+
 class Task:
     """Task `number` of a stage: its sources, its keys' states, its timers, its time."""
 
@@ -74,7 +88,7 @@ class Task:
         meta: bytes | None,
         states: Iterable[tuple[bytes, bytes]],
     ) -> None:
-        saved = msgspec.msgpack.decode(meta, type=TaskMeta) if meta else None
+        saved = read_meta(meta, stage) if meta else None
         self.number = number
         self.stage = stage
         self.addresses = [TopicPartition(topic, number) for topic in topics]
@@ -97,9 +111,8 @@ class Task:
         self._held: list[HeapEntry] = []
         self._popped: list[HeapEntry] = []
         self._rebuild_timers()
-        self._turn = Turn(
-            number, self._heap, saved.now if saved else BEGINNING, saved.signals if saved else 0
-        )
+        now, signals = (saved.now, saved.signals) if saved else (BEGINNING, 0)
+        self._turn = Turn(number, self._heap, now, signals, self._touch_to_save)
         self._read_outbox = Outbox(stage)
 
     def _rebuild_timers(self) -> None:
@@ -146,12 +159,12 @@ class Task:
         return bool(self._dirty)
 
     def undecided(self) -> list[tuple[int, bytes, str, str]]:
-        """Return what is still pending: (due, key, owner, name) of every timer."""
+        """Return what is not judged yet: (due, key, owner, name) of timers that judge absence."""
         found = []
         for key, stored in self._states.items():
             if next_due(stored) is not None:
                 live = self._handler.load(key, stored)
-                found += [(timer.due, key, timer.owner, timer.name) for timer in live.timers]
+                found += [(t.due, key, t.owner, t.name) for t in live.timers if t.awaits]
         return sorted(found)
 
     def blocking(self) -> list[tuple[Source, int]]:
@@ -301,6 +314,10 @@ class Task:
         if live is None:
             live = self._live[key] = self._handler.load(key, self._states.get(key))
         return live
+
+    def _touch_to_save(self, key: bytes) -> Any:
+        self._dirty.add(key)
+        return self._touch(key)
 
     def _expand(self, key: bytes, live: Live) -> None:
         for timer in live.timers:

@@ -1,25 +1,47 @@
-"""Account tokens: keyed hashes that stand for an account outside the records about it."""
+"""Account tokens: keyed hashes that stand for an account outside the records about it.
+
+During a rotation two keys are active: new tokens are made with the present one, and what was named
+by the former one is still found.
+"""
 
 import hashlib
 import hmac
 from functools import lru_cache
 from typing import Final
 
+from rules.marks import Marks
+
 _HEX_DIGITS: Final = 16
+
+Key = tuple[str, bytes]
+"""(key id, secret)"""
 
 
 class Tokens:
-    """Makes tokens: key id, a dot, the first 16 hex digits of HMAC-SHA-256."""
+    """Makes tokens: key id, a dot, the first 16 hex digits of HMAC-SHA-256.
 
-    def __init__(self, key_id: str, key: bytes) -> None:
-        self._key_id = key_id
-        self._key = key
-        self.of = lru_cache(maxsize=10_000)(self._of)
+    Args:
+        key: what new tokens are made with.
+        former: the key before it, while it is active.
+    """
 
-    def _of(self, value: str) -> str:
-        digest = hmac.new(self._key, value.encode(), hashlib.sha256).hexdigest()
-        return f"{self._key_id}.{digest[:_HEX_DIGITS]}"
+    def __init__(self, key: Key, former: Key | None = None) -> None:
+        self._former = former
+        self.marks = Marks(*key, former)
+        self.of = lru_cache(maxsize=10_000)(lambda value: _token(key, value))
+
+    def all_of(self, value: str) -> tuple[str, ...]:
+        """Return the tokens of a value under every active key, the present one first."""
+        former = () if self._former is None else (_token(self._former, value),)
+        return (self.of(value), *former)
 
 
-PUBLIC: Final = Tokens("public", b"walletwatch: the public key of replay and tests")
+def _token(key: Key, value: str) -> str:
+    key_id, secret = key
+    digest = hmac.new(secret, value.encode(), hashlib.sha256).hexdigest()
+    return f"{key_id}.{digest[:_HEX_DIGITS]}"
+
+
+PUBLIC_KEY: Final[Key] = ("public", b"walletwatch: the public key of replay and tests")
+PUBLIC: Final = Tokens(PUBLIC_KEY)
 """Hides nothing from who knows this file; gives the same tokens in every replay."""

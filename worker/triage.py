@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from rules.incidents import IncidentState, apply, record
 from schemas.alert import Alert
-from schemas.signal import Signal
+from schemas.signal import SignalKind
+from schemas.time import parse_time
 from schemas.topics import INCIDENTS
 from worker.codec import explain
 from worker.logs.port import NewRecord, Record
@@ -25,13 +26,26 @@ from worker.state import Timer, payload_of
 from worker.task import Task
 from worker.tokens import Tokens
 from worker.turn import Turn
+from worker.upgrade import numbered
 
 _ORIGIN: Final = "detect-"
 _RETENTION: Final = "retention"
 
 
+class _Head(msgspec.Struct):
+    """What every signal says; the body only where its kind is read."""
+
+    kind: SignalKind
+    detected_at: str
+    origin: str
+    body: msgspec.Raw = msgspec.Raw()
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+
+
 class SignalReader:
-    """Reads one partition of the signals."""
+    """Reads one partition of the signals; of measures, which no rule reads yet, only the time."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
@@ -43,21 +57,19 @@ class SignalReader:
         entries: list[Entry] = []
         for stored in records:
             try:
-                signal = Signal.model_validate_json(stored.value or b"")
-                origin = source.inputs[int(signal.origin.removeprefix(_ORIGIN))]
-            except (ValidationError, ValueError, IndexError) as error:
+                head = _HEAD.decode(stored.value or b"")
+                origin = source.inputs[int(head.origin.removeprefix(_ORIGIN))]
+                at = parse_time(head.detected_at)
+                body = Alert.model_validate_json(bytes(head.body)) if head.kind == "alert" else None
+            except (msgspec.MsgspecError, ValueError, IndexError) as error:
                 if stored.offset >= source.reread_until:
                     self._refuse(task, source, stored, error, outbox)
                 continue
-            at = signal.detected_at
             order = max(at, origin.frontier)
             origin.prove(at)
-            if signal.kind != "alert" or not isinstance(signal.body, Alert):
+            if body is None or (stored.offset < source.reread_until and order < task.applied_until):
                 continue
-            if stored.offset < source.reread_until and order < task.applied_until:
-                continue
-            tie = self._token(signal.body) or signal.body.cause
-            body = signal.body
+            tie = self._token(body) or body.cause
             key = f"{body.cause}\0{body.dedup_key}".encode()
             where = stored.offset, source.index, stored, body, key, b""
             entries.append((order, at, 0, -1, tie, *where))
@@ -69,7 +81,9 @@ class SignalReader:
     def _refuse(
         self, task: Task, source: Source, stored: Record, error: Exception, outbox: Outbox
     ) -> None:
-        what = explain(error)[1] if isinstance(error, ValidationError) else "origin: unknown"
+        what = "kind, detected_at, origin or body: not those of a signal"
+        if isinstance(error, ValidationError):
+            what = explain(error)[1]
         outbox.dead_letter(task.addresses[source.index], stored, "schema", what)
 
 
@@ -106,10 +120,14 @@ class Incidents:
         self._retention = retention
 
     def load(self, key: bytes, stored: bytes | None) -> _Live:
-        """Decode an incident."""
+        """Decode an incident.
+
+        Raises:
+            LogError: a newer release has written it, or it is damaged.
+        """
         if stored is None:
             return _Live(None, [])
-        saved = _STORED(payload_of(stored))
+        saved = numbered(_STORED, payload_of(stored), "incidents")
         return _Live(saved.state, saved.timers)
 
     def dump(self, live: _Live) -> bytes:

@@ -1,5 +1,6 @@
 """What a stage's handler is, and what it may use while it handles one event or timer. Pure."""
 
+from collections.abc import Callable
 from heapq import heappush
 from typing import Any, Protocol
 
@@ -47,11 +48,30 @@ class Turn:
         now: order time of the event or timer, milliseconds; never falls.
         published_at: wall time of this unit of work, milliseconds.
         careful: guard each rule with a copy of its state.
+        touch: returns the decoded state of a key, which will be saved.
     """
 
-    __slots__ = ("_heap", "careful", "key", "now", "outbox", "published_at", "signals", "task")
+    __slots__ = (
+        "_heap",
+        "careful",
+        "key",
+        "now",
+        "outbox",
+        "published_at",
+        "signals",
+        "task",
+        "touch",
+    )
 
-    def __init__(self, task: int, heap: list[HeapEntry], now: int, signals: int) -> None:
+    def __init__(
+        self,
+        task: int,
+        heap: list[HeapEntry],
+        now: int,
+        signals: int,
+        touch: Callable[[bytes], Any],
+    ) -> None:
+        self.touch = touch
         self.task = task
         self.now = now
         self.signals = signals

@@ -6,15 +6,15 @@ late handlers. States are saved and restored as bytes around each call.
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from rules.contract import Draft, Effects, OpenAlert, Rule
+from rules.contract import Draft, Effects, OpenAlert, Quote, Rule, Values, Verdict
 from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Ref
-from rules.profile import Facts, see_balance, see_transaction
+from rules.profile import Facts, see
 from worker.codec import Codec, Control, Limits
 from worker.refusal import BadRecord
 
@@ -41,14 +41,30 @@ def decode(wire: dict[str, Any]) -> tuple[int, Event]:
     return kind, event
 
 
+@dataclass
+class Raised:
+    """An alert as it was raised: what the rule drafted, and what it judged."""
+
+    draft: Draft
+    verdict: Verdict
+
+    def __getattr__(self, name: str) -> Any:
+        """Read a field of either."""
+        return getattr(self.verdict if hasattr(self.verdict, name) else self.draft, name)
+
+
 class Driver:
-    """Runs one rule. `log` holds (kind and severity, draft or alert); `counts` what was counted."""
+    """Runs one rule. `log` holds (kind and severity, what); `counts` what was counted."""
 
     def __init__(self, rule: type[Rule[Any, Any]], **params: Any) -> None:
         self.rule = rule(rule.Params(**params))
         self.accounts: dict[str, Account] = {}
         self.log: list[tuple[str, Any]] = []
         self.counts: Counter[str] = Counter()
+        self.tallies: Counter[tuple[str, str]] = Counter()
+        self.signals: list[tuple[str, Event]] = []
+        self.judged: list[Values] = []
+        """The facts of everything raised or updated."""
         self.now = 0
         self._offset = 0
 
@@ -58,8 +74,8 @@ class Driver:
         return [step for step, _ in self.log]
 
     @property
-    def drafts(self) -> list[Draft]:
-        """The alerts raised, as drafts."""
+    def drafts(self) -> list[Raised]:
+        """The alerts raised."""
         return [found for step, found in self.log if step.startswith("raised")]
 
     def state(self, account: str = "acc-1") -> Any:
@@ -84,11 +100,8 @@ class Driver:
             self.now = event.occurred_at
         self._offset += 1
         account = self._account(event.account_id)
-        if kind == TRANSACTION:
-            see_transaction(account.facts, event, self._offset, late)  # type: ignore[arg-type]
-        elif kind == BALANCE:
-            see_balance(account.facts, event, self._offset)  # type: ignore[arg-type]
         ref = Ref(kind, self._offset, event.event_id, event.occurred_at)
+        see(account.facts, event, Effects(self.now, ref, ()), late)
         self._call(account, ref, ("late_" if late else "on_") + HANDLERS[kind], event)
         return self
 
@@ -125,35 +138,60 @@ class Driver:
     def _alert(self, account: Account, draft: Draft) -> None:
         # The engine would ignore it; a rule that asks for it has lost count.
         assert all(alert.anchor != draft.anchor for alert in account.alerts)
-        assert 1 <= len(draft.title) <= 130
+        verdict = self._judge(draft.facts)
+        if verdict is None:
+            return
+        cited = {ref for ref, _ in draft.evidence}
+        assert {ref for _, _, ref in draft.facts if ref is not None} <= cited
         account.alerts.append(
             OpenAlert(
                 rule=self.rule.code,
                 anchor=draft.anchor,
-                at=draft.at,
-                severity=draft.severity,
+                at=verdict.at,
+                severity=verdict.severity,
                 sequence=1,
                 alert_id=draft.anchor,
                 cause=draft.cause,
                 dedup_key=draft.dedup_rule or self.rule.id,
-                title=draft.title,
+                title=verdict.title,
                 raised_at=self.now,
-                first_event_at=draft.at,
-                last_event_at=draft.at,
-                match=list(draft.match),
+                first_event_at=verdict.at,
+                last_event_at=verdict.at,
+                facts=list(draft.facts),
             )
         )
-        self.log.append((f"raised {draft.severity}", draft))
+        self.log.append((f"raised {verdict.severity}", Raised(draft, verdict)))
 
-    def _update(self, account: Account, alert: OpenAlert, severity: Any, *rest: Any) -> None:
-        alert.severity = severity or alert.severity
-        self.log.append((f"updated {alert.severity}", alert))
+    def _judge(self, facts: Sequence[Quote]) -> Verdict | None:
+        values = {name: value for name, value, _ in facts}
+        assert len(values) == len(facts), "each fact is quoted once"
+        verdict = self.rule.judge(values)
+        if verdict is not None:
+            assert 1 <= len(verdict.title) <= 130
+            self.judged.append(values)
+        return verdict
+
+    def _update(
+        self, account: Account, which: OpenAlert | str, facts: Sequence[Quote], evidence: Any
+    ) -> None:
+        alert = next(a for a in account.alerts if which in (a, a.anchor))
+        before = self._judge(alert.facts)
+        added = {name for name, _, _ in facts}
+        alert.facts = [fact for fact in alert.facts if fact[0] not in added] + list(facts)
+        verdict = self._judge(alert.facts)
+        if verdict is not None and verdict != before:
+            alert.severity, alert.title = verdict.severity, verdict.title
+            self.log.append((f"updated {alert.severity}", alert))
 
     def _settle(self, account: Account, which: OpenAlert | str, ref: Ref, role: str) -> None:
         alert = next(a for a in account.alerts if which in (a, a.anchor))
         account.alerts.remove(alert)
         kind = "cured" if ref.occurred_at > alert.at else "retracted"
         self.log.append((f"{kind} {alert.severity}", alert))
+
+    def _lapse(self, account: Account, alert: OpenAlert) -> None:
+        account.alerts.remove(alert)
+        self.log.append((f"cured {alert.severity}", alert))
 
     def _expire(self, account: Account, alert: OpenAlert) -> None:
         account.alerts.remove(alert)
@@ -167,3 +205,9 @@ class Driver:
 
     def _count(self, account: Account, reason: str) -> None:
         self.counts[reason] += 1
+
+    def _signal(self, account: Account, measure: str, event: Event) -> None:
+        self.signals.append((measure, event))
+
+    def _tally(self, account: Account, cause: str, measure: str) -> None:
+        self.tallies[cause, measure] += 1

@@ -161,7 +161,7 @@ def test_a_correct_ledger_is_silent_in_any_order_and_however_late(seed: int) -> 
     for event in order:
         is_late = event.occurred_at < 1_000_000
         driver.handle(TRANSACTION, event, late=is_late)
-    driver.pass_time(driver.now + 10**7)
+    driver.pass_time(driver.now + 10**8)
     assert driver.log == []
     (chain,) = driver.state().chains
     assert (chain.head, chain.gaps) == (60, [])
@@ -204,7 +204,7 @@ def test_a_late_row_is_judged_by_itself() -> None:
 
 def test_the_error_of_a_gap_names_what_is_still_missing() -> None:
     """A gap that shrinks stays one alert."""
-    driver = Driver(BalanceMismatch)
+    driver = Driver(BalanceMismatch, snapshot_check=False)
     driver.give(row(1, "10:00:00", "1", "9", "8")).give(row(5, "10:00:01", "1", "5", "4"))
     driver.give(row(3, "10:02:00", "1", "7", "6"))
     assert driver.drafts[0].anchor == "gap:EUR:2"
@@ -217,7 +217,7 @@ def test_the_error_of_a_gap_names_what_is_still_missing() -> None:
 
 def test_a_gap_that_closes_in_time_leaves_no_timer() -> None:
     """Nothing waits for what has come."""
-    driver = Driver(BalanceMismatch)
+    driver = Driver(BalanceMismatch, snapshot_check=False)
     driver.give(row(1, "10:00:00", "1", "9", "8")).give(row(3, "10:00:01", "1", "7", "6"))
     driver.give(row(2, "10:00:02", "1", "8", "7"))
     assert driver.accounts["acc-1"].timers == {}
@@ -345,10 +345,12 @@ def test_an_alert_quotes_what_derives_it_and_no_account() -> None:
     driver = Driver(BalanceMismatch)
     driver.give(row(1, "10:00:00", "1", "9", "8")).give(row(2, "10:00:01", "1", "7", "6"))
     (draft,) = driver.drafts
-    assert [(name, value, ref.event_id) for name, value, ref in draft.facts if ref] == [
-        ("previous_balance_after_minor", 800, "r1-completed"),
+    quoted = {(name, value, ref.event_id) for name, value, ref in draft.facts if ref}
+    assert quoted >= {
+        ("previous_balance_minor", 800, "r1-completed"),
         ("balance_before_minor", 700, "r2-completed"),
-    ]
+        ("ledger_sequence", 2, "r2-completed"),
+    }
     assert draft.title == "Balance jumped by -1.00 EUR between two ledger entries"
     assert [(a.currency, a.minor, a.exponent) for a in draft.amount_at_stake] == [("EUR", 100, 2)]
     assert (draft.cause, draft.suspected_root_cause) == ("ledger", "technical")
@@ -365,7 +367,9 @@ def test_a_quiet_account_costs_little() -> None:
     driver = Driver(BalanceMismatch)
     for event in ledger(random.Random(3), 50):
         driver.handle(TRANSACTION, event)
-    assert len(driver.accounts["acc-1"].state) < 100
+    driver.pass_time(driver.now + 24 * 3_600_000)
+    assert driver.accounts["acc-1"].timers == {}
+    assert len(driver.accounts["acc-1"].state) < 125
 
 
 def _plain(number: int) -> Transaction:

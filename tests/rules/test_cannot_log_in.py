@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rules.cannot_log_in import MAX_KEPT, CannotLogIn, CannotLogInState
+from rules.cannot_log_in import CannotLogIn
+from rules.cannot_log_in_state import MAX_KEPT, CannotLogInState
 from rules.events import LOGIN, Login
 from rules.examples import clock, login
+from schemas.alert import MAX_EVIDENCE
 from tests.rules.driver import Driver
 
 HALF = 500
@@ -308,7 +310,7 @@ def test_many_failures_are_bounded_and_all_counted() -> None:
     driver.pass_time(11_000_000)
     (draft,) = driver.drafts
     names = [ref.event_id for ref, _ in draft.evidence]
-    assert (draft.details["failures"], len(names)) == (300, MAX_KEPT)
+    assert (draft.details["failures"], len(names)) == (300, MAX_EVIDENCE)
     assert [*names[:5], names[-1]] == ["e0", "e1", "e2", "e3", "e4", "e299"]
     for number in range(300):
         driver.handle(LOGIN, an_event(number, 11_000_000 + 1_000 * number, "failure"))
@@ -330,3 +332,130 @@ def test_an_ordinary_success_asks_for_nothing() -> None:
     driver = Driver(CannotLogIn).give(login("10:00:00"))
     assert driver.state() == CannotLogInState()
     assert driver.accounts["acc-1"].timers == {}
+
+
+def test_each_failure_is_a_signal() -> None:
+    """Late ones too; one attempt logged twice is one, unknown names the engine tells itself."""
+    driver = Driver(CannotLogIn)
+    driver.give(login("10:00:00", "failure", session_id="s"))
+    driver.give(login("10:00:00.900", "failure", session_id="s"))
+    driver.give(login("10:00:01", "failure", session_id="s"))
+    driver.give(login("10:00:02", "failure", reason="unknown_account"))
+    driver.give(login("10:00:03"))
+    driver.give(login("09:59:00", "failure"), late=True)
+    assert [(measure, event.event_id) for measure, event in driver.signals] == [
+        ("failed_login", "login-10:00:00"),
+        ("failed_login", "login-10:00:01"),
+        ("failed_login", "login-09:59:00"),
+    ]
+
+
+def test_what_is_quoted_is_read_from_what_is_cited() -> None:
+    """The anchor too, where more failures are remembered than an alert may cite."""
+    driver = Driver(CannotLogIn, threshold=50, window_ms=100_000)
+    for number in range(80):
+        driver.handle(LOGIN, an_event(number, 10_000_000 + 1_000 * number, "failure"))
+    driver.pass_time(11_000_000)
+    (draft,) = driver.drafts
+    assert {name: ref.event_id for name, _, ref in draft.facts if ref is not None} == {
+        "first_at_ms": "e0",
+        "anchor_at_ms": "e49",
+    }
+    assert (draft.evidence[-1][1], len(draft.evidence)) == ("anchor", MAX_EVIDENCE)
+    (facts,) = driver.judged
+    assert (facts["failures"], facts["failures_other"]) == (80, MAX_KEPT)
+    assert driver.rule.because(facts)[0] == "80 logins failed; of the 64 remembered: 64 for other."
+
+
+@pytest.mark.parametrize(
+    ("fact", "inside", "outside"),
+    [
+        ("failures", 5, 4),
+        ("first_at_ms", 400_000, 399_999),
+        ("no_success_until_ms", 1_600_000, 1_599_999),
+    ],
+)
+def test_each_threshold_includes_its_edge(fact: str, inside: int, outside: int) -> None:
+    """One unit further there is no alert."""
+    rule = CannotLogIn(CannotLogIn.Params())
+    facts = {
+        "failures": 5,
+        "service_failures": 0,
+        "failures_other": 5,
+        "first_at_ms": 1_000_000,
+        "anchor_at_ms": 1_000_000,
+        "no_success_until_ms": 1_600_000,
+    }
+    assert rule.judge(facts | {fact: inside}) is not None
+    assert rule.judge(facts | {fact: outside}) is None
+
+
+@pytest.mark.parametrize(("service", "severity"), [(3, "warning"), (2, "info")])
+def test_half_of_the_reasons_make_a_warning(service: int, severity: str) -> None:
+    """Exactly half suffices, whatever the share of them that are remembered."""
+    rule = CannotLogIn(CannotLogIn.Params())
+    facts = {
+        "failures": 9,
+        "service_failures": service,
+        "failures_timeout": service,
+        "failures_other": 6 - service,
+        "first_at_ms": 1_000_000,
+        "anchor_at_ms": 1_000_000,
+        "no_success_until_ms": 1_600_000,
+    }
+    verdict = rule.judge(facts)
+    assert verdict is not None
+    assert verdict.severity == severity
+    assert len(rule.otherwise(facts)) == (4 if severity == "warning" else 3)
+
+
+def test_an_event_answers_from_the_anchor_on() -> None:
+    """A success or an unlock; a reset of the password opens nothing."""
+    rule = CannotLogIn(CannotLogIn.Params())
+    facts = {"anchor_at_ms": 1_000}
+    assert rule.answers(facts, an_event(1, 1_000, "success"))
+    assert rule.answers(facts, an_event(1, 1_001, "success", "unlock"))
+    assert not rule.answers(facts, an_event(1, 999, "success"))
+    assert not rule.answers(facts, an_event(1, 1_001, "failure"))
+    assert not rule.answers(facts, an_event(1, 1_001, "success", "password_reset"))
+
+
+def test_two_sessions_in_one_second_are_two_attempts() -> None:
+    """And so are two failures that tell no session."""
+    driver = Driver(CannotLogIn)
+    driver.give(login("10:00:00", "failure", session_id="a"))
+    driver.give(login("10:00:00.100", "failure", session_id="b"))
+    driver.give(login("10:00:00.200", "failure"))
+    driver.give(login("10:00:00.300", "failure"))
+    assert len(driver.state().failures) == 4
+    assert driver.counts["double_logged"] == 0
+
+
+@pytest.mark.parametrize(
+    ("reasons", "cause"),
+    [
+        ({"bad_credentials": 2, "otp_failed": 2, "mfa_failed": 2}, "user_error"),
+        ({"bad_credentials": 5, "other": 1}, "unknown"),
+        ({"timeout": 2, "network": 1, "other": 3}, "technical"),
+        ({"timeout": 2, "network": 2, "other": 2}, "network"),
+        ({"service_error": 3, "other": 3}, "technical"),
+        ({"service_error": 2, "other": 4}, "unknown"),
+    ],
+)
+def test_the_cause_needs_half_of_the_reasons(reasons: dict[str, int], cause: str) -> None:
+    """The service exactly half, the network more; the owner all of them."""
+    rule = CannotLogIn(CannotLogIn.Params())
+    service = sum(reasons.get(name, 0) for name in ("timeout", "network", "service_error"))
+    facts = {
+        "failures": 6,
+        "service_failures": service,
+        "first_at_ms": 1_000_000,
+        "anchor_at_ms": 1_000_000,
+        "no_success_until_ms": 1_600_000,
+        **{f"failures_{name}": count for name, count in reasons.items()},
+    }
+    verdict = rule.judge(facts)
+    assert verdict is not None
+    assert verdict.suspected_root_cause == cause
+    told = any("reasons of the service" in said for said in rule.because(facts))
+    assert told == (verdict.severity == "warning") == (service >= 3)

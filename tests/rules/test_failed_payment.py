@@ -190,7 +190,7 @@ def test_an_alert_quotes_the_balance_with_the_event_it_came_from() -> None:
     driver.give(txn("t1", "09:50:00", "pending", "20.00")).give(balance("09:58:00", "100.00"))
     (draft,) = driver.give(event).drafts
     facts = {name: (value, ref and ref.event_id) for name, value, ref in draft.facts}
-    assert facts["available_minor"] == (8_000, "balance-09:58:00")
+    assert facts["reported_balance_minor"] == (10_000, "balance-09:58:00")
     assert facts["holds_minor"] == (2_000, None)
     assert facts["fee_minor"] == (50, "t9-failed")
     assert [role for _, role in draft.evidence] == ["balance", "failure"]

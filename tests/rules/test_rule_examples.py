@@ -33,7 +33,8 @@ def test_every_rule_shows_firing_silence_and_cure(rule: type[Rule[Any, Any]]) ->
     expected = [example.expect for example in rule.EXAMPLES]
     assert any(expect and expect[0].startswith("raised") for expect in expected)
     assert () in expected
-    assert any(step.startswith("cured") for expect in expected for step in expect)
+    if rule.answers is not Rule.answers:  # a theft is closed by people, or expires
+        assert any(step.startswith("cured") for expect in expected for step in expect)
     assert len({example.name for example in rule.EXAMPLES}) == len(rule.EXAMPLES)
 
 

@@ -2,23 +2,50 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from bench.chains import main
 from schemas.money import to_minor
 from schemas.time import parse_time
-from tests.worker import ledgers
+from tests.worker import ledgers, unnumbered
 from tests.worker.ledgers import LATENESS, ROWS, Plan, arrivals, judge, plan
+from tests.worker.unnumbered import judge_groups, plan_groups
 
 
-@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("seed", range(1, 4))
 def test_20000_rows_with_few_wrong_and_one_missing(seed: int) -> None:
     """The proportions of the million in bench/chains.py."""
     said: list[str] = []
     assert main(["200", str(seed)], said.append) == 0, said
     assert "  4 rows corrupted: 4 alerts" in said
     assert "  1 rows missing: 1 alerts, 1 updated" in said
+    assert "  4 rows corrupted: 4 alerts about rows" in said
+    assert "  4 rows corrupted: 4 alerts about groups" in said
+
+
+@pytest.mark.parametrize("row_check", [True, False])
+def test_200_wrong_rows_in_groups_without_numbers_are_as_many_alerts(row_check: bool) -> None:
+    """Groups of up to 50 rows in random order, redeliveries, at most one wrong row a group."""
+    verdict = judge_groups(plan_groups(30, 200, 7, row_check))
+    assert verdict.problems == []
+    assert verdict.rows == {"row raised" if row_check else "group raised": 200}
+
+
+def test_groups_without_a_wrong_row_are_silent() -> None:
+    """Whatever the order, and also where rows are not judged by themselves."""
+    assert judge_groups(plan_groups(20, 0, 3, row_check=False)).rows == {}
+
+
+def test_a_verdict_on_groups_can_be_bad() -> None:
+    """A corruption that nobody planned is seen."""
+    of = plan_groups(4, 5, 4, row_check=False)
+    fewer = replace(of, corrupted=frozenset())
+    real = unnumbered.group_arrivals
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unnumbered, "group_arrivals", lambda _, sent: real(of, sent))
+        assert any("groups: 5 alerts for 0" in problem for problem in judge_groups(fewer).problems)
 
 
 @pytest.mark.parametrize("seed", [11, 12])

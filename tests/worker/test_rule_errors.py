@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rules.contract import Draft, Effects, Params, Rule, State
+from rules.contract import Draft, Effects, Params, Rule, State, Values, Verdict
 from rules.events import LOGIN, Login, Transaction
 from rules.profile import Facts
 from schemas.topics import ALERTS, DEAD_LETTERS, TRANSACTIONS
@@ -69,14 +69,21 @@ class Touchy(Rule[Params, TouchyState]):
     ) -> None:
         draft = Draft(
             anchor=f"{title}:{event.event_id}",
-            at=event.occurred_at,
-            severity="info",
-            title=title,
             cause="touchy",
             evidence=[(fx.ref, "event")],
-            details={"count": state.count},
+            facts=[
+                ("at_ms", event.occurred_at, None),
+                ("title", title, None),
+                ("count", state.count, None),
+            ],
         )
         fx.alert(draft)
+
+    def judge(self, facts: Values) -> Verdict:
+        """Find what it was told to find."""
+        title, at = str(facts["title"]), facts["at_ms"]
+        assert isinstance(at, int)
+        return Verdict(at=at, severity="info", title=title, details={"count": facts["count"]})
 
     def on_timer(self, state: TouchyState, name: str, due: int, facts: Facts, fx: Effects) -> None:
         """Close the open alerts, or raise."""

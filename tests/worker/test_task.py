@@ -207,9 +207,18 @@ def test_a_timer_at_the_watermark_waits() -> None:
     bench.give(0, Event("set", 1, [Timer(10, "", "due")]))
     bench.pass_time(10)
     assert without_clock(bench) == ["set"]
-    assert bench.task.undecided() == [(10, b"k", "", "due")]
+    assert bench.task.undecided() == []  # it judges no absence
     bench.pass_time(11)
     assert without_clock(bench) == ["set", ":due"]
+
+
+def test_a_timer_that_judges_absence_is_undecided_until_it_fires() -> None:
+    """It is listed with its due time and its key."""
+    bench = Bench()
+    bench.give(0, Event("set", 1, [Timer(10, "", "due", 1)]))
+    bench.pass_time(10)
+    assert bench.task.undecided() == [(10, b"k", "", "due")]
+    bench.pass_time(12)
     assert bench.task.undecided() == []
 
 

@@ -43,10 +43,13 @@ class Wallet:
         self._events = events
         self._balance = 100_000
         self._sequence = 0
+        self._old_balance = 50_000
         self.stories = (
             *(self.spend, self.miscount, self.lose_a_row, self.use_a_number_twice),
             *(self.be_refused, self.be_refused, self.hit_a_glitch, self.struggle, self.struggle),
             *(self.struggle, self.do_nothing_special, self.do_nothing_special),
+            *(self.keep_old_books, self.keep_old_books, self.be_robbed, self.be_robbed),
+            *(self.be_locked, self.be_locked),
         )
 
     # -- stories --------------------------------------------------------------------------
@@ -126,6 +129,80 @@ class Wallet:
         if wait is not None:
             self._login(at + wait, "success")
 
+    def keep_old_books(self, at: int) -> None:
+        """Book rows without numbers, in any order within a moment, sometimes with a break."""
+        for _ in range(self._rng.randint(1, 3)):
+            rows = []
+            for _ in range(self._rng.randint(1, 5)):
+                before = self._old_balance
+                self._old_balance -= self._rng.choice((100, 100, self._rng.randint(1, 900)))
+                rows.append((before, self._old_balance))
+            if self._rng.random() < 0.3:
+                self._old_balance += self._rng.choice((1, -1, 700))
+            for before, after in self._rng.sample(rows, len(rows)):
+                self._old_row(at + self._rng.choice((0, 0, 1)), before, after)
+            at += self._rng.choice((0, 999, 1_000, 1_001, MINUTE))
+        if self._rng.random() < 0.5:
+            as_of = at - self._rng.choice((0, 4_999, 5_000, 5_001, MINUTE, 11 * MINUTE))
+            told = self._old_balance + self._rng.choice((0, 0, 1, 300))
+            self._report(at, balance=from_minor(told, 2), currency="USD", as_of=format_time(as_of))
+
+    def be_robbed(self, at: int) -> None:
+        """Have someone else pay: with a new device, a changed password, a failed approval."""
+        who: dict[str, Any] = {"device_id": self._rng.choice(("old", "old", self._id()))}
+        who["country"] = self._rng.choice(("DE", "DE", "JP"))
+        who["network"] = self._rng.choice(("residential", "vpn"))
+        if self._rng.random() < 0.5:
+            place = self._rng.choice(((52.5, 13.4), (35.7, 139.7)))
+            who |= {"latitude": place[0], "longitude": place[1]}
+        if self._rng.random() < 0.4:
+            for _ in range(self._rng.randint(4, 6)):
+                self._login(at, "failure", reason="bad_credentials")
+        self._login(at + self._near(), "success", **who)
+        if self._rng.random() < 0.5:
+            change = self._rng.choice(("password_change", "phone_change", "mfa_disable"))
+            self._login(at + self._near(), "success", action=change)
+        for _ in range(self._rng.randint(1, 6)):
+            self._take(at + self._near(), who)
+
+    def _take(self, at: int, who: dict[str, Any]) -> None:
+        result = self._rng.choice(("passed", "passed", "failed", "skipped"))
+        fields = who | {
+            "transaction_id": self._id(),
+            "type": self._rng.choice(("payment", "transfer_out", "withdrawal")),
+            "counterparty_id": self._rng.choice(("friend", self._id())),
+            "amount": from_minor(self._rng.choice((900, 6_000, 90_000)), 2),
+            "available_balance": from_minor(100_000, 2),
+            "authorization": {"method": self._rng.choice(("otp", "none")), "result": result},
+        }
+        if self._rng.random() < 0.5:
+            self._transaction(at, "pending", **fields)
+        self._transaction(at + self._near(), "completed", **fields)
+        if self._rng.random() < 0.1:
+            self._transaction(at + self._rng.choice((0, 1, DAY)), "disputed", **fields)
+
+    def be_locked(self, at: int) -> None:
+        """Have the account locked, once or again and again; try it, pay, have it opened."""
+        for _ in range(self._rng.choice((1, 1, 3))):
+            for _ in range(self._rng.randint(0, 6)):
+                self._login(at, "failure", reason="bad_credentials", channel="app")
+            reasons = ("max_retries", "max_retries", "suspicious", "customer", None)
+            reason, until = self._rng.choice(reasons), self._rng.choice((None, MINUTE, 30 * MINUTE))
+            ends = format_time(at + until) if until else None
+            locked = at + self._near()
+            where = self._rng.choice(("app", None))
+            self._login(
+                locked, "success", action="lock", reason=reason, lock_until=ends, channel=where
+            )
+            wait = self._rng.choice((0, 1, MINUTE, 2 * MINUTE, 2 * MINUTE + 1, 40 * MINUTE))
+            if self._rng.random() < 0.6:
+                self._login(locked + wait, "failure", reason="account_locked")
+            if self._rng.random() < 0.3:
+                self._transaction(locked + self._rng.choice((0, 1, wait)), "completed")
+            if self._rng.random() < 0.5:
+                self._login(locked + wait + self._near(), "success", action="unlock")
+            at = locked + self._rng.choice((1, MINUTE, HOUR))
+
     def do_nothing_special(self, at: int) -> None:
         """Do what no rule alerts on."""
         self._login(at, "success")
@@ -150,6 +227,16 @@ class Wallet:
         }
         self._transaction(at, "completed", **row | fields)
 
+    def _old_row(self, at: int, before: int, after: int) -> None:
+        row = {
+            "amount": from_minor(before - after, 2),
+            "currency": "USD",
+            "balance_before": from_minor(before, 2),
+            "balance_after": from_minor(after, 2),
+            "balance_kind": "posted",
+        }
+        self._transaction(at, "completed", **row)
+
     def _transaction(self, at: int, status: str, **fields: Any) -> None:
         self._send(
             TRANSACTIONS,
@@ -168,10 +255,10 @@ class Wallet:
         given = {name: value for name, value in fields.items() if value is not None}
         self._send(LOGINS, at, {"action": "login", "outcome": outcome} | given)
 
-    def _report(self, at: int) -> None:
+    def _report(self, at: int, **fields: Any) -> None:
         report = {"currency": "EUR", "balance": from_minor(self._balance, 2)}
         report |= {"balance_kind": "posted", "as_of": format_time(at), "source": "ledger"}
-        self._send(BALANCES, at, report)
+        self._send(BALANCES, at, report | fields)
 
     def _send(self, topic: str, at: int, fields: dict[str, Any]) -> None:
         head = {"event_id": self._id(), "account_id": self._account, "occurred_at": format_time(at)}

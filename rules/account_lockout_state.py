@@ -1,0 +1,109 @@
+"""What A4 remembers of one account: the newest lock, earlier ones, debits under way."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from rules.contract import Quote, State
+from rules.events import TERMINAL, Ref, Transaction
+from rules.habits import SPENDING_TYPES
+from rules.profile import MAX_HOLDS, Facts, mark_of, paid_by_balance
+
+MAX_UNDER_WAY: Final = 32
+MAX_LOCKS: Final = 10
+
+
+class Lock(Struct, array_like=True, gc=False):
+    """The newest lock, until the account opens."""
+
+    ref: Ref
+    anchor: str
+    """Of the alert that may be open; empty: the lock has come to its end."""
+    quotes: list[Quote]
+    """What is quoted of the lock itself."""
+    until: int | None = None
+    """Milliseconds: when it should end."""
+    ends_at: int = 0
+    """When a timer takes it to have ended (milliseconds); 0: none does."""
+    under_way: list[int] = []
+    """Marks of the transactions that were under way when it began."""
+    crowded: bool = False
+    """Whether there were more of them than are known."""
+
+    @property
+    def at(self) -> int:
+        """When it was locked, in milliseconds."""
+        return self.ref.occurred_at
+
+
+class AccountLockoutState(State):
+    """Empty while the account is open, has not been locked lately, and no card is being charged."""
+
+    lock: Lock | None = None
+    locks: list[Ref] = []
+    """Those of the last repeated_window_ms that the owner did not ask for, oldest first."""
+    under_way: list[int] = []
+    """Marks of pending debits that hold no balance: those that do stand among the facts."""
+
+
+def _is_spending(event: Transaction) -> bool:
+    """Say whether it is a debit of the owner."""
+    return event.type in SPENDING_TYPES and (
+        event.initiator is None or event.initiator == "customer"
+    )
+
+
+def follow(state: AccountLockoutState, event: Transaction, late: bool = False) -> None:
+    """Note that a debit is under way, or no longer; a late one's hold is not among the facts."""
+    if event.status == "pending":
+        if _is_spending(event) and (late or not paid_by_balance(event)):
+            _add(state.under_way, mark_of(event.transaction_id))
+    elif state.under_way and event.status in TERMINAL:
+        mark = mark_of(event.transaction_id)
+        state.under_way = [other for other in state.under_way if other != mark]
+
+
+def _add(marks: list[int], mark: int) -> None:
+    if mark not in marks:
+        marks.append(mark)
+        if len(marks) > MAX_UNDER_WAY:
+            del marks[0]
+
+
+def begin(
+    state: AccountLockoutState, ref: Ref, quotes: list[Quote], until: int | None, facts: Facts
+) -> Lock:
+    """Remember a new lock in the place of the one before."""
+    marks = [*(hold.mark for hold in facts.holds), *state.under_way]
+    crowded = len(facts.holds) >= MAX_HOLDS or len(state.under_way) >= MAX_UNDER_WAY
+    lock = Lock(ref, ref.event_id, quotes, until, under_way=marks, crowded=crowded)
+    state.lock = lock
+    return lock
+
+
+def begins_in(lock: Lock, event: Transaction) -> bool:
+    """Say whether a debit of the owner begins while the lock lasts, as far as is known."""
+    at = event.occurred_at
+    return (
+        event.status in ("pending", "completed")
+        and _is_spending(event)
+        and at > lock.at
+        and (lock.until is None or at <= lock.until)
+        and mark_of(event.transaction_id) not in lock.under_way
+    )
+
+
+def excuse(lock: Lock, event: Transaction) -> None:
+    """Let a late event show that a debit was under way when the lock began."""
+    if event.status == "pending" and _is_spending(event) and event.occurred_at <= lock.at:
+        if len(lock.under_way) < MAX_HOLDS + MAX_UNDER_WAY:
+            lock.under_way.append(mark_of(event.transaction_id))
+        else:
+            lock.crowded = True
+
+
+def earlier_locks(state: AccountLockoutState, ref: Ref, window_ms: int) -> list[Ref]:
+    """Return the locks within the window before this one, which is remembered."""
+    earlier = [lock for lock in state.locks if lock.occurred_at >= ref.occurred_at - window_ms]
+    state.locks = [*earlier[1 - MAX_LOCKS :], ref]
+    return state.locks[:-1]

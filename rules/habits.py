@@ -1,0 +1,332 @@
+"""What an account usually does: devices, countries, payees, sessions, logins, amounts. Pure.
+
+Part of the shared facts (`rules.profile`), each bounded in size. Only what succeeded teaches: a
+successful login, or a debit of the customer that is pending or completed. Raw names never enter:
+marks stand for devices, sessions and payees, places are rounded to 0.1 degree.
+"""
+
+from functools import lru_cache
+from typing import Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from rules.events import Login, Ref, Transaction
+from rules.marks import MARK_BYTES, Marks
+from rules.seen import Seen
+
+MAX_DEVICES: Final = 32
+MAX_COUNTRIES: Final = 16
+MAX_COUNTERPARTIES: Final = 64
+MAX_SESSIONS: Final = 256
+MAX_FAILURES: Final = 20
+MAX_CURRENCIES: Final = 4
+DEBITS_COMPARED: Final = 50
+
+SPENDING_TYPES: Final = frozenset({"payment", "transfer_out", "withdrawal"})
+MASKING: Final = frozenset({"vpn", "relay"})
+"""Networks that hide where someone is."""
+CHANGES: Final = {
+    "password_change": "password",
+    "password_reset": "password",
+    "phone_change": "phone",
+    "email_change": "email",
+    "mfa_enable": "mfa",
+    "mfa_disable": "mfa",
+}
+UNCOUNTED: Final = frozenset({"account_locked", "unknown_account"})
+"""Reasons of failed logins that were no attempt at this account's credentials."""
+_SESSION_BYTES: Final = 4
+
+
+class Source(Protocol):
+    """Where an event comes from, told when asked, and what makes marks."""
+
+    @property
+    def ref(self) -> Ref:
+        """The event's address."""
+
+    @property
+    def marks(self) -> Marks:
+        """What makes marks."""
+
+
+class FailedLogin(Struct, array_like=True, gc=False):
+    """One failed attempt to log in."""
+
+    ref: Ref
+    reason: str
+
+
+class Change(Struct, array_like=True, gc=False):
+    """The newest change of one kind of credential: password, phone, email or mfa."""
+
+    what: str
+    ref: Ref
+
+
+class Place(Struct, array_like=True, gc=False):
+    """Where a successful login came from; tenths of a degree."""
+
+    at: int
+    latitude: int
+    longitude: int
+    masked: bool
+    """Through a network that hides where someone is."""
+
+
+class Spending(Struct, array_like=True, gc=False):
+    """Completed debits of the customer in one currency."""
+
+    currency: str
+    count: int = 0
+    peaks: list[int] = []
+    """Number and amount of debits, in turn, each larger than all after it, of the last 50."""
+    peak_before: int = 0
+    """The largest of the 50 before the newest; 0: there were none."""
+
+    @property
+    def peak(self) -> int:
+        """The largest of the last 50, in minor units; 0: there are none."""
+        return self.peaks[1] if self.peaks else 0
+
+    def add(self, minor: int) -> None:
+        """Note one more debit."""
+        self.peak_before = self.peak
+        self.count += 1
+        peaks = self.peaks
+        while peaks and peaks[-1] <= minor:
+            del peaks[-2:]
+        peaks += (self.count, minor)
+        if peaks[0] <= self.count - DEBITS_COMPARED:
+            del peaks[:2]
+
+
+class Book(Struct, array_like=True, omit_defaults=True, gc=False):
+    """What is known by marks of one key."""
+
+    devices: Seen = msgspec.field(default_factory=Seen)
+    counterparties: Seen = msgspec.field(default_factory=Seen)
+    sessions: bytearray = msgspec.field(default_factory=bytearray)
+    """4 bytes of the mark of each session that has logged in; the last used stands last."""
+
+    def __bool__(self) -> bool:
+        """Whether devices or payees would be forgotten with it."""
+        return bool(self.devices.rows or self.counterparties.rows)
+
+
+class Habits(Struct, array_like=True, omit_defaults=True, gc=False):
+    """The habits of one account. Times in milliseconds."""
+
+    key_id: str = ""
+    """Key of the marks in `book`."""
+    book: Book = msgspec.field(default_factory=Book)
+    countries: Seen = msgspec.field(default_factory=Seen)
+    since: int | None = None
+    """The first login or debit of the customer that was seen."""
+    logins_since: int | None = None
+    """The first event that was seen on the logins input."""
+    sessions_since: int | None = None
+    """From when on all sessions that have logged in are known, if some were forgotten."""
+    logins: int = 0
+    """Successful logins."""
+    debits: int = 0
+    """Completed debits of the customer."""
+    success_at: int | None = None
+    """The newest successful login."""
+    success_before: int | None = None
+    """The one before it."""
+    places: list[Place] = []
+    """Of the last successful login that told a place; before it, if another, that of the one
+    before."""
+    failures: list[FailedLogin] = []
+    """The newest failed logins since the last but one success, oldest first."""
+    changes: list[Change] = []
+    spending: list[Spending] = []
+    """The last used stands last."""
+    former: Book | None = None
+    """What is known by marks of the key before, while that is active."""
+    former_id: str = ""
+    payee_is_new: bool = False
+    """Whether the newest debit surely was the first one to its counterparty."""
+
+    def spent(self, currency: str) -> Spending | None:
+        """Return the debits in that currency, if there were any."""
+        for spending in self.spending:
+            if spending.currency == currency:
+                return spending
+        return None
+
+    def knows_session(self, session_id: str, marks: Marks) -> bool:
+        """Say whether the session has logged in, as far as is known."""
+        if _session_at(self.book.sessions, marks.of(session_id)) >= 0:
+            return True
+        former, former_of = self.former, marks.former_of
+        if former is None or former_of is None:
+            return False
+        return _session_at(former.sessions, former_of(session_id)) >= 0
+
+
+@lru_cache(maxsize=1 << 10)
+def country_mark(country: str) -> bytes:
+    """Return what stands for a country: its code, which hides nothing."""
+    return country.encode().ljust(MARK_BYTES)
+
+
+def place_of(event: Login | Transaction) -> tuple[int, int] | None:
+    """Return latitude and longitude in tenths of a degree, None if the event tells none."""
+    if event.latitude is None or event.longitude is None:
+        return None
+    return round(event.latitude * 10), round(event.longitude * 10)
+
+
+def see_login(habits: Habits, event: Login, source: Source, late: bool) -> None:
+    """Take over what an event on the logins input tells."""
+    at = event.occurred_at
+    if habits.logins_since is None or at < habits.logins_since:
+        habits.logins_since = at
+    if habits.since is None or at < habits.since:
+        habits.since = at
+    if event.outcome == "failure":
+        if event.action == "login" and event.reason not in UNCOUNTED and not late:
+            habits.failures.append(FailedLogin(source.ref, event.reason or "other"))
+            if len(habits.failures) > MAX_FAILURES:
+                del habits.failures[0]
+    elif event.action == "login":
+        _see_success(habits, event, source.marks, late)
+    elif event.action in CHANGES:
+        _see_change(habits, CHANGES[event.action], source.ref)
+
+
+def see_debit(habits: Habits, event: Transaction, marks: Marks, late: bool) -> None:
+    """Take over what a pending or completed debit of the customer tells."""
+    at = event.occurred_at
+    if habits.since is None or at < habits.since:
+        habits.since = at
+    _see_owner(habits, event, marks)
+    habits.payee_is_new = False
+    if event.counterparty_id is not None:
+        former = None if habits.former is None else habits.former.counterparties
+        habits.payee_is_new = _see(
+            habits.book.counterparties,
+            former,
+            event.counterparty_id,
+            at,
+            MAX_COUNTERPARTIES,
+            marks,
+        )
+    if event.status == "completed":
+        habits.debits += 1
+        if not late:
+            _add_amount(habits, event)
+
+
+def _see_success(habits: Habits, event: Login, marks: Marks, late: bool) -> None:
+    at = event.occurred_at
+    habits.logins += 1
+    _see_owner(habits, event, marks)
+    if event.session_id is not None:
+        _see_session(habits, event.session_id, at, marks)
+    if late and habits.success_at is not None and at <= habits.success_at:
+        return
+    habits.success_before, habits.success_at = habits.success_at, at
+    if habits.failures:
+        since = habits.success_before
+        habits.failures = [f for f in habits.failures if since is None or f.ref.occurred_at > since]
+    place = place_of(event)
+    if place is not None:
+        _see_place(habits, Place(at, *place, event.network in MASKING))
+
+
+def _see_place(habits: Habits, new: Place) -> None:
+    """Keep the last place, and the one before it if that was another."""
+    last = habits.places[-1:]
+    if last and (last[0].latitude, last[0].longitude) == (new.latitude, new.longitude):
+        last = []
+    habits.places = [*last, new]
+
+
+def _see_owner(habits: Habits, event: Login | Transaction, marks: Marks) -> None:
+    """Note device and country."""
+    at = event.occurred_at
+    if habits.key_id != marks.key_id or habits.former_id != marks.former_id:
+        _change_key(habits, marks, at)
+    if event.device_id is not None:
+        former = None if habits.former is None else habits.former.devices
+        _see(habits.book.devices, former, event.device_id, at, MAX_DEVICES, marks)
+    if event.country is not None:
+        habits.countries.see(country_mark(event.country), at, MAX_COUNTRIES)
+
+
+def _see(seen: Seen, former: Seen | None, name: str, at: int, most: int, marks: Marks) -> bool:
+    """Note a device or payee, and say whether it surely was seen for the first time."""
+    mark = marks.of(name)
+    if former is not None and marks.former_of is not None:
+        known = former.take(marks.former_of(name))
+        if known is not None:
+            seen.see(mark, known, most)
+    return seen.see(mark, at, most)
+
+
+def _session_at(sessions: bytearray, mark: bytes) -> int:
+    wanted = mark[:_SESSION_BYTES]
+    at = sessions.rfind(wanted)
+    while at > 0 and at % _SESSION_BYTES:
+        at = sessions.rfind(wanted, 0, at + _SESSION_BYTES - 1)
+    return at
+
+
+def _see_session(habits: Habits, session_id: str, at: int, marks: Marks) -> None:
+    sessions, mark = habits.book.sessions, marks.of(session_id)
+    found = _session_at(sessions, mark)
+    if found >= 0:
+        del sessions[found : found + _SESSION_BYTES]
+    elif len(sessions) >= MAX_SESSIONS * _SESSION_BYTES:
+        del sessions[:_SESSION_BYTES]
+        habits.sessions_since = at
+    sessions += mark[:_SESSION_BYTES]
+
+
+def _see_change(habits: Habits, what: str, ref: Ref) -> None:
+    for change in habits.changes:
+        if change.what == what:
+            if ref.occurred_at > change.ref.occurred_at:
+                change.ref = ref
+            return
+    habits.changes.append(Change(what, ref))
+
+
+def _add_amount(habits: Habits, event: Transaction) -> None:
+    known, spending = habits.spending, habits.spent(event.currency)
+    if spending is None:
+        spending = Spending(event.currency)
+        known.append(spending)
+        if len(known) > MAX_CURRENCIES:
+            del known[0]
+    elif spending is not known[-1]:
+        known.remove(spending)
+        known.append(spending)
+    spending.add(event.amount)
+
+
+def _change_key(habits: Habits, marks: Marks, at: int) -> None:
+    """Go over to the key of today; where marks are lost with a key, learn anew from `at` on."""
+    lost = None
+    if habits.former_id != marks.former_id:
+        lost, habits.former = habits.former, None
+    if habits.key_id != marks.key_id:
+        before, habits.book = habits.book, Book()
+        habits.book.devices.blurred_at = before.devices.blurred_at
+        habits.book.counterparties.blurred_at = before.counterparties.blurred_at
+        if habits.key_id != marks.former_id:
+            lost = before
+        elif before or before.sessions:
+            habits.former = before
+    habits.key_id, habits.former_id = marks.key_id, marks.former_id
+    if lost is None:
+        return
+    if lost.sessions:
+        habits.sessions_since = at
+    if lost:
+        habits.since = at
+        habits.logins = habits.debits = 0

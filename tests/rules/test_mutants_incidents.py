@@ -1,0 +1,246 @@
+"""The life of an incident: who joins, what becomes of it, and when its revision rises."""
+
+from typing import Any
+
+import pytest
+
+from rules.incidents import MAX_TRANSACTIONS, IncidentState, apply, incident_id, record
+from schemas.alert import MAX_EVIDENCE, Alert, Evidence, Money
+
+EUR = Money(currency="EUR", minor_units=100, exponent=2)
+JPY = Money(currency="JPY", minor_units=7, exponent=0)
+
+
+def alert(name: str = "a", kind: Any = "raised", **fields: Any) -> Alert:
+    """Return one record of an alert."""
+    known: dict[str, Any] = {
+        "alert_id": name,
+        "kind": kind,
+        "sequence": 1,
+        "rule": "some_rule",
+        "rule_version": 1,
+        "mode": "live",
+        "category": "payment",
+        "severity": "warning",
+        "title": "Something is wrong",
+        "cause": "payments",
+        "dedup_key": "key",
+        "at": 10,
+        "first_event_at": 10,
+        "last_event_at": 20,
+        "detected_at": 20,
+        "published_at": 30,
+        "late": False,
+        "evidence_total": 0,
+        "suspected_root_cause": "technical",
+        "origin": "detect.0",
+        "origin_sequence": 1,
+    }
+    return Alert(**known | fields)
+
+
+def cited(*offsets: int) -> dict[str, Any]:
+    """Return the fields of an alert that rests on records there."""
+    found = tuple(
+        Evidence(topic="t", partition=1, offset=n, event_id=f"e{n}", role="failure")
+        for n in offsets
+    )
+    return {"evidence": found, "evidence_total": len(found)}
+
+
+def live(*alerts: Alert, state: IncidentState | None = None) -> IncidentState:
+    """Apply records, the first at 1,000 ms, each 1,000 ms after the one before."""
+    for number, each in enumerate(alerts, 1):
+        state = apply(state, each, number * 1_000, "k.0123456789abcdef")
+        assert state is not None
+    assert state is not None
+    return state
+
+
+def revisions(state: IncidentState) -> tuple[int, int]:
+    """Return revision and state revision."""
+    return state.revision, state.state_revision
+
+
+def test_the_first_alert_opens_an_incident() -> None:
+    """With all that the alert says; the first record of it has revision 1."""
+    state = live(alert(provider="acme", transaction_ids=("t1", "t2"), amount_at_stake=(EUR,)))
+    assert revisions(state) == (1, 1)
+    incident = record(state, 5_000)
+    assert incident.model_dump(exclude_none=True) == {
+        "incident_id": incident_id("key", "a"),
+        "dedup_key": "key",
+        "cause": "payments",
+        "category": "payment",
+        "status": "open",
+        "status_detail": "standalone",
+        "revision": 1,
+        "state_revision": 1,
+        "severity": "warning",
+        "priority": "P3",
+        "page": False,
+        "title": "Something is wrong",
+        "summary": "1 alert: 1 open.",
+        "provider": "acme",
+        "rules": ("some_rule",),
+        "account_token": "k.0123456789abcdef",
+        "transactions": 2,
+        "alerts": {"total": 1, "active": 1, "cured": 0, "retracted": 0, "expired": 0},
+        "amount_at_stake": ({"currency": "EUR", "minor_units": 100, "exponent": 2},),
+        "evidence": (),
+        "evidence_total": 0,
+        "suspected_root_cause": "technical",
+        "first_event_at": 10,
+        "last_event_at": 20,
+        "opened_at": 1_000,
+        "updated_at": 1_000,
+        "published_at": 5_000,
+        "suggested_actions": (),
+        "notes": (),
+        "last_change": {"what": "opened", "by": "walletwatch", "at": 1_000},
+    }
+
+
+def test_an_id_is_32_hex_digits_of_its_first_alert() -> None:
+    """Another key or another alert gives another."""
+    assert len(incident_id("key", "a")) == 32
+    assert len({incident_id("key", "a"), incident_id("key", "b"), incident_id("yek", "a")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("severity", "priority", "page"),
+    [
+        ("critical", "P1", True),
+        ("error", "P2", True),
+        ("warning", "P3", False),
+        ("info", "P4", False),
+    ],
+)
+def test_errors_page(severity: str, priority: str, page: bool) -> None:
+    """Warnings wait for the morning."""
+    incident = record(live(alert(severity=severity)), 0)
+    assert (incident.priority, incident.page) == (priority, page)
+
+
+def test_an_alert_of_the_same_key_joins() -> None:
+    """Rules and transactions are counted once each, amounts added by currency."""
+    state = live(
+        alert("a", transaction_ids=("t1",), amount_at_stake=(EUR, JPY)),
+        alert(
+            "b",
+            rule="other",
+            transaction_ids=("t1", "t2"),
+            amount_at_stake=(JPY, EUR),
+            first_event_at=5,
+            last_event_at=15,
+        ),
+        alert("c", last_event_at=25),
+    )
+    assert state.members == ["a", "b", "c"]
+    assert (state.rules, state.transactions) == (["some_rule", "other"], ["t1", "t2"])
+    assert [(a.currency, a.minor, a.exponent) for a in state.amounts] == [
+        ("EUR", 200, 2),
+        ("JPY", 14, 0),
+    ]
+    assert (state.first_event_at, state.last_event_at) == (5, 25)
+    assert (state.total, state.last_change) == (3, "alert_joined")
+    assert (state.opened_at, state.updated_at) == (1_000, 3_000)
+    assert revisions(state) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("then", "severity", "state_revision", "page"),
+    [("info", "warning", 1, False), ("warning", "warning", 1, False), ("error", "error", 2, True)],
+)
+def test_severity_only_rises(then: str, severity: str, state_revision: int, page: bool) -> None:
+    """By an alert that joins, and by an update; only then the state revision rises."""
+    for worse in (alert("b", severity=then), alert("a", "updated", severity=then)):
+        state = live(alert(), worse)
+        assert (state.severity, state.state_revision, state.page) == (
+            severity,
+            state_revision,
+            page,
+        )
+
+
+def test_who_was_woken_stays_woken() -> None:
+    """Nothing takes a page back; a worse severity keeps it."""
+    state = live(alert(severity="error"), alert("b", severity="critical"))
+    assert state.page
+    state = live(alert(severity="error"), alert("a", "updated", severity="info"))
+    assert (state.page, state.severity, state.last_change) == (True, "error", "alert_updated")
+
+
+@pytest.mark.parametrize(
+    ("ends", "resolution"),
+    [
+        (("cured", "expired", "retracted"), "cured"),
+        (("expired", "retracted", "retracted"), "expired"),
+        (("retracted", "retracted", "retracted"), "retracted"),
+    ],
+)
+def test_an_incident_is_resolved_with_its_last_member(
+    ends: tuple[str, ...], resolution: str
+) -> None:
+    """Its resolution is the best that became of its alerts."""
+    state = live(alert("a"), alert("b"), alert("c"))
+    for name, kind in zip("abc", ends, strict=True):
+        assert (state.status, state.resolution, state.resolved_at) == ("open", None, None)
+        state = live(alert(name, kind), state=state)
+        assert state.last_change == f"alert_{kind}"
+    assert (state.status, state.resolution, state.resolved_at) == ("resolved", resolution, 1_000)
+    assert revisions(state) == (6, 2)
+    incident = record(state, 0)
+    assert incident.alerts.model_dump() == {
+        "total": 3,
+        "active": 0,
+        **{kind: ends.count(kind) for kind in ("cured", "retracted", "expired")},
+    }
+    assert incident.summary.startswith("3 alerts: ")
+
+
+def test_what_is_no_member_changes_nothing() -> None:
+    """An update or end of an alert that never was raised, or has ended."""
+    assert apply(None, alert("a", "cured"), 0, None) is None
+    state = live(alert("a"), alert("b"))
+    assert apply(state, alert("c", "updated", severity="error"), 0, None) is None
+    live(alert("a", "cured"), state=state)
+    assert apply(state, alert("a", "cured"), 0, None) is None
+    assert (state.members, state.cured, state.severity) == (["b"], 1, "warning")
+
+
+def test_after_the_end_a_new_incident_is_linked_to_the_old() -> None:
+    """It begins from nothing."""
+    state = live(alert("a", severity="error"), alert("a", "cured"))
+    first = state.incident_id
+    state = live(alert("b"), state=state)
+    assert (state.previous_incident_id, state.incident_id) == (first, incident_id("key", "b"))
+    assert (state.status, state.severity, state.page, state.cured) == ("open", "warning", False, 0)
+    assert revisions(state) == (1, 1)
+
+
+def test_the_first_and_the_newest_records_are_cited() -> None:
+    """Up to fifty all of them; all are counted."""
+    state = live(alert("a", **cited(0)), alert("b", **cited(*range(1, MAX_EVIDENCE))))
+    assert [each.offset for each in state.evidence] == list(range(MAX_EVIDENCE))
+    state = live(alert("c", **cited(50, 51)), state=state)
+    assert [each.offset for each in state.evidence] == [0, *range(3, 52)]
+    incident = record(state, 0)
+    assert (len(incident.evidence), incident.evidence_total) == (MAX_EVIDENCE, 52)
+    assert incident.evidence[1].model_dump(exclude_none=True) == {
+        "topic": "t",
+        "partition": 1,
+        "offset": 3,
+        "event_id": "e3",
+        "role": "failure",
+    }
+
+
+def test_transactions_are_counted_up_to_a_thousand() -> None:
+    """Then the count stands still."""
+    state = live(alert("first", transaction_ids=tuple(f"t{n}" for n in range(19))))
+    for start in range(20, 1_100, 20):
+        names = tuple(f"t{n}" for n in range(start, start + 20))
+        state = live(alert(f"a{start}", transaction_ids=names), state=state)
+    assert len(state.transactions) == MAX_TRANSACTIONS == 1_000
+    assert record(state, 0).transactions == 1_000

@@ -1,0 +1,148 @@
+"""The ledger's pieces by themselves: what a row moves without a word, how much is remembered."""
+
+from typing import Any
+
+import pytest
+
+from rules import (
+    balance_mismatch_state,
+    ledger_book,
+    ledger_chain,
+    ledger_history,
+    ledger_reports,
+    ledger_trail,
+)
+from rules.events import TRANSACTION, Ref, Transaction
+from rules.ledger_book import Group, joins
+from rules.ledger_chain import Break, Chain, Edge, Ignored, Row, begin, enter, met
+from rules.ledger_history import note, shorten
+from rules.ledger_row import contents_of, moves_untold
+
+BOTH = ("posted", "available")
+
+
+def event(kind: str = "payment", status: str = "completed", **fields: Any) -> Transaction:
+    """Return a transaction of 100."""
+    return Transaction("e1", "t1", "acc-1", kind, status, 100, "EUR", 1, **fields)
+
+
+def told(kind: str) -> dict[str, Any]:
+    """Return the fields of a row that tells both balances."""
+    return {"balance_before": 100, "balance_after": 0, "balance_kind": kind}
+
+
+@pytest.mark.parametrize(
+    ("row", "effect", "moved"),
+    [
+        (event(), -100, BOTH),
+        (event(), None, BOTH),
+        (event(), 0, ()),
+        (event("topup"), 100, BOTH),
+        (event(status="pending"), -100, ("available",)),
+        (event(status="failed"), -100, ("available",)),
+        (event(status="disputed"), -100, ()),
+        (event("topup", "pending"), 100, ()),
+        (event("topup", "failed"), 100, ()),
+        (event(**told("posted")), -100, ("available",)),
+        (event(**told("available")), -100, ("posted",)),
+        (event(balance_after=0, balance_kind="posted"), -100, BOTH),
+        (event(balance_before=0, balance_kind="posted"), -100, BOTH),
+    ],
+)
+def test_what_a_row_moves_without_a_word(
+    row: Transaction, effect: int | None, moved: tuple[str, ...]
+) -> None:
+    """A completed one both balances, a hold or its end the available one."""
+    assert moves_untold(row, effect) == moved
+
+
+def test_rows_with_different_contents_are_told_apart() -> None:
+    """By each balance, the kind and the effect."""
+    different = [
+        event(),
+        event(balance_before=1, balance_kind="posted"),
+        event(balance_after=1, balance_kind="posted"),
+        event(balance_before=1, balance_after=1, balance_kind="posted"),
+        event(balance_before=1, balance_after=1, balance_kind="available"),
+    ]
+    contents = {contents_of(row, effect) for row in different for effect in (-100, 100)}
+    assert len(contents) == 10
+    assert all(0 <= each < 1 << 32 for each in contents)
+
+
+def test_ledger_state_is_as_small_as_was_promised() -> None:
+    """How much of each thing is remembered."""
+    assert (ledger_chain.MAX_GAPS, ledger_chain.MAX_REMEMBERED) == (32, 4)
+    assert (ledger_chain.MAX_BALANCES, ledger_trail.MAX_ENDS) == (3, 3)
+    assert (ledger_trail.MAX_FORKS, ledger_trail.MAX_LINKS) == (3, 8)
+    assert (ledger_book.MAX_ROWS, ledger_book.MAX_REFS) == (1_000, 48)
+    assert (ledger_history.MAX_KEPT, ledger_reports.MAX_REPORTS) == (64, 16)
+    assert balance_mismatch_state.MAX_BOOKS == 16
+
+
+def test_the_last_four_rows_are_remembered_whole() -> None:
+    """Each with its own contents; the fifth from the end is not."""
+    edge = Edge("posted", (0,), Ref(TRANSACTION, 0, "e", 0))
+    chain: Chain = begin("EUR", Row(1, edge, edge, 101))
+    for number in range(2, 8):
+        assert enter(chain, Row(number, edge, edge, 100 + number), 0) == ()
+        assert len(chain.recent) == 2 * min(number, 4)
+    assert [met(chain, number, 100 + number) for number in range(2, 9)] == [
+        *[None] * 2,
+        *[True] * 4,
+        None,
+    ]
+    assert met(chain, 7, 106) is False
+
+
+def test_beyond_thirty_two_pieces_the_oldest_gap_is_forgotten() -> None:
+    """Whether a row opens another one, or cuts one in two."""
+    edge = Edge("posted", (0,), Ref(TRANSACTION, 0, "e", 0))
+    for cut in (False, True):
+        chain = begin("EUR", Row(0, edge, edge, 0))
+        for number in range(1, 33):
+            enter(chain, Row(10 * number, edge, edge, number), 0)
+        assert [gap.first for gap in chain.gaps] == [1, *range(11, 321, 10)]
+        found = enter(chain, Row(315 if cut else 330, edge, edge, 99), 0)
+        assert Ignored("gap_forgotten") in found
+        rest = [311, 316] if cut else [311, 321]
+        assert [gap.first for gap in chain.gaps] == [*range(11, 311, 10), *rest]
+
+
+@pytest.mark.parametrize("drift", [-6, -5, 0, 5, 6])
+def test_a_tolerance_is_itself_tolerated(drift: int) -> None:
+    """In both directions; one minor unit more is a break."""
+    ref = Ref(TRANSACTION, 0, "e", 0)
+    end, start = Edge("posted", (100,), ref), Edge("posted", (100 + drift,), ref)
+    found = enter(begin("EUR", Row(1, end, end, 1)), Row(2, start, start, 2), 5)
+    assert found == (() if abs(drift) <= 5 else (Break(end, start, 2, drift),))
+
+
+@pytest.mark.parametrize(
+    ("at", "joined"), [(9_000, False), (9_001, True), (12_999, True), (13_000, False)]
+)
+def test_a_row_joins_a_group_within_less_than_a_second(at: int, joined: bool) -> None:
+    """Before its first row as after its last."""
+    assert joins(Group(2, last_at=12_000, first_at=10_000), at, 1_000) is joined
+
+
+def test_sixty_four_balances_are_remembered() -> None:
+    """However short the time is in which they held; and never less than the one that holds."""
+    history: list[int] = []
+    for number in range(1, 80):
+        note(history, number, number, 1_000_000)
+        assert history[::2] == list(range(max(1, number - 63), number + 1))
+    shorten(history, 1_000)
+    assert history == [79, 79]
+
+
+def test_what_held_at_the_beginning_of_the_time_kept_is_kept() -> None:
+    """A balance counts until the next one; from the very moment of that it does no more."""
+    for since, kept in ((19, 1), (20, 2), (21, 2), (29, 2), (30, 3)):
+        history = [10, 1, 20, 2, 30, 3]
+        shorten(history, since)
+        assert history[1] == kept
+        history = []
+        for at, balance in ((10, 1), (20, 2), (30, 3)):
+            note(history, at, balance, 30 - since)
+        assert history[1] == kept

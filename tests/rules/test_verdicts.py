@@ -1,0 +1,67 @@
+"""What every alert quotes suffices to decide it again, and what is said of it is true."""
+
+from typing import Any
+
+import pytest
+
+from rules import ALL
+from rules.contract import Example, Otherwise, Rule, Values, Verdict
+from tests.rules.driver import Driver
+
+_RANK = {None: 0, "info": 1, "warning": 2, "error": 3}
+CASES = [
+    pytest.param(rule, example, id=f"{rule.code}: {example.name}")
+    for rule in ALL
+    for example in rule.EXAMPLES
+    if example.expect
+]
+
+
+@pytest.mark.parametrize(("rule", "example"), CASES)
+def test_what_would_have_been_milder_is_judged_so(
+    rule: type[Rule[Any, Any]], example: Example
+) -> None:
+    """Each sentence about another fact or parameter holds when the rule is asked."""
+    driver = Driver(rule, **example.params).run(example.events)
+    assert driver.judged
+    for facts in driver.judged:
+        verdict = driver.rule.judge(facts)
+        assert verdict is not None
+        claims = driver.rule.otherwise(facts)
+        assert claims, "there is always something that would have made it milder"
+        for claim in claims:
+            assert _rank(_judged(driver.rule, facts, claim)) < _rank(verdict), claim
+
+
+@pytest.mark.parametrize(("rule", "example"), CASES)
+def test_reasons_are_sentences_without_names(rule: type[Rule[Any, Any]], example: Example) -> None:
+    """They begin with a capital letter, end with a full stop, and name no account."""
+    driver = Driver(rule, **example.params).run(example.events)
+    for facts in driver.judged:
+        reasons = driver.rule.because(facts)
+        assert reasons
+        for reason in reasons:
+            assert reason[0].isupper() or reason[0].isdigit(), reason
+            assert reason.endswith("."), reason
+            assert "acc-1" not in reason
+
+
+@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.code)
+def test_every_parameter_says_which_fact_it_decides_by(rule: type[Rule[Any, Any]]) -> None:
+    """And every fact named so is quoted by some alert of the examples."""
+    assert set(rule.DECIDED_BY) <= set(rule.Params.model_fields)
+    quoted: set[str] = set()
+    for example in rule.EXAMPLES:
+        for facts in Driver(rule, **example.params).run(example.events).judged:
+            quoted |= set(facts)
+    assert set(rule.DECIDED_BY.values()) <= quoted
+
+
+def _judged(rule: Rule[Any, Any], facts: Values, claim: Otherwise) -> Verdict | None:
+    assert claim.facts or claim.params, "it must change something"
+    other = type(rule)(rule.params.model_copy(update=dict(claim.params)))
+    return other.judge({**facts, **claim.facts})
+
+
+def _rank(verdict: Verdict | None) -> int:
+    return _RANK[verdict.severity if verdict else None]
