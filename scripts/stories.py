@@ -1,0 +1,87 @@
+"""docs/stories.md: two incidents of a simulated week, as the commands tell them."""
+
+import io
+from contextlib import redirect_stdout
+from typing import Final
+
+import msgspec
+import typer
+
+from schemas.alert import Alert
+from schemas.topics import ALERTS
+from worker import simulate as traffic
+from worker.cli.explain import REREAD, life_of, reader
+from worker.cli.incidents import describe, lives, tell
+from worker.cli.output import visible
+from worker.codec import Limits
+from worker.explain import derive
+from worker.logs.memory import MemoryLog
+from worker.logs.port import stored
+from worker.replay import replay
+from worker.runner import policy_of
+from worker.settings import KNOWN_RULES, Settings
+from worker.story import told
+
+SEED: Final = 7
+WEEK: Final = traffic.SimulateConfig(accounts=360, days=7)
+TOLD: Final = (
+    ("A theft", "guessed_password"),
+    ("Money that leaves a locked account", "payment_while_locked"),
+)
+"""Title, and the variant of the simulation."""
+HEAD: Final = f"""# Two stories
+
+Two incidents of a simulated week ({WEEK.accounts} accounts), as `walletwatch explain` tells the
+alert and `walletwatch incidents show` its incident. To see more of them:
+
+    walletwatch simulate --accounts {WEEK.accounts} --days {WEEK.days} --seed {SEED} > week.ndjson
+    walletwatch replay week.ndjson --out week
+    walletwatch explain ALERT_ID --from week.ndjson
+
+An alert says what happened, why that is taken for an anomaly, what would have made it milder, and
+which facts were compared with which thresholds. Its last line says whether the records that it
+cites still prove it. Names of devices, addresses and payees are never told. In an incident an
+account is a token; the alert, for those who help the owner, has its name.
+"""
+
+
+def page() -> str:
+    """Return the page, from the simulation as it is today."""
+    truth: traffic.Truth = []
+    events = traffic.simulate(WEEK, SEED, truth)
+    lines = [("week", n, msgspec.json.encode(event)) for n, event in enumerate(events, 1)]
+    log = replay(lines, policy_of(Settings())).log
+    text = HEAD
+    for title, variant in TOLD:
+        plant = next(plant for plant in truth if plant.variant == variant)
+        text += f"\n## {title}\n\n{_story(log, plant)}"
+    return text
+
+
+def _story(log: MemoryLog, plant: traffic.Planted) -> str:
+    """Return what both commands print about the alert that found a plant."""
+    alert = next(
+        alert
+        for _, record in stored(log, ALERTS)
+        if (alert := Alert.model_validate_json(record.value or b"")).rule == plant.rule
+        and {cited.event_id for cited in alert.evidence} & set(plant.event_ids)
+    )
+    life = life_of(log, alert.alert_id)
+    assert life is not None
+    found = derive(life, KNOWN_RULES, reader(log), Limits())
+    incident = next(
+        revisions
+        for revisions in lives(log, "").values()
+        if revisions[0].dedup_key == alert.dedup_key and revisions[0].opened_at >= alert.at
+    )
+    explained = "\n".join(map(visible, told(life, found, REREAD.format(len(found.cited)))))
+    shown = io.StringIO()
+    with redirect_stdout(shown):
+        describe(incident[-1])
+        typer.echo()
+        tell(incident)
+    parts = (
+        (f"walletwatch explain {alert.alert_id[:12]}", explained),
+        (f"walletwatch incidents show {incident[0].incident_id[:12]}", shown.getvalue().rstrip()),
+    )
+    return "\n".join(f"```\n$ {command}\n{output}\n```\n" for command, output in parts)

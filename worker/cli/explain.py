@@ -1,0 +1,273 @@
+"""`walletwatch explain`: one alert told and derived again, or what became of one event."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+from msgspec import structs
+
+from schemas.time import parse_time
+from schemas.topics import ALERTS, ALERTS_SHADOW
+from worker.cli.output import (
+    ConfigOption,
+    JsonOption,
+    LogOption,
+    emit,
+    environment,
+    readable_log,
+    visible,
+)
+from worker.config import load_settings
+from worker.errors import CheckFailed, UsageError
+from worker.explain import Derivation, Life, Read, address_of, derive, is_sound, values_of
+from worker.history import Trace, alerts_again, noted
+from worker.keys import tokens_for
+from worker.lines import read_lines
+from worker.logs.port import Log, Record, TopicPartition, stored
+from worker.replay import replay
+from worker.runner import policy_of
+from worker.seal import seal_of
+from worker.settings import KNOWN_RULES
+from worker.stages import DETECT_INPUTS, Policy
+from worker.story import happened, told
+
+_NAMED: Final = 5
+REREAD: Final = "{} cited records are unchanged, and the rule finds the same from them."
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where to look, and how events are read there."""
+
+    log: Log
+    policy: Policy
+
+
+def explain(
+    which: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="An alert_id, or how one begins; or an event_id."),
+    ],
+    *,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="FILE", help="Replay these files instead of a log."),
+    ] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="With --from: TOML with thresholds, as for replay.")
+    ] = None,
+    from_history: Annotated[
+        bool,
+        typer.Option("--from-history", help="Derive the facts too, from all of the account."),
+    ] = False,
+    log: LogOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell why an alert was raised, and derive it again from the records it cites.
+
+    Reads exactly these records, runs the rule on the facts that the alert quotes, and says what
+    would have made it milder. Given an event_id it says what every rule made of that event.
+
+    Exit code 0 if the alert is derived, 1 if it is not (and why) or there is none of that id, 2 if
+    several ids begin like that or a file cannot be read, 70 if the log cannot be used, 78 if the
+    configuration is wrong.
+
+    Example: walletwatch explain 4f1c --from events.ndjson.gz
+    """
+    with _place(source, rules, log, config) as place:
+        life = life_of(place.log, which)
+        if life is None:
+            _explain_event(place, which, as_json)
+        else:
+            _explain_alert(place, life, from_history, as_json)
+
+
+@contextmanager
+def _place(
+    files: list[str] | None, rules: Path | None, log: str | None, config: Path | None
+) -> Iterator[_Place]:
+    if files is None:
+        if rules is not None:
+            raise UsageError("--rules needs --from: a log has been judged already.")
+        loaded = load_settings(config, environment(), log_url=log)
+        with readable_log(loaded) as opened:
+            tokens = tokens_for(loaded.settings, loaded.settings.log.url)
+            yield _Place(opened, policy_of(loaded.settings, tokens=tokens))
+        return
+    policy = policy_of(load_settings(config, environment(), rules).settings)
+    policy = replace(policy, dead_letter_limit=None)
+    lines = ((name, number, line) for name in files for number, line in read_lines(name))
+    yield _Place(replay(lines, policy).log, policy)
+
+
+def life_of(log: Log, prefix: str) -> Life | None:
+    """Return the records of the alert whose id is this, or begins so.
+
+    Raises:
+        UsageError: several ids begin so.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    wanted = prefix.encode()
+    for topic in (ALERTS, ALERTS_SHADOW):
+        for _, record in stored(log, topic):
+            if wanted not in (record.value or b""):
+                continue
+            step = msgspec.json.decode(record.value or b"{}")
+            if step["alert_id"].startswith(prefix):
+                found.setdefault(f"{step['alert_id']} {step['mode']}", []).append(step)
+    exact = [steps for name, steps in found.items() if name.split()[0] == prefix]
+    if len(found) > 1 and not exact:
+        ids = ", ".join(sorted(found)[:_NAMED])
+        raise UsageError(f"{len(found)} alerts have an id that begins so, such as {ids}.")
+    lives = exact or list(found.values())
+    return Life(sorted(lives[0], key=lambda step: step["sequence"])) if lives else None
+
+
+def _explain_alert(place: _Place, life: Life, from_history: bool, as_json: bool) -> None:
+    if life.raised["rule"] not in {rule.id for rule in KNOWN_RULES}:
+        raise CheckFailed(
+            f"{visible(life.raised['title'])}: {life.raised['rule']} is an alert of the engine "
+            "itself. It depends on the clock and cannot be derived from records."
+        )
+    found = derive(life, KNOWN_RULES, reader(place.log), place.policy.limits)
+    checked = REREAD.format(len(found.cited))
+    if from_history and found.rule is not None:
+        found.failures += _against_history(place, life, found)
+        checked += " The history of the account gives the same facts."
+    if as_json:
+        emit(_document(life, found, from_history))
+    else:
+        for line in told(life, found, checked):
+            typer.echo(visible(line))
+    if found.failures:
+        raise CheckFailed(f"Alert {life.raised['alert_id']} is not derived.")
+
+
+def reader(log: Log) -> Read:
+    """Return what reads one input record of the log."""
+
+    def read(topic: str, partition: int, offset: int) -> Record | None:
+        if topic not in DETECT_INPUTS or partition >= log.partitions(topic):
+            return None
+        records = log.read(topic, partition, offset, 1)
+        return records[0] if records and records[0].offset == offset else None
+
+    return read
+
+
+def _against_history(place: _Place, life: Life, found: Derivation) -> list[str]:
+    """Return how the alert differs from what the account's history gives."""
+    raised, last = life.raised, life.steps[-1]
+    rule = found.rule
+    assert rule is not None
+    partition = int(raised["origin"].removeprefix("detect-"))
+    policy = replace(place.policy, rules=[rule], known_rules=[rule])
+    until = parse_time(last["detected_at"]) + 1
+    again = alerts_again(place.log, raised["account_id"], partition, policy, until)
+    mine = {step["sequence"]: step for step in again if step["alert_id"] == raised["alert_id"]}
+    failures = []
+    for step in life.steps:
+        other = mine.get(step["sequence"])
+        name = f"record {step['sequence']} ({step['kind']})"
+        if other is None:
+            failures.append(f"The history of the account gives no {name} of this alert.")
+        elif seal_of({**other, "mode": step["mode"]}) != seal_of(step):
+            differing = _differing(step, other)
+            failures.append(f"The history of the account gives another {differing} in {name}.")
+    if failures and any(place.log.offsets(topic)[partition][0] for topic in DETECT_INPUTS):
+        failures.append("The log no longer holds all records of that partition: pruned.")
+    return failures
+
+
+def _differing(step: dict[str, Any], other: dict[str, Any]) -> str:
+    mine, history = values_of(step), values_of(other)
+    facts = [f"fact {name}" for name in {**mine, **history} if mine.get(name) != history.get(name)]
+    fields = [name for name in ("severity", "at", "detected_at") if step[name] != other[name]]
+    return ", ".join(facts + fields) or "evidence"
+
+
+def _document(life: Life, found: Derivation, from_history: bool) -> dict[str, Any]:
+    facts = values_of(life.judged)
+    rule = found.rule if found.rule and is_sound(found.rule, life) else None
+    return {
+        "derived": not found.failures,
+        "from_history": from_history,
+        "failures": found.failures,
+        "steps": life.steps,
+        "cited": [
+            {
+                "role": each.role,
+                "record": each.address,
+                "event_id": each.event.event_id,
+                "happened": happened(each.event),
+            }
+            for each in found.cited
+        ],
+        "because": list(rule.because(facts)) if rule else [],
+        "otherwise": [each.sentence for each in rule.otherwise(facts)] if rule else [],
+    }
+
+
+def _explain_event(place: _Place, event_id: str, as_json: bool) -> None:
+    """Say what every rule made of one event."""
+    at, record, account_id = _event_of(place.log, event_id)
+    trace = noted(place.log, at, account_id, record.offset, place.policy)
+    address = f"{at.topic}/{at.partition}@{record.offset}"
+    cited = list(_citing(place.log, address))
+    if as_json:
+        emit({"record": address, **structs.asdict(trace), "alerts": cited})
+        return
+    typer.echo(visible(f"Event {event_id}, {address}"))
+    for line in _told_event(trace, place.policy):
+        typer.echo(f"  {visible(line)}")
+    for each in cited:
+        typer.echo(f"  cited by alert {each['alert_id']} ({each['rule']}, {each['kind']})")
+    if not cited:
+        typer.echo("  no alert cites it")
+
+
+def _told_event(trace: Trace, policy: Policy) -> Iterator[str]:
+    if not trace.happened:
+        yield "it never reached the rules: it is a dead letter, or a login under an unknown name"
+        return
+    yield trace.happened
+    if trace.late_by:
+        yield f"it came {trace.late_by} ms late: it may cure, or be judged by itself, no more"
+    for reason in trace.counted:
+        yield f"counted: {reason}"
+    for rule in policy.rules:
+        did = trace.did.get(rule.id)
+        yield f"{rule.code} {rule.id}: {', '.join(did) if did else 'saw nothing in it'}"
+
+
+def _event_of(log: Log, event_id: str) -> tuple[TopicPartition, Record, str]:
+    """Return where the event stands first, its record, and its account."""
+    wanted = event_id.encode()
+    for topic in DETECT_INPUTS:
+        for at, record in stored(log, topic):
+            if wanted in (record.value or b""):
+                document = _document_of(record)
+                if document.get("event_id") == event_id:
+                    return at, record, str(document.get("account_id"))
+    raise CheckFailed("There is no alert and no event of that id.")
+
+
+def _document_of(record: Record) -> dict[str, Any]:
+    try:
+        document = msgspec.json.decode(record.value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _citing(log: Log, address: str) -> Iterator[dict[str, str]]:
+    for topic in (ALERTS, ALERTS_SHADOW):
+        for _, record in stored(log, topic):
+            step = _document_of(record)
+            if any(address_of(cited) == address for cited in step.get("evidence", ())):
+                yield {name: step[name] for name in ("alert_id", "rule", "kind")}
