@@ -1,31 +1,41 @@
-"""The whole job in memory, in event time: lines in, alerts and incidents out.
+"""The whole job in one process, in event time: lines in, alerts and incidents out.
 
 The same stages and the same loop as on a server; only the log is in memory, the clock stands still,
-and every input ends 1 ms after the largest time of all.
+and every input ends 1 ms after the largest time of all. The lines are read once to learn that time
+and to sort them, if need be on disk. Then the log is filled as it is read: a topic gets its next
+records when a task has read all it has of it and can go on no more. So what is in memory at a
+time does not grow with the files, unless the inputs are kept.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
 
 import msgspec
 
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.time import format_time, parse_time
-from schemas.topics import DEAD_LETTERS
+from schemas.topics import DEAD_LETTERS, SIGNALS
 from worker.collector import calm_collector
-from worker.lines import place
+from worker.lines import Line, place
 from worker.logs.memory import MemoryLog
 from worker.logs.murmur2 import partition_of
 from worker.logs.port import NewRecord
 from worker.loop import Pace, StageWorker
 from worker.merge import BEGINNING
 from worker.refusal import BadRecord
+from worker.runner import READERS
 from worker.shapes import FIRST_TIME, LAST_TIME
+from worker.sorting import Room, Spool
 from worker.stages import DETECT_INPUTS, Policy, detect, triage
 from worker.state import Timer
 
-_PACE = Pace(poll_records=20_000, idle_advances=False, progress_interval=0)
+DEFAULT_ROOM: Final = Room()
+_PACE: Final = Pace(poll_records=50_000, idle_advances=False, progress_interval=0)
+_FORGOTTEN: Final = dict.fromkeys(READERS, 0)
+"""Per topic how old a record is, once read, when it is forgotten: milliseconds."""
 
 
 @dataclass(slots=True)
@@ -40,11 +50,13 @@ class Replayed:
 
 
 class _Arrival:
-    """Records of placed lines, with their times, in the order in which they are to be read."""
+    """Places lines: into the spool what belongs to a topic, aside what does not."""
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, spool: Spool) -> None:
         self._partitions = partitions
-        self.records: list[tuple[int, NewRecord]] = []
+        self._spool = spool
+        self._time = BEGINNING
+        """Of the last record; one whose own cannot be read keeps its place behind it."""
         self.dead: list[NewRecord] = []
         self.refused: Counter[tuple[str, ...]] = Counter()
         self.latest = FIRST_TIME - 1
@@ -61,20 +73,51 @@ class _Arrival:
             occurred = parse_time(line.occurred_at)
             if self.latest < occurred < LAST_TIME:
                 self.latest = occurred
-        except ValueError:  # the codec will say so; it keeps its place behind the line before
-            occurred = self.records[-1][0] if self.records else BEGINNING
-        key, only = line.key, self._partitions == 1
-        if key is not None:
-            partition = 0 if only else partition_of(key, self._partitions)
-            self.records.append((occurred, NewRecord(line.topic, key, raw, partition)))
+        except ValueError:  # the codec will say so
+            occurred = self._time
+        key = line.key
+        if key is None:
+            self._add_control(line, occurred)
             return
+        self._time = occurred
+        partition = 0 if self._partitions == 1 else partition_of(key, self._partitions)
+        self._spool.add(occurred, NewRecord(line.topic, key, raw, partition), len(raw))
+
+    def _add_control(self, line: Line, occurred: int) -> None:
         if line.partition is not None and line.partition >= self._partitions:
             # It speaks of a part of what is one partition here: that says nothing of the whole.
             self.refused["passed_over", line.topic] += 1
             return
+        self._time = occurred
         for partition in range(self._partitions):
             if line.partition in (None, partition):
-                self.records.append((occurred, NewRecord(line.topic, None, raw, partition)))
+                record = NewRecord(line.topic, None, line.value, partition)
+                self._spool.add(occurred, record, len(line.value))
+
+
+class _Feed:
+    """Puts records into the log, topic by topic, as they are asked for."""
+
+    def __init__(self, log: MemoryLog, spool: Spool, end: Sequence[NewRecord], size: int) -> None:
+        self._log = log
+        self._end = end
+        self._size = size
+        topics = dict.fromkeys((*DETECT_INPUTS, *spool.topics))
+        self._left = {topic: spool.records(topic) for topic in topics}
+
+    def next(self, wanted: Collection[str]) -> bool:
+        """Append the next slice of the topics wanted, or, if they have none, of all others.
+
+        Say whether there was any.
+        """
+        asked = [topic for topic in self._left if topic in wanted] or list(self._left)
+        for topic in asked:
+            records = list(islice(self._left[topic], self._size))
+            if len(records) < self._size:
+                records += (end for end in self._end if end.topic == topic)
+                del self._left[topic]
+            self._log.append(records)
+        return bool(asked)
 
 
 def dead_line(
@@ -97,37 +140,41 @@ def replay(
     policy: Policy,
     as_is: bool = False,
     partitions: int = 1,
+    *,
+    keep_inputs: bool = True,
+    room: Room = DEFAULT_ROOM,
 ) -> Replayed:
     """Run both stages over lines (file name, number, text), sorted by occurred_at unless `as_is`.
 
-    Neither the order of equal times nor the number of partitions changes what is found.
+    Neither the order of equal times nor the number of partitions changes what is found. Without
+    `keep_inputs` the log forgets inputs and signals when they have been read; offsets stay.
+
+    Raises:
+        UsageError: temporary files cannot be used.
     """
-    with calm_collector():
-        return _replay(lines, policy, as_is, partitions)
+    with calm_collector(), Spool(not as_is, room) as spool:
+        return _replay(lines, policy, spool, partitions, None if keep_inputs else _FORGOTTEN, room)
 
 
 def _replay(
-    lines: Iterable[tuple[str, int, bytes]], policy: Policy, as_is: bool, partitions: int
+    lines: Iterable[tuple[str, int, bytes]],
+    policy: Policy,
+    spool: Spool,
+    partitions: int,
+    retention: Mapping[str, int] | None,
+    room: Room,
 ) -> Replayed:
-    arrival = _Arrival(partitions)
+    arrival = _Arrival(partitions, spool)
     for name, number, raw in lines:
         arrival.add(name, number, raw)
-    if not as_is:
-        arrival.records.sort(key=_occurred)
     log = MemoryLog(partitions=partitions)
     result = Replayed(log, arrival.lines)
     log.append(arrival.dead)
     result.counts.update(arrival.refused)
-    log.append([record for _, record in arrival.records])
-    arrival.records.clear()
-    if arrival.latest >= FIRST_TIME:
-        log.append(ends(arrival.latest + 1, partitions))
-    _run(log, policy, partitions, result)
+    end = ends(arrival.latest + 1, partitions) if arrival.latest >= FIRST_TIME else []
+    feed = _Feed(log, spool, end, room.slice_records)
+    _run(log, policy, feed, retention, result)
     return result
-
-
-def _occurred(item: tuple[int, NewRecord]) -> int:
-    return item[0]
 
 
 def ends(at: int, partitions: int) -> list[NewRecord]:
@@ -139,18 +186,31 @@ def ends(at: int, partitions: int) -> list[NewRecord]:
     return [NewRecord(topic, None, end, n) for topic in DETECT_INPUTS for n in range(partitions)]
 
 
-def _run(log: MemoryLog, policy: Policy, partitions: int, result: Replayed) -> None:
-    numbers = range(partitions)
-    for stage in (detect(policy), triage(policy, partitions)):
-        worker = StageWorker(log, stage, numbers, lambda: 0, _PACE)
-        while worker.run_once():
-            pass
+def _run(
+    log: MemoryLog,
+    policy: Policy,
+    feed: _Feed,
+    retention: Mapping[str, int] | None,
+    result: Replayed,
+) -> None:
+    numbers = range(log.partitions(SIGNALS))
+    stages = (detect(policy), triage(policy, len(numbers)))
+    workers = [StageWorker(log, stage, numbers, lambda: 0, _PACE) for stage in stages]
+    detecting = workers[0].tasks.values()
+    while feed.next(
+        {task.addresses[s.index].topic for task in detecting for s, _ in task.blocking()}
+    ):
+        for worker in workers:
+            while worker.run_once():
+                pass
+        if retention is not None:
+            log.prune(retention, READERS)
+    for worker in workers:
         result.counts.update(worker.counts)
-        if stage.policies:
-            result.undecided = [
-                (key.decode(), owner, Timer(due, owner, name))
-                for task in worker.tasks.values()
-                for due, key, owner, name in task.undecided()
-                if owner
-            ]
         worker.close()
+    result.undecided = [
+        (key.decode(), owner, Timer(due, owner, name))
+        for task in detecting
+        for due, key, owner, name in task.undecided()
+        if owner
+    ]

@@ -1,4 +1,4 @@
-"""`walletwatch replay`: the whole job over files, in memory, in event time."""
+"""`walletwatch replay`: the whole job over files, in event time, and what it is worth."""
 
 import json
 import time
@@ -13,13 +13,25 @@ import typer
 from schemas.base import Severity
 from schemas.time import format_time
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
-from worker.cli.output import ConfigOption, JsonOption, environment, source_name, table
+from worker.cli.output import (
+    ConfigOption,
+    JsonOption,
+    environment,
+    source_name,
+    table,
+    visible,
+)
+from worker.cli.scores import explainer, show
 from worker.config import load_settings
-from worker.errors import CheckFailed, UsageError
+from worker.errors import CheckFailed, Exit, UsageError
 from worker.lines import read_lines
 from worker.logs.port import Record, stored
 from worker.replay import Replayed, replay
 from worker.runner import policy_of
+from worker.score_report import report
+from worker.scoring import Census, Plant, alerts_of, read_truth, score
+from worker.sorting import Room
+from worker.stages import Policy
 
 _OUTPUTS: Final = {
     "alerts.ndjson": ALERTS,
@@ -56,30 +68,83 @@ def replay_command(
     partitions: Annotated[
         int, typer.Option(min=1, max=1024, help="Tasks to spread over; changes nothing found.")
     ] = 1,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="What must alert and what must not, as simulate --truth writes it."),
+    ] = None,
+    max_delay: Annotated[
+        int,
+        typer.Option(min=0, help="With --truth: milliseconds after which an alert is too late."),
+    ] = 6_000,
+    tmp_dir: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Where what exceeds memory is sorted."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find what is wrong in files of events, and say so; exits 0 whatever it finds.
+    """Find what is wrong in files of events, of any size, and say so.
 
-    Events are sorted by occurred_at first; every input ends 1 ms after the last of them.
+    Events are sorted by occurred_at first, on disk if they are many; every input ends 1 ms after
+    the last of them.
+
+    With --truth, also say how good that was: per rule and variant what was found, missed and
+    false, how late it was, and the command that explains each error. Delays are in event time.
+
+    Exit code 0 whatever it finds, but 1 if the truth says otherwise or a file breaks off.
 
     Example: walletwatch replay events.ndjson.gz --rules strict.toml --out found/
+
+    Example: walletwatch replay events.ndjson --truth truth.ndjson
     """
     settings = load_settings(config, environment(), rules).settings
     policy = replace(policy_of(settings), dead_letter_limit=None)
+    plants = None if truth is None else _truth(truth, policy)
+    census = None if plants is None else Census(plants)
     reading = _Reading(files)
+    lines = reading.lines() if census is None else census.counted(reading.lines())
     began_wall, began_cpu = time.perf_counter(), time.process_time()
-    result = replay(reading.lines(), policy, as_is, partitions)
+    room = Room(directory=tmp_dir)
+    result = replay(lines, policy, as_is, partitions, keep_inputs=False, room=room)
     spent = (time.perf_counter() - began_wall, time.process_time() - began_cpu)
     if out is not None:
         _write(result, out)
     summary = _summary(result, spent)
-    if as_json:
-        typer.echo(json.dumps(summary, indent=2))
-    else:
-        _print(summary)
+    if plants is not None and census is not None:
+        summary["truth"] = _judged(result, plants, census, max_delay, files)
+    _tell(summary, as_json)
     if reading.failures:
         raise CheckFailed(" ".join(reading.failures))
+    if plants is not None and not summary["truth"]["right"]:
+        raise typer.Exit(Exit.FOUND)
+
+
+def _tell(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    _print(summary)
+    if "truth" in summary:
+        show(summary["truth"])
+
+
+def _truth(file: Path, policy: Policy) -> list[Plant]:
+    rules = {rule.id for rule in policy.known_rules}
+    return read_truth(visible(str(file)), read_lines(str(file)), rules)
+
+
+def _judged(
+    result: Replayed, plants: list[Plant], census: Census, max_delay: int, files: Sequence[str]
+) -> dict[str, Any]:
+    alerts = alerts_of(record.value or b"" for _, record in stored(result.log, ALERTS))
+    judged = report(score(plants, alerts), max_delay, explainer(files))
+    share = census.background / census.events if census.events else 0.0
+    counted = {
+        "total": census.events,
+        "background": census.background,
+        "background_share": round(share, 4),
+    }
+    return {"events": counted, **judged}
 
 
 class _Reading:
