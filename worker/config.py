@@ -13,28 +13,16 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from rules.contract import Params, Rule
 from worker.config_layers import Entry, from_environment, from_file, laid_over
 from worker.config_report import Key, KeyPath, dotted, keys_of, sentences
 from worker.errors import ConfigError
-from worker.settings import KNOWN_RULES, Mode, Settings
-from worker.tokens import PUBLIC, Tokens
+from worker.settings import Settings
 
-__all__ = [
-    "Loaded",
-    "Settings",
-    "build_rules",
-    "known_keys",
-    "load_settings",
-    "mode_of",
-    "tokens_of",
-    "value_at",
-]
+__all__ = ["Loaded", "Settings", "known_keys", "load_settings", "value_at"]
 
 DEFAULT_FILE: Final = "walletwatch.toml"
 CONFIG_VARIABLE: Final = "WALLETWATCH_CONFIG"
 
-_SHORTEST_KEY: Final = 16
 _OVERLAY_SECTIONS: Final = ("rules", "inputs", "engine", "currencies")
 
 
@@ -58,6 +46,7 @@ def load_settings(
     environ: Mapping[str, str],
     rules_file: Path | None = None,
     log_url: str | None = None,
+    shadow_file: Path | None = None,
 ) -> Loaded:
     """Read the configuration once, everything laid over everything.
 
@@ -66,6 +55,7 @@ def load_settings(
             is there.
         rules_file: laid over the rest; sets rules, inputs, engine and currencies only.
         log_url: what the command line says instead of log.url.
+        shadow_file: what the command line says instead of shadow.rules_file.
 
     Raises:
         ConfigError: names file or variable, key, and what it may be; one line per problem.
@@ -77,6 +67,8 @@ def load_settings(
     entries += from_environment(environ, keys)
     if log_url is not None:
         entries.append(Entry(("log", "url"), log_url, "--log"))
+    if shadow_file is not None:
+        entries.append(Entry(("shadow", "rules_file"), shadow_file, "--shadow"))
     if rules_file is not None:
         entries += from_file(rules_file, _OVERLAY_SECTIONS)
     tree, sources = laid_over(entries)
@@ -106,41 +98,3 @@ def value_at(settings: Settings, path: KeyPath) -> Any:
     for name in path:
         value = value[name] if isinstance(value, Mapping) else getattr(value, name)
     return value
-
-
-def build_rules(settings: Settings) -> tuple[list[Rule[Any, Any]], list[Rule[Any, Any]]]:
-    """Return (the rules that are live, all rules), made with their parameters."""
-    every = [rule(_params(rule, settings.rules[rule.id])) for rule in KNOWN_RULES]
-    return [rule for rule in every if mode_of(settings, rule.id) == "live"], every
-
-
-def mode_of(settings: Settings, rule_id: str) -> Mode:
-    """Return whether a rule is live or off."""
-    mode: Mode = value_at(settings, ("rules", rule_id, "mode"))
-    return mode
-
-
-def _params(rule: type[Rule[Any, Any]], section: Params) -> Params:
-    params: Params = rule.Params(
-        **{name: getattr(section, name) for name in rule.Params.model_fields}
-    )
-    return params
-
-
-def tokens_of(settings: Settings) -> Tokens:
-    """Return what makes account tokens, reading the key file if there is one.
-
-    Raises:
-        ConfigError: the key file cannot be read, or its key is too short.
-    """
-    path = settings.tokens.key_file
-    if path is None:
-        return PUBLIC
-    try:
-        key = path.read_bytes().strip()
-    except OSError as error:
-        reason = error.strerror or "cannot be read"
-        raise ConfigError(f"tokens.key_file: {path}: {reason}.") from error
-    if len(key) < _SHORTEST_KEY:
-        raise ConfigError(f"tokens.key_file: {path}: needs at least {_SHORTEST_KEY} bytes.")
-    return Tokens(settings.tokens.key_id, key)

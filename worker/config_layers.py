@@ -39,7 +39,12 @@ def from_file(path: Path, sections: Iterable[str] | None = None) -> list[Entry]:
         raise ConfigError(f"{path}: is not valid TOML {place.group() if place else ''}.") from error
     if sections is not None and (others := tree.keys() - set(sections)):
         raise ConfigError(f"{path}: {min(others)} cannot be set here, only {', '.join(sections)}.")
-    return [Entry(key, value, str(path)) for key, value in _leaves((), tree)]
+    return entries_of(tree, str(path))
+
+
+def entries_of(tree: Mapping[str, Any], source: str) -> list[Entry]:
+    """Return the values of a tree of tables."""
+    return [Entry(key, value, source) for key, value in _leaves((), tree)]
 
 
 def _leaves(path: KeyPath, tree: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:

@@ -9,12 +9,15 @@ from schemas.topics import SIGNALS
 from worker.accounts import Horizons
 from worker.codec import Limits
 from worker.collector import calm_collector
-from worker.config import Settings, build_rules, tokens_of
+from worker.config import Settings
+from worker.config_rules import build_rules
 from worker.intake import InputPolicy
+from worker.keys import tokens_for
 from worker.logs.murmur2 import partition_of
 from worker.logs.port import Log, TopicPartition
 from worker.loop import Observer, Pace, StageWorker
 from worker.stages import DETECT, DETECT_INPUTS, INPUT_POLICIES, TRIAGE, Policy, detect, triage
+from worker.tokens import Tokens
 
 _IDLE_WAIT_SECONDS: Final = 0.1
 _PRUNE_INTERVAL_MS: Final = 600_000
@@ -27,17 +30,22 @@ READERS: Final[Mapping[str, tuple[str, ...]]] = {
 Accepted = Mapping[TopicPartition, Sequence[tuple[int, int]]]
 
 
-def policy_of(settings: Settings, accepted: Accepted | None = None) -> Policy:
+def policy_of(
+    settings: Settings, accepted: Accepted | None = None, tokens: Tokens | None = None
+) -> Policy:
     """Return what decides the results, as the settings say.
 
+    Args:
+        tokens: those of the log; None: by the configured key, or else the public one.
+
     Raises:
-        ConfigError: the key file of the tokens cannot be used.
+        ConfigError: a key file or the candidate's file cannot be used.
     """
-    live, known = build_rules(settings)
+    running, known = build_rules(settings)
     engine, inputs = settings.engine, settings.inputs
     named = (inputs.transactions, inputs.logins, inputs.balances)
     return Policy(
-        rules=live,
+        rules=running,
         known_rules=known,
         inputs=tuple(
             InputPolicy(
@@ -55,7 +63,7 @@ def policy_of(settings: Settings, accepted: Accepted | None = None) -> Policy:
             {**ISO_4217, **settings.currencies},
         ),
         horizons=Horizons(engine.dedup_horizon_ms, engine.max_open_ms),
-        tokens=tokens_of(settings),
+        tokens=tokens or tokens_for(settings),
         dead_letter_limit=engine.dead_letter_limit,
         accepted_dead_letters=accepted or {},
         resolved_retention=engine.resolved_retention_ms,
@@ -81,6 +89,7 @@ class Runner:
     Args:
         stages: names of the stages to run, detect before triage.
         tasks: numbers of the tasks of each of them.
+        tokens: those of the log; None: by the configured key, or else the public one.
     """
 
     def __init__(
@@ -92,8 +101,9 @@ class Runner:
         clock: Callable[[], int],
         accepted: Accepted | None = None,
         observe: Observer = lambda _: None,
+        tokens: Tokens | None = None,
     ) -> None:
-        policy = policy_of(settings, accepted)
+        policy = policy_of(settings, accepted, tokens)
         partitions = log.partitions(DETECT_INPUTS[0])
         made = {
             DETECT: detect(policy, lambda key: partition_of(key, partitions)),

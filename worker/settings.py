@@ -34,7 +34,7 @@ _PERSONAL: Final = frozenset({LATE, DEAD_LETTERS})
 
 KNOWN_RULES: Final[tuple[type[Rule[Any, Any]], ...]] = ALL
 
-Mode = Literal["live", "off"]
+Mode = Literal["live", "shadow", "off"]
 
 
 class _Section(BaseModel):
@@ -197,7 +197,7 @@ class EngineSettings(_Section):
 
 
 class TokensSettings(_Section):
-    """The key of account tokens. Both fields, or none."""
+    """The key of account tokens, and the one before it while both are active."""
 
     key_id: Annotated[str, AfterValidator(_key_id)] = Field(
         _PUBLIC_KEY_ID,
@@ -207,7 +207,13 @@ class TokensSettings(_Section):
     key_file: Annotated[Path, Field(strict=False)] | None = Field(
         None,
         description="Path of a file with a secret of at least 16 bytes, relative to the working "
-        "directory. Absent: the public key.",
+        "directory. Absent: the key beside the log, which run makes.",
+    )
+    previous_key_id: Annotated[str, AfterValidator(_key_id)] | None = Field(
+        None, description="During a rotation, the id of the key before. Absent: there is none."
+    )
+    previous_key_file: Annotated[Path, Field(strict=False)] | None = Field(
+        None, description="Path of the file with the key before, as key_file."
     )
 
     @model_validator(mode="after")
@@ -217,7 +223,23 @@ class TokensSettings(_Section):
                 f"key_file needs a key_id of its own, other than {_PUBLIC_KEY_ID}, and a key_id "
                 "needs a key_file"
             )
+        if (self.previous_key_file is None) != (self.previous_key_id is None):
+            raise ValueError("previous_key_id and previous_key_file are set together")
+        if self.previous_key_id is not None and self.key_file is None:
+            raise ValueError("a previous key needs a key_id and a key_file that follow it")
+        if self.previous_key_id == self.key_id:
+            raise ValueError("previous_key_id must be another than key_id")
         return self
+
+
+class ShadowSettings(_Section):
+    """Other thresholds, tried on the stream beside those of the configuration."""
+
+    rules_file: Annotated[Path, Field(strict=False)] | None = Field(
+        None,
+        description="Path of a TOML file with [rules.<name>] tables, relative to the working "
+        "directory: these rules also run in shadow, with its parameters laid over their own.",
+    )
 
 
 def _retention_field(topic: Topic) -> Any:
@@ -233,7 +255,8 @@ def _retention_field(topic: Topic) -> Any:
 
 
 def _rule_field(rule: type[Rule[Any, Any]]) -> Any:
-    mode: Any = (Mode, Field("live", description="live publishes alerts; off does not run."))
+    what = "live publishes alerts; shadow publishes them for comparison only; off does not run."
+    mode: Any = (Mode, Field("live", description=what))
     section = create_model(f"{rule.__name__}Settings", __base__=rule.Params, mode=mode)
     return (section, Field(default_factory=section))
 
@@ -258,6 +281,7 @@ class Settings(_Section):
         dict[str, Annotated[int, Field(ge=0, le=MAX_EXPONENT)]], AfterValidator(_new_codes)
     ] = Field({}, description="Currency codes beyond ISO 4217, each with its number of decimals.")
     tokens: TokensSettings = TokensSettings()
+    shadow: ShadowSettings = ShadowSettings()
     retention: Annotated[Mapping[str, int], _TableOf(_RETENTION)] = Field(
         default_factory=lambda: dict(_RETENTION())
     )

@@ -18,6 +18,7 @@ from worker.logs.port import Commit, Log
 from worker.logs.sqlite_session import SqliteSession
 from worker.loop import COMMITTING, READING, RELEASING
 from worker.runner import Accepted, Runner
+from worker.tokens import Tokens
 
 LOADING: Final = "loading"
 """Python starts, the program is imported, the command line is read."""
@@ -79,7 +80,9 @@ def _watch(page: Page) -> None:
         tasks: Sequence[int],
         clock: Callable[[], int],
         accepted: Accepted,
+        tokens: Tokens,
     ) -> Runner:
+        # Each log has a key of its own: with the public one, runs can be compared.
         page.enter(RESTORING)
         return Runner(log, settings, stages, tasks, clock, accepted, page.enter)
 

@@ -94,9 +94,42 @@ def test_show_tells_every_value_and_its_source() -> None:
     assert ["log.url", '"sqlite:///mine.db"', "--log"] in lines
 
 
+def test_check_looks_at_the_candidate() -> None:
+    """And so does the command that lists the rules."""
+    Path("walletwatch.toml").write_text("shadow.rules_file = 'gone.toml'")
+    for args in (["config", "check"], ["rules", "list"]):
+        ended = run(app, args)
+        assert (ended.exit_code, ended.stdout) == (78, "")
+        assert "gone.toml: No such file" in ended.stderr
+
+
+def told(*args: str) -> dict[str, tuple[Any, str]]:
+    """Return (value, source) by key, as `config show --json` prints them."""
+    lines = map(json.loads, run(app, ["config", "show", "--json", *args]).stdout.splitlines())
+    return {line["key"]: (line["value"], line["source"]) for line in lines}
+
+
+def test_show_says_where_the_key_of_the_log_is() -> None:
+    """It is made by run, not by looking; of the key itself only the id is shown."""
+    assert told("--log", "sqlite:///my.db")["tokens.key_file"] == (None, "run makes my.db.key")
+    assert not Path("my.db.key").exists()
+    secret = "hunter2-hunter2-hunter2"
+    Path("my.db.key").write_text(secret)
+    Path("my.db.key").chmod(0o600)
+    shown = told("--log", "sqlite:///my.db")
+    assert shown["tokens.key_file"] == ("my.db.key", "beside the log")
+    key_id, source = shown["tokens.key_id"]
+    assert len(key_id) == 8
+    assert source == "made of what is in my.db.key"
+    assert "hunter2" not in str(shown)
+    Path("my.db.key").chmod(0o644)
+    assert told("--log", "sqlite:///my.db")["tokens.key_id"] == (None, "unusable: my.db.key")
+
+
 def test_show_never_holds_a_secret() -> None:
     """Only the path of its file."""
     Path("key").write_text("hunter2-hunter2-hunter2")
+    Path("key").chmod(0o600)
     Path("walletwatch.toml").write_text("tokens = { key_id = 'k1', key_file = 'key' }")
     for args in (["config", "show"], ["config", "show", "--json"], ["config", "check"]):
         ended = run(app, args)
@@ -126,6 +159,18 @@ def test_schema_export_needs_a_folder() -> None:
     exported = run(app, ["schema", "export", "file"])
     assert exported.exit_code == 2
     assert exported.stderr.startswith("walletwatch: file: ")
+
+
+def test_rules_list_tells_of_candidates() -> None:
+    """By their file; a rule without one tells nothing."""
+    Path("walletwatch.toml").write_text("shadow.rules_file = 'b.toml'")
+    Path("b.toml").write_text("rules.cannot_log_in.threshold = 7")
+    listed = map(json.loads, run(app, ["rules", "list", "--json"]).stdout.splitlines())
+    tried = {line["rule"]: line["candidate"] for line in listed}
+    assert tried == {rule.id: "b.toml" if rule.code == "A5" else None for rule in ALL}
+    lines = [line.split() for line in run(app, ["rules", "list"]).stdout.splitlines()]
+    assert ["A5", "cannot_log_in", "live", "b.toml", "access"] in [line[:5] for line in lines]
+    assert ["A1", "live", "payment"] in [[line[0], *line[2:4]] for line in lines]
 
 
 def test_rules_list_tells_the_mode() -> None:

@@ -11,8 +11,11 @@ from schemas.incident import Incident
 from schemas.time import format_time
 from schemas.topics import INCIDENTS
 from worker.cli.app import app
+from worker.config import load_settings
+from worker.keys import tokens_for
 from worker.logs import open_log
 from worker.logs.port import NewRecord
+from worker.tokens import Tokens
 
 URL = "sqlite:///log.db"
 
@@ -100,6 +103,41 @@ def test_list_filters_by_status() -> None:
     assert listed("--status", "resolved") == ["bbb1"]
     assert listed("--status", "acknowledged", "--status", "resolved") == ["aaa1", "bbb1"]
     assert run(app, ["incidents", "list", "--status", "closed"]).exit_code == 2
+
+
+def test_list_finds_the_incidents_of_an_account() -> None:
+    """By its tokens under all active keys, so that neither log nor command tells of others."""
+    Path("new").write_text("0123456789abcdef")
+    Path("old").write_text("fedcba9876543210")
+    for name in ("new", "old"):
+        Path(name).chmod(0o600)
+    now, before, gone = (
+        ("k2", b"0123456789abcdef"),
+        ("k1", b"fedcba9876543210"),
+        ("k0", b"x" * 16),
+    )
+    tokens = {key[0]: Tokens(key).of("acc-1") for key in (now, before, gone)}
+    append(*(
+        revision(f"{key_id}-incident", 1, "opened", "open", account_token=token)
+        for key_id, token in tokens.items()
+    ))  # fmt: skip
+    assert listed("--account", "acc-1") == []
+    keys = "key_id = 'k2'\nkey_file = 'new'\nprevious_key_id = 'k1'\nprevious_key_file = 'old'"
+    Path("walletwatch.toml").write_text(f"[tokens]\n{keys}")
+    assert sorted(listed("--account", "acc-1")) == ["k1-incident", "k2-incident"]
+    assert listed("--account", "acc-2") == []
+    none = run(app, ["incidents", "list", "--account", "acc-2"])
+    assert none.stdout == "No incident of this account is open or acknowledged.\n"
+
+
+def test_list_finds_an_account_by_the_key_of_the_log() -> None:
+    """Which it does not make."""
+    assert listed("--account", "acc-1") == []
+    assert not Path("log.db.key").exists()
+    settings = load_settings(None, {"WALLETWATCH_LOG__URL": URL}).settings
+    token = tokens_for(settings, URL, create=True).of("acc-1")
+    append(revision("own", 1, "opened", "open", account_token=token))
+    assert listed("--account", "acc-1") == ["own"]
 
 
 def test_list_is_a_table_for_people() -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from rules import ALL
+from rules.contract import Rule
 from schemas.topics import TOPICS
-from worker.config import Loaded, build_rules, known_keys, load_settings, tokens_of
+from worker.config import Loaded, known_keys, load_settings
 from worker.config_report import shown
+from worker.config_rules import build_rules
 from worker.errors import ConfigError, Exit
-from worker.tokens import PUBLIC
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hunter2-hunter2-hunter2"
@@ -182,7 +184,10 @@ def test_an_unknown_key_is_told_with_the_nearest(toml: str, unknown: str, near: 
         ("log.partitions = 4.0", "log.partitions must be a whole number from 1 to 1024"),
         ("log.partitions = '4'", "log.partitions must be a whole number from 1 to 1024"),
         ("engine.idle_advances = 1", "engine.idle_advances must be true or false"),
-        ("rules.cannot_log_in.mode = 'on'", "rules.cannot_log_in.mode must be one of live, off"),
+        (
+            "rules.cannot_log_in.mode = 'on'",
+            "rules.cannot_log_in.mode must be one of live, shadow, off",
+        ),
         (
             "rules.cannot_log_in.threshold = 51",
             "rules.cannot_log_in.threshold must be a whole number from 2 to 50",
@@ -286,19 +291,6 @@ def test_currencies_are_new_codes_of_the_right_shape(code: str) -> None:
 # What it makes
 
 
-def test_tokens_are_public_unless_there_is_a_key() -> None:
-    """A key of one's own shows its id and gives other tokens."""
-    assert tokens_of(load_settings(None, {}).settings) is PUBLIC
-    Path("key").write_bytes(b"0123456789abcdef\n")
-    tokens = tokens_of(load("tokens = { key_id = 'k1', key_file = 'key' }").settings)
-    key_id, _, digits = tokens.of("acc-1").partition(".")
-    assert key_id == "k1"
-    assert digits != PUBLIC.of("acc-1").partition(".")[2]
-    Path("key").write_bytes(b"0123456789abcdef")
-    same = tokens_of(load("tokens = { key_id = 'k1', key_file = 'key' }").settings)
-    assert same.of("acc-1") == tokens.of("acc-1")
-
-
 @pytest.mark.parametrize(
     "toml", ["key_id = 'k1'", "key_file = 'key'", "key_id = 'public'\nkey_file = 'key'"]
 )
@@ -308,33 +300,131 @@ def test_a_key_and_its_id_come_together(toml: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("toml", "told"),
     [
-        (None, "No such file"),
-        (b"hunter2", "needs at least 16 bytes"),
-        (b" " * 99, "needs at least"),
+        ("previous_key_id = 'k0'", "are set together"),
+        ("previous_key_file = 'old'", "are set together"),
+        ("previous_key_id = 'k1'\nprevious_key_file = 'old'", "must be another than key_id"),
     ],
 )
-def test_a_bad_key_file_is_told_without_the_key(key: bytes | None, told: str) -> None:
-    """It is read only when tokens are made."""
-    if key is not None:
-        Path("key").write_bytes(key)
-    settings = load("tokens = { key_id = 'k1', key_file = 'key' }").settings
-    with pytest.raises(ConfigError, match=told) as refused:
-        tokens_of(settings)
-    assert str(refused.value).startswith("tokens.key_file: key: ")
-    assert "hunter2" not in str(refused.value)
+def test_a_previous_key_has_an_id_of_its_own(toml: str, told: str) -> None:
+    """Else one could not tell the tokens of the two apart."""
+    both = "[tokens]\nkey_id = 'k1'\nkey_file = 'key'\n"
+    assert told in refusal(both + toml)
+
+
+def test_a_previous_key_needs_one_that_follows() -> None:
+    """It is for the time of a rotation only."""
+    told = refusal("[tokens]\nprevious_key_id = 'k0'\nprevious_key_file = 'old'")
+    assert "needs a key_id and a key_file that follow it" in told
+
+
+def names(rules: list[Rule[Any, Any]]) -> list[str]:
+    """Return the codes of rules as saved state has them."""
+    return [rule.state_code for rule in rules]
+
+
+CODES = [rule.code for rule in ALL]
+SHADOWS = [f"{code}_shadow" for code in CODES]
 
 
 def test_rules_are_made_with_their_parameters() -> None:
-    """A rule that is off is known, not live; params are the rule's own and nothing else."""
+    """A rule that is off is known, not running; params are the rule's own and nothing else."""
     toml = "[rules.cannot_log_in]\nmode = 'off'\nthreshold = 7\n"
-    live, known = build_rules(load(toml).settings)
-    assert {rule.code for rule in known} - {rule.code for rule in live} == {"A5"}
+    running, known = build_rules(load(toml).settings)
+    assert names(running) == [code for code in CODES if code != "A5"]
+    assert names(known) == CODES + SHADOWS
     for rule in known:
         assert type(rule.params) is type(rule).Params
-    (rule,) = (rule for rule in known if rule.code == "A5")
+    (rule,) = (rule for rule in known if rule.state_code == "A5")
     assert rule.params == type(rule).Params(threshold=7)
+
+
+def test_a_rule_in_shadow_runs_once() -> None:
+    """With the parameters of the configuration; the others stay live."""
+    running, known = build_rules(load("rules.cannot_log_in = { mode = 'shadow', threshold = 7 }"
+                                      ).settings)  # fmt: skip
+    assert names(running) == [*(code for code in CODES if code != "A5"), "A5_shadow"]
+    assert names(known) == CODES + SHADOWS
+    assert (running[-1].mode, running[-1].params.threshold) == ("shadow", 7)
+
+
+# A candidate beside the live rules
+
+
+def candidate(toml: str, config: str = "", **env: str) -> list[Rule[Any, Any]]:
+    """Return the rules that run in shadow with this candidate file."""
+    Path("candidate.toml").write_text(toml)
+    settings = load(f"shadow.rules_file = 'candidate.toml'\n{config}", **env).settings
+    running, known = build_rules(settings)
+    assert names(known) == CODES + SHADOWS
+    return [rule for rule in running if rule.mode == "shadow"]
+
+
+def test_a_candidate_runs_beside_the_live_rules() -> None:
+    """Only the rules that its file names, its parameters laid over the configuration's."""
+    config = "[rules.cannot_log_in]\nthreshold = 7\nwindow_ms = 1000\n"
+    (rule,) = candidate("rules.cannot_log_in.threshold = 8", config)
+    assert rule.state_code == "A5_shadow"
+    assert (rule.params.threshold, rule.params.window_ms) == (8, 1000)
+    running, _ = build_rules(load_settings(None, {}).settings)
+    assert names(running) == [*CODES, "A5_shadow"]
+    (live,) = (rule for rule in running if rule.state_code == "A5")
+    assert (live.mode, live.params.threshold) == ("live", 7)
+
+
+def test_a_candidate_is_laid_over_tables_too() -> None:
+    """Key by key, as every other layer; an empty table of a rule runs it as it is."""
+    config = "rules.balance_mismatch.tolerance_minor_by_currency = { EUR = 1, USD = 2 }"
+    toml = "[rules.balance_mismatch.tolerance_minor_by_currency]\nUSD = 3\n[rules.cannot_log_in]"
+    mismatch, login = candidate(toml, config)
+    assert mismatch.params.tolerance_minor_by_currency == {"EUR": 1, "USD": 3}
+    assert login.params == type(login).Params()
+
+
+def test_a_rule_in_shadow_takes_the_parameters_of_the_candidate() -> None:
+    """It runs once all the same; what the candidate switches off is no candidate."""
+    (rule,) = candidate("rules.cannot_log_in.threshold = 8", "rules.cannot_log_in.mode = 'shadow'")
+    assert rule.params.threshold == 8
+    assert candidate("rules.cannot_log_in.mode = 'off'") == []
+    assert candidate("rules.cannot_log_in.threshold = 8", "rules.cannot_log_in.mode = 'off'") == []
+    assert candidate("") == []
+
+
+def test_the_command_line_names_the_candidate_before_the_configuration() -> None:
+    """And says so."""
+    Path("walletwatch.toml").write_text("shadow.rules_file = 'other.toml'")
+    loaded = load_settings(None, {}, shadow_file=Path("candidate.toml"))
+    assert loaded.settings.shadow.rules_file == Path("candidate.toml")
+    assert loaded.sources["shadow.rules_file"] == "--shadow"
+    named = load_settings(None, {"WALLETWATCH_SHADOW__RULES_FILE": "mine.toml"})
+    assert named.settings.shadow.rules_file == Path("mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("engine.max_open_ms = 1", "candidate.toml: engine cannot be set here, only rules."),
+        ("rules.cannot_log_in.threshold = 1",
+         "candidate.toml: rules.cannot_log_in.threshold must be a whole number from 2 to 50."),
+        ("rules.cannot_login.threshold = 5", ("candidate.toml: rules.cannot_login is not known; "
+         "the nearest valid key is rules.cannot_log_in.")),
+        ("rules.cannot_log_in = 'hunter2'", "candidate.toml: rules.cannot_log_in must be a table."),
+        ("rules = 'hunter2'", "candidate.toml: rules must be a table."),
+        ("x = hunter2", "candidate.toml: is not valid TOML (at line 1, column 5)."),
+    ],
+)  # fmt: skip
+def test_a_wrong_candidate_is_refused_by_file_and_key(toml: str, told: str) -> None:
+    """When the rules are made, before any of them runs."""
+    with pytest.raises(ConfigError) as refused:
+        candidate(toml)
+    assert str(refused.value) == told
+
+
+def test_a_candidate_must_be_there() -> None:
+    """A name that was mistyped would otherwise try nothing."""
+    with pytest.raises(ConfigError, match=r"^gone\.toml: No such file"):
+        build_rules(load("shadow.rules_file = 'gone.toml'").settings)
 
 
 # What is documented

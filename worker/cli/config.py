@@ -5,9 +5,11 @@ import json
 import typer
 
 from worker.cli.output import ConfigOption, JsonOption, LogOption, emit, environment, table
-from worker.config import known_keys, load_settings, tokens_of, value_at
+from worker.config import known_keys, load_settings, value_at
 from worker.config_report import dotted, shown
+from worker.config_rules import build_rules
 from worker.errors import ConfigError
+from worker.keys import described, tokens_for
 from worker.settings import Settings
 
 app = typer.Typer(help="The configuration: check it, show it.", no_args_is_help=True)
@@ -17,7 +19,7 @@ app = typer.Typer(help="The configuration: check it, show it.", no_args_is_help=
 def check(
     *, config: ConfigOption = None, log: LogOption = None, as_json: JsonOption = False
 ) -> None:
-    """Check the configuration: file, environment, key files.
+    """Check the configuration: file, environment, key files, the candidate's file.
 
     Exit code 0 if it is good, 78 if not, with a line per problem.
 
@@ -25,7 +27,8 @@ def check(
     """
     try:
         loaded = load_settings(config, environment(), log_url=log)
-        tokens_of(loaded.settings)
+        build_rules(loaded.settings)
+        tokens_for(loaded.settings, loaded.settings.log.url)
     except ConfigError as error:
         if as_json:
             emit({"ok": False, "problems": str(error).splitlines()})
@@ -50,10 +53,11 @@ def show(
     Example: walletwatch config show --json
     """
     loaded = load_settings(config, environment(), log_url=log)
-    rows = [
-        (dotted(path), value_at(loaded.settings, path), loaded.sources[dotted(path)])
+    told = {
+        dotted(path): (value_at(loaded.settings, path), loaded.sources[dotted(path)])
         for path in known_keys()
-    ]
+    } | described(loaded.settings)
+    rows = [(key, value, source) for key, (value, source) in told.items()]
     if as_json:
         for key, value, source in rows:
             emit({"key": key, "value": value, "source": source})

@@ -1,6 +1,5 @@
 """`walletwatch demo`: two simulated days, from events to incidents, in the first five minutes."""
 
-import json
 import shutil
 import sys
 from collections import Counter
@@ -13,23 +12,30 @@ import typer
 
 from schemas.alert import Alert
 from schemas.incident import Incident
-from schemas.time import format_time
 from schemas.topics import ALERTS
 from worker import simulate as traffic
+from worker.cli.explain import REREAD, life_of, reader
 from worker.cli.incidents import describe, lives, tell
 from worker.cli.ingest import Appender
-from worker.cli.output import say, table, watched
+from worker.cli.output import say, table, visible, watched
+from worker.codec import Limits
 from worker.config import load_settings
 from worker.errors import UsageError
+from worker.explain import derive
+from worker.keys import key_beside, tokens_for
 from worker.logs import open_log
 from worker.logs.port import Log, stored
 from worker.logs.sqlite import wall_clock
 from worker.runner import Runner
+from worker.scoring import alerts_of, read_truth, score
+from worker.settings import KNOWN_RULES
 from worker.stages import DETECT, DETECT_INPUTS, TRIAGE
+from worker.story import told
 
 _EVENTS: Final = "events.ndjson"
+_TRUTH: Final = "truth.ndjson"
 _LOG: Final = "walletwatch.db"
-_OPEN_RULE: Final = "failed_payment_sufficient_balance"
+_TOLD_RULE: Final = "unauthorized_transaction"
 
 
 def demo(
@@ -51,7 +57,9 @@ def demo(
     _clear(directory)
     truth: list[traffic.Planted] = []
     lines = list(_simulated(directory / _EVENTS, accounts, days, seed, truth))
-    must = sum(planted.expect == "alert" for planted in truth)
+    planted = [msgspec.json.encode(plant.record()) for plant in truth]
+    _write(directory / _TRUTH, planted)
+    must = sum(plant.expect == "alert" for plant in truth)
     _step(
         f"1. Simulated {accounts} accounts over {days} days: {len(lines):,} events, in the order "
         f"of their arrival.\n   Among them {must} anomalies, and {len(truth) - must} that only "
@@ -67,18 +75,18 @@ def demo(
         _run(log, settings)
         _step("3. Ran both stages until every input had ended: detect, then triage.")
         alerts = [_alert(record.value) for _, record in stored(log, ALERTS)]
-        _show_found(alerts, must)
-        _show_alert(log, alerts)
+        _show_found(log, alerts, planted)
+        alert_id = _show_alert(log, alerts)
         _show_incident(log)
     finally:
         log.close()
-    _show_next(log_path, directory / _EVENTS)
+    _show_next(log_path, directory, alert_id)
 
 
 def _clear(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name in (_EVENTS, _LOG, f"{_LOG}-wal", f"{_LOG}-shm"):
+        for name in (_EVENTS, _TRUTH, _LOG, f"{_LOG}-wal", f"{_LOG}-shm", key_beside(_LOG)):
             (directory / name).unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"--dir {directory}: {error.strerror}.") from error
@@ -95,9 +103,14 @@ def _simulated(
             yield line
 
 
+def _write(path: Path, lines: list[bytes]) -> None:
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+
+
 def _run(log: Log, settings: Any) -> None:
     numbers = range(log.partitions(DETECT_INPUTS[0]))
-    runner = Runner(log, settings, (DETECT, TRIAGE), numbers, wall_clock)
+    tokens = tokens_for(settings, settings.log.url, create=True, tell=say)
+    runner = Runner(log, settings, (DETECT, TRIAGE), numbers, wall_clock, tokens=tokens)
     try:
         runner.run(lambda: False, until_ended=True)
     finally:
@@ -112,9 +125,14 @@ def _step(text: str) -> None:
     say(text)
 
 
-def _show_found(alerts: list[Alert], must: int) -> None:
+def _show_found(log: Log, alerts: list[Alert], truth: list[bytes]) -> None:
+    plants = read_truth(_TRUTH, enumerate(truth, 1), {rule.id for rule in KNOWN_RULES})
+    result = score(plants, alerts_of(record.value or b"" for _, record in stored(log, ALERTS)))
+    typer.echo(
+        f"\nFound {len(result.pairs)} of the {len(result.pairs) + len(result.missed)} anomalies; "
+        f"false alerts: {len(result.false)}.\n"
+    )
     raised = [alert for alert in alerts if alert.kind == "raised"]
-    typer.echo(f"\nFound {len(raised)} anomalies; {must} were planted.\n")
     found = Counter((alert.rule, alert.severity) for alert in raised)
     became = Counter((alert.rule, alert.kind) for alert in alerts)
     table(
@@ -130,22 +148,19 @@ def _show_found(alerts: list[Alert], must: int) -> None:
     )
 
 
-def _show_alert(log: Log, alerts: list[Alert]) -> None:
-    """Show the worst failed payment with the records that prove it."""
-    alert = next(a for a in alerts if a.rule == _OPEN_RULE and a.severity == "error")
-    typer.echo(f"\nOne alert, and what it rests on:\n\n{alert.title}")
-    typer.echo(f"  account {alert.account_id}, at {format_time(alert.at)}, {alert.severity}")
-    typer.echo(f"  suspected: {alert.suspected_root_cause}; cause: {alert.cause}")
-    for fact in alert.facts:
-        where = f"  ({fact.topic}/{fact.partition}@{fact.offset})" if fact.topic else ""
-        typer.echo(f"  {fact.name} = {fact.value}{where}")
-    for evidence in alert.evidence:
-        (record,) = log.read(evidence.topic, evidence.partition, evidence.offset, 1)
-        event = json.loads(record.value or b"{}")
-        typer.echo(f"  {evidence.role}, {evidence.topic}/{evidence.partition}@{evidence.offset}:")
-        shown = ("status", "amount", "currency", "available_balance", "failure_code")
-        told = ", ".join(f"{name} {event[name]}" for name in shown if name in event)
-        typer.echo(f"    event {evidence.event_id}: {told}")
+def _show_alert(log: Log, alerts: list[Alert]) -> str:
+    """Tell one theft as `walletwatch explain` does; return its id."""
+    alert = max(
+        (alert for alert in alerts if alert.kind == "raised"),
+        key=lambda a: (a.rule == _TOLD_RULE, a.severity == "error", len(a.evidence), a.alert_id),
+    )
+    life = life_of(log, alert.alert_id)
+    assert life is not None
+    found = derive(life, KNOWN_RULES, reader(log), Limits())
+    typer.echo("\nOne alert, told and derived again from the records it cites:\n")
+    for line in told(life, found, REREAD.format(len(found.cited))):
+        typer.echo(visible(line))
+    return alert.alert_id
 
 
 def _show_incident(log: Log) -> None:
@@ -161,15 +176,17 @@ def _eventful(life: list[Incident]) -> tuple[bool, int, str]:
     return life[-1].status == "resolved", len(life), life[0].incident_id
 
 
-def _show_next(log_path: Path, events: Path) -> None:
+def _show_next(log_path: Path, directory: Path, alert: str) -> None:
+    events, truth = directory / _EVENTS, directory / _TRUTH
     url = f"sqlite:///{log_path}"
     me = "walletwatch" if shutil.which("walletwatch") else sys.argv[0]
     typer.echo(
         f"""
 What to try next:
   {me} incidents list --all --log {url}
+  {me} explain {alert} --from-history --log {url}
   {me} tail wallet.alerts --from-start --json --log {url}
-  {me} replay {events}
+  {me} replay {events} --truth {truth}
   {me} rules explain A1
   {me} simulate --accounts 1000 | {me} replay -"""
     )

@@ -21,6 +21,7 @@ from worker.cli.output import (
 )
 from worker.config import load_settings
 from worker.errors import CheckFailed, UsageError
+from worker.keys import tokens_for
 from worker.logs.port import Log, stored
 
 _NAMED: Final = 5
@@ -44,6 +45,10 @@ def list_command(
         list[Status] | None, typer.Option(help="Only incidents of this status; repeatable.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
+    account: Annotated[
+        str | None,
+        typer.Option(help="Only incidents of this account, by its tokens under all active keys."),
+    ] = None,
     log: LogOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -54,6 +59,8 @@ def list_command(
     configuration is wrong.
 
     Example: walletwatch incidents list --status open --json
+
+    Example: walletwatch incidents list --all --account acc-1001
     """
     unresolved = [Status.OPEN, Status.ACKNOWLEDGED]
     wanted = status or (list(Status) if everything else unresolved)
@@ -61,13 +68,17 @@ def list_command(
     with readable_log(loaded) as opened:
         newest = [life[-1] for life in lives(opened, "").values()]
     found = [incident for incident in newest if incident.status in wanted]
+    if account is not None:
+        tokens = tokens_for(loaded.settings, loaded.settings.log.url).all_of(account)
+        found = [incident for incident in found if incident.account_token in tokens]
     found.sort(key=lambda incident: (-incident.opened_at, incident.incident_id))
     if as_json:
         for incident in found:
             emit(_fields(incident))
         return
     if not found:
-        typer.echo(f"No incident is {' or '.join(wanted)}.")
+        whose = "" if account is None else " of this account"
+        typer.echo(f"No incident{whose} is {' or '.join(wanted)}.")
         return
     table(
         ("incident", "status", "severity", "opened at", "alerts", "title"),

@@ -9,30 +9,35 @@ from typing import Annotated, Any
 import typer
 
 from rules.contract import Rule
+from worker.cli.diff import diff
 from worker.cli.output import ConfigOption, JsonOption, emit, environment, table
-from worker.config import Loaded, known_keys, load_settings, mode_of, value_at
+from worker.config import Loaded, known_keys, load_settings, value_at
 from worker.config_report import dotted, shown
+from worker.config_rules import candidate_of, mode_of
 from worker.errors import CheckFailed, UsageError
 from worker.examples import run_example
 from worker.settings import KNOWN_RULES
 
 app = typer.Typer(help="The rules that find anomalies.", no_args_is_help=True)
+app.command()(diff)
 
 
 @app.command("list")
 def list_command(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List the rules, whether they are live, and what each finds.
+    """List the rules, their modes, whether a candidate is tried in shadow, and what each finds.
 
     Exit code 0, or 78 if the configuration is wrong.
 
     Example: walletwatch rules list
     """
     settings = load_settings(config, environment()).settings
+    candidate = candidate_of(settings)
     rows = [
         {
             "code": rule.code,
             "rule": rule.id,
             "mode": mode_of(settings, rule.id),
+            "candidate": settings.shadow.rules_file if rule.id in candidate else None,
             "category": rule.category,
             "finds": _doc(rule).partition("\n\n")[0].removeprefix(f"{rule.code}: "),
         }
@@ -42,7 +47,7 @@ def list_command(*, config: ConfigOption = None, as_json: JsonOption = False) ->
         for row in rows:
             emit(row)
         return
-    table(tuple(rows[0]), [tuple(row.values()) for row in rows])
+    table(tuple(rows[0]), [[value or "" for value in row.values()] for row in rows])
 
 
 @app.command()

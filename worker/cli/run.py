@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Final
 
@@ -22,6 +23,7 @@ from worker.cli.output import (
 )
 from worker.config import load_settings
 from worker.errors import UsageError
+from worker.keys import tokens_for
 from worker.logs.port import TopicPartition
 from worker.logs.sqlite import wall_clock
 from worker.runner import Runner
@@ -43,6 +45,13 @@ def run(
         list[str] | None,
         typer.Option(help="TOPIC/PARTITION:FROM-TO, offsets that may be bad; repeatable."),
     ] = None,
+    shadow: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="TOML with [rules.<name>] tables: these rules run in shadow too, with its values.",
+        ),
+    ] = None,
     until_ended: Annotated[
         bool, typer.Option("--until-ended", help="Stop when every input has ended.")
     ] = False,
@@ -53,21 +62,32 @@ def run(
     The unit of work in hand is finished first. A second signal ends it at once; nothing is lost
     then either.
 
+    With --shadow, rules run a second time with other thresholds. What these find goes to
+    wallet.alerts.shadow only: no incident comes of it.
+
+    Unless tokens.key_file is set, the log gets a key of its own, in a file beside it.
+
     Example: walletwatch run --log sqlite:///wallet.db
+
+    Example: walletwatch run --shadow candidate.toml
     """
     if stage not in _STAGES:
         raise UsageError(f"--stage: {stage} is none of {', '.join(_STAGES)}.")
     if until_ended and stage == TRIAGE:
         raise UsageError("--until-ended: only detect sees the ends; triage alone goes on.")
     accepted = _ranges(accept_dead_letters or [])
-    loaded = load_settings(config, environment(), log_url=log)
+    loaded = load_settings(config, environment(), log_url=log, shadow_file=shadow)
+    settings = loaded.settings
     with writable_log(loaded) as opened:
         numbers = _numbers(tasks, opened.partitions(DETECT_INPUTS[0]))
-        runner = Runner(opened, loaded.settings, _STAGES[stage], numbers, wall_clock, accepted)
+        tokens = tokens_for(settings, settings.log.url, create=True, tell=say)
+        runner = Runner(
+            opened, settings, _STAGES[stage], numbers, wall_clock, accepted, tokens=tokens
+        )
         with closing(runner), _stop_signals() as asked:
             say(
                 f"Running {' and '.join(_STAGES[stage])}, tasks {tasks or 'all'}, "
-                f"on {loaded.settings.log.url}. Stop with Ctrl-C or SIGTERM."
+                f"on {settings.log.url}. Stop with Ctrl-C or SIGTERM."
             )
             runner.run(asked, until_ended)
     _report(runner.counts, as_json)
