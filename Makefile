@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench chaos schemas docs lock clean
+.PHONY: help demo test lint bench chaos truth mutants schemas docs lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +31,12 @@ bench: $(VENV)/.dev ## measure speed and memory, run the large versions of tests
 
 chaos: $(VENV)/.dev ## kill workers a hundred times and compare what they committed
 	$(PYTEST) -m chaos -s $(ARGS)
+
+truth: $(VENV)/.dev ## measure the rules against 20 simulations that know the truth (40 minutes)
+	$(BIN)/python -m bench.truth
+
+mutants: $(VENV)/.dev ## break the rules in every place, and see which tests notice (hours)
+	$(BIN)/python -m scripts.mutate
 
 schemas: $(VENV)/.runtime ## write the JSON Schemas to schemas/json
 	$(BIN)/walletwatch schema export schemas/json

@@ -1,4 +1,5 @@
-"""Writes the documentation that the code dictates: topics, rules, commands, and README's rules.
+"""Writes the documentation that the code dictates: topics, privacy, stories, rules, commands,
+README.
 
 Run as `make docs`. A test fails when a written page and the code differ.
 """
@@ -14,7 +15,9 @@ import typer.main
 
 import rules
 from rules.contract import Rule
+from schemas.privacy import FORMS, IMPERSONAL, PERSONAL, PLACES, Form
 from schemas.topics import KINDS, TOPICS, Topic
+from scripts import stories
 from worker.cli.app import app
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +31,8 @@ def pages() -> dict[Path, str]:
     readme = ROOT / "README.md"
     return {
         ROOT / "docs" / "topics.md": topics_page(TOPICS),
+        ROOT / "docs" / "privacy.md": privacy_page(),
+        ROOT / "docs" / "stories.md": stories.page(),
         ROOT / "docs" / "rules.md": rules_page(rules.ALL),
         ROOT / "docs" / "commands.md": commands_page("walletwatch", typer.main.get_command(app)),
         readme: with_rules(readme.read_text("utf-8"), rules.ALL),
@@ -70,6 +75,49 @@ In files every line carries its `kind`, which decides the topic:
 
 {table(("kind", "goes to"), kinds)}
 A heartbeat or an end goes to the line's `partition`, or to all partitions of the topic without it.
+"""
+
+
+def privacy_page() -> str:
+    """Return the page about personal data: field by place."""
+    shown: dict[Form, str] = {form: form for form in FORMS} | {"never": "-"}
+    cells = (
+        (", ".join(f"`{name}`" for name in row.fields), *(shown[row.form(p)] for p in PLACES))
+        for row in PERSONAL
+    )
+    reasons = ((", ".join(f"`{name}`" for name in row.fields), row.why) for row in PERSONAL)
+    places = (
+        (place.name, ", ".join(f"`{name}`" for name in place.topics), place.meaning)
+        for place in PLACES
+    )
+    forms = ((shown[form], meaning) for form, meaning in FORMS.items())
+    others = (
+        (", ".join(f"`{name}`" for name in fields.split()), why)
+        for why, fields in IMPERSONAL.items()
+    )
+    return f"""# Personal data
+
+Which field of an event may stand where, and in which form. A test sends events in which every
+field is marked through every path there is, and searches all that is written, kept or printed.
+
+{table(("field", *(place.name for place in PLACES)), cells)}
+{table(("form", "means"), forms)}
+Where a field may stand as it came, its token may stand too. Values that the rules work out, such
+as amounts that are missing, distances or numbers of devices, stand with the amounts on alerts.
+
+{table(("place", "topics", "what it is"), places)}
+Secrets, such as the key behind tokens and marks, stand nowhere but in their own file. With
+`WALLETWATCH_DEBUG=1` an internal error prints its traceback, which may quote an event: set it only
+where nobody else reads what is printed.
+
+Why these fields are personal:
+
+{table(("field", "tells"), reasons)}
+These may stand anywhere:
+
+{table(("field", "because it is"), others)}
+`walletwatch forget ACCOUNT` removes what is remembered of an account. What was written of it stays
+on topics until their retention has passed; [topics](topics.md) says how long that is.
 """
 
 

@@ -13,6 +13,8 @@ from typer.core import TyperGroup
 from worker.cli import config, incidents, rules, schema
 from worker.cli.convert import convert
 from worker.cli.demo import demo
+from worker.cli.explain import explain
+from worker.cli.forget import forget_command
 from worker.cli.ingest import ingest
 from worker.cli.output import environment, say
 from worker.cli.replay import replay_command
@@ -111,8 +113,10 @@ app.command()(run)
 app.command()(ingest)
 app.command("replay")(replay_command)
 app.command()(convert)
+app.command()(explain)
 app.command()(tail)
 app.command()(simulate)
+app.command("forget")(forget_command)
 app.add_typer(rules.app, name="rules")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(config.app, name="config")
