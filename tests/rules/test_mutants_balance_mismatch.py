@@ -225,3 +225,22 @@ def test_a_report_shows_that_a_drift_is_gone(time: str, steps: list[str]) -> Non
         assert driver.steps == steps
         driver.give(row(5, "10:06:00", "10.00", "65.00", "55.00"))
         assert driver.steps == [*steps, "raised error"]
+
+
+def test_a_right_report_cures_only_earlier_reports_of_its_book() -> None:
+    """No wrong row, and no report of another currency or of a later moment."""
+    driver = Driver(BalanceMismatch)
+    for event in (
+        free("d1", "09:00:00", "50.00", "40.00", currency="USD"),
+        free("e1", "09:00:00", "100.00", "90.00"),
+        free("e2", "09:01:00", "90.00", "85.00"),
+        balance("09:02:00", "1.00", currency="USD"),
+        balance("09:03:00", "2.00"),
+        balance("09:04:00", "85.00"),
+        clock("09:05:00"),
+    ):
+        driver.give(event)
+    assert driver.steps == ["raised error"] * 3 + ["cured error"]
+    alerts = driver.accounts["acc-1"].alerts
+    assert [alert.fact("check") for alert in alerts] == ["row", "snapshot"]
+    assert alerts[1].fact("currency") == "USD"

@@ -132,3 +132,11 @@ def test_amounts_in_settings_are_at_most_ten_to_the_eighteen() -> None:
         rule.Params.model_validate({name: {"EUR": 10**18}})
         with pytest.raises(ValueError, match=name):
             rule.Params.model_validate({name: {"EUR": 10**18 + 1}})
+
+
+@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.code)
+def test_a_rule_in_shadow_has_a_state_of_its_own(rule: type[Rule[Any, Any]]) -> None:
+    """Its code says so; versions begin at 1."""
+    assert rule.version >= Rule.version == 1
+    assert rule(rule.Params()).state_code == rule.code
+    assert rule(rule.Params(), "shadow").state_code == f"{rule.code}_shadow"
