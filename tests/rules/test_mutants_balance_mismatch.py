@@ -244,3 +244,35 @@ def test_a_right_report_cures_only_earlier_reports_of_its_book() -> None:
     alerts = driver.accounts["acc-1"].alerts
     assert [alert.fact("check") for alert in alerts] == ["row", "snapshot"]
     assert alerts[1].fact("currency") == "USD"
+
+
+def test_a_wrong_report_is_no_drift_that_another_report_could_show_to_be_gone() -> None:
+    """35.00 too little, then as much too much: both are wrong."""
+    driver = ran(
+        free("t1", "10:00:00", "100.00", "90.00"),
+        balance("10:01:00", "55.00"),
+        balance("10:02:00", "125.00"),
+        clock("10:03:00"),
+    )
+    assert driver.steps == ["raised error", "raised error"]
+
+
+def test_a_wrong_report_cites_the_newest_row() -> None:
+    """By its number."""
+    driver = ran(
+        row(1, "10:00:00", "10.00", "100.00", "90.00"),
+        row(2, "10:00:01", "10.00", "90.00", "80.00"),
+        balance("10:01:00", "55.00"),
+        clock("10:03:00"),
+    )
+    cited = [(ref.event_id, role) for ref, role in driver.drafts[-1].evidence]
+    assert cited == [("r2-completed", "last_entry"), ("balance-10:01:00", "report")]
+
+
+def test_a_balance_that_stays_is_remembered_once() -> None:
+    """However many rows tell it again."""
+    driver = Driver(BalanceMismatch).give(free("t0", "10:00:00", "100.00", "90.00"))
+    for minute in range(1, 9):
+        driver.give(free(f"t{minute}", f"10:0{minute}:00", "90.00", "90.00", status="pending"))
+    (book,) = driver.state().books
+    assert book.history[1::2] == [10_000, 9_000]
