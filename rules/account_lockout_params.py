@@ -7,11 +7,9 @@ from pydantic import Field
 from rules.account_lockout_state import MAX_LOCKS
 from rules.contract import Params
 from rules.habits import MAX_FAILURES
+from schemas.time import DAY_MS, MINUTE_MS, SECOND_MS
 
-SECOND: Final = 1_000
-MINUTE: Final = 60 * SECOND
-DAY: Final = 24 * 60 * MINUTE
-MAX_GRACE_MS: Final = DAY
+MAX_GRACE_MS: Final = DAY_MS
 
 
 class AccountLockoutParams(Params):
@@ -25,9 +23,9 @@ class AccountLockoutParams(Params):
         "retries is unjustified; seen in the field: 3 to 30",
     )
     policy_window_ms: int = Field(
-        15 * MINUTE,
-        ge=SECOND,
-        le=DAY,
+        15 * MINUTE_MS,
+        ge=SECOND_MS,
+        le=DAY_MS,
         description="milliseconds before the lock, sliding, in which the login service counts "
         "failures; seen in the field (3 in 15 minutes)",
     )
@@ -37,7 +35,7 @@ class AccountLockoutParams(Params):
         "to be unjustified; our own guess",
     )
     overdue_grace_ms: int = Field(
-        MINUTE,
+        MINUTE_MS,
         ge=0,
         le=MAX_GRACE_MS,
         description="milliseconds after the end of a lock in which a refusal is excused: clocks "
@@ -51,9 +49,9 @@ class AccountLockoutParams(Params):
         "guess",
     )
     repeated_window_ms: int = Field(
-        DAY,
-        ge=MINUTE,
-        le=7 * DAY,
+        DAY_MS,
+        ge=MINUTE_MS,
+        le=7 * DAY_MS,
         description="milliseconds, sliding, both ends included; our own guess",
     )
     derive_locks: bool = Field(
@@ -67,9 +65,9 @@ class AccountLockoutParams(Params):
         description="failures that count as a lock; the limit of the login service",
     )
     derive_window_ms: int = Field(
-        15 * MINUTE,
-        ge=SECOND,
-        le=DAY,
+        15 * MINUTE_MS,
+        ge=SECOND_MS,
+        le=DAY_MS,
         description="milliseconds, sliding, both ends included, for derive_limit; the window of "
         "the login service",
     )

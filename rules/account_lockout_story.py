@@ -12,12 +12,12 @@ from rules.account_lockout_verdict import (
     kinds_of,
     locks,
     overdue_ms,
-    seconds,
     severity_of,
     words,
 )
 from rules.contract import Otherwise, Values
 from schemas.money import from_minor
+from schemas.time import format_span
 
 
 def because(facts: Values, params: AccountLockoutParams) -> Sequence[str]:
@@ -30,18 +30,18 @@ def because(facts: Values, params: AccountLockoutParams) -> Sequence[str]:
 
 def _lock_sentence(case: Case, params: AccountLockoutParams) -> str:
     if case.derived_failures is not None:
-        window = seconds(params.derive_window_ms)
+        window = format_span(params.derive_window_ms)
         return (
             f"{case.derived_failures} failed logins within {window} count as a lock "
             "(derive_locks, derive_limit, derive_window_ms)."
         )
     until, counted = "without an end", ""
     if case.lock_until_ms is not None and case.locked_at_ms is not None:
-        until = f"for {seconds(case.lock_until_ms - case.locked_at_ms)}"
+        until = f"for {format_span(case.lock_until_ms - case.locked_at_ms)}"
     if case.failures_in_window is not None and case.reason == "max_retries":
         counted = (
             f"; {case.failures_in_window} failed logins were seen in the "
-            f"{seconds(params.policy_window_ms)} before (policy_window_ms)"
+            f"{format_span(params.policy_window_ms)} before (policy_window_ms)"
         )
     return f"The account was locked {until}: reason {words(case.reason)}{counted}."
 
@@ -49,20 +49,21 @@ def _lock_sentence(case: Case, params: AccountLockoutParams) -> str:
 def _kind_sentence(kind: Kind, case: Case, params: AccountLockoutParams) -> str:
     if kind == "repeated":
         return (
-            f"There were {locks(case)} within {seconds(params.repeated_window_ms)}: from "
+            f"There were {locks(case)} within {format_span(params.repeated_window_ms)}: from "
             f"{params.repeated_locks} on that is a warning (repeated_locks, repeated_window_ms)."
         )
     if kind == "unjustified":
         return (
             f"The policy locks after {params.policy_limit} failures (policy_limit), and all logins "
-            f"had been seen for longer than {seconds(params.policy_window_ms)} (policy_window_ms)."
+            f"had been seen for longer than {format_span(params.policy_window_ms)} "
+            "(policy_window_ms)."
         )
     if kind == "overdue":
         return (
-            f"A login was refused as locked {seconds(overdue_ms(case))} after the lock should have "
-            f"ended; {seconds(params.overdue_grace_ms)} are excused (overdue_grace_ms)."
+            f"A login was refused as locked {format_span(overdue_ms(case))} after the lock should "
+            f"have ended; {format_span(params.overdue_grace_ms)} are excused (overdue_grace_ms)."
         )
-    after = seconds((case.debit_at_ms or 0) - (case.locked_at_ms or 0))
+    after = format_span((case.debit_at_ms or 0) - (case.locked_at_ms or 0))
     return (
         f"{words(case.debit_type).capitalize()} of {_money(case)} began {after} after the lock, "
         "and nothing had opened the account."
@@ -127,7 +128,7 @@ def _with_failures(case: Case, params: AccountLockoutParams) -> list[Otherwise]:
             facts={"failures_in_window": limit},
         ),
         Otherwise(
-            sentence=f"milder if logins had been seen for no longer than {seconds(window)} "
+            sentence=f"milder if logins had been seen for no longer than {format_span(window)} "
             "(policy_window_ms)",
             facts={"observed_ms": window},
         ),
@@ -147,8 +148,8 @@ def _in_time(case: Case, params: AccountLockoutParams) -> list[Otherwise]:
     grace = params.overdue_grace_ms
     found = [
         Otherwise(
-            sentence=f"milder if the refusal had come no later than {seconds(grace)} after the end "
-            "of the lock (overdue_grace_ms)",
+            sentence=f"milder if the refusal had come no later than {format_span(grace)} after the "
+            "end of the lock (overdue_grace_ms)",
             facts={"refused_at_ms": case.lock_until_ms + grace},
         )
     ]

@@ -164,11 +164,6 @@ def verdict_of(facts: Values, params: AccountLockoutParams) -> Verdict | None:
     )
 
 
-def seconds(ms: int) -> str:
-    """Return a duration for people."""
-    return f"{ms / 1000:.3f}".rstrip("0").rstrip(".") + " seconds"
-
-
 def words(code: str | None) -> str:
     """Return a code for people."""
     return (code or "not told").replace("_", " ")
@@ -199,7 +194,8 @@ def _title(worst: Kind, case: Case) -> str:
         return f"{words(case.debit_type).capitalize()} while the account was locked"
     if worst == "overdue":
         return (
-            f"Login refused as locked {seconds(overdue_ms(case))} after the lock should have ended"
+            f"Login refused as locked {overdue_ms(case) / 1000:.15g} seconds after the lock "
+            "should have ended"
         )
     if worst == "unjustified":
         return f"Account locked for too many retries after {case.failures_in_window} failed logins"

@@ -7,6 +7,7 @@ from rules.balance_mismatch_case import Drift
 from rules.balance_mismatch_params import BalanceMismatchParams
 from rules.contract import Otherwise, Verdict
 from rules.events import Balance, Event, Transaction
+from schemas.time import format_span
 
 
 class Grouped(Drift, kw_only=True):
@@ -45,7 +46,7 @@ class Grouped(Drift, kw_only=True):
         said = [
             (
                 f"{self.rows} entries without a number came each within "
-                f"{params.chain_slack_ms / 1000:g} seconds of another (chain_slack_ms), so their "
+                f"{format_span(params.chain_slack_ms)} of another (chain_slack_ms), so their "
                 "order is not known."
             ),
             (
@@ -115,19 +116,19 @@ class Snapshot(Drift, kw_only=True):
         )
 
     def because(self, params: BalanceMismatchParams) -> Sequence[str]:
-        slack = params.snapshot_slack_ms / 1000
+        slack = format_span(params.snapshot_slack_ms)
         said = [
             (
                 f"{self.money(self.reported_balance_minor)} were reported as the "
                 f"{self.balance_kind} balance."
             ),
             (
-                f"Within {slack:g} seconds of that moment (snapshot_slack_ms) the entries say "
+                f"Within {slack} of that moment (snapshot_slack_ms) the entries say "
                 f"otherwise; the nearest is {self.money(self.chain_balance_minor)}."
             ),
         ]
         if self.off_by_ms is not None:
-            said.append(f"They said so {self.off_by_ms / 1000:g} seconds away from it.")
+            said.append(f"They said so {format_span(self.off_by_ms)} away from it.")
         return said
 
     def otherwise(self, params: BalanceMismatchParams) -> Sequence[Otherwise]:
@@ -138,7 +139,7 @@ class Snapshot(Drift, kw_only=True):
             ),
             Otherwise(
                 sentence="no alert if it had been reported more than "
-                f"{params.snapshot_history_ms / 1000:g} seconds after its moment "
+                f"{format_span(params.snapshot_history_ms)} after its moment "
                 "(snapshot_history_ms)",
                 facts={"reported_at_ms": self.as_of_ms + params.snapshot_history_ms + 1},
             ),
@@ -147,7 +148,7 @@ class Snapshot(Drift, kw_only=True):
             found.append(
                 Otherwise(
                     sentence="no alert if the entries had said so within "
-                    f"{params.snapshot_slack_ms / 1000:g} seconds (snapshot_slack_ms)",
+                    f"{format_span(params.snapshot_slack_ms)} (snapshot_slack_ms)",
                     facts={"off_by_ms": params.snapshot_slack_ms},
                 )
             )

@@ -135,6 +135,13 @@ class Drift(Case, kw_only=True):
             )
         return found
 
+    def corrected(self, sentence: str, name: str) -> Otherwise:
+        """Return that a fact would have had to be less by the drift; {} is the amount then."""
+        right = getattr(self, name) - self.drift_minor
+        return Otherwise(
+            sentence=sentence.format(self.money(right)), facts={name: right, "drift_minor": 0}
+        )
+
     def money(self, minor: int) -> str:
         """Return an amount for people."""
         return f"{from_minor(minor, self.exponent)} {self.currency}"

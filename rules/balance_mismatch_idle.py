@@ -7,14 +7,15 @@ behind the newest row. What is left out is only what follows from the rest.
 from typing import Final
 
 from rules import ledger_book as ledger
-from rules.balance_mismatch_params import DAY, HOUR, BalanceMismatchParams
+from rules.balance_mismatch_params import BalanceMismatchParams
 from rules.balance_mismatch_state import BalanceMismatchState, chain_of, kept_ms
 from rules.contract import Effects
 from rules.ledger_book import Book
 from rules.ledger_chain import Chain
 from rules.ledger_history import shorten
+from schemas.time import DAY_MS, HOUR_MS
 
-IDLE_MS: Final = DAY - HOUR
+IDLE_MS: Final = DAY_MS - HOUR_MS
 """Milliseconds without a row; under a day, so that accounts used daily are left alone mostly."""
 IDLE: Final = "idle"
 """Name of the timer."""

@@ -5,11 +5,8 @@ from typing import Annotated, Final
 from pydantic import Field, ValidationInfo, field_validator
 
 from rules.contract import Params
+from schemas.time import DAY_MS, MINUTE_MS, SECOND_MS
 
-SECOND: Final = 1_000
-MINUTE: Final = 60 * SECOND
-HOUR: Final = 60 * MINUTE
-DAY: Final = 24 * HOUR
 MAX_MINOR: Final = 10**18
 
 Minor = Annotated[int, Field(ge=0, le=MAX_MINOR)]
@@ -36,16 +33,16 @@ class BalanceMismatchParams(Params):
         "not named; our own guess",
     )
     gap_info_ms: int = Field(
-        60 * SECOND,
+        60 * SECOND_MS,
         ge=1,
-        le=DAY,
+        le=DAY_MS,
         description="milliseconds a gap is held before it is told; rows are seldom more than a "
         "minute apart on their way; our own guess",
     )
     gap_error_ms: int = Field(
-        15 * MINUTE,
+        15 * MINUTE_MS,
         ge=2,
-        le=7 * DAY,
+        le=7 * DAY_MS,
         description="milliseconds after which a gap is an error; more than gap_info_ms; our own "
         "guess",
     )
@@ -53,9 +50,9 @@ class BalanceMismatchParams(Params):
         True, description="switch; judge rows without ledger_sequence, those close in time together"
     )
     chain_slack_ms: int = Field(
-        SECOND,
+        SECOND_MS,
         ge=1,
-        le=7 * DAY,
+        le=7 * DAY_MS,
         description="milliseconds; rows without ledger_sequence less than that apart have no order "
         "that can be trusted; a day (86400000) for books that only know dates; our own guess",
     )
@@ -63,16 +60,16 @@ class BalanceMismatchParams(Params):
         True, description="switch; judge reported balances against those that the rows tell"
     )
     snapshot_slack_ms: int = Field(
-        5 * SECOND,
+        5 * SECOND_MS,
         ge=0,
-        le=DAY,
+        le=DAY_MS,
         description="milliseconds before and after the moment of a reported balance within which "
         "the rows must have told it; clocks of two systems differ; our own guess",
     )
     snapshot_history_ms: int = Field(
-        10 * MINUTE,
+        10 * MINUTE_MS,
         ge=0,
-        le=DAY,
+        le=DAY_MS,
         description="milliseconds; a balance reported longer after its moment is not judged; so "
         "long a past is kept, of at most 64 balances; our own guess",
     )

@@ -8,6 +8,7 @@ from rules.balance_mismatch_params import BalanceMismatchParams
 from rules.contract import Otherwise, Verdict
 from rules.events import Event, Transaction
 from rules.ledger_row import drift_of, effect_of
+from schemas.time import format_span
 
 
 class Row(Drift, kw_only=True):
@@ -80,12 +81,8 @@ class Row(Drift, kw_only=True):
         ]
 
     def otherwise(self, params: BalanceMismatchParams) -> Sequence[Otherwise]:
-        right = self.balance_after_minor - self.drift_minor
         return [
-            Otherwise(
-                sentence=f"no alert if the balance after it had been {self.money(right)}",
-                facts={"balance_after_minor": right, "drift_minor": 0},
-            ),
+            self.corrected("no alert if the balance after it had been {}", "balance_after_minor"),
             *Drift.otherwise(self, params),
         ]
 
@@ -132,12 +129,8 @@ class Junction(Drift, kw_only=True):
         ]
 
     def otherwise(self, params: BalanceMismatchParams) -> Sequence[Otherwise]:
-        right = self.balance_before_minor - self.drift_minor
         return [
-            Otherwise(
-                sentence=f"no alert if the entry had started at {self.money(right)}",
-                facts={"balance_before_minor": right, "drift_minor": 0},
-            ),
+            self.corrected("no alert if the entry had started at {}", "balance_before_minor"),
             *Drift.otherwise(self, params),
         ]
 
@@ -182,7 +175,7 @@ class Missing(Case, kw_only=True):
         return [
             (
                 f"Between entries {self.sequence_before_gap} and {self.sequence_after_gap}, "
-                f"{self.missing_count} had not come after {self.missing_for_ms / 1000:g} seconds."
+                f"{self.missing_count} had not come after {format_span(self.missing_for_ms)}."
             ),
         ]
 
@@ -190,7 +183,7 @@ class Missing(Case, kw_only=True):
         found = [
             Otherwise(
                 sentence="no alert if they had come within "
-                f"{params.gap_info_ms / 1000:g} seconds (gap_info_ms)",
+                f"{format_span(params.gap_info_ms)} (gap_info_ms)",
                 facts={"missing_for_ms": params.gap_info_ms - 1},
             )
         ]
@@ -198,7 +191,7 @@ class Missing(Case, kw_only=True):
             found.append(
                 Otherwise(
                     sentence="only info if they had come within "
-                    f"{params.gap_error_ms / 1000:g} seconds (gap_error_ms)",
+                    f"{format_span(params.gap_error_ms)} (gap_error_ms)",
                     facts={"missing_for_ms": params.gap_error_ms - 1},
                 )
             )

@@ -22,7 +22,6 @@ Details of an alert: `failures`, `service_failures`, `reasons` (reason -> count)
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Final
 
 from pydantic import Field
 
@@ -41,8 +40,7 @@ from rules.cannot_log_in_state import (
 from rules.contract import Draft, Effects, Otherwise, Params, Rule, Values, Verdict
 from rules.events import LOGIN, Event, Login, Ref
 from rules.profile import Facts
-
-MINUTE: Final = 60_000
+from schemas.time import MINUTE_MS
 
 
 class CannotLogInParams(Params):
@@ -52,23 +50,23 @@ class CannotLogInParams(Params):
         5, ge=2, le=50, description="failures; fewer are usual typing errors; our own guess"
     )
     window_ms: int = Field(
-        10 * MINUTE,
+        10 * MINUTE_MS,
         ge=1_000,
-        le=24 * 60 * MINUTE,
+        le=24 * 60 * MINUTE_MS,
         description="milliseconds, sliding, both ends included; within it the failures are one "
         "attempt to get in; our own guess",
     )
     absence_ms: int = Field(
-        10 * MINUTE,
+        10 * MINUTE_MS,
         ge=1_000,
-        le=24 * 60 * MINUTE,
+        le=24 * 60 * MINUTE_MS,
         description="milliseconds after the anchor without a success; time for a reset of the "
         "password; our own guess",
     )
     quiet_ms: int = Field(
-        30 * MINUTE,
+        30 * MINUTE_MS,
         ge=1_000,
-        le=7 * 24 * 60 * MINUTE,
+        le=7 * 24 * 60 * MINUTE_MS,
         description="milliseconds without a failure after which an alert expires: the owner has "
         "given up; our own guess",
     )

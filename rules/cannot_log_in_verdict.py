@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from rules.contract import Otherwise, Value, Values, Verdict
 from schemas.base import RootCause
+from schemas.time import format_span
 
 if TYPE_CHECKING:
     from rules.cannot_log_in import CannotLogInParams
@@ -86,16 +87,16 @@ def because(facts: Values, params: "CannotLogInParams") -> Sequence[str]:
     """Say what failed, how often, and for how long."""
     case = _case(facts)
     counts = ", ".join(f"{n} for {reason.replace('_', ' ')}" for reason, n in case.reasons.items())
-    span = (case.anchor_at_ms - case.first_at_ms) / 1000
+    span = format_span(case.anchor_at_ms - case.first_at_ms)
     known = "" if case.remembered == case.failures else f"; of the {case.remembered} remembered"
     said = [
         f"{case.failures} logins failed{known}: {counts}.",
         (
-            f"The first {params.threshold} came within {span:g} seconds; as many within "
-            f"{params.window_ms / 1000:g} seconds are one attempt to get in (threshold, window_ms)."
+            f"The first {params.threshold} came within {span}; as many within "
+            f"{format_span(params.window_ms)} are one attempt to get in (threshold, window_ms)."
         ),
         (
-            f"It is proven that no login succeeded in the {params.absence_ms / 1000:g} seconds "
+            f"It is proven that no login succeeded in the {format_span(params.absence_ms)} "
             "after them (absence_ms)."
         ),
     ]
@@ -117,12 +118,12 @@ def otherwise(facts: Values, params: "CannotLogInParams") -> Sequence[Otherwise]
         ),
         Otherwise(
             sentence=f"no alert if the first {params.threshold} had been spread over more than "
-            f"{params.window_ms / 1000:g} seconds (window_ms)",
+            f"{format_span(params.window_ms)} (window_ms)",
             facts={"first_at_ms": case.anchor_at_ms - params.window_ms - 1},
         ),
         Otherwise(
-            sentence=f"no alert if a login had succeeded within {params.absence_ms / 1000:g} "
-            "seconds after them (absence_ms)",
+            sentence=f"no alert if a login had succeeded within {format_span(params.absence_ms)} "
+            "after them (absence_ms)",
             facts={"no_success_until_ms": case.anchor_at_ms + params.absence_ms - 1},
         ),
     ]

@@ -30,7 +30,7 @@ Attempts and technical failures are counted per provider, for rules over many ac
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import Field
 
@@ -41,40 +41,37 @@ from rules.failed_payment_examples import EXAMPLES
 from rules.failure_codes import Family, family
 from rules.profile import Facts, mark_of
 from rules.spendable import Spendable, spendable_at
-
-SECOND: Final = 1_000
-MINUTE: Final = 60 * SECOND
-DAY: Final = 24 * 60 * MINUTE
+from schemas.time import DAY_MS, MINUTE_MS, SECOND_MS
 
 
 class FailedPaymentParams(Params):
     """Thresholds and switches of A1."""
 
     max_balance_age_ms: int = Field(
-        5 * MINUTE,
+        5 * MINUTE_MS,
         ge=0,
-        le=DAY,
+        le=DAY_MS,
         description="milliseconds; an older balance does not prove that the money was there; our "
         "own guess",
     )
     hold_ttl_ms: int = Field(
-        7 * DAY,
-        ge=MINUTE,
-        le=31 * DAY,
+        7 * DAY_MS,
+        ge=MINUTE_MS,
+        le=31 * DAY_MS,
         description="milliseconds a hold counts if nothing ends it; as long as most "
         "authorisations live",
     )
     concurrent_debit_ms: int = Field(
-        5 * SECOND,
+        5 * SECOND_MS,
         ge=0,
-        le=10 * MINUTE,
+        le=10 * MINUTE_MS,
         description="milliseconds; another debit within them before the failure may have had the "
         "money; our own guess",
     )
     retry_grace_ms: int = Field(
-        2 * MINUTE,
-        ge=SECOND,
-        le=DAY,
+        2 * MINUTE_MS,
+        ge=SECOND_MS,
+        le=DAY_MS,
         description="milliseconds for a retry to succeed after a technical failure; our own guess",
     )
     assume_balance_funded: bool = Field(

@@ -6,10 +6,8 @@ from pydantic import Field
 
 from rules.contract import Params
 from rules.habits import MAX_FAILURES
+from schemas.time import DAY_MS, MINUTE_MS, SECOND_MS
 
-SECOND: Final = 1_000
-MINUTE: Final = 60 * SECOND
-DAY: Final = 24 * 60 * MINUTE
 MAX_POINTS: Final = 100
 MAX_MINOR: Final = 10**18
 
@@ -65,16 +63,16 @@ class UnauthorizedTransactionParams(Params):
         description="points of both sides together from which it is an error; our own guess",
     )
     new_for_ms: int = Field(
-        DAY,
-        ge=MINUTE,
-        le=31 * DAY,
+        DAY_MS,
+        ge=MINUTE_MS,
+        le=31 * DAY_MS,
         description="milliseconds for which a device, a country, a guessed password, a changed "
         "credential or an impossible journey counts; a takeover is used within a day",
     )
     session_history_ms: int = Field(
-        90 * DAY,
-        ge=DAY,
-        le=400 * DAY,
+        90 * DAY_MS,
+        ge=DAY_MS,
+        le=400 * DAY_MS,
         description="milliseconds for which logins must have been seen before a session counts as "
         "unknown; sessions live for up to 90 days",
     )
@@ -93,9 +91,9 @@ class UnauthorizedTransactionParams(Params):
         "our own guess",
     )
     min_history_ms: int = Field(
-        7 * DAY,
+        7 * DAY_MS,
         ge=0,
-        le=400 * DAY,
+        le=400 * DAY_MS,
         description="milliseconds since the first login or debit before which nothing counts as "
         "new; our own guess",
     )
@@ -119,9 +117,9 @@ class UnauthorizedTransactionParams(Params):
         "systems have it",
     )
     guess_window_ms: int = Field(
-        30 * MINUTE,
-        ge=SECOND,
-        le=DAY,
+        30 * MINUTE_MS,
+        ge=SECOND_MS,
+        le=DAY_MS,
         description="milliseconds before a success in which failures count, both ends included; "
         "as known systems have it",
     )
@@ -149,9 +147,9 @@ class UnauthorizedTransactionParams(Params):
         description="percent of the balance from which a debit drains it; our own guess",
     )
     max_balance_age_ms: int = Field(
-        5 * MINUTE,
+        5 * MINUTE_MS,
         ge=0,
-        le=DAY,
+        le=DAY_MS,
         description="milliseconds; an older balance is not known; our own guess",
     )
     burst_counterparties: int = Field(
@@ -161,9 +159,9 @@ class UnauthorizedTransactionParams(Params):
         description="counterparties never paid before, this one included; our own guess",
     )
     burst_window_ms: int = Field(
-        30 * MINUTE,
-        ge=SECOND,
-        le=DAY,
+        30 * MINUTE_MS,
+        ge=SECOND_MS,
+        le=DAY_MS,
         description="milliseconds in which they were first paid, both ends included; our own guess",
     )
 

@@ -7,20 +7,16 @@ import msgspec
 
 from rules.contract import Otherwise, Value, Values
 from rules.travel import slowest_ms
-from rules.unauthorized_transaction_params import DAY, MINUTE, SECOND, UnauthorizedTransactionParams
+from rules.unauthorized_transaction_params import UnauthorizedTransactionParams
 from rules.unauthorized_transaction_points import Case, Score, score
 from rules.unauthorized_transaction_verdict import verdict_of
+from schemas.time import format_span
 
 Limits = UnauthorizedTransactionParams
 Change = tuple[str, Mapping[str, Value]]
 """A condition in words, and the facts that would have been different."""
 
 _RANK: Final = {None: 0, "info": 1, "warning": 2, "error": 3}
-_UNITS: Final = (
-    (DAY, "days"),
-    (60 * MINUTE, "hours"),
-    (MINUTE, "minutes"),
-)
 _CREDENTIALS: Final = {
     "password": "The password",
     "phone": "The phone number",
@@ -81,16 +77,8 @@ def _only(severity: str | None) -> str:
     return f"only {severity}" if severity else "no alert"
 
 
-def _span(ms: int) -> str:
-    """Return a length of time for people, in full units."""
-    for unit, name in _UNITS:
-        if ms >= 2 * unit:
-            return f"{ms // unit} {name}"
-    return f"{ms / SECOND:g} seconds"
-
-
 def _ago(case: Case, time: int | None) -> str:
-    return _span(case.occurred_at_ms - (time or 0))
+    return format_span(case.occurred_at_ms - (time or 0))
 
 
 def _first_seen(case: Case, time: int | None) -> str:
@@ -109,10 +97,10 @@ def _said_approval(case: Case, params: Limits) -> str:
 def _said_travel(case: Case, _params: Limits) -> str:
     found = []
     if case.travel_m:
-        journey = f"{case.travel_m // 1000} km in {_span(case.travel_ms)}"
+        journey = f"{case.travel_m // 1000} km in {format_span(case.travel_ms)}"
         found.append(f"{journey} since the last login")
     if case.logins_travel_at_ms is not None:
-        journey = f"{case.logins_travel_m // 1000} km in {_span(case.logins_travel_ms)}"
+        journey = f"{case.logins_travel_m // 1000} km in {format_span(case.logins_travel_ms)}"
         found.append(f"{journey} between two logins")
     return f"Nobody travels like that: {', '.join(found)}"
 
@@ -154,7 +142,7 @@ _SAID: Final[Mapping[str, Callable[[Case, Limits], str]]] = {
     "drained": _said_drained,
     "burst": lambda case, params: (
         f"It pays the last of {case.new_counterparties} new counterparties within "
-        + _span(params.burst_window_ms)
+        + format_span(params.burst_window_ms)
     ),
     "sends_out": lambda case, _: f"It is a {case.type.replace('_', ' ')}, not a payment",
 }
@@ -178,7 +166,7 @@ def _changes(case: Case, points: Score, params: Limits) -> Iterator[Change]:
 
 def _known_longer(name: str, what: str) -> Callable[[Case, Limits], list[Change]]:
     def change(case: Case, params: Limits) -> list[Change]:
-        condition = f"{what} more than {_span(params.new_for_ms)} before (new_for_ms)"
+        condition = f"{what} more than {format_span(params.new_for_ms)} before (new_for_ms)"
         return [(condition, {name: case.occurred_at_ms - params.new_for_ms - 1})]
 
     return change
@@ -211,7 +199,7 @@ def _fewer_failures(_case: Case, params: Limits) -> list[Change]:
 
 def _session(case: Case, params: Limits) -> list[Change]:
     short = case.occurred_at_ms - params.session_history_ms + 1
-    span = _span(params.session_history_ms)
+    span = format_span(params.session_history_ms)
     return [
         ("its session had logged in", {"session_unknown_since_ms": None}),
         (

@@ -16,13 +16,13 @@ import typer.main
 import rules
 from rules.contract import Rule
 from schemas.privacy import FORMS, IMPERSONAL, PERSONAL, PLACES, Form
+from schemas.time import format_span
 from schemas.topics import KINDS, TOPICS, Topic
 from scripts import stories
 from worker.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- rules: written by make docs -->\n", "<!-- end of rules -->\n"
-UNITS = {"d": 86_400_000, "h": 3_600_000, "min": 60_000, "s": 1_000}
 HIDDEN_OPTIONS = {"--help", "--install-completion", "--show-completion"}
 
 
@@ -48,7 +48,7 @@ def topics_page(topics: Iterable[Topic]) -> str:
             topic.key if " " in topic.key else f"`{topic.key}`",
             topic.partitioning,
             topic.cleanup,
-            duration(topic.retention_ms),
+            format_span(topic.retention_ms),
             topic.description,
         )
         for topic in topics
@@ -184,14 +184,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
-def duration(milliseconds: int) -> str:
-    """Return a time in the largest unit that gives a whole number."""
-    for unit, size in UNITS.items():
-        if milliseconds and milliseconds % size == 0:
-            return f"{milliseconds // size} {unit}"
-    return f"{milliseconds} ms"
-
-
 def _rule_section(rule: type[Rule[Any, Any]]) -> str:
     first, rest = _module_doc(rule)
     rows = (
@@ -232,7 +224,7 @@ def _parameters(rule: type[Rule[Any, Any]]) -> Mapping[str, dict[str, Any]]:
 def _value(name: str, field: Mapping[str, Any]) -> str:
     text = json.dumps(field["default"])
     if name.endswith("_ms"):
-        return f"{text} ({duration(field['default'])})"
+        return f"{text} ({format_span(field['default'])})"
     return text if text != "{}" else "none"
 
 

@@ -21,7 +21,7 @@ from worker.identity import known_as, without_old
 from worker.logs.port import TopicPartition
 from worker.measures import PREFIX, Measures, Volume
 from worker.merge import EVENT, IDENTITY, OCCURRED, ORDER, RECORD, SOURCE, Entry
-from worker.packing import Unpacker, packed, packed_as_is
+from worker.packing import Unpacker, packed
 from worker.state import Timer, payload_of
 from worker.turn import RuleFailed, Turn
 
@@ -130,7 +130,7 @@ class Accounts:
                     kept = True
         if not (kept or live.ids or live.alerts or live.timers) and live == self._saved.new():
             return b""
-        return packed_as_is(live)
+        return packed(live)
 
     def _state(self, live: Account, bound: _Bound) -> Any:
         state = getattr(live, bound.code)

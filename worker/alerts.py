@@ -124,7 +124,7 @@ class Publisher:
             details=verdict.details if verdict else {},
             suspected_root_cause=verdict.suspected_root_cause if verdict else "unknown",
             owner_advice=tuple(verdict.owner_advice) if verdict else (),
-            origin=f"detect-{turn.task}",
+            origin=turn.origin,
             origin_sequence=turn.next_signal() if rule.mode == "live" else 0,
         )
         send(record, turn)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from rules.events import TRANSACTION
-from schemas.signal import Signal
 from schemas.topics import SIGNALS
 from worker.codec import Codec, Control, Limits
 from worker.logs.port import Commit, Log, NewRecord, TopicPartition
 from worker.merge import BEGINNING
 from worker.outbox import Outbox
+from worker.signals import signal_of
 from worker.silence import watch
 from worker.stages import DETECT, Stage
 from worker.task import Task
@@ -185,13 +185,8 @@ class StageWorker:
         if task.watermark <= told or not self._progress_is_due(task, now):
             return
         self._told[task.number] = (task.watermark, now)
-        signal = Signal(
-            kind="progress",
-            detected_at=task.watermark,
-            origin=f"{DETECT}-{task.number}",
-            origin_sequence=task.turn(outbox).next_signal(),
-        )
-        value = signal.model_dump_json(exclude_none=True).encode()
+        turn = task.turn(outbox)
+        value = signal_of("progress", task.watermark, turn.origin, turn.next_signal())
         outbox.records += [
             NewRecord(SIGNALS, None, value, partition) for partition in self._triage_partitions
         ]

@@ -136,7 +136,7 @@ class Measures:
         self._send("count", cause, body, turn)
 
     def _send(self, kind: SignalKind, cause: str, body: dict[str, Any], turn: Turn) -> None:
-        signal = signal_of(kind, turn.now, f"detect-{turn.task}", turn.next_signal(), body)
+        signal = signal_of(kind, turn.now, turn.origin, turn.next_signal(), body)
         turn.outbox.records.append(NewRecord(SIGNALS, cause.encode(), signal))
 
 

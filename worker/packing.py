@@ -11,7 +11,6 @@ import msgspec
 T = TypeVar("T")
 
 _msgpack = msgspec.msgpack.Encoder(order="deterministic").encode
-_unsorted = msgspec.msgpack.Encoder().encode
 _json = msgspec.json.Encoder(order="deterministic").encode
 _TEXT = (b"{", b"[")
 
@@ -20,14 +19,6 @@ def packed(value: Any) -> bytes:
     """Return the bytes of a structure; the same value always gives the same."""
     try:
         return _msgpack(value)
-    except OverflowError:
-        return _json(value)
-
-
-def packed_as_is(value: Any) -> bytes:
-    """Return the bytes of a structure; the order of its maps is kept, which is quicker."""
-    try:
-        return _unsorted(value)
     except OverflowError:
         return _json(value)
 

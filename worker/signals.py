@@ -14,14 +14,16 @@ from schemas.time import format_time
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def signal_of(kind: SignalKind, detected_at: int, origin: str, sequence: int, body: Any) -> bytes:
-    """Return a signal; its body is JSON already (`msgspec.Raw`), or an object."""
-    return _encode(
-        {
-            "kind": kind,
-            "detected_at": format_time(detected_at),
-            "origin": origin,
-            "origin_sequence": sequence,
-            "body": body,
-        }
-    )
+def signal_of(
+    kind: SignalKind, detected_at: int, origin: str, sequence: int, body: Any = None
+) -> bytes:
+    """Return a signal; its body is JSON already (`msgspec.Raw`), an object, or None."""
+    signal: dict[str, Any] = {
+        "kind": kind,
+        "detected_at": format_time(detected_at),
+        "origin": origin,
+        "origin_sequence": sequence,
+    }
+    if body is not None:
+        signal["body"] = body
+    return _encode(signal)

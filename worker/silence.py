@@ -71,7 +71,7 @@ def _publish(silence: Silence, limit: int, kind: AlertKind, sequence: int, turn:
             evidence_total=0,
             parameters={"silence_limit_ms": limit},
             suspected_root_cause="technical",
-            origin=f"detect-{turn.task}",
+            origin=turn.origin,
             origin_sequence=turn.next_signal(),
         ),
         turn,

@@ -81,6 +81,11 @@ class Turn:
         self.outbox = Outbox("")
         self._heap = heap
 
+    @property
+    def origin(self) -> str:
+        """The task's name on signals."""
+        return f"detect-{self.task}"
+
     def set_timer(self, live: Live, timer: Timer) -> None:
         """Set a timer of the present key, replacing one of the same owner and name."""
         self.cancel_timer(live, timer.owner, timer.name)

@@ -137,7 +137,7 @@ def test_any_debit_of_the_owner_moves_money(kind: str, status: str, funding: str
     word = kind.replace("_", " ").capitalize()
     assert alert.title == f"{word} while the account was locked"
     said = driver.rule.because(driver.judged[-1])
-    assert f"{word} of 12.50 EUR began 7200 seconds after the lock" in said[-1]
+    assert f"{word} of 12.50 EUR began 2 h after the lock" in said[-1]
     verdict = driver.rule.judge(driver.judged[-1])
     assert verdict is not None
     assert verdict.suspected_root_cause == "security"

@@ -99,10 +99,9 @@ def replay_command(
     """
     settings = load_settings(config, environment(), rules).settings
     policy = replace(policy_of(settings), dead_letter_limit=None)
-    plants = None if truth is None else _truth(truth, policy)
-    census = None if plants is None else Census(plants)
+    trial = None if truth is None else _Trial(_truth(truth, policy), max_delay, files)
     reading = _Reading(files)
-    lines = reading.lines() if census is None else census.counted(reading.lines())
+    lines = reading.lines() if trial is None else trial.census.counted(reading.lines())
     began_wall, began_cpu = time.perf_counter(), time.process_time()
     room = Room(directory=tmp_dir)
     result = replay(lines, policy, as_is, partitions, keep_inputs=False, room=room)
@@ -110,12 +109,12 @@ def replay_command(
     if out is not None:
         _write(result, out)
     summary = _summary(result, spent)
-    if plants is not None and census is not None:
-        summary["truth"] = _judged(result, plants, census, max_delay, files)
+    if trial is not None:
+        summary["truth"] = trial.judged(result)
     _tell(summary, as_json)
     if reading.failures:
         raise CheckFailed(" ".join(reading.failures))
-    if plants is not None and not summary["truth"]["right"]:
+    if trial is not None and not summary["truth"]["right"]:
         raise typer.Exit(Exit.FOUND)
 
 
@@ -133,18 +132,26 @@ def _truth(file: Path, policy: Policy) -> list[Plant]:
     return read_truth(visible(str(file)), read_lines(str(file)), rules)
 
 
-def _judged(
-    result: Replayed, plants: list[Plant], census: Census, max_delay: int, files: Sequence[str]
-) -> dict[str, Any]:
-    alerts = alerts_of(record.value or b"" for _, record in stored(result.log, ALERTS))
-    judged = report(score(plants, alerts), max_delay, explainer(files))
-    share = census.background / census.events if census.events else 0.0
-    counted = {
-        "total": census.events,
-        "background": census.background,
-        "background_share": round(share, 4),
-    }
-    return {"events": counted, **judged}
+class _Trial:
+    """A truth, and how the alerts are held against it."""
+
+    def __init__(self, plants: list[Plant], max_delay: int, files: Sequence[str]) -> None:
+        self.census = Census(plants)
+        self._plants = plants
+        self._max_delay = max_delay
+        self._files = files
+
+    def judged(self, result: Replayed) -> dict[str, Any]:
+        alerts = alerts_of(record.value or b"" for _, record in stored(result.log, ALERTS))
+        judged = report(score(self._plants, alerts), self._max_delay, explainer(self._files))
+        events, background = self.census.events, self.census.background
+        share = background / events if events else 0.0
+        counted = {
+            "total": events,
+            "background": background,
+            "background_share": round(share, 4),
+        }
+        return {"events": counted, **judged}
 
 
 class _Reading:
