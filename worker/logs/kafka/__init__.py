@@ -1,0 +1,1 @@
+"""The log on Apache Kafka: the only place that knows the client."""
