@@ -42,14 +42,19 @@ def tokens_for(
     key, former = _configured(settings)
     if key is None and log_url is not None:
         path = key_beside(log_url)
+        if path is None:
+            tell("Account tokens use the public key, which hides nothing: set tokens.key_file.")
+            return PUBLIC
         if create and _make(path):
             tell(f"Made a key for account tokens: {path}; keep it secret, keep it with the log.")
         key = own_key(path)
     return PUBLIC if key is None else Tokens(key, former)
 
 
-def key_beside(log_url: str) -> Path:
-    """Return where the key of a log is that has one of its own."""
+def key_beside(log_url: str) -> Path | None:
+    """Return where the key of a log is that has one of its own; None: not on this disk."""
+    if not log_url.startswith(_SQLITE):
+        return None
     return Path(f"{log_url.removeprefix(_SQLITE)}.key")
 
 
@@ -73,6 +78,8 @@ def described(settings: Settings) -> dict[str, tuple[object, str]]:
     if settings.tokens.key_file is not None:
         return {}
     path = key_beside(settings.log.url)
+    if path is None:
+        return {}
     if not path.exists():
         return {"tokens.key_file": (None, f"run makes {path}")}
     try:

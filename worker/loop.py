@@ -12,7 +12,14 @@ from typing import Final
 from rules.events import TRANSACTION
 from schemas.topics import SIGNALS
 from worker.codec import Codec, Control, Limits
-from worker.logs.port import Commit, Log, NewRecord, TopicPartition
+from worker.logs.port import (
+    Commit,
+    Log,
+    NewRecord,
+    TasksMoved,
+    TopicPartition,
+    last_record,
+)
 from worker.merge import BEGINNING
 from worker.outbox import Outbox
 from worker.signals import signal_of
@@ -51,11 +58,17 @@ class StageWorker:
         self,
         log: Log,
         stage: Stage,
-        tasks: Sequence[int],
+        tasks: Sequence[int] | None,
         clock: Callable[[], int],
         pace: Pace,
         observe: Observer = lambda _: None,
     ) -> None:
+        """Take the tasks and restore them.
+
+        Args:
+            tasks: their numbers; None: all, or those that the log gives this worker. Then they may
+                change whenever it polls.
+        """
         self._log = log
         self._stage = stage
         self._clock = clock
@@ -65,12 +78,14 @@ class StageWorker:
         self._triage_partitions = range(log.partitions(SIGNALS))
         self._ends = _Ends(log)
         self._origins = _Origins(pace.origin_timeout)
-        self._told: dict[int, tuple[int, int]] = dict.fromkeys(tasks, (BEGINNING, 0))
+        self._told: dict[int, tuple[int, int]] = {}
         """Per task: the watermark last told to triage, and when (wall time)."""
         self._silence_checked = 0
+        self._newest_times: dict[str, int | None] = {}
         self.counts: Counter[tuple[str, ...]] = Counter()
         """What was committed, by reason."""
-        self.tasks = {number: stage.make(number, self._session.restore(number)) for number in tasks}
+        self.tasks: dict[int, Task] = {}
+        self._follow(TasksMoved(self._session.tasks, ()))
 
     def close(self) -> None:
         """Release the tasks."""
@@ -78,8 +93,11 @@ class StageWorker:
 
     @property
     def ended(self) -> bool:
-        """Whether the last record read of every input was an end, and triage has been told."""
-        return all(
+        """Whether the last record read of every input was an end, and triage has been told.
+
+        A worker without tasks waits for some.
+        """
+        return bool(self.tasks) and all(
             all(source.ended for source in task.sources)
             and self._told[task.number][0] == task.watermark
             for task in self.tasks.values()
@@ -93,9 +111,14 @@ class StageWorker:
             DeadLetterLimit: too much of an input is bad.
         """
         now = self._clock()
+        self._newest_times.clear()
         self._observe(READING)
         paused = [at for task in self.tasks.values() for at in task.paused(self._pace.max_buffered)]
-        batch = self._session.poll(self._pace.poll_records, paused, wait)
+        try:
+            batch = self._session.poll(self._pace.poll_records, paused, wait)
+        except TasksMoved as change:
+            self._follow(change)
+            return True
         for at, records in batch.records.items():
             self.tasks[at.partition].read(at, records)
         moved = self._pace.idle_advances and self._advance(batch.at_end, now)
@@ -112,6 +135,22 @@ class StageWorker:
         self._session.commit(unit)
         self.counts.update(counts)
         return bool(batch.records) or moved
+
+    def _follow(self, moved: TasksMoved) -> None:
+        """Drop the tasks that are not this worker's any more, and restore those that now are."""
+        self.tasks = {number: self.tasks[number] for number in moved.kept}
+        try:
+            for number in moved.tasks:
+                if number not in moved.kept:
+                    restored = self._session.restore(number)
+                    self.tasks[number] = self._stage.make(number, restored)
+        except TasksMoved as again:
+            self._follow(again)
+            return
+        self.tasks = dict(sorted(self.tasks.items()))
+        told = self._told
+        self._told = {number: told.get(number, (BEGINNING, 0)) for number in self.tasks}
+        self._origins.keep(self.tasks)
 
     def _work(self, now: int) -> tuple[Commit, Counter[tuple[str, ...]]]:
         unit = Commit()
@@ -152,7 +191,7 @@ class StageWorker:
             proven: int | None = now
             if not policy.may_be_silent:
                 # What may still be held back is younger than the newest record of the topic.
-                proven = self._log.newest_append_time(at.topic)
+                proven = self._newest(at.topic)
             if proven is not None and task.waiting:
                 moved |= source.advance(0, min(proven, now) - policy.lateness, proves=True)
             if source in blocking:
@@ -169,12 +208,18 @@ class StageWorker:
         newest = {}
         for source in task.sources:
             topic = task.addresses[source.index].topic
-            since = self._log.newest_append_time(topic)
+            since = self._newest(topic)
             if since is not None and not self._stage.policies[source.index].may_be_silent:
                 ended = source.ended and self._ends.ended(topic)
                 newest[topic] = now if ended else since
         turn = task.turn(outbox)
         task.stage_meta = watch(task.stage_meta, newest, self._pace.silence_limit, now, turn)
+
+    def _newest(self, topic: str) -> int | None:
+        """Return the topic's newest append time; asked of the log once per unit of work."""
+        if topic not in self._newest_times:
+            self._newest_times[topic] = self._log.newest_append_time(topic)
+        return self._newest_times[topic]
 
     def _progress_is_due(self, task: Task, now: int) -> bool:
         return now - self._told[task.number][1] >= self._pace.progress_interval
@@ -199,6 +244,10 @@ class _Origins:
         self._timeout = timeout
         self._heard: dict[tuple[int, int], tuple[int, int]] = {}
         """Per task and origin: its proof, and since when (wall time) it has been that."""
+
+    def keep(self, tasks: Collection[int]) -> None:
+        """Forget the tasks that are not among these."""
+        self._heard = {origin: heard for origin, heard in self._heard.items() if origin[0] in tasks}
 
     def pass_over(self, task: Task, at_end: Collection[TopicPartition], now: int) -> bool:
         """Advance silent origins to where the others are; time counts only at the end."""
@@ -228,11 +277,8 @@ class _Ends:
         offsets = self._log.offsets(topic)
         known = self._known.get(topic)
         if known is None or known[0] != offsets:
-            last = [
-                self._log.read(topic, partition, following - 1, 1)
-                for partition, (_, following) in enumerate(offsets)
-            ]
-            ended = all(records and self._is_end(records[-1].value) for records in last)
+            last = (last_record(self._log, topic, number) for number in range(len(offsets)))
+            ended = all(record is not None and self._is_end(record.value) for record in last)
             known = self._known[topic] = (offsets, ended)
         return known[1]
 

@@ -88,7 +88,7 @@ class Runner:
 
     Args:
         stages: names of the stages to run, detect before triage.
-        tasks: numbers of the tasks of each of them.
+        tasks: numbers of the tasks of each of them; None: all, or what the log gives this worker.
         tokens: those of the log; None: by the configured key, or else the public one.
     """
 
@@ -97,7 +97,7 @@ class Runner:
         log: Log,
         settings: Settings,
         stages: Sequence[str],
-        tasks: Sequence[int],
+        tasks: Sequence[int] | None,
         clock: Callable[[], int],
         accepted: Accepted | None = None,
         observe: Observer = lambda _: None,

@@ -1,10 +1,16 @@
 """Every log under one roof: the suite asks for `log`, `reopen` and `usurp`, never for a kind."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
+from kafka.admin import MemberToRemove, NewTopic
 
+from tests.kafka_broker import kafka_address  # noqa: F401 - a fixture
+from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.log import KafkaLog
 from worker.logs.memory import MemoryLog
 from worker.logs.port import Log
 from worker.logs.sqlite import SqliteLog
@@ -16,6 +22,7 @@ TOPICS: dict[str, Cleanup] = {
     "results": "delete",
     "cases": "compact",
 }
+STAGES = ("detect", "triage")
 
 
 class Clock:
@@ -28,34 +35,98 @@ class Clock:
         return self.now
 
 
-class World:
+class World(Protocol):
     """One log, and what happens to it from outside."""
 
-    def __init__(self, kind: str, folder: Path, clock: Clock) -> None:
-        self._kind = kind
+    log: Log
+
+    def reopen(self) -> Log:
+        """Close the log and open what it left behind."""
+
+    def usurp(self) -> None:
+        """Make the log believe that the owners of all tasks are gone although they live."""
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+
+
+class MemoryWorld:
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.log = MemoryLog(TOPICS, clock=clock)
+
+    def reopen(self) -> Log:
+        self.log.close()
+        return self.log
+
+    def usurp(self) -> None:
+        self.log._held.clear()
+
+    def end(self) -> None:
+        self.log.close()
+
+
+class SqliteWorld:
+    def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
         self.log = self._open()
 
     def _open(self) -> Log:
-        if self._kind == "memory":
-            return MemoryLog(TOPICS, clock=self._clock)
         return SqliteLog(self._folder / "test.db", TOPICS, clock=self._clock)
 
     def reopen(self) -> Log:
-        """Close the log and open what it left behind."""
         self.log.close()
-        if self._kind != "memory":
-            self.log = self._open()
+        self.log = self._open()
         return self.log
 
     def usurp(self) -> None:
-        """Make the log believe that the owners of all tasks are gone although they live."""
-        if isinstance(self.log, MemoryLog):
-            self.log._held.clear()
-            return
         for lock in (self._folder / "test.db.lock").iterdir():
             lock.unlink()
+
+    def end(self) -> None:
+        self.log.close()
+
+
+class KafkaWorld:
+    """Topics, groups and transactional ids under a prefix of its own, on a shared broker."""
+
+    def __init__(self, address: str, clock: Clock) -> None:
+        self._clock = clock
+        self._cluster = Cluster((address,), prefix=f"{uuid.uuid4().hex[:12]}.")
+        self._admin = self._cluster.admin()
+        # The suite's clock stands in 1970: nothing may be too old to be kept.
+        keep = {"retention.ms": "-1", "message.timestamp.type": "CreateTime"}
+        cleanups = TOPICS | {self._cluster.changelog(stage): "compact" for stage in STAGES}
+        self._topics = [name if "." in name else self._cluster.topic(name) for name in cleanups]
+        self._admin.create_topics(
+            [
+                NewTopic(name, 4, 1, topic_configs={"cleanup.policy": cleanup, **keep})
+                for name, cleanup in zip(self._topics, cleanups.values(), strict=True)
+            ]
+        )
+        self.log = self._open()
+
+    def _open(self) -> KafkaLog:
+        return KafkaLog(self._cluster, "0", self._clock)
+
+    def reopen(self) -> Log:
+        self.log.close()
+        self.log = self._open()
+        return self.log
+
+    def usurp(self) -> None:
+        self.log._seats.clear()
+        for stage in STAGES:
+            group = self._cluster.group(stage)
+            for found in self._admin.describe_groups([group]).values():
+                gone = [MemberToRemove(member["member_id"]) for member in found["members"]]
+                if gone:
+                    self._admin.remove_group_members(group, gone)
+
+    def end(self) -> None:
+        self.log.close()
+        self._admin.delete_topics(self._topics)
+        self._admin.close()
 
 
 @pytest.fixture
@@ -63,11 +134,15 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "kafka"])
 def world(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[World]:
-    world = World(request.param, tmp_path, clock)
+    world: World
+    if request.param == "kafka":
+        world = KafkaWorld(request.getfixturevalue("kafka_address"), clock)
+    else:
+        world = {"memory": MemoryWorld, "sqlite": SqliteWorld}[request.param](tmp_path, clock)
     yield world
-    world.log.close()
+    world.end()
 
 
 @pytest.fixture

@@ -589,7 +589,9 @@ def test_closing_the_log_twice_is_fine(log: Log) -> None:
     log.close()
 
 
-# Retention
+# Retention, which the brokers of a cluster keep themselves
+
+EMBEDDED = pytest.mark.parametrize("world", ["memory", "sqlite"], indirect=True)
 
 
 def age(log: Log, clock: Clock, topic: str = ORDERS) -> None:
@@ -599,6 +601,7 @@ def age(log: Log, clock: Clock, topic: str = ORDERS) -> None:
     log.append([new(b"young%d" % n, topic) for n in range(2)])
 
 
+@EMBEDDED
 def test_prune_drops_what_is_older_than_its_retention(log: Log, clock: Clock) -> None:
     """Of the topics named, and says how many; offsets go on as before."""
     age(log, clock)
@@ -614,6 +617,7 @@ def test_prune_drops_what_is_older_than_its_retention(log: Log, clock: Clock) ->
     assert log.read(ORDERS, 0, 0, 1)[0].offset >= after
 
 
+@EMBEDDED
 def test_prune_keeps_the_young(log: Log, clock: Clock) -> None:
     """A record exactly as old as the retention is kept; reading begins at the oldest kept."""
     age(log, clock)
@@ -626,6 +630,7 @@ def test_prune_keeps_the_young(log: Log, clock: Clock) -> None:
     worker.close()
 
 
+@EMBEDDED
 def test_prune_waits_for_every_reader(log: Log, clock: Clock) -> None:
     """A record stays until each stage that reads it has committed an offset above it."""
     age(log, clock)
@@ -645,6 +650,7 @@ def test_prune_waits_for_every_reader(log: Log, clock: Clock) -> None:
     triage.close()
 
 
+@EMBEDDED
 def test_prune_under_a_reading_session(log: Log, clock: Clock) -> None:
     """A session that is not asked for reads on at the oldest record left."""
     worker = session(log)
@@ -657,6 +663,7 @@ def test_prune_under_a_reading_session(log: Log, clock: Clock) -> None:
     worker.close()
 
 
+@EMBEDDED
 def test_prune_keeps_the_newest_of_each_key_of_a_compacted_topic(log: Log, clock: Clock) -> None:
     """However old; superseded records go, a tombstone with everything before it."""
     for key, value in [(b"a", b"1"), (b"b", b"1"), (b"a", b"2"), (b"c", b"1"), (b"c", None)]:
@@ -674,6 +681,7 @@ def test_prune_keeps_the_newest_of_each_key_of_a_compacted_topic(log: Log, clock
     worker.close()
 
 
+@EMBEDDED
 def test_a_gap_at_the_end_is_no_hindrance(log: Log, clock: Clock) -> None:
     """A compacted input whose newest records are gone is read to its end all the same."""
     log.append([new(b"1", "cases", 0, b"a"), new(None, "cases", 0, b"b")])

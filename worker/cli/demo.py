@@ -22,7 +22,7 @@ from worker.codec import Limits
 from worker.config import load_settings
 from worker.errors import UsageError
 from worker.explain import derive
-from worker.keys import key_beside, tokens_for
+from worker.keys import tokens_for
 from worker.logs import open_log
 from worker.logs.port import Log, stored
 from worker.logs.sqlite import wall_clock
@@ -86,7 +86,7 @@ def demo(
 def _clear(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name in (_EVENTS, _TRUTH, _LOG, f"{_LOG}-wal", f"{_LOG}-shm", key_beside(_LOG)):
+        for name in (_EVENTS, _TRUTH, _LOG, f"{_LOG}-wal", f"{_LOG}-shm", f"{_LOG}.key"):
             (directory / name).unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"--dir {directory}: {error.strerror}.") from error

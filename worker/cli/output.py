@@ -24,6 +24,7 @@ from worker.logs.port import Log
 
 _ITEMS_PER_STEP: Final = 1_000
 _LONGEST_NAME: Final = 256
+_SQLITE: Final = "sqlite:///"
 
 ConfigOption = Annotated[
     Path | None,
@@ -114,7 +115,10 @@ def writable_log(loaded: Loaded) -> Iterator[Log]:
     """
     # The default is for new logs only: an existing one may have been made with another number.
     told = loaded.sources["log.partitions"] != "default"
-    log = open_log(loaded.settings.log.url, loaded.settings.log.partitions if told else None)
+    settings = loaded.settings
+    log = open_log(
+        settings.log.url, settings.log.partitions if told else None, kafka=settings.kafka
+    )
     try:
         yield log
     finally:
@@ -130,9 +134,9 @@ def readable_log(loaded: Loaded) -> Iterator[Log]:
         LogError: it cannot be used.
     """
     url = loaded.settings.log.url
-    if not Path(url.removeprefix("sqlite:///")).exists():
+    if url.startswith(_SQLITE) and not Path(url.removeprefix(_SQLITE)).exists():
         raise UsageError(f"There is no log at {url} yet: walletwatch ingest makes one.")
-    log = open_log(url)
+    log = open_log(url, kafka=loaded.settings.kafka)
     try:
         yield log
     finally:

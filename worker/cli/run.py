@@ -79,7 +79,7 @@ def run(
     loaded = load_settings(config, environment(), log_url=log, shadow_file=shadow)
     settings = loaded.settings
     with writable_log(loaded) as opened:
-        numbers = _numbers(tasks, opened.partitions(DETECT_INPUTS[0]))
+        numbers = _numbers(tasks, opened.partitions(DETECT_INPUTS[0])) if tasks else None
         tokens = tokens_for(settings, settings.log.url, create=True, tell=say)
         runner = Runner(
             opened, settings, _STAGES[stage], numbers, wall_clock, accepted, tokens=tokens
@@ -121,9 +121,7 @@ class _Asked:
         self._asked = True
 
 
-def _numbers(text: str | None, partitions: int) -> list[int]:
-    if text is None:
-        return list(range(partitions))
+def _numbers(text: str, partitions: int) -> list[int]:
     numbers: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.partition("-")

@@ -1,29 +1,69 @@
-"""Logs: the port between tasks and the world, and its implementations."""
+"""Logs: the port between tasks and the world, and its implementations.
+
+The one on Kafka is imported when it is asked for: its client takes longer to load than most
+commands take to run.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from worker.errors import ConfigError
 from worker.logs.port import Log
 from worker.logs.sqlite import SqliteLog, wall_clock
+from worker.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from worker.logs.kafka.cluster import Cluster
 
 _SQLITE = "sqlite:///"
 
 
-def open_log(url: str, partitions: int | None = None, clock: Callable[[], int] = wall_clock) -> Log:
-    """Open the log of `log.url`, making it if it is not there.
+_KAFKA = "kafka://"
+
+
+def open_log(
+    url: str,
+    partitions: int | None = None,
+    clock: Callable[[], int] = wall_clock,
+    kafka: KafkaSettings | None = None,
+) -> Log:
+    """Open the log of `log.url`, making it if it is a file that is not there.
 
     `sqlite:///wallet.db` is relative to the working directory, `sqlite:////data/wallet.db`
     absolute. A new log gets `partitions` per topic, 4 if None; an existing one must have as many
     as given. `clock` gives milliseconds since the epoch.
 
+    `kafka://host:port,host:port` are brokers to begin with, reached as `kafka` says.
+
     Raises:
         ConfigError: the URL names no log.
         LogError: the log cannot be used.
     """
+    if url.startswith(_KAFKA):
+        from worker.logs.kafka.decode import decode_lean  # noqa: PLC0415
+        from worker.logs.kafka.log import KafkaLog  # noqa: PLC0415
+
+        settings = kafka or KafkaSettings()
+        decode_lean(settings.lean_decode)
+        return KafkaLog(cluster_at(url, settings), settings.slot, clock)
     path = url.removeprefix(_SQLITE)
     if path in ("", url, ":memory:") or "?" in path:
         raise ConfigError(
-            "log.url: expected sqlite:///relative/path.db or sqlite:////absolute/path.db."
+            "log.url: expected sqlite:///relative/path.db, sqlite:////absolute/path.db, "
+            "or kafka://host:port."
         )
     return SqliteLog(Path(path), partitions=partitions, clock=clock)
+
+
+def cluster_at(url: str, kafka: KafkaSettings) -> "Cluster":
+    """Return how to reach the brokers of a kafka:// URL.
+
+    Raises:
+        ConfigError: the URL names none, or a file of the settings cannot be used.
+    """
+    if not url.startswith(_KAFKA):
+        raise ConfigError(f"log.url: {url} is not on Kafka: expected kafka://host:port.")
+    from worker.logs.kafka.connect import cluster_of  # noqa: PLC0415
+
+    return cluster_of(url.removeprefix(_KAFKA).split(","), kafka)

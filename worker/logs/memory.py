@@ -89,9 +89,11 @@ class MemoryLog:
         return max((time for time in newest if time is not None), default=None)
 
     def open_session(
-        self, stage: str, inputs: Sequence[str], tasks: Sequence[int]
+        self, stage: str, inputs: Sequence[str], tasks: Sequence[int] | None
     ) -> "MemorySession":
-        """Take the tasks; TaskTaken if an open session has one of them."""
+        """Take the tasks, or all; TaskTaken if an open session has one of them."""
+        if tasks is None:
+            tasks = range(self.partitions(inputs[0]))
         for topic in inputs:
             for task in tasks:
                 self._partition(topic, task)

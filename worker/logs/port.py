@@ -86,6 +86,21 @@ class Snapshot:
     """(key, value) of every key that was not removed; read once."""
 
 
+class TasksMoved(Exception):
+    """The log has given tasks to this worker, or taken some: the session goes on with others.
+
+    Nothing was read. Drop every task that is not among `kept`, restore those of `tasks` that are
+    not either, then poll on.
+    """
+
+    def __init__(self, tasks: Collection[int], kept: Collection[int]) -> None:
+        super().__init__(f"tasks {sorted(tasks)}, of which {sorted(kept)} are kept")
+        self.tasks = tuple(sorted(tasks))
+        """Those the session holds now."""
+        self.kept = frozenset(kept)
+        """Those for which nobody else has committed, so that what was restored is still true."""
+
+
 class Session(Protocol):
     """One worker's hold on some tasks of one stage. Not safe to share between threads."""
 
@@ -98,6 +113,9 @@ class Session(Protocol):
 
         Called once per task before the first poll. Positions of inputs that were never committed
         are the oldest record still stored.
+
+        Raises:
+            TasksMoved: only where the session was opened for whatever tasks it gets.
         """
 
     def poll(self, limit: int, paused: Collection[TopicPartition] = (), wait: float = 0) -> Batch:
@@ -107,6 +125,7 @@ class Session(Protocol):
         `at_end`). Waits up to `wait` seconds when there is nothing to return.
 
         Raises:
+            TasksMoved: only where the session was opened for whatever tasks it gets.
             LogError: the log cannot be read.
         """
 
@@ -144,8 +163,13 @@ class Log(Protocol):
     def newest_append_time(self, topic: str) -> int | None:
         """Return the newest append time over all partitions; None if nothing ever came."""
 
-    def open_session(self, stage: str, inputs: Sequence[str], tasks: Sequence[int]) -> Session:
+    def open_session(
+        self, stage: str, inputs: Sequence[str], tasks: Sequence[int] | None
+    ) -> Session:
         """Take the tasks of a stage that reads `inputs`.
+
+        None: all, or as many as there are for this worker where a stage has several; then the
+        session may raise TasksMoved.
 
         Raises:
             TaskTaken: a living worker has one of them; says which, and its process id if known.
@@ -156,7 +180,7 @@ class Log(Protocol):
 
         A record of a topic is kept, however old, until every stage in `readers[topic]` has
         committed an offset above it. Of a compacted topic the newest record per key stays too,
-        unless it is a tombstone.
+        unless it is a tombstone. Where the store does this by itself, nothing is dropped here.
         """
 
     def close(self) -> None:
@@ -175,3 +199,19 @@ def stored(log: Log, topic: str, chunk: int = 1000) -> Iterator[tuple[TopicParti
             for record in records:
                 yield at, record
             offset = records[-1].offset + 1
+
+
+def last_record(log: Log, topic: str, partition: int) -> Record | None:
+    """Return the newest stored record of a partition.
+
+    Offsets before the end may hold no record (transaction markers), so it looks back ever further.
+    """
+    first, end = log.offsets(topic)[partition]
+    step = 2
+    while True:
+        start = max(first, end - step)
+        if records := log.read(topic, partition, start, step):
+            return records[-1]
+        if start == first:
+            return None
+        step *= 2

@@ -25,7 +25,7 @@ class Reading:
         self.positions: dict[TopicPartition, int] = {}
         self.sequences: dict[int, int] = {}
         """Per restored task: the commit sequence found, or written since."""
-        self._turn = 0
+        self._fairness = Fairness()
         self._dead = False
 
     @contextmanager
@@ -53,12 +53,7 @@ class Reading:
             count = extents[at].next - max(position, extents[at].first)
             if count > 0 and at not in paused:
                 available[at] = count
-        if limit >= len(available):
-            return _even(available, limit)
-        self._turn += limit
-        turn = self._turn % len(available)
-        ready = list(available)
-        return dict.fromkeys((ready[turn:] + ready[:turn])[:limit], 1)
+        return self._fairness.shares(available, limit)
 
     def move(self, at: TopicPartition, records: list[Record], share: int, extent: Extent) -> None:
         """Set the position behind the records; fewer than asked for means that was all."""
@@ -84,8 +79,27 @@ class Reading:
         return tasks
 
 
-def _even(available: Mapping[TopicPartition, int], limit: int) -> dict[TopicPartition, int]:
-    # Smallest first: what they leave of their share goes to those with more.
+class Fairness:
+    """Shares a limit among partitions; where it is too small for all, they take turns."""
+
+    def __init__(self) -> None:
+        self._turn = 0
+
+    def shares(
+        self, available: Mapping[TopicPartition, int], limit: int
+    ) -> dict[TopicPartition, int]:
+        """Return how many records each partition gives, at most as many as it has."""
+        if limit >= len(available):
+            return even(available, limit)
+        self._turn += limit
+        turn = self._turn % len(available)
+        ready = list(available)
+        return dict.fromkeys((ready[turn:] + ready[:turn])[:limit], 1)
+
+
+def even(available: Mapping[TopicPartition, int], limit: int) -> dict[TopicPartition, int]:
+    """Share a limit evenly; what one leaves of its share goes to those with more."""
+    # Smallest first.
     shares = {}
     waiting = len(available)
     for at in sorted(available, key=available.__getitem__):

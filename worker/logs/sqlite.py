@@ -85,9 +85,11 @@ class SqliteLog:
             return newest
 
     def open_session(
-        self, stage: str, inputs: Sequence[str], tasks: Sequence[int]
+        self, stage: str, inputs: Sequence[str], tasks: Sequence[int] | None
     ) -> SqliteSession:
-        """Take the tasks, by locks in the folder `<file>.lock`; see the port."""
+        """Take the tasks, or all, by locks in the folder `<file>.lock`; see the port."""
+        if tasks is None:
+            tasks = range(self.partitions(inputs[0]))
         for topic in inputs:
             for task in tasks:
                 partition_in(self._topics, topic, task)

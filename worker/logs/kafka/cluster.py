@@ -4,6 +4,8 @@ Every client is bounded in time. The client's own defaults wait for half a minut
 where a worker must rather end and be started again.
 """
 
+import os
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -132,3 +134,8 @@ class Cluster:
 def checksum_in_c() -> bool:
     """Say whether record batches are checked by the C extension, not a hundred times slower."""
     return util.crc32c_c is crc32c.crc32c
+
+
+def client_id() -> str:
+    """Return how this process is called in the cluster's lists: by host and process id."""
+    return f"walletwatch-{os.getpid()}@{socket.gethostname()}"

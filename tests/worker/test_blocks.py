@@ -1,0 +1,150 @@
+"""Blocks of a changelog hold what a plain dict would, through cleaning, compaction and crashes."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.errors import LogError
+from worker.logs.kafka import blocks as module
+from worker.logs.kafka.blocks import Blocks, Key
+
+Stored = list[tuple[bytes, bytes | None]]
+
+KEYS = st.one_of(st.none(), st.binary(max_size=2))
+CHANGES = st.dictionaries(KEYS, st.binary(max_size=12), max_size=8)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("commit"), CHANGES),
+        st.tuples(st.just("abort"), CHANGES),
+        st.tuples(st.just("restore"), st.none()),
+        st.tuples(st.just("compact"), st.sets(st.integers(0, 60))),
+    ),
+    max_size=60,
+)
+
+
+@pytest.fixture(autouse=True)
+def _small_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cleaning begins at once."""
+    monkeypatch.setattr(module, "_FLOOR", 4)
+
+
+def restored(stored: Stored, limit: int = 40) -> Blocks:
+    blocks = Blocks(limit)
+    for name, block in stored:
+        blocks.apply(name, block)
+    return blocks
+
+
+def compacted(stored: Stored, chosen: Callable[[int], bool]) -> Stored:
+    """Without those chosen records for which a later one with the same key exists."""
+    last = {name: index for index, (name, _) in enumerate(stored)}
+    return [
+        record
+        for index, record in enumerate(stored)
+        if last[record[0]] == index or not chosen(index)
+    ]
+
+
+@given(STEPS)
+@settings(max_examples=400)
+def test_what_is_restored_is_what_was_committed(
+    steps: list[tuple[str, object]],
+) -> None:
+    """Over writes, removals, cleaning, aborted commits, restores and compaction at any point."""
+    blocks, stored, truth = Blocks(40), Stored(), dict[Key, bytes]()
+    for what, argument in steps:
+        if what == "compact":
+            stored = compacted(stored, argument.__contains__)  # type: ignore[attr-defined]
+            continue
+        if what in ("commit", "abort"):
+            written = blocks.write(argument)  # type: ignore[arg-type]
+        if what == "commit":
+            stored += written
+            truth |= argument  # type: ignore[arg-type]
+            truth = {key: value for key, value in truth.items() if value}
+        else:
+            blocks = restored(stored)
+        assert dict(blocks.items()) == truth
+    for rest in (stored, compacted(stored, lambda _: True)):
+        again = restored(rest)
+        assert dict(again.items()) == truth
+        assert again.entries == blocks.entries
+
+
+def test_the_blocks_stay_about_twice_as_many_entries_as_there_are_keys() -> None:
+    """Whatever the mixture of keys that never change and keys that always do."""
+    blocks, stored = Blocks(2_000), Stored()
+    for start in range(0, 3_000, 100):
+        stored += blocks.write({b"%d" % n: b"cold" for n in range(start, start + 100)})
+    most = 0
+    for turn in range(3_000):
+        stored += blocks.write({b"%d" % n: b"%d" % turn for n in range(turn % 3, 30, 3)})
+        most = max(most, blocks.entries)
+    assert most < 2.2 * 3_000
+    left = [block for _, block in compacted(stored, lambda _: True) if block is not None]
+    assert sum(map(len, left)) < 0.2 * sum(len(block or b"") for _, block in stored)
+
+
+def test_keys_that_come_and_go_leave_nothing() -> None:
+    """A churn of keys ends with what is left, and no more memory than that."""
+    blocks = Blocks()
+    for turn in range(2_000):
+        blocks.write({b"%d" % turn: b"v", b"%d" % (turn - 5): b""})
+    assert len(list(blocks.items())) == 5
+    assert blocks.entries < 50
+    assert len(blocks._where) < 50
+
+
+def test_each_write_cleans_no_more_than_a_few_times_what_it_writes() -> None:
+    """So that no commit is much slower than the others: the records of a write are bounded."""
+    blocks = Blocks(2_000)
+    blocks.write({b"%d" % n: b"cold" for n in range(5_000)})
+    for turn in range(5_000):
+        before = blocks._next
+        blocks.write({b"hot": b"%d" % turn})
+        assert blocks._next - before <= 3
+
+
+def test_a_block_is_as_large_as_allowed() -> None:
+    """Units larger than that are several; a value larger than that is alone."""
+    blocks = Blocks(1_000)
+    written = blocks.write({b"%d" % n: b"v" * 90 for n in range(100)} | {b"big": b"v" * 5_000})
+    sizes = [len(block or b"") for _, block in written]
+    assert len(sizes) == 11
+    assert all(size <= 1_010 for size in sizes[:-1])
+    assert sizes[-1] > 5_000
+
+
+def test_nothing_to_write_is_no_record() -> None:
+    """Not even for cleaning."""
+    blocks = Blocks()
+    blocks.write({b"k": b"v"})
+    assert blocks.write({}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "says"),
+    [
+        (None, b"", "not written"),
+        (b"account-1", b"state", "not written"),
+        (b"\0" * 8, b"", "cut short"),
+        (b"\0" * 8, b"\x01\0\0", "cut short"),
+        (b"\0" * 8, b"\x02\0\0\0\0", "newer release .layout 2"),
+    ],
+)
+def test_what_is_no_block_is_named(name: bytes | None, block: bytes, says: str) -> None:
+    """Instead of becoming some state."""
+    with pytest.raises(LogError, match=says):
+        Blocks().apply(name, block)
+
+
+def test_a_block_cut_anywhere_is_noticed() -> None:
+    """Each shorter one."""
+    ((name, block),) = Blocks().write({b"key": b"value", None: b"meta"})
+    assert block is not None
+    for size in range(len(block)):
+        with pytest.raises(LogError):
+            Blocks().apply(name, block[:size])

@@ -1,0 +1,92 @@
+"""`walletwatch topics`: make the topics of a Kafka cluster, and check them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.output import ConfigOption, JsonOption, LogOption, emit, environment
+from worker.config import load_settings
+from worker.errors import Exit
+from worker.logs import cluster_at
+
+if TYPE_CHECKING:
+    from worker.logs.kafka.topics import Difference, Topics
+
+app = typer.Typer(help="Topics of a Kafka cluster: make them, check them.", no_args_is_help=True)
+
+PartitionsOption = Annotated[
+    int | None, typer.Option("--partitions", min=1, help="Instead of log.partitions.")
+]
+
+
+@app.command()
+def create(
+    *,
+    log: LogOption = None,
+    config: ConfigOption = None,
+    partitions: PartitionsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the topics that are missing; those that exist stay as they are.
+
+    The number of partitions is for life: task i of a stage owns partition i of all its inputs.
+
+    Exit code 0 if all topics are right afterwards, 1 if one that existed differs, 70 if the
+    cluster refuses.
+
+    Example: walletwatch topics create --log kafka://127.0.0.1:9092 --partitions 8
+    """
+    topics = _topics(config, log, partitions)
+    made = topics.create()
+    if not as_json:
+        for name in made:
+            typer.echo(f"made {name}")
+    _report(topics.differences(), as_json, made)
+
+
+@app.command()
+def check(
+    *,
+    log: LogOption = None,
+    config: ConfigOption = None,
+    partitions: PartitionsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where the topics differ from what walletwatch needs.
+
+    Exit code 0 if nowhere, 1 if somewhere, 70 if the cluster does not answer.
+
+    Example: walletwatch topics check --log kafka://127.0.0.1:9092 --json
+    """
+    _report(_topics(config, log, partitions).differences(), as_json)
+
+
+def _topics(config: Path | None, log: str | None, partitions: int | None) -> "Topics":
+    # Imported here: the client takes longer to load than most commands to run.
+    from worker.logs.kafka.topics import Topics  # noqa: PLC0415
+
+    settings = load_settings(config, environment(), log_url=log).settings
+    cluster = cluster_at(settings.log.url, settings.kafka)
+    return Topics(cluster, settings, partitions)
+
+
+def _report(found: "Sequence[Difference]", as_json: bool, made: Sequence[str] = ()) -> None:
+    if as_json:
+        emit(
+            {
+                "made": made,
+                "differences": [
+                    {"topic": d.topic, "what": d.what, "expected": d.expected, "found": d.found}
+                    for d in found
+                ],
+            }
+        )
+    else:
+        for difference in found:
+            typer.echo(str(difference))
+        if not found:
+            typer.echo("ok: every topic is as it should be")
+    if found:
+        raise typer.Exit(Exit.FOUND)

@@ -1,0 +1,173 @@
+"""The log on Apache Kafka: topics of a cluster, a consumer group per stage, transactions."""
+
+import os
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from kafka import TopicPartition as Place
+
+from worker.errors import LogError, TaskTaken
+from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.member import owners_of
+from worker.logs.kafka.reader import Reader
+from worker.logs.kafka.seat import Seat
+from worker.logs.kafka.session import KafkaSession
+from worker.logs.kafka.transaction import Outgoing, Producer
+from worker.logs.murmur2 import partition_of
+from worker.logs.port import NewRecord, Record, last_record
+
+
+class KafkaLog:
+    """Topics that somebody else has made; whoever keeps them, prunes them.
+
+    Args:
+        slot: which of the workers of a stage this process is, under the same name after a restart.
+            A second process with the same slot ends the first.
+        clock: milliseconds since the epoch: the timestamps of what is appended, where the topic
+            does not stamp records itself.
+    """
+
+    def __init__(self, cluster: Cluster, slot: str, clock: Callable[[], int]) -> None:
+        """Connect when first used."""
+        self._cluster = cluster
+        self._slot = slot
+        self._clock = clock
+        self._stamped = 0
+        self._written: dict[Place, int] = {}
+        self._reader = Reader(cluster, self._written)
+        self._counts: dict[str, int] = {}
+        self._producer: Producer | None = None
+        self._newest: dict[str, tuple[list[tuple[int, int]], int | None]] = {}
+        self._seats: dict[str, tuple[Seat, list[KafkaSession]]] = {}
+
+    def partitions(self, topic: str) -> int:
+        """Return how many partitions the topic has."""
+        if topic not in self._counts:
+            count = self._reader.partitions(self._cluster.topic(topic))
+            if not count:
+                raise LogError(f"The log has no topic {topic}, or it may not be read.")
+            self._counts[topic] = count
+        return self._counts[topic]
+
+    def append(self, records: Sequence[NewRecord]) -> None:
+        """Append all records in one transaction; see the port."""
+        placed = [self._place(record) for record in records]
+        if not placed:
+            return
+        if self._producer is None:
+            own = self._cluster.transactional_id("append", uuid.uuid4().hex)
+            self._producer = Producer(self._cluster, own, self._written)
+        producer, self._producer = self._producer, None
+        producer.commit(placed, self._stamp(), {}, None)
+        self._producer = producer
+
+    def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
+        """Return up to `limit` records from the first stored one at or after `offset`."""
+        self._check(topic, partition)
+        return self._reader.read(Place(self._cluster.topic(topic), partition), offset, limit)
+
+    def offsets(self, topic: str) -> list[tuple[int, int]]:
+        """Return per partition (the oldest stored offset, the offset that is appended next)."""
+        name = self._cluster.topic(topic)
+        return self._reader.extents([Place(name, n) for n in range(self.partitions(topic))])
+
+    def newest_append_time(self, topic: str) -> int | None:
+        """Return the newest append time over all partitions; None if nothing is stored."""
+        offsets = self.offsets(topic)
+        known = self._newest.get(topic)
+        if known is None or known[0] != offsets:
+            last = (last_record(self, topic, partition) for partition in range(len(offsets)))
+            times = [record.append_time for record in last if record and record.append_time]
+            known = self._newest[topic] = (offsets, max(times, default=None))
+        return known[1]
+
+    def open_session(
+        self, stage: str, inputs: Sequence[str], tasks: Sequence[int] | None
+    ) -> KafkaSession:
+        """Take tasks of a stage; what the group gives, if None. See the port."""
+        for topic in inputs:
+            for task in tasks or (0,):
+                self._check(topic, task)
+        if tasks is not None:
+            self._refuse_taken(stage, tasks)
+        seat, sessions = self._seat(stage, inputs)
+        try:
+            session = KafkaSession(seat, tasks, self._place, self._stamp, self._release)
+        except TaskTaken:
+            self._leave_if_empty(stage)
+            raise
+        sessions.append(session)
+        return session
+
+    def prune(self, retention: Mapping[str, int], readers: Mapping[str, Collection[str]]) -> int:
+        """Drop nothing: the brokers keep the retention of their topics."""
+        return 0
+
+    def close(self) -> None:
+        """Close every session and connection. May be called twice."""
+        for seat, _ in list(self._seats.values()):
+            seat.close()
+        self._seats.clear()
+        if self._producer is not None:
+            self._producer.close()
+            self._producer = None
+            self._reader.see_written()
+        self._reader.close()
+
+    # -- sessions of this process share one membership --------------------------------------
+
+    def _seat(self, stage: str, inputs: Sequence[str]) -> tuple[Seat, list[KafkaSession]]:
+        if stage not in self._seats:
+            self._seats[stage] = (Seat(self._cluster, stage, self._slot, inputs, self._written), [])
+        return self._seats[stage]
+
+    def _refuse_taken(self, stage: str, tasks: Sequence[int]) -> None:
+        """Raise TaskTaken if a session of this process, or another process, has one of them."""
+        if stage in self._seats:
+            held = {task for session in self._seats[stage][1] for task in session.tasks}
+            owners = dict.fromkeys(held, str(os.getpid()))
+        else:
+            admin = self._cluster.admin()
+            owners = owners_of(admin, self._cluster.group(stage))
+            admin.close()
+        for task in tasks:
+            if task in owners:
+                raise TaskTaken(
+                    f"Task {task} of stage {stage} is already run by process {owners[task]}."
+                )
+
+    def _release(self, session: KafkaSession) -> None:
+        for stage, (seat, sessions) in list(self._seats.items()):
+            if session in sessions:
+                sessions.remove(session)
+                for task in session.tasks:
+                    seat.release(task)
+                self._leave_if_empty(stage)
+
+    def _leave_if_empty(self, stage: str) -> None:
+        seat, sessions = self._seats[stage]
+        if not sessions:
+            del self._seats[stage]
+            seat.close()
+
+    # -- addresses and times ----------------------------------------------------------------
+
+    def _check(self, topic: str, partition: int) -> None:
+        count = self.partitions(topic)
+        if not 0 <= partition < count:
+            raise LogError(f"Topic {topic} has no partition {partition}, only 0 to {count - 1}.")
+
+    def _place(self, record: NewRecord) -> Outgoing:
+        number = record.partition
+        if number is None:
+            if record.key is None:
+                raise ValueError("a record without a key needs a partition")
+            number = partition_of(record.key, self.partitions(record.topic))
+        self._check(record.topic, number)
+        place = Place(self._cluster.topic(record.topic), number)
+        return place, record.key, record.value, record.headers
+
+    def _stamp(self) -> int:
+        """Return the time; a clock that was set back does not show."""
+        self._stamped = max(self._stamped, self._clock())
+        return self._stamped

@@ -1,0 +1,251 @@
+"""A worker's membership in the consumer group of a stage: its partitions, and their records.
+
+The group's rebalances run inside `poll`, on the client's own thread, while this one waits there.
+What a rebalance has given is paused until the session has restored it.
+
+Three guards against a member that is silent for ever (kafka-python leaves a join that outlasts a
+poll in the background, and then nobody takes its result): the topics' metadata is fetched before
+subscribing, a pending join is asked for after every poll, and who has no part in the group for
+`_SILENT_AFTER` seconds fails.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final
+
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, TopicPartition
+from kafka.admin import MemberToRemove
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import CoordinatorNotAvailableError, KafkaError
+from kafka.structs import MemberState
+
+from worker.errors import LogError, LogInDoubt
+from worker.logs.kafka.cluster import Cluster, client_id
+from worker.logs.kafka.decode import as_record
+from worker.logs.port import Record
+
+_SILENT_AFTER: Final = 25.0
+_SLICE_MS: Final = 200
+_EVERYTHING: Final = 1 << 30
+"""Records per poll. kafka-python never again fetches a partition that is paused half drained."""
+
+
+class Member:
+    """One consumer in one group, by one instance id: a restart of the same slot is no rebalance."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        admin: KafkaAdminClient,
+        group: str,
+        slot: str,
+        topics: Sequence[str],
+    ) -> None:
+        """Join; nothing is assigned before the first polls.
+
+        Args:
+            topics: names on the cluster.
+
+        Raises:
+            LogError: a topic is not there, or no broker answered.
+        """
+        self._cluster = cluster
+        self._admin = admin
+        self._group = group
+        self._topics = tuple(topics)
+        self._slot = slot
+        self._consumer = cluster.consumer(
+            client_id=client_id(),
+            group_id=group,
+            group_instance_id=slot,
+            partition_assignment_strategy=[RangePartitionAssignor],
+            session_timeout_ms=cluster.timings.session,
+            heartbeat_interval_ms=cluster.timings.session // 6,
+            max_poll_interval_ms=cluster.timings.max_poll,
+        )
+        self._listener = _Listener(self._consumer)
+        self._flowing: set[TopicPartition] = set()
+        self._heard_at = monotonic()
+        self.identity: Any = None
+        """The group metadata as it was right after the last poll: what commits are checked by."""
+        try:
+            for topic in topics:
+                self.partitions = len(self._consumer.partitions_for_topic(topic))
+                if not self.partitions:
+                    raise LogError(
+                        f"Topic {topic} does not exist, or may not be read: "
+                        "walletwatch topics check says more."
+                    )
+            self._consumer.subscribe(topics=list(topics), listener=self._listener)
+        except BaseException:
+            self.abandon()
+            raise
+
+    @property
+    def moves(self) -> int:
+        """How many times partitions have been assigned, also when they were the same."""
+        return self._listener.moves
+
+    @property
+    def assigned(self) -> frozenset[TopicPartition]:
+        """The partitions of the last assignment."""
+        return self._listener.assigned
+
+    def join(self, standby: Callable[[], bool]) -> None:
+        """Poll until the group has decided what this member gets.
+
+        Args:
+            standby: says whether getting nothing is right, because the others have everything.
+
+        Raises:
+            LogError: it has not decided in time.
+        """
+        while not (self.moves and self.identity.state == MemberState.STABLE):
+            self.poll((), _SLICE_MS)
+        while not self.assigned and not standby():
+            self.poll((), _SLICE_MS)
+
+    def poll(
+        self, ready: Collection[TopicPartition], timeout_ms: int
+    ) -> dict[TopicPartition, list[Record]]:
+        """Return what has been fetched of the partitions named, and nothing of others.
+
+        Raises:
+            LogInDoubt: this member was thrown out of the group.
+            LogError: it has had no part in the group for too long; the log cannot be read.
+        """
+        self._let_flow(ready)
+        try:
+            polled = self._consumer.poll(timeout_ms, _EVERYTHING)
+        except KafkaError as error:
+            raise LogError(f"Reading {', '.join(self._topics)} failed: {error!r}") from error
+        self.identity = identity = self._consumer.group_metadata()
+        if identity.state == MemberState.REBALANCING:
+            # Private: makes the next poll wait for the join that is under way.
+            self._consumer._coordinator.request_rejoin()
+        if self._listener.lost:
+            raise LogInDoubt(f"Group {self._group} went on without this worker: start again.")
+        if identity.state == MemberState.STABLE and self.assigned:
+            self._heard_at = monotonic()
+        elif monotonic() - self._heard_at > _SILENT_AFTER:
+            raise LogError(
+                f"Group {self._group} has given this worker nothing for {_SILENT_AFTER:.0f} s."
+            )
+        if polled and (identity.state != MemberState.STABLE or identity.generation_id < 0):
+            raise LogInDoubt(f"Group {self._group} is rebalancing while records came: start again.")
+        return {at: as_records(records) for at, records in polled.items()}
+
+    def heard(self) -> None:
+        """Having nothing to do is right: the others have everything."""
+        self._heard_at = monotonic()
+
+    def position(self, at: TopicPartition) -> int:
+        """Return the offset that is fetched next; transaction markers give no records."""
+        return int(self._consumer.position(at))
+
+    def seek(self, at: TopicPartition, offset: int) -> None:
+        """Fetch from there on, once the partition is named in a poll."""
+        self._consumer.seek(at, offset)
+
+    def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return, as of now, the offset before which everything can be read."""
+        return dict(self._ask(self._consumer.end_offsets, list(partitions)))
+
+    def beginnings(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the oldest offset of each partition that is still stored."""
+        return dict(self._ask(self._consumer.beginning_offsets, list(partitions)))
+
+    def committed(self, at: TopicPartition) -> tuple[int, str] | None:
+        """Return offset and metadata last committed; None if nothing ever was.
+
+        Raises:
+            KafkaTimeoutError: a transaction that has not ended holds offsets of this group.
+        """
+        found = self._consumer.committed(at, metadata=True, timeout_ms=_SLICE_MS * 2)
+        return None if found is None or found.offset < 0 else (found.offset, found.metadata or "")
+
+    def leave(self) -> None:
+        """Give everything back at once, instead of when the session times out."""
+        identity = self.identity
+        self.abandon()
+        if identity is None or identity.generation_id < 0:
+            return
+        # The member id too: a successor in the same slot must not be thrown out.
+        member = MemberToRemove(identity.member_id, self._slot, "stopped")
+        with suppress(KafkaError):  # then the group finds out by itself
+            self._admin.remove_group_members(self._group, [member])
+
+    def abandon(self) -> None:
+        """Close the connections; to the group this worker is dead, until it is back."""
+        self._consumer.close(autocommit=False, timeout_ms=0)
+
+    def _let_flow(self, ready: Collection[TopicPartition]) -> None:
+        assigned = self._consumer.assignment()
+        if self._listener.paused_again:
+            self._listener.paused_again = False
+            self._flowing = set()
+        wanted = assigned.intersection(ready)
+        if surplus := (self._flowing - wanted) & assigned:
+            self._consumer.pause(*surplus)
+        if missing := wanted - self._flowing:
+            self._consumer.resume(*missing)
+        self._flowing = wanted
+
+    def _ask(self, question: Callable[..., Any], partitions: list[TopicPartition]) -> Any:
+        try:
+            return question(partitions, timeout_ms=self._cluster.timings.request)
+        except KafkaError as error:
+            raise LogError(f"The brokers did not tell the offsets: {error!r}") from error
+
+
+def owners_of(admin: KafkaAdminClient, group: str) -> dict[int, str]:
+    """Return who has which task of a stage: process id and host.
+
+    Raises:
+        KafkaError: the cluster did not answer.
+    """
+    owners: dict[int, str] = {}
+    try:
+        members = admin.describe_groups([group])[group]["members"]
+    except CoordinatorNotAvailableError:
+        return owners  # a cluster that never had a group makes the place for them only now
+    for member in members:
+        process = member["client_id"].removeprefix("walletwatch-")
+        for assigned in (member["member_assignment"] or {}).get("assigned_partitions", ()):
+            owners.update(dict.fromkeys(assigned["partitions"], process))
+    return owners
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Notes what the group decides. Called on the client's thread: may do local things only."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+        self.assigned: frozenset[TopicPartition] = frozenset()
+        self.moves = 0
+        self.lost = False
+        self.paused_again = False
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Eager: everything is given back before each join, and given anew after it."""
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Pause, and set some position, so that the client looks for none by itself."""
+        self._consumer.pause(*assigned)
+        for at in assigned:
+            self._consumer.seek(at, 0)
+        self.paused_again = True
+        self.assigned = frozenset(assigned)
+        self.moves += 1
+
+    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
+        """The group has thrown this member out: others may have committed since."""
+        self.lost = True
+
+
+def as_records(polled: Sequence[Any]) -> list[Record]:
+    """Return what the client gave as records of the port."""
+    if polled and isinstance(polled[0], Record):
+        return list(polled)
+    return [as_record(record) for record in polled]

@@ -1,0 +1,80 @@
+"""What ends the process when a call to the client does not come back.
+
+Some calls of the client wait without any limit for a coordinator that may never answer. They
+cannot be interrupted, and their outcome would be unknown; so the process ends, and the one that the
+supervisor starts in its place finds out from the log.
+"""
+
+import faulthandler
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Condition, Thread
+from time import monotonic
+from typing import Final
+
+from worker.errors import Exit
+
+_OVERSLEPT: Final = 1.0
+"""Seconds by which a wait may be late before the whole process must have been frozen."""
+
+
+def end_process(what: str, seconds: float) -> None:
+    """Say what hung and where everything stands, and end the process at once."""
+    text = f"walletwatch: {what} has not come back for {seconds:.0f} s: ending the process.\n"
+    sys.stderr.write(text)
+    faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
+    sys.stderr.flush()
+    os._exit(Exit.INTERNAL)
+
+
+class Watchdog:
+    """Watches over the calls of one thread, from a daemon thread."""
+
+    def __init__(self, end: Callable[[str, float], None] = end_process) -> None:
+        self._end = end
+        self._changed = Condition()
+        self._watched: tuple[str, float, float] | None = None
+        """What is going on, its limit in seconds, and when that is reached."""
+        self._closed = False
+        self._thread = Thread(target=self._watch, name="walletwatch-watchdog", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def limit(self, what: str, seconds: float) -> Iterator[None]:
+        """End the process if the block takes longer."""
+        self._set((what, seconds, monotonic() + seconds))
+        try:
+            yield
+        finally:
+            self._set(None)
+
+    def close(self) -> None:
+        """Watch no more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _set(self, watched: tuple[str, float, float] | None) -> None:
+        with self._changed:
+            self._watched = watched
+            self._changed.notify()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._closed:
+                if self._watched is None:
+                    self._changed.wait()
+                    continue
+                what, seconds, until = self._watched
+                left = until - monotonic()
+                if self._changed.wait(max(left, 0)) or self._closed:
+                    continue
+                if monotonic() - until > _OVERSLEPT:
+                    # Frozen as a whole (SIGSTOP, a suspended machine): the call gets its time anew.
+                    self._watched = (what, seconds, monotonic() + seconds)
+                    continue
+                self._end(what, seconds)
+                self._watched = None
