@@ -62,11 +62,10 @@ def to_minor(text: str, exponent: int) -> int:
     # The usual case, "12.50" at exponent 2, without a regular expression.
     digits = text
     if exponent:
-        whole = len(text) - exponent - 1
-        if whole < 1 or text[whole] != ".":
+        if text[-exponent - 1 : -exponent] != ".":
             return _to_minor(text, exponent)
-        digits = text[:whole] + text[-exponent:]
-    if len(digits) <= MAX_DIGITS and digits.isdecimal() and digits.isascii():
+        digits = text[: -exponent - 1] + text[-exponent:]
+    if exponent < len(digits) <= MAX_DIGITS and digits.isdecimal() and digits.isascii():
         return int(digits)
     return _to_minor(text, exponent)
 

@@ -19,7 +19,7 @@ from worker.alerts import Publisher
 from worker.effects import ENGINE, Applier, Collector
 from worker.identity import known_as, without_old
 from worker.logs.port import TopicPartition
-from worker.measures import PREFIX, Measures, Volume
+from worker.measures import PREFIX, Bucket, Measures, renewed
 from worker.merge import EVENT, IDENTITY, OCCURRED, ORDER, RECORD, SOURCE, Entry
 from worker.packing import Unpacker, packed
 from worker.state import Timer, payload_of
@@ -99,8 +99,12 @@ class Accounts:
 
     # -- state ----------------------------------------------------------------------------
 
-    def load(self, key: bytes, stored: bytes | None) -> Account | Volume:
-        """Decode an account, or a volume.
+    def renewed(self, states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Return what replaces states that are not kept like that any more."""
+        return renewed(states)
+
+    def load(self, key: bytes, stored: bytes | None) -> Account | Bucket:
+        """Decode an account, or a bucket.
 
         Raises:
             LogError: a newer release has written it, or it is damaged.
@@ -111,9 +115,9 @@ class Accounts:
             return self._saved.new()
         return self._saved.read(payload_of(stored))
 
-    def dump(self, live: Account | Volume) -> bytes:
+    def dump(self, live: Account | Bucket) -> bytes:
         """Encode an account; empty when nothing is left to know of it."""
-        if type(live) is Volume:
+        if type(live) is Bucket:
             return self._measures.dump(live)
         assert isinstance(live, Account)
         for code in self._idle:
@@ -252,7 +256,7 @@ class Accounts:
 
     # -- timers ---------------------------------------------------------------------------
 
-    def on_timer(self, live: Account | Volume, timer: Timer, turn: Turn) -> None:
+    def on_timer(self, live: Account | Bucket, timer: Timer, turn: Turn) -> None:
         """Handle a timer of a rule or of the engine."""
         if timer.owner == ENGINE:
             self._on_engine_timer(live, timer, turn)
@@ -278,8 +282,8 @@ class Accounts:
             fx.actions.clear()
             raise RuleFailed from error
 
-    def _on_engine_timer(self, live: Account | Volume, timer: Timer, turn: Turn) -> None:
-        if type(live) is Volume:
+    def _on_engine_timer(self, live: Account | Bucket, timer: Timer, turn: Turn) -> None:
+        if type(live) is Bucket:
             self._measures.on_timer(live, timer, turn)
             return
         assert isinstance(live, Account)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_THRESHOLDS: Final = (50_000, 20, 1_000)
+_THRESHOLDS: Final = (500_000, 20, 1_000)
 
 
 @contextmanager

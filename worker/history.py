@@ -44,6 +44,7 @@ class Alone:
     def __init__(self, handler: Handler, key: bytes) -> None:
         self._handler = handler
         self._key = key
+        self.renewed = handler.renewed
         self.load = handler.load
         self.dump = handler.dump
 

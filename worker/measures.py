@@ -1,11 +1,15 @@
 """What detect measures for rules over many accounts: rare events one by one, volumes per bucket.
 
-A volume is counted per cause in buckets of ten seconds of event time. A timer sends a bucket's
-counts at its end; an event that comes late sends them again with a higher revision: the newest
-replaces. The counts are those of one task: whoever reads them adds up over origins. Pure.
+Volumes are counted per cause in buckets of ten seconds of event time. A timer sends a bucket's
+counts at its end; an event that comes late sends those of its cause again with a higher revision:
+the newest replaces. The counts are those of one task: whoever reads them adds up over origins.
+
+The buckets of the last ten minutes are a ring of keys: a new one takes the place of the one that
+is ten minutes older and can change no more, so that nothing has to be forgotten. Pure.
 """
 
 import ipaddress
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -15,43 +19,75 @@ from schemas.signal import SignalKind
 from schemas.time import format_time
 from schemas.topics import SIGNALS
 from worker.logs.port import NewRecord
+from worker.merge import BEGINNING
 from worker.packing import Unpacker, packed
 from worker.signals import signal_of
-from worker.state import Timer
+from worker.state import Timer, pack, payload_of
 from worker.tokens import Tokens
 from worker.turn import Turn
 from worker.upgrade import numbered
 
 PREFIX: Final = b"\0"
 """Begins the keys of volumes: no account_id can."""
+_BUCKETS: Final = PREFIX + PREFIX
+"""Begins the keys of buckets; what follows PREFIX alone is the cause of a layout 1 volume."""
 BUCKET_MS: Final = 10_000
 _KEPT: Final = 60
-"""Buckets kept to be sent again; what is later than ten minutes is only counted."""
+"""Buckets that may be sent again; what is later than ten minutes is only counted."""
+_KEPT_MS: Final = _KEPT * BUCKET_MS
+_KEYS: Final = [_BUCKETS + bytes([place]) for place in range(_KEPT)]
 _SEND: Final = "send"
-_FORGET: Final = "forget"
 _IPV6_NETWORK: Final = 64
 """Bits of an IPv6 address that tell a site: within it addresses change at will."""
 
 
-class Bucket(Struct, array_like=True):
-    """Counts of one bucket."""
+class Count(Struct, array_like=True):
+    """What one bucket has counted of one cause."""
 
-    at: int
-    """Its beginning, milliseconds."""
     revision: int = 0
     """How often it was sent."""
     counts: dict[str, int] = {}
 
 
-class Volume(Struct, array_like=True):
-    """Layout 1 of a volume's record: the newest buckets of one cause, oldest first."""
+class Bucket(Struct, array_like=True):
+    """Layout 2 of a bucket's record: what was counted of every cause."""
 
-    layout: int = 1
-    buckets: list[Bucket] = []
+    layout: int = 2
+    begin: int = BEGINNING
+    """Milliseconds."""
+    causes: dict[str, Count] = {}
     timers: list[Timer] = []
 
 
-_VOLUME: Final = Unpacker(Volume)
+class _Body(Struct, gc=False):
+    """A volume on its signal."""
+
+    measure: str
+    cause: str
+    at: str
+    bucket_ms: int
+    revision: int
+    counts: dict[str, int]
+
+
+class _BucketOfCause(Struct, array_like=True):
+    """Layout 1: one bucket of one cause."""
+
+    at: int
+    revision: int
+    counts: dict[str, int]
+
+
+class _Volume(Struct, array_like=True):
+    """Layout 1: the newest buckets of one cause."""
+
+    layout: int
+    buckets: list[_BucketOfCause]
+    timers: list[Timer]
+
+
+_BUCKET: Final = Unpacker(Bucket)
+_VOLUME: Final = Unpacker(_Volume)
 
 
 class Measures:
@@ -60,17 +96,17 @@ class Measures:
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
-    def load(self, payload: bytes | memoryview | None) -> Volume:
-        """Decode a volume.
+    def load(self, payload: bytes | memoryview | None) -> Bucket:
+        """Decode a bucket.
 
         Raises:
             LogError: a newer release has written it, or it is damaged.
         """
-        return Volume() if payload is None else numbered(_VOLUME, payload, "volumes")
+        return Bucket() if payload is None else numbered(_BUCKET, payload, "volumes", layout=2)
 
-    def dump(self, volume: Volume) -> bytes:
-        """Encode a volume; empty when nothing of it may change any more."""
-        return packed(volume) if volume.buckets else b""
+    def dump(self, bucket: Bucket) -> bytes:
+        """Encode a bucket."""
+        return packed(bucket)
 
     def tell(self, measure: str, event: Event, turn: Turn) -> None:
         """Send one rare event, without anything that names account, source or device."""
@@ -90,82 +126,70 @@ class Measures:
 
     def add(self, cause: str, measure: str, at: int, turn: Turn) -> None:
         """Count one event of that time (milliseconds)."""
-        here, turn.key = turn.key, PREFIX + cause.encode()
-        volume: Volume = turn.touch(turn.key)
         begin = at - at % BUCKET_MS
-        if begin <= turn.now - _KEPT * BUCKET_MS:
+        now = turn.now
+        if begin <= now - _KEPT_MS:
             turn.outbox.counts["volume_too_late", measure] += 1
-        else:
-            bucket = _bucket(volume, begin)
-            bucket.counts[measure] = bucket.counts.get(measure, 0) + 1
-            end = begin + BUCKET_MS
-            if end <= turn.now:
-                self._send_bucket(cause, bucket, turn)
-            elif not _waits(volume, end):
-                turn.set_timer(volume, Timer(end, "", _SEND))
-                if len(volume.timers) == 1:
-                    turn.set_timer(volume, Timer(begin + _KEPT * BUCKET_MS, "", _FORGET))
-        turn.key = here
-
-    def on_timer(self, volume: Volume, timer: Timer, turn: Turn) -> None:
-        """Send what has ended, or forget what cannot change any more."""
-        due, buckets = timer.due, volume.buckets
-        if timer.name == _FORGET:
-            buckets[:] = [each for each in buckets if each.at > due - _KEPT * BUCKET_MS]
-            if buckets:
-                turn.set_timer(volume, Timer(buckets[-1].at + _KEPT * BUCKET_MS, "", _FORGET))
             return
-        cause = turn.key.removeprefix(PREFIX).decode()
-        for bucket in _unsent(buckets):
-            end = bucket.at + BUCKET_MS
-            if end > due:
-                turn.set_timer(volume, Timer(end, "", _SEND))
-                return
-            self._send_bucket(cause, bucket, turn)
+        key = _KEYS[begin // BUCKET_MS % _KEPT]
+        bucket: Bucket = turn.touch(key)
+        ended = begin + BUCKET_MS <= now
+        if bucket.begin != begin:
+            bucket.begin, bucket.causes = begin, {}
+            if not ended:
+                here, turn.key = turn.key, key
+                turn.set_timer(bucket, Timer(begin + BUCKET_MS, "", _SEND))
+                turn.key = here
+        count = bucket.causes.get(cause)
+        if count is None:
+            count = bucket.causes[cause] = Count(counts={})
+        count.counts[measure] = count.counts.get(measure, 0) + 1
+        if ended:
+            self._send_count(cause, count, bucket, turn)
 
-    def _send_bucket(self, cause: str, bucket: Bucket, turn: Turn) -> None:
-        bucket.revision += 1
-        body: dict[str, Any] = {
-            "measure": "volume",
-            "cause": cause,
-            "at": format_time(bucket.at),
-            "bucket_ms": BUCKET_MS,
-            "revision": bucket.revision,
-            "counts": dict(sorted(bucket.counts.items())),
-        }
+    def on_timer(self, bucket: Bucket, timer: Timer, turn: Turn) -> None:
+        """Send the bucket that has ended."""
+        for cause in sorted(bucket.causes):
+            self._send_count(cause, bucket.causes[cause], bucket, turn)
+
+    def _send_count(self, cause: str, count: Count, bucket: Bucket, turn: Turn) -> None:
+        count.revision += 1
+        counts = count.counts
+        if len(counts) > 1:
+            counts = dict(sorted(counts.items()))
+        at = format_time(bucket.begin)
+        body = _Body("volume", cause, at, BUCKET_MS, count.revision, counts)
         self._send("count", cause, body, turn)
 
-    def _send(self, kind: SignalKind, cause: str, body: dict[str, Any], turn: Turn) -> None:
+    def _send(self, kind: SignalKind, cause: str, body: Any, turn: Turn) -> None:
         signal = signal_of(kind, turn.now, turn.origin, turn.next_signal(), body)
         turn.outbox.records.append(NewRecord(SIGNALS, cause.encode(), signal))
 
 
-def _waits(volume: Volume, end: int) -> bool:
-    """Say whether a timer will send at that time or before."""
-    return any(timer.name == _SEND and timer.due <= end for timer in volume.timers)
+def renewed(states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return what replaces the volumes of layout 1, which had a key per cause; none: remove it.
 
-
-def _unsent(buckets: list[Bucket]) -> list[Bucket]:
-    """Return those that were not sent yet, oldest first: they are the newest."""
-    first = len(buckets)
-    while first and not buckets[first - 1].revision:
-        first -= 1
-    return buckets[first:]
-
-
-def _bucket(volume: Volume, begin: int) -> Bucket:
-    """Return the bucket that begins then, a new one if need be."""
-    buckets = volume.buckets
-    for bucket in reversed(buckets):
-        if bucket.at == begin:
-            return bucket
-        if bucket.at < begin:
-            break
-    bucket = Bucket(begin, counts={})
-    buckets.append(bucket)
-    if len(buckets) > 1 and buckets[-2].at > begin:
-        buckets.sort(key=lambda each: each.at)
-    return bucket
+    Raises:
+        LogError: they are damaged.
+    """
+    old = [key for key in states if key[:1] == PREFIX and key[1:2] != PREFIX]
+    changed = dict.fromkeys(old, b"")
+    buckets: dict[bytes, Bucket] = {}
+    for key in old:
+        cause = key.removeprefix(PREFIX).decode()
+        for each in numbered(_VOLUME, payload_of(states[key]), "volumes").buckets:
+            place = _KEYS[each.at // BUCKET_MS % _KEPT]
+            bucket = buckets.setdefault(place, Bucket())
+            if each.at > bucket.begin:
+                bucket.begin, bucket.causes = each.at, {}
+            if each.at == bucket.begin:
+                bucket.causes[cause] = Count(each.revision, each.counts)
+    for key, bucket in buckets.items():
+        # All causes of a bucket are sent at its end: none is, or every one.
+        if not any(count.revision for count in bucket.causes.values()):
+            bucket.timers = [Timer(bucket.begin + BUCKET_MS, "", _SEND)]
+        changed[key] = pack(bucket.timers, packed(bucket))
+    return changed
 
 
 def _site(ip: str) -> str:

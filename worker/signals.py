@@ -7,9 +7,19 @@ them back with the model.
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from schemas.signal import SignalKind
 from schemas.time import format_time
+
+
+class _Signal(Struct, omit_defaults=True, gc=False):
+    kind: SignalKind
+    detected_at: str
+    origin: str
+    origin_sequence: int
+    body: Any = None
+
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -18,12 +28,4 @@ def signal_of(
     kind: SignalKind, detected_at: int, origin: str, sequence: int, body: Any = None
 ) -> bytes:
     """Return a signal; its body is JSON already (`msgspec.Raw`), an object, or None."""
-    signal: dict[str, Any] = {
-        "kind": kind,
-        "detected_at": format_time(detected_at),
-        "origin": origin,
-        "origin_sequence": sequence,
-    }
-    if body is not None:
-        signal["body"] = body
-    return _encode(signal)
+    return _encode(_Signal(kind, format_time(detected_at), origin, sequence, body))

@@ -105,6 +105,13 @@ class Task:
         self._handler = handler
         self._buffer = ReorderBuffer()
         self._states = dict(states)
+        self._renewed = handler.renewed(self._states)
+        """What an older release saved otherwise, as it is saved now."""
+        for key, value in self._renewed.items():
+            if value:
+                self._states[key] = value
+            else:
+                del self._states[key]
         self._live: dict[bytes, Any] = {}
         self._dirty: set[bytes] = set()
         self._heap: list[HeapEntry] = []
@@ -156,7 +163,7 @@ class Task:
     @property
     def touched(self) -> bool:
         """Whether this unit of work has changed the state of any key."""
-        return bool(self._dirty)
+        return bool(self._dirty or self._renewed)
 
     def undecided(self) -> list[tuple[int, bytes, str, str]]:
         """Return what is not judged yet: (due, key, owner, name) of timers that judge absence."""
@@ -240,7 +247,8 @@ class Task:
         return changes, offsets, msgspec.msgpack.encode(meta)
 
     def _encode_touched(self) -> list[StateChange]:
-        changes = []
+        changes = [StateChange(self.number, *renewed) for renewed in self._renewed.items()]
+        self._renewed = {}
         states, live, dump, number = self._states, self._live, self._handler.dump, self.number
         for key in self._dirty:
             decoded = live[key]
@@ -317,7 +325,8 @@ class Task:
 
     def _touch_to_save(self, key: bytes) -> Any:
         self._dirty.add(key)
-        return self._touch(key)
+        live = self._live.get(key)
+        return self._touch(key) if live is None else live
 
     def _expand(self, key: bytes, live: Live) -> None:
         for timer in live.timers:

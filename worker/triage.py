@@ -6,7 +6,7 @@ account token or cause, order of writing), so that neither the split of the acco
 nor scheduling shows in the result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -53,21 +53,26 @@ class SignalReader:
     def read(
         self, task: Task, source: Source, records: Sequence[Record], outbox: Outbox
     ) -> list[Entry]:
-        """Decode a batch; progress only moves its origin's time."""
+        """Decode a batch; what is no alert only moves its origin's time."""
         entries: list[Entry] = []
+        decode = _HEAD.decode
         for stored in records:
             try:
-                head = _HEAD.decode(stored.value or b"")
+                head = decode(stored.value or b"")
                 origin = source.inputs[int(head.origin.removeprefix(_ORIGIN))]
                 at = parse_time(head.detected_at)
-                body = Alert.model_validate_json(bytes(head.body)) if head.kind == "alert" else None
+                if head.kind != "alert":
+                    if at > origin.proof:
+                        origin.prove(at)
+                    continue
+                body = Alert.model_validate_json(bytes(head.body))
             except (msgspec.MsgspecError, ValueError, IndexError) as error:
                 if stored.offset >= source.reread_until:
                     self._refuse(task, source, stored, error, outbox)
                 continue
             order = max(at, origin.frontier)
             origin.prove(at)
-            if body is None or (stored.offset < source.reread_until and order < task.applied_until):
+            if stored.offset < source.reread_until and order < task.applied_until:
                 continue
             tie = self._token(body) or body.cause
             key = f"{body.cause}\0{body.dedup_key}".encode()
@@ -118,6 +123,10 @@ class Incidents:
     def __init__(self, tokens: Tokens, retention: int) -> None:
         self._tokens = tokens
         self._retention = retention
+
+    def renewed(self, states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Return nothing: incidents have always been kept by the same keys."""
+        return {}
 
     def load(self, key: bytes, stored: bytes | None) -> _Live:
         """Decode an incident.

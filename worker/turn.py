@@ -1,6 +1,6 @@
 """What a stage's handler is, and what it may use while it handles one event or timer. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from heapq import heappush
 from typing import Any, Protocol
 
@@ -25,6 +25,12 @@ class Live(Protocol):
 class Handler(Protocol):
     """What a stage does with its keys. Implementations are pure."""
 
+    def renewed(self, states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Return the stored form that replaces those of an older release, where keys differ.
+
+        Empty bytes remove a key.
+        """
+
     def load(self, key: bytes, stored: bytes | None) -> Any:
         """Decode a key's state; None for a key that has none."""
 
@@ -47,6 +53,7 @@ class Turn:
     Attributes:
         now: order time of the event or timer, milliseconds; never falls.
         published_at: wall time of this unit of work, milliseconds.
+        origin: the task's name on signals.
         careful: guard each rule with a copy of its state.
         touch: returns the decoded state of a key, which will be saved.
     """
@@ -56,6 +63,7 @@ class Turn:
         "careful",
         "key",
         "now",
+        "origin",
         "outbox",
         "published_at",
         "signals",
@@ -73,6 +81,7 @@ class Turn:
     ) -> None:
         self.touch = touch
         self.task = task
+        self.origin = f"detect-{task}"
         self.now = now
         self.signals = signals
         self.published_at = 0
@@ -80,11 +89,6 @@ class Turn:
         self.key = b""
         self.outbox = Outbox("")
         self._heap = heap
-
-    @property
-    def origin(self) -> str:
-        """The task's name on signals."""
-        return f"detect-{self.task}"
 
     def set_timer(self, live: Live, timer: Timer) -> None:
         """Set a timer of the present key, replacing one of the same owner and name."""

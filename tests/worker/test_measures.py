@@ -13,7 +13,11 @@ from tests.worker.station import Station
 from tests.worker.traffic import HOUR, MINUTE, SECOND, START
 from worker.logs.port import stored
 from worker.loop import Pace
+from worker.measures import PREFIX, Measures, renewed
+from worker.packing import packed
 from worker.stages import Policy
+from worker.state import Timer, next_due, pack, payload_of
+from worker.tokens import PUBLIC
 
 RULES = [FailedPayment(FailedPayment.Params())]
 POLICY = Policy(rules=RULES, known_rules=RULES)
@@ -96,15 +100,50 @@ def test_what_is_later_than_ten_minutes_is_only_counted() -> None:
     assert at_work.counts["volume_too_late", "attempts"] == 1
 
 
-def test_volumes_leave_no_state_behind() -> None:
-    """Ten quiet minutes after the last event its cause is forgotten."""
+def test_volumes_are_kept_for_ten_minutes_and_no_longer() -> None:
+    """A ring of sixty buckets: however long it goes on, each takes the place of an older one."""
     at_work = station()
     at_work.now = START + HOUR
-    pay(at_work, START)
-    pass_time(at_work, START + MINUTE)
-    keys = at_work.detect.tasks[0].keys
-    pass_time(at_work, START + 20 * MINUTE)
-    assert at_work.detect.tasks[0].keys == keys - 1
+    for number in range(200):
+        pay(at_work, START + number * 10 * SECOND, provider=f"acme-{number % 3}")
+    pass_time(at_work, START + HOUR)
+    volumes_kept = [key for key in at_work.detect.tasks[0]._states if key[:1] == PREFIX]
+    assert len(volumes_kept) == 60
+    assert len(volumes(at_work)) == 200
+    assert all(counts == {"attempts": 1} for *_, counts in volumes(at_work))
+
+
+def test_volumes_of_the_layout_before_go_on() -> None:
+    """One key per cause became one per bucket: counts, revisions and what is unsent stay."""
+    begin = START - START % (10 * SECOND)
+    unsent, sent = begin, begin - 20 * SECOND
+    old = {
+        PREFIX + b"provider:acme": pack(
+            [Timer(unsent + 10 * SECOND, "", "send")],
+            packed([1, [[sent, 2, {"attempts": 7}], [unsent, 0, {"attempts": 3}]], []]),
+        ),
+        PREFIX + b"payments": pack([], packed([1, [[sent, 1, {"attempts": 5}]], []])),
+        b"account": b"something else",
+    }
+    new = renewed(old)
+    assert {key for key, value in new.items() if not value} == old.keys() - {b"account"}
+    buckets = [Measures(PUBLIC).load(payload_of(value)) for value in new.values() if value]
+    told = {
+        bucket.begin: {cause: (c.revision, c.counts) for cause, c in bucket.causes.items()}
+        for bucket in buckets
+    }
+    assert told == {
+        sent: {"provider:acme": (2, {"attempts": 7}), "payments": (1, {"attempts": 5})},
+        unsent: {"provider:acme": (0, {"attempts": 3})},
+    }
+    assert {b.begin: [t.due for t in b.timers] for b in buckets} == {
+        sent: [],
+        unsent: [unsent + 10 * SECOND],
+    }
+    assert sorted(map(next_due, filter(None, new.values())), key=str) == [
+        unsent + 10 * SECOND,
+        None,
+    ]
 
 
 def test_a_crash_neither_loses_nor_repeats_a_count() -> None:

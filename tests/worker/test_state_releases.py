@@ -343,7 +343,7 @@ def test_a_newer_task_incident_or_volume_is_refused() -> None:
     with refused("incidents"):
         Incidents(PUBLIC, 1).load(b"k", pack([], packed([2, {"else": 1}])))
     with refused("volumes"):
-        Measures(PUBLIC).load(packed([2, [], []]))
+        Measures(PUBLIC).load(packed([3, 0, {}, []]))
 
 
 class _Snapshot(Struct):

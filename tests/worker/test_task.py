@@ -1,6 +1,6 @@
 """One task: events and timers in order, proofs, pauses, and what survives a restart."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import pytest
@@ -65,6 +65,9 @@ class Diary:
             payload_of(stored), type=tuple[list[str], list[Timer]]
         )
         return Live(diary, timers)
+
+    def renewed(self, states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        return {}
 
     def dump(self, live: Live) -> bytes:
         """Encode a key's state."""

@@ -143,14 +143,13 @@ class MemoryLog:
         return found[partition]
 
     def _resolve(self, records: Sequence[NewRecord]) -> list[tuple[_Partition, NewRecord]]:
-        found: dict[tuple[str, int | None], _Partition] = {}
         resolved = []
+        topic, number, partition = "", -1, _Partition()
         for record in records:
-            partition = found.get((record.topic, record.partition))
-            if partition is None:
+            # Most follow one of the same place.
+            if record.partition is None or record.partition != number or record.topic != topic:
                 partition = self._place_of(record)
-                if record.partition is not None:
-                    found[record.topic, record.partition] = partition
+                topic, number = record.topic, -1 if record.partition is None else record.partition
             resolved.append((partition, record))
         return resolved
 
@@ -159,7 +158,8 @@ class MemoryLog:
         if number is None:
             if record.key is None:
                 raise ValueError("a record without a key needs a partition")
-            number = partition_of(record.key, len(self._topic(record.topic)))
+            count = len(self._topic(record.topic))
+            number = partition_of(record.key, count) if count > 1 else 0
         return self._partition(record.topic, number)
 
     def _write(self, resolved: list[tuple[_Partition, NewRecord]]) -> None:
