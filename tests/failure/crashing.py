@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from tests.failure.producer import PARTITIONS
 from tests.failure.victim import LOADING, RESTORING, Order, Page
 from tests.worker.delivery import Arrival
+from worker.logs.port import Log
 from worker.logs.sqlite import SqliteLog
 from worker.loop import COMMITTING, READING, RELEASING
 
@@ -45,12 +46,17 @@ class Place:
         self.errors = folder / "stderr"
         self.config = folder / "walletwatch.toml"
         self.config.write_text(_CONFIG.format(poll=poll), "utf-8")
+        self.environment: dict[str, str] = {}
         self._page = folder / "page"
         self.page = Page(self._page)
 
+    def open(self) -> Log:
+        """Open the log, to look at it or to append."""
+        return SqliteLog(self.path, partitions=PARTITIONS)
+
     def fill(self, arrival: Arrival) -> None:
         """Append everything that arrives, ends included."""
-        with closing(SqliteLog(self.path, partitions=PARTITIONS)) as log:
+        with closing(self.open()) as log:
             log.append([record for stream in arrival.streams.values() for record in stream])
 
     def copy_log(self, other: "Place") -> None:
@@ -60,7 +66,7 @@ class Place:
     @contextmanager
     def running(self, *options: str, commit: Order | None = None) -> Iterator[Process]:
         """Start `walletwatch run`; it is dead afterwards."""
-        environment = {**os.environ, "WALLETWATCH_TEST_PAGE": str(self._page)}
+        environment = {**os.environ, **self.environment, "WALLETWATCH_TEST_PAGE": str(self._page)}
         if commit is not None:
             environment["WALLETWATCH_TEST_COMMIT"] = commit
         arguments = ["run", "--config", str(self.config), "--log", self.url, *options]

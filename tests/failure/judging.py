@@ -9,8 +9,7 @@ import msgspec
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE, SIGNALS
 from tests.failure.crashing import Place
 from tests.worker.comparing import Comparable, comparable, dangling, documents, set_aside
-from worker.logs.port import stored
-from worker.logs.sqlite import SqliteLog
+from worker.logs.port import Log, stored
 
 _APPENDED: Final = "dlq_timestamp"
 
@@ -29,7 +28,7 @@ class Outcome(NamedTuple):
 
 def outcome(place: Place) -> Outcome:
     """Read what was committed."""
-    with closing(SqliteLog(place.path)) as log:
+    with closing(place.open()) as log:
         aside = [
             repr((topic, key, value, [header for header in headers if header[0] != _APPENDED]))
             for topic, key, value, headers in set_aside(log)
@@ -55,7 +54,7 @@ def differences(one: Outcome, other: Outcome) -> list[str]:
     return told
 
 
-def _misnumbered(log: SqliteLog) -> list[str]:
+def _misnumbered(log: Log) -> list[str]:
     ids = Counter(
         (topic, document[id_], document[number])
         for topic, id_, number in (

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import worker.cli.run as command
 from worker.cli.app import main
@@ -77,7 +77,7 @@ def _watch(page: Page) -> None:
         log: Log,
         settings: Settings,
         stages: Sequence[str],
-        tasks: Sequence[int],
+        tasks: Sequence[int] | None,
         clock: Callable[[], int],
         accepted: Accepted,
         tokens: Tokens,
@@ -106,9 +106,29 @@ def _split_commits(order: str, page: Page) -> None:
     SqliteSession.commit = commit  # type: ignore[method-assign]
 
 
+def _split_transactions(page: Page) -> None:
+    """The same on Kafka: outputs in a transaction of their own, before all the rest."""
+    from worker.logs.kafka.transaction import Producer
+
+    whole = Producer.commit
+
+    def commit(self: Producer, records: Any, timestamp: int, offsets: Any, identity: Any) -> None:
+        changelog = [each for each in records if each[0].topic.endswith("changelog")]
+        outputs = [each for each in records if each not in changelog]
+        whole(self, outputs, timestamp, {}, identity)
+        if outputs:
+            page.enter(BETWEEN)
+            time.sleep(_GAP_SECONDS)
+        whole(self, changelog, timestamp, offsets, identity)
+
+    Producer.commit = commit  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     shared = Page(Path(os.environ["WALLETWATCH_TEST_PAGE"]))
     _watch(shared)
     if "WALLETWATCH_TEST_COMMIT" in os.environ:
         _split_commits(os.environ["WALLETWATCH_TEST_COMMIT"], shared)
+        if "WALLETWATCH_KAFKA__PREFIX" in os.environ:
+            _split_transactions(shared)
     main()

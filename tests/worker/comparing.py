@@ -59,7 +59,17 @@ def dangling(log: Log) -> list[dict[str, Any]]:
         for _, document in documents(log, topic)
         for citation in _citations(document)
     ]
-    return [citation for citation in cited if not _resolves(log, citation)]
+    events = {
+        (*at, record.offset): _event_id(record.value)
+        for topic in {citation["topic"] for citation in cited}
+        for at, record in stored(log, topic)
+    }
+    return [
+        citation
+        for citation in cited
+        if events.get((citation["topic"], citation["partition"], citation["offset"]), "")
+        != citation["event_id"]
+    ]
 
 
 def _citations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -67,12 +77,12 @@ def _citations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from (fact for fact in document.get("facts", ()) if "topic" in fact)
 
 
-def _resolves(log: Log, cited: dict[str, Any]) -> bool:
-    found = log.read(cited["topic"], cited["partition"], cited["offset"], 1)
-    if not found or found[0].offset != cited["offset"]:
-        return False
-    event = msgspec.json.decode(found[0].value or b"null")
-    return isinstance(event, dict) and event.get("event_id") == cited["event_id"]
+def _event_id(value: bytes | None) -> str | None:
+    try:
+        event = msgspec.json.decode(value or b"null")
+    except msgspec.DecodeError:
+        return None
+    return event.get("event_id") if isinstance(event, dict) else None
 
 
 def _reduced(document: dict[str, Any]) -> str:

@@ -24,6 +24,7 @@ from worker.cli.output import (
 from worker.config import load_settings
 from worker.errors import UsageError
 from worker.keys import tokens_for
+from worker.logs import refuse_wrong_topics
 from worker.logs.port import TopicPartition
 from worker.logs.sqlite import wall_clock
 from worker.runner import Runner
@@ -79,7 +80,9 @@ def run(
     loaded = load_settings(config, environment(), log_url=log, shadow_file=shadow)
     settings = loaded.settings
     with writable_log(loaded) as opened:
-        numbers = _numbers(tasks, opened.partitions(DETECT_INPUTS[0])) if tasks else None
+        partitions = opened.partitions(DETECT_INPUTS[0])
+        refuse_wrong_topics(settings, partitions)
+        numbers = _numbers(tasks, partitions) if tasks else None
         tokens = tokens_for(settings, settings.log.url, create=True, tell=say)
         runner = Runner(
             opened, settings, _STAGES[stage], numbers, wall_clock, accepted, tokens=tokens

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from worker.errors import ConfigError
 from worker.logs.port import Log
 from worker.logs.sqlite import SqliteLog, wall_clock
-from worker.settings import KafkaSettings
+from worker.settings import KafkaSettings, Settings
 
 if TYPE_CHECKING:
     from worker.logs.kafka.cluster import Cluster
@@ -54,6 +54,20 @@ def open_log(
             "or kafka://host:port."
         )
     return SqliteLog(Path(path), partitions=partitions, clock=clock)
+
+
+def refuse_wrong_topics(settings: Settings, partitions: int) -> None:
+    """Look whether workers can run on the topics of the log, if somebody else makes these.
+
+    Raises:
+        ConfigError: they cannot; says what is wrong.
+        LogError: the cluster did not answer.
+    """
+    if settings.log.url.startswith(_KAFKA):
+        from worker.logs.kafka.topics import Topics  # noqa: PLC0415
+
+        cluster = cluster_at(settings.log.url, settings.kafka)
+        Topics(cluster, settings, partitions).refuse_wrong()
 
 
 def cluster_at(url: str, kafka: KafkaSettings) -> "Cluster":

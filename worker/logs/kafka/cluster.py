@@ -82,10 +82,9 @@ class Cluster:
             enable_auto_commit=False,
             allow_auto_create_topics=False,
             auto_offset_reset="none",
-            fetch_max_wait_ms=self.timings.fetch_wait,
             fetch_max_bytes=_FETCH_MAX_BYTES,
             metrics_enabled=False,
-            **more,
+            **{"fetch_max_wait_ms": self.timings.fetch_wait, **more},
         )
 
     def producer(self, **more: Any) -> KafkaProducer:

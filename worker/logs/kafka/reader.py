@@ -14,6 +14,8 @@ from worker.logs.port import Record
 
 _SLICE_MS: Final = 200
 _ANSWER_MS: Final = 10_000
+_FETCH_WAIT_MS: Final = 5
+"""What is asked for is there; a fetch of what follows must not hold the next question up."""
 
 
 class Reader:
@@ -78,7 +80,9 @@ class Reader:
     @property
     def _consumer(self) -> KafkaConsumer:
         if self._made is None:
-            self._made = self._cluster.consumer(client_id=client_id())
+            self._made = self._cluster.consumer(
+                client_id=client_id(), fetch_max_wait_ms=_FETCH_WAIT_MS
+            )
         return self._made
 
     def _ask(self, question: Callable[..., Any], *arguments: Any) -> Any:

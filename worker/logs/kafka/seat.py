@@ -161,17 +161,18 @@ class Seat:
         """
         while True:
             moves = self.moves
+            for task in self._held.keys() - self.given:
+                self.release(task)
             self.feed.go_on()
-            kept = {task for task in self._held if task in self.given}
             try:
-                kept = {task for task in kept if self._is_unchanged(task)}
+                doubtful = [task for task in self._held if not self._is_unchanged(task)]
             except Rebalanced:
                 continue
             if self.moves == moves:
                 break
-        for task in set(self._held) - kept:
+        for task in doubtful:
             self.release(task)
-        return frozenset(kept)
+        return frozenset(self._held)
 
     def release(self, task: int) -> None:
         """Forget a task."""

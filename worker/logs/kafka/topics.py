@@ -10,7 +10,7 @@ from kafka.admin import ConfigResource, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from schemas.topics import TOPICS, Topic
-from worker.errors import LogError
+from worker.errors import ConfigError, LogError
 from worker.logs.kafka.cluster import Cluster
 from worker.settings import Settings
 from worker.stages import DETECT, TRIAGE
@@ -127,6 +127,20 @@ class Topics:
             for topic in wanted
             for what, expected, is_ in topic.compare(found.get(topic.name))
         ]
+
+    def refuse_wrong(self) -> None:
+        """Look whether workers can run on the topics as they are.
+
+        Raises:
+            ConfigError: one is missing, or its partitions, cleanup or timestamps are wrong.
+            LogError: the cluster did not answer.
+        """
+        wrong = [difference for difference in self.differences() if difference.vital]
+        if wrong:
+            raise ConfigError(
+                "The topics are not those that a worker needs (walletwatch topics check says "
+                "more): " + "; ".join(map(str, wrong[:3]))
+            )
 
     def _configs(self, topic: Topic) -> dict[str, str]:
         configs: dict[str, str] = {"cleanup.policy": topic.cleanup}

@@ -1,0 +1,3 @@
+"""Fixtures of the tests that kill and freeze."""
+
+from tests.kafka_broker import kafka_address, own_broker  # noqa: F401

@@ -1,0 +1,166 @@
+"""On a real broker: whatever happens to workers and broker, nothing is lost and nothing doubled.
+
+What comes out is compared with an uninterrupted run on the embedded log.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.failure.crashing import DEADLINE_SECONDS, Killer, Place, Process, wait_until
+from tests.failure.judging import Outcome, differences, outcome
+from tests.failure.kafka_place import KafkaPlace
+from tests.failure.producer import crowd
+from tests.failure.victim import BETWEEN
+from worker.loop import COMMITTING, READING, RELEASING
+
+SEED = 31
+EVENTS = 1_500
+POLL = 100
+LONG = [pytest.mark.chaos, pytest.mark.timeout(1_800)]
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """What the embedded log makes of the same traffic."""
+    place = Place(tmp_path_factory.mktemp("embedded") / "whole", POLL)
+    place.fill(crowd(SEED, EVENTS))
+    place.finish()
+    return outcome(place)
+
+
+@pytest.fixture
+def place(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
+    """A log on Kafka with everything in it, on which nobody has worked."""
+    place = KafkaPlace(tmp_path / "place", kafka_address, POLL)
+    place.fill(crowd(SEED, EVENTS))
+    yield place
+    place.remove()
+
+
+@pytest.fixture
+def processes() -> Iterator[ExitStack]:
+    """Whatever was started in here is dead after the test."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def assert_unharmed(place: KafkaPlace, expected: Outcome) -> None:
+    """Nothing lost, nothing twice, and every cited address holds its event."""
+    found = outcome(place)
+    assert found.misnumbered == []
+    assert differences(found, expected) == []
+    assert found.dangling == 0
+
+
+def finish(places: list[KafkaPlace], processes: ExitStack) -> None:
+    """Let one worker per place run to the end of all inputs, all at once."""
+    started = [processes.enter_context(place.running("--until-ended")) for place in places]
+    for place, process in zip(places, started, strict=True):
+        assert process.wait(DEADLINE_SECONDS) == 0, place.errors.read_text()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_workers_find_what_the_embedded_log_finds(
+    workers: int, place: KafkaPlace, expected: Outcome, processes: ExitStack
+) -> None:
+    """However many share the tasks."""
+    places = [place, *(place.beside(str(n)) for n in range(1, workers))]
+    finish(places, processes)
+    assert_unharmed(place, expected)
+
+
+@pytest.mark.parametrize("kills", [10, pytest.param(100, marks=LONG)])
+def test_kills_change_nothing(kills: int, place: KafkaPlace, expected: Outcome) -> None:
+    """One worker is killed while it reads, releases and commits, and started again at once."""
+    killer = Killer(place, Random(5))
+    for aim in killer.plan(kills):
+        killer.kill(aim, within=4 if kills < 50 else 2)
+    place.finish()
+    print(killer.report())
+    assert_unharmed(place, expected)
+    assert killer.between >= 0.8 * kills
+
+
+def test_without_transactions_kills_are_seen(place: KafkaPlace, expected: Outcome) -> None:
+    """The same harness finds duplicates where outputs are committed before the positions."""
+    killer = Killer(place, Random(6), commit="outputs first")
+    for _ in range(3):
+        killer.kill(BETWEEN, within=4)
+    place.finish(commit="outputs first")
+    found = outcome(place)
+    assert found.misnumbered
+    assert any("only the first" in text for text in differences(found, expected))
+
+
+@pytest.mark.parametrize("rounds", [6, pytest.param(60, marks=LONG)])
+def test_workers_come_go_and_die(
+    rounds: int, place: KafkaPlace, expected: Outcome, processes: ExitStack
+) -> None:
+    """Three workers; at random one is killed, stopped in good order, or started again."""
+    rng = Random(7)
+    places = [place, place.beside("1"), place.beside("2")]
+    running: dict[int, Process] = {}
+    for number in range(rounds):
+        for slot, each in enumerate(places):
+            if slot not in running:
+                running[slot] = processes.enter_context(each.running("--until-ended"))
+        victim = rng.randrange(len(places))
+        units = places[victim].page.units + rng.randint(1, 3)
+        _await_units(places[victim], running[victim], units)
+        running[victim].send_signal(signal.SIGKILL if number % 3 else signal.SIGTERM)
+        running.pop(victim).wait(DEADLINE_SECONDS)
+    for process in running.values():
+        process.kill()
+        process.wait()
+    finish(places, processes)
+    assert_unharmed(place, expected)
+
+
+def _await_units(place: KafkaPlace, process: Process, units: int) -> None:
+    wait_until(
+        lambda: place.page.units >= units or process.poll() is not None, f"{units} units of work"
+    )
+
+
+def test_a_frozen_worker_that_wakes_commits_nothing(
+    place: KafkaPlace, expected: Outcome, processes: ExitStack
+) -> None:
+    """Its session times out, another does its work; when it goes on, its commit is refused."""
+    frozen = processes.enter_context(place.running("--until-ended"))
+    place.await_phase(frozen, 4, COMMITTING)
+    frozen.send_signal(signal.SIGSTOP)
+    place.beside("other").finish()
+    frozen.send_signal(signal.SIGCONT)
+    # Either its commit was refused, or it had none to make and found everything done.
+    assert frozen.wait(DEADLINE_SECONDS) in (0, 70), place.errors.read_text()
+    assert_unharmed(place, expected)
+
+
+def test_of_two_workers_in_one_slot_the_older_one_ends(
+    place: KafkaPlace, expected: Outcome, processes: ExitStack
+) -> None:
+    """At its next commit, with a sentence; the newer one does all the work."""
+    older = processes.enter_context(place.running("--until-ended"))
+    place.await_phase(older, 4, READING)
+    twin = KafkaPlace(place.config.parent.with_name("twin"), place._address, POLL, place.prefix)
+    twin.finish()
+    assert older.wait(DEADLINE_SECONDS) == 70
+    assert "taken over" in place.errors.read_text()
+    assert_unharmed(place, expected)
+
+
+def test_a_stopped_worker_gives_its_tasks_back_at_once(
+    place: KafkaPlace, expected: Outcome, processes: ExitStack
+) -> None:
+    """SIGTERM: exit code 0; another gets the tasks without waiting for the session to end."""
+    first = processes.enter_context(place.running("--until-ended"))
+    place.await_phase(first, 4, RELEASING)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(DEADLINE_SECONDS) == 0, place.errors.read_text()
+    place.beside("other").finish()
+    assert_unharmed(place, expected)
