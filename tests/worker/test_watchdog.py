@@ -1,0 +1,58 @@
+"""The watchdog ends a process whose call hangs, and no other."""
+
+import subprocess
+import sys
+from threading import Event
+
+from worker.logs.kafka.watchdog import Watchdog
+
+HANGS = """
+import threading
+from worker.logs.kafka.watchdog import Watchdog
+with Watchdog().limit("committing", 0.2):
+    threading.Event().wait()
+"""
+
+
+def test_a_call_that_hangs_ends_the_process() -> None:
+    """With exit code 70, a sentence, and where every thread stood."""
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 70
+    assert "committing has not come back" in done.stderr
+    assert "in wait" in done.stderr
+
+
+def test_calls_that_come_back_in_time_are_left_alone() -> None:
+    """One after the other, and nothing is watched between them."""
+    ended = Event()
+    dog = Watchdog(lambda what, seconds: ended.set())
+    for _ in range(100):
+        with dog.limit("polling", 60):
+            pass
+    assert not ended.wait(0.1)
+    dog.close()
+
+
+def test_a_call_that_raises_is_not_watched_any_more() -> None:
+    """Its limit ends with it."""
+    ended = Event()
+    dog = Watchdog(lambda what, seconds: ended.set())
+    try:
+        with dog.limit("polling", 0.05):
+            raise ValueError
+    except ValueError:
+        assert not ended.wait(0.2)
+    dog.close()
+
+
+def test_it_says_what_hung() -> None:
+    """And for how long."""
+    told: list[tuple[str, float]] = []
+    ended = Event()
+    dog = Watchdog(lambda what, seconds: (told.append((what, seconds)), ended.set())[0])
+    with dog.limit("committing", 0.05):
+        assert ended.wait(30)
+    assert told == [("committing", 0.05)]
+    dog.close()
