@@ -64,11 +64,11 @@ def finish(places: list[KafkaPlace], processes: ExitStack) -> None:
         assert process.wait(DEADLINE_SECONDS) == 0, place.errors.read_text()
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("workers", [1, 2, 3, pytest.param(6, marks=LONG)])
 def test_workers_find_what_the_embedded_log_finds(
     workers: int, place: KafkaPlace, expected: Outcome, processes: ExitStack
 ) -> None:
-    """However many share the tasks."""
+    """However many share the tasks; of six, two have none until others end."""
     places = [place, *(place.beside(str(n)) for n in range(1, workers))]
     finish(places, processes)
     assert_unharmed(place, expected)

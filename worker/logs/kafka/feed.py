@@ -69,6 +69,15 @@ class Feed:
         """
         self._fetch((), 0)
 
+    def settle(self) -> None:
+        """Wait until a join that is under way has ended: until then no commit would be taken.
+
+        Raises:
+            Rebalanced: partitions were assigned anew.
+        """
+        while not self._member.stable:
+            self._fetch((), _SLICE_MS)
+
     def poll(
         self,
         positions: Positions,
@@ -86,6 +95,7 @@ class Feed:
         ready = [at for at in positions if at not in paused]
         while True:
             self._fill(positions, ready, limit)
+            self.settle()
             batch = self._take(positions, ready, limit)
             left = deadline - monotonic()
             if batch.records or left <= 0:

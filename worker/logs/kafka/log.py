@@ -57,9 +57,12 @@ class KafkaLog:
         if self._producer is None:
             own = self._cluster.transactional_id("append", uuid.uuid4().hex)
             self._producer = Producer(self._cluster, own, self._written)
-        producer, self._producer = self._producer, None
-        producer.commit(placed, self._stamp(), {}, None)
-        self._producer = producer
+        try:
+            self._producer.commit(placed, self._stamp(), {}, None)
+        except LogError:
+            self._producer.close()
+            self._producer = None
+            raise
 
     def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
         """Return up to `limit` records from the first stored one at or after `offset`."""

@@ -92,6 +92,11 @@ class Member:
         """The partitions of the last assignment."""
         return self._listener.assigned
 
+    @property
+    def stable(self) -> bool:
+        """Whether the last poll left this member in the group: else no commit would be taken."""
+        return self.identity is not None and self.identity.state == MemberState.STABLE
+
     def join(self, standby: Callable[[], bool]) -> None:
         """Poll until the group has decided what this member gets.
 
@@ -101,7 +106,7 @@ class Member:
         Raises:
             LogError: it has not decided in time.
         """
-        while not (self.moves and self.identity.state == MemberState.STABLE):
+        while not (self.moves and self.stable):
             self.poll((), _SLICE_MS)
         while not self.assigned and not standby():
             self.poll((), _SLICE_MS)

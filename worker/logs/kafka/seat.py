@@ -29,6 +29,7 @@ from worker.logs.port import Commit, Snapshot, TopicPartition
 HANGS_AFTER: Final = 20.0
 """Seconds a call may take: more than a flush and an answer, less than between two polls."""
 _UNSTABLE_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 5.0
 _RESTORE_FETCH_BYTES: Final = 8 * 1024 * 1024
 
 
@@ -39,9 +40,10 @@ class _Held:
     blocks: Blocks
     mark: str
     """The metadata with which its offsets were committed last."""
-    sequence: int
     offsets: dict[TopicPartition, int]
     """As committed last, or where reading begins."""
+    sequence: int = 0
+    """How often the seat has committed for it."""
 
 
 class Seat:
@@ -69,6 +71,7 @@ class Seat:
         self._nonce = uuid.uuid4().hex
         self._held: dict[int, _Held] = {}
         self._dead = False
+        self._looked_at = monotonic()
         self._closing: list[Callable[[], object]] = []
         """Undone in this order, newest first."""
         self._watchdog = Watchdog()
@@ -133,8 +136,8 @@ class Seat:
 
     # -- tasks ------------------------------------------------------------------------------
 
-    def restore(self, task: int) -> tuple[Snapshot, dict[TopicPartition, int], int]:
-        """Return what is committed for a task, where it is read on, and its sequence number.
+    def restore(self, task: int) -> tuple[Snapshot, dict[TopicPartition, int]]:
+        """Return what is committed for a task, and where its inputs are read on.
 
         Raises:
             Rebalanced: start again with what the group has given.
@@ -145,13 +148,13 @@ class Seat:
         changelog = self._changelog(task)
         restore(self._restorer, self._admin, changelog, blocks, self.feed.tick, self._fence(task))
         offsets = self._offsets(task, committed)
+        self.feed.settle()
         for at, offset in offsets.items():
             self.feed.start(at, offset)
         mark = next((found[1] for found in committed.values() if found), "")
-        sequence = int(mark.split("|")[1]) if mark else 0
-        self._held[task] = _Held(blocks, mark, sequence, dict(offsets))
+        self._held[task] = _Held(blocks, mark, dict(offsets))
         states = ((key, value) for key, value in blocks.items() if key is not None)
-        return Snapshot(blocks.meta, states), offsets, sequence
+        return Snapshot(blocks.meta, states), offsets
 
     def follow(self) -> frozenset[int]:
         """After a rebalance: return the restored tasks that are still true, and forget the others.
@@ -212,7 +215,9 @@ class Seat:
             if found and found[0] < first:
                 raise LogError(
                     f"{at.topic}/{at.partition}: records {found[0]} to {first - 1} were deleted "
-                    "before this worker has read them."
+                    "before any worker had read them. To go on without them, stop all workers and "
+                    f"move the offsets of group {self._cluster.group(self._stage)} to {first} with "
+                    "Kafka's own tool (kafka-consumer-groups --reset-offsets)."
                 )
             offsets[at] = found[0] if found else first
         return offsets
@@ -253,6 +258,13 @@ class Seat:
         self._dead = True
         while self._closing:
             self._closing.pop()()
+
+    def stand_by(self) -> None:
+        """Without tasks: make sure, now and then, that the others have them all."""
+        if not self.given and monotonic() - self._looked_at > _LOOK_SECONDS:
+            self._looked_at = monotonic()
+            if self._stands_by():
+                self._member.heard()
 
     def _stands_by(self) -> bool:
         """Say whether the group's other members have every task."""

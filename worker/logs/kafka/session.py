@@ -53,14 +53,15 @@ class KafkaSession:
     def restore(self, task: int) -> Snapshot:
         """Return what was committed for the task and set its read positions to it."""
         with self._following(f"restoring task {task}", _RESTORE_SECONDS):
-            snapshot, offsets, sequence = self._seat.restore(task)
+            snapshot, offsets = self._seat.restore(task)
         self._reading.positions.update(offsets)
-        self._reading.sequences[task] = sequence
+        self._reading.sequences[task] = 0
         return snapshot
 
     def poll(self, limit: int, paused: Collection[TopicPartition] = (), wait: float = 0) -> Batch:
         """Return up to `limit` records, shared evenly; see the port."""
         with self._following("polling", wait + HANGS_AFTER):
+            self._seat.stand_by()
             return self._seat.feed.poll(self._reading.positions, limit, paused, wait)
 
     def commit(self, unit: Commit) -> None:

@@ -14,6 +14,7 @@ from kafka.errors import (
     FencedInstanceIdError,
     InvalidProducerEpochError,
     KafkaError,
+    MessageSizeTooLargeError,
     ProducerFencedError,
 )
 from kafka.serializer import Serializer
@@ -90,48 +91,60 @@ class Producer:
             LogInDoubt: another worker has taken over; nothing was committed.
             LogError: it failed; the outcome may be unknown.
         """
+        sent: list[tuple[Outgoing, Any]] = []
         try:
-            self._commit(records, timestamp, offsets, identity)
+            self._commit(records, sent, timestamp, offsets, identity)
         except KafkaError as error:
-            # After a fatal error the client wraps it, and raises it from whatever comes next.
-            if any(isinstance(cause, _REPLACED) for cause in (error, *error.args)):
-                raise LogInDoubt(
-                    f"{self.transactional_id}: the commit was refused, because another worker has "
-                    f"taken over its slot or its tasks ({error!r})."
-                ) from error
-            raise LogError(f"{self.transactional_id}: the commit failed: {error!r}") from error
+            raise self._told(error, sent) from error
+        self._written.update({record[0]: future.value.offset + 1 for record, future in sent})
 
     def _commit(
         self,
         records: Sequence[Outgoing],
+        sent: list[tuple[Outgoing, Any]],
         timestamp: int,
         offsets: Mapping[TopicPartition, OffsetAndMetadata],
         identity: Any,
     ) -> None:
-        producer, written = self._producer, {}
+        producer = self._producer
         producer.begin_transaction()
-        futures = [
-            producer.send(
-                at.topic,
-                self._null if value is None and key is None else value,
-                key,
-                list(headers),
-                at.partition,
-                timestamp,
-            )
-            for at, key, value, headers in records
-        ]
+        for record in records:
+            at, key, value, headers = record
+            known = self._null if value is None and key is None else value
+            future = producer.send(at.topic, known, key, list(headers), at.partition, timestamp)
+            sent.append((record, future))
         producer.flush(timeout=_FLUSH_SECONDS)
-        for (place, *_), future in zip(records, futures, strict=True):
+        for _, future in sent:
             # An expired batch fails its futures and nothing else: the commit would succeed.
             if not future.succeeded():
                 raise future.exception or KafkaError("a record was not acknowledged")
-            written[place] = future.value.offset + 1
         if offsets:
             producer.send_offsets_to_transaction(offsets, identity)
         producer.commit_transaction()
-        self._written.update(written)
+
+    def _told(self, error: KafkaError, sent: Sequence[tuple[Outgoing, Any]]) -> LogError:
+        """Return what a failed commit means.
+
+        After a fatal error the client wraps it, and raises it from whatever is called next.
+        """
+        causes = (error, *error.args)
+        if any(isinstance(cause, _REPLACED) for cause in causes):
+            return LogInDoubt(
+                f"{self.transactional_id}: the commit was refused, because another worker has "
+                f"taken over its slot or its tasks ({error!r})."
+            )
+        if any(isinstance(cause, MessageSizeTooLargeError) for cause in causes):
+            at, _, value, _ = max((record for record, _ in sent), key=_size)
+            return LogError(
+                f"Topic {at.topic} takes no record of {len(value or b'')} bytes: raise its "
+                "max.message.bytes. Nothing was committed."
+            )
+        return LogError(f"{self.transactional_id}: the commit failed: {error!r}")
 
     def close(self) -> None:
         """Let go of the connections. An open transaction is left to the successor."""
         self._producer.close(timeout=0)
+
+
+def _size(record: Outgoing) -> int:
+    return len(record[2] or b"")

@@ -1,0 +1,149 @@
+"""What can go wrong between a session and its cluster, each with its sentence."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from kafka import TopicPartition as Place
+
+from tests.contract.conftest import Clock, KafkaWorld
+from worker.errors import LogError, TaskTaken
+from worker.logs.kafka.cluster import Cluster, Timings
+from worker.logs.kafka.log import KafkaLog
+from worker.logs.kafka.session import KafkaSession
+from worker.logs.port import Commit, NewRecord, StateChange, TasksMoved, TopicPartition
+
+INPUTS = ("orders", "visits")
+IN0 = TopicPartition("orders", 0)
+
+
+@pytest.fixture
+def world(kafka_address: str) -> Iterator[KafkaWorld]:
+    world = KafkaWorld(kafka_address, Clock())
+    yield world
+    world.end()
+
+
+def opened(log: KafkaLog, tasks: list[int] | None) -> KafkaSession:
+    session = log.open_session("detect", INPUTS, tasks)
+    for task in session.tasks:
+        list(session.restore(task).states)
+    return session
+
+
+def results(log: KafkaLog) -> list[bytes | None]:
+    return [record.value for record in log.read("results", 0, 0, 100)]
+
+
+def test_an_output_that_is_too_large_is_named(world: KafkaWorld) -> None:
+    """Nothing of its unit is committed; without it the next session goes on."""
+    session = opened(world.log, [0])
+    unit = Commit(
+        [NewRecord("results", None, b"small", 0), NewRecord("results", None, b"v" * 3_000_000, 0)],
+        [StateChange(0, b"k", b"v")],
+    )
+    with pytest.raises(LogError, match=r"results takes no record of 3000000 bytes"):
+        session.commit(unit)
+    session.close()
+    session = opened(world.log, [0])
+    session.commit(Commit([NewRecord("results", None, b"small", 0)]))
+    session.close()
+    assert results(world.log) == [b"small"]
+
+
+def test_records_that_were_deleted_unread_stop_the_worker(world: KafkaWorld) -> None:
+    """By their offsets, and with the way to go on; it never jumps over them silently."""
+    world.log.append([NewRecord("orders", b"k", b"%d" % n, 0) for n in range(10)])
+    session = opened(world.log, [0])
+    session.poll(3)
+    session.commit(Commit(offsets={IN0: 3}))
+    session.close()
+    world._admin.delete_records({Place(world._cluster.topic("orders"), 0): 7})
+    session = world.log.open_session("detect", INPUTS, [0])
+    with pytest.raises(LogError, match=r"orders/0: records 3 to 6 were deleted .*reset-offsets"):
+        session.restore(0)
+    session.close()
+
+
+def test_a_dead_workers_transaction_is_aborted_not_waited_for(world: KafkaWorld) -> None:
+    """It holds the end of the changelog for a minute; the new owner fences it."""
+    session = opened(world.log, [0])
+    session.commit(Commit(states=[StateChange(0, b"k", b"1")], metas={0: b"meta"}))
+    session.close()
+    slow = Cluster(world._cluster.servers, timings=Timings(), prefix=world._cluster.prefix)
+    dead = slow.producer(
+        transactional_id=slow.transactional_id("detect", "dead"), transaction_timeout_ms=60_000
+    )
+    dead.init_transactions()
+    dead.begin_transaction()
+    dead.send(slow.changelog("detect"), key=b"\0" * 7 + b"\7", value=b"x", partition=0)
+    dead.flush()
+    session = world.log.open_session("detect", INPUTS, [0])
+    snapshot = session.restore(0)
+    assert (snapshot.meta, list(snapshot.states)) == (b"meta", [(b"k", b"1")])
+    session.commit(Commit(states=[StateChange(0, b"k", b"2")]))
+    session.close()
+    with pytest.raises(Exception, match="Fenced"):
+        dead.commit_transaction()
+    dead.close(timeout=0)
+
+
+def test_a_topic_deleted_under_a_session_ends_it(world: KafkaWorld) -> None:
+    """With an error, not with silence."""
+    session = opened(world.log, [0])
+    session.poll(1)
+    world._admin.delete_topics([world._cluster.topic(name) for name in INPUTS])
+    with pytest.raises(LogError):
+        _work_on(session)
+    session.close()
+    names = {world._cluster.topic(name) for name in INPUTS}
+    world._topics = [name for name in world._topics if name not in names]
+
+
+def test_another_worker_gets_a_part_and_gives_it_back(world: KafkaWorld) -> None:
+    """What stays is kept with its state; what moved is restored as it was committed."""
+    first = opened(world.log, None)
+    assert list(first.tasks) == [0, 1, 2, 3]
+    first.commit(Commit(states=[StateChange(task, b"k", b"%d" % task) for task in range(4)]))
+    other = KafkaLog(world._cluster, "1", Clock())
+    with ThreadPoolExecutor() as pool:
+        joining = pool.submit(opened, other, None)
+        moved = _moves(first)
+        second = joining.result(60)
+    assert moved.tasks == (0, 1)
+    assert moved.kept == {0, 1}
+    assert list(second.tasks) == [2, 3]
+    first.commit(Commit(states=[StateChange(1, b"k", b"one")]))
+    second.commit(Commit(states=[StateChange(3, b"k", b"three")]))
+    second.close()
+    moved = _moves(first)
+    assert moved.tasks == (0, 1, 2, 3)
+    assert moved.kept == {0, 1}
+    found = {task: list(first.restore(task).states) for task in (2, 3)}
+    assert found == {2: [(b"k", b"2")], 3: [(b"k", b"three")]}
+    first.commit(Commit(states=[StateChange(task, b"k", b"") for task in range(4)]))
+    first.close()
+    other.close()
+
+
+def test_asking_for_tasks_of_a_living_worker_is_refused(world: KafkaWorld) -> None:
+    """Of another process, too: by its process id, before it is disturbed."""
+    owner = opened(world.log, None)
+    with pytest.raises(TaskTaken, match=r"Task 1 of stage detect .* process \d+@"):
+        KafkaLog(world._cluster, "1", Clock()).open_session("detect", INPUTS, [1])
+    owner.commit(Commit(metas={0: b"m"}))
+    owner.close()
+
+
+def _moves(session: KafkaSession) -> TasksMoved:
+    """Poll until the group moves tasks."""
+    with pytest.raises(TasksMoved) as caught:
+        _work_on(session, commit=False)
+    return caught.value
+
+
+def _work_on(session: KafkaSession, commit: bool = True) -> None:
+    for _ in range(300):
+        session.poll(1, wait=0.2)
+        if commit:
+            session.commit(Commit(metas={0: b"m"}))
