@@ -58,10 +58,10 @@ def numbered(unpack: Unpacker[T], stored: bytes | memoryview, what: str, layout:
     try:
         found = unpack(stored)
         number = found.layout  # type: ignore[attr-defined]
+        if number == layout:
+            return found
     except msgspec.MsgspecError:
         number = _number(stored)
-    if number == layout:
-        return found
     raise downgrade(what) if number > layout else damaged(what)
 
 

@@ -9,17 +9,20 @@ it removed needs no mention any more: nothing older can bring it back.
 Written and cleaned in one transaction with the unit of work, so a crash can never see half of it;
 compaction of the topic drops the tombstoned blocks.
 
-Layout of a block: version (1 byte), count (4 bytes), the length of every key, then of every value
-(4 bytes each, little-endian; all ones: the key is None), then keys and values one after the other.
+Layout of a block: a msgpack list of its layout's number, the keys and, in their order, the values.
 """
 
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, pairwise
-from struct import Struct, error, pack, unpack_from
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, repeat
 from typing import Final
 
+import msgspec
+
 from worker.errors import LogError
+from worker.packing import Unpacker
+from worker.upgrade import damaged, numbered
 
 Key = bytes | None
 """None: what is kept of the task itself."""
@@ -27,11 +30,10 @@ Entry = tuple[Key, bytes]
 Written = list[tuple[bytes, bytes | None]]
 """Records to append, in order: block number, and the block or a tombstone."""
 
-_HEAD: Final = Struct("<BI")
-_VERSION: Final = 1
-_NO_KEY: Final = 0xFFFF_FFFF
+_LAYOUT: Final = 1
 _NAME_BYTES: Final = 8
-_ENTRY_BYTES: Final = 8
+_ENTRY_BYTES: Final = 10
+"""The most that msgpack adds to a key and a value."""
 _LIMIT: Final = 256 * 1024
 _AMPLIFICATION: Final = 2
 _FLOOR: Final = 1_000
@@ -39,6 +41,18 @@ _FLOOR: Final = 1_000
 _PACE: Final = 3
 """Entries cleaned per entry written. At an amplification of 2 half of what is cleaned is written
 again, so 2 would just hold it; with 1 it would grow without end."""
+
+
+class _Block(msgspec.Struct, array_like=True, gc=False):
+    layout: int
+    keys: msgspec.Raw
+    """Packed, as they are kept in memory too: as objects each would cost 50 bytes more."""
+    values: list[bytes]
+
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+_unpack: Final = Unpacker(_Block)
+_keys_of: Final = msgspec.msgpack.Decoder(list[Key]).decode
 
 
 class Blocks:
@@ -55,8 +69,9 @@ class Blocks:
         self._values: dict[Key, bytes] = {}
         self._where: dict[Key, int] = {}
         """Per key the block with its newest entry, also where that says: removed."""
-        self._blocks: deque[tuple[int, Sequence[Key]]] = deque()
-        """Number and keys of every block that has no tombstone, oldest first."""
+        self._blocks: deque[tuple[int, int, bytes]] = deque()
+        """Number, count of entries and packed keys of every block without a tombstone, oldest
+        first."""
         self._next = 0
         self.entries = 0
         """How many entries the blocks hold, newest or not."""
@@ -73,18 +88,20 @@ class Blocks:
     def write(self, changes: Mapping[Key, bytes]) -> Written:
         """Take the new bytes of keys (none: remove it) and return what to append for them."""
         records: Written = []
-        entries = list(changes.items())
-        self._keep(entries)
-        budget = _PACE * len(entries)
+        keys = list(changes)
+        self._keep(keys, changes.values())
+        budget = _PACE * len(keys)
         while budget > 0 and self._is_due():
-            number, keys = self._blocks.popleft()
-            self.entries -= len(keys)
-            budget -= len(keys)
-            entries += self._still_newest(number, keys, changes)
+            number, count, _ = self._blocks[0]
+            budget -= count
+            keys += self._take_oldest(changes)
             records.append((_name(number), None))
-        for block in _parts(entries, self._limit):
-            records.append((_name(self._next), _encode(block)))
-            self._add(self._next, [key for key, _ in block])
+        values = list(map(self._values.get, keys, repeat(b"")))
+        for part in _parts(keys, values, self._limit):
+            packed = _pack(keys[part])
+            block = _Block(_LAYOUT, msgspec.Raw(packed), values[part])
+            records.append((_name(self._next), _pack(block)))
+            self._add(self._next, keys[part], packed)
         return records
 
     def apply(self, name: bytes | None, block: bytes | None) -> None:
@@ -96,108 +113,72 @@ class Blocks:
         if name is None or len(name) != _NAME_BYTES:
             raise LogError("The changelog holds a record that walletwatch has not written.")
         number = int.from_bytes(name)
-        if block is None:
-            self._drop(number)
-        else:
-            entries = _decode(block)
-            self._keep(entries)
-            self._add(number, [key for key, _ in entries])
+        if block is not None:
+            packed, keys, values = _read(block)
+            self._keep(keys, values)
+            self._add(number, keys, packed)
+        elif self._blocks and self._blocks[0][0] == number:
+            # What counted of it is written again in what follows. Older blocks have had their
+            # tombstone before; one that is not the oldest was compacted away.
+            self._take_oldest()
 
-    def _keep(self, entries: list[Entry]) -> None:
-        values = self._values
-        for key, value in entries:
-            if value:
-                values[key] = value
-            else:
-                values.pop(key, None)
+    def _keep(self, keys: Iterable[Key], values: Collection[bytes]) -> None:
+        self._values.update(zip(keys, values, strict=True))
+        if not all(values):
+            for key, value in zip(keys, values, strict=True):
+                if not value:
+                    del self._values[key]
 
     def _is_due(self) -> bool:
         return self.entries > _AMPLIFICATION * len(self._values) + _FLOOR
 
-    def _add(self, number: int, keys: list[Key]) -> None:
+    def _add(self, number: int, keys: Sequence[Key], packed: bytes) -> None:
         self._where.update(dict.fromkeys(keys, number))
-        self._blocks.append((number, keys))
+        self._blocks.append((number, len(keys), packed))
         self.entries += len(keys)
         self._next = number + 1
 
-    def _still_newest(
-        self, number: int, keys: Sequence[Key], changed: Mapping[Key, bytes]
-    ) -> list[Entry]:
-        """Return the entries of a cleaned block that must be written again."""
+    def _take_oldest(self, changed: Collection[Key] = ()) -> list[Key]:
+        """Forget the oldest block and return the keys whose bytes must be written again."""
         where, values = self._where, self._values
-        kept = []
-        for key in keys:
-            if where[key] == number and key not in changed:
-                if key in values:
-                    kept.append((key, values[key]))
-                else:
-                    del where[key]
-        return kept
-
-    def _drop(self, number: int) -> None:
-        """Forget a tombstoned block: what counted of it is written again in what follows."""
-        for position, (each, keys) in enumerate(self._blocks):
-            if each == number:
-                del self._blocks[position]
-                self.entries -= len(keys)
-                for key in keys:
-                    if self._where[key] == number:
-                        del self._where[key]
-                        self._values.pop(key, None)
-                return
+        number, count, packed = self._blocks.popleft()
+        self.entries -= count
+        newest = [key for key in _keys_of(packed) if where[key] == number and key not in changed]
+        for key in newest:
+            if key not in values:
+                del where[key]
+        return [key for key in newest if key in values]
 
 
 def _name(number: int) -> bytes:
     return number.to_bytes(_NAME_BYTES)
 
 
-def _parts(entries: list[Entry], limit: int) -> Iterator[list[Entry]]:
+def _parts(keys: Sequence[Key], values: Sequence[bytes], limit: int) -> Iterator[slice]:
     """Split entries into blocks of at most `limit` bytes; a larger entry has one of its own."""
-    start = size = 0
-    for index, (key, value) in enumerate(entries):
-        bytes_ = len(key or b"") + len(value) + _ENTRY_BYTES
-        if size and size + bytes_ > limit:
-            yield entries[start:index]
-            start, size = index, 0
-        size += bytes_
-    if start < len(entries):
-        yield entries[start:]
+    sizes = (
+        len(key or b"") + len(value) + _ENTRY_BYTES for key, value in zip(keys, values, strict=True)
+    )
+    ends = list(accumulate(sizes))
+    start = before = 0
+    while start < len(ends):
+        end = max(start + 1, bisect_right(ends, before + limit, start))
+        yield slice(start, end)
+        start, before = end, ends[end - 1]
 
 
-def _encode(entries: list[Entry]) -> bytes:
-    keys = [key for key, _ in entries]
-    values = [value for _, value in entries]
-    lengths = [_NO_KEY if key is None else len(key) for key in keys]
-    lengths += map(len, values)
-    texts = [key or b"" for key in keys]
-    head = _HEAD.pack(_VERSION, len(entries)) + pack(f"<{len(lengths)}I", *lengths)
-    return b"".join([head, *texts, *values])
-
-
-def _decode(block: bytes) -> list[Entry]:
-    """Return the entries of a block.
+def _read(stored: bytes) -> tuple[bytes, list[Key], list[bytes]]:
+    """Return keys (packed, and as a list) and values of a block.
 
     Raises:
         LogError: a newer release has written it, or it is damaged.
     """
+    block = numbered(_unpack, stored, "a block of the changelog", _LAYOUT)
     try:
-        version, count = _HEAD.unpack_from(block)
-        if version != _VERSION:
-            raise LogError(
-                f"The changelog was written by a newer release (layout {version}): "
-                "use that, or a newer one."
-            )
-        lengths = unpack_from(f"<{2 * count}I", block, _HEAD.size)
-    except error as damage:
-        raise LogError("The changelog holds a block that was cut short.") from damage
-    named = [0 if length == _NO_KEY else length for length in lengths[:count]]
-    start = _HEAD.size + 2 * count * 4
-    ends = list(accumulate([*named, *lengths[count:]], initial=start))
-    if ends[-1] != len(block):
-        raise LogError("The changelog holds a block that was cut short, or garbled.")
-    texts: list[Key] = [block[first:end] for first, end in pairwise(ends)]
-    keys, values = texts[:count], texts[count:]
-    for index in range(count):
-        if lengths[index] == _NO_KEY:
-            keys[index] = None
-    return list(zip(keys, values, strict=True))  # type: ignore[arg-type]
+        packed = bytes(block.keys)
+        keys = _keys_of(packed)
+    except msgspec.MsgspecError as error:
+        raise damaged("a block of the changelog") from error
+    if len(keys) != len(block.values):
+        raise damaged("a block of the changelog")
+    return packed, keys, block.values

@@ -1,0 +1,225 @@
+"""The changelog in blocks, beside one record per account: what a commit and a restore cost.
+
+Every figure is CPU time of this process, all threads. Both ways write the same changes, in turn,
+in the same run; blocks are cleaned at their steady pace.
+
+Use: python -m bench.changelog [--kafka HOST:PORT] [--accounts N] [--changed N]
+The broker may stand in $WALLETWATCH_TEST_KAFKA instead.
+"""
+
+import argparse
+import os
+import random
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from worker.logs.kafka.blocks import Blocks, Key, Written
+from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.decode import decode_lean
+from worker.logs.kafka.restore import restore
+from worker.logs.kafka.topics import Wanted
+from worker.logs.kafka.transaction import (  # type: ignore[attr-defined]
+    Producer,
+    TopicPartition,
+)
+
+BROKER: Final = "WALLETWATCH_TEST_KAFKA"
+ACCOUNTS: Final = 100_000
+CHANGED: Final = 2_000
+STATE_BYTES: Final = 370
+ROUNDS, COMMITS = 5, 20
+_BATCH_BYTES: Final = 1024 * 1024
+_FETCH_BYTES: Final = 8 * 1024 * 1024
+LEAST: Final = 2.0
+"""How many times as many changes per CPU-second blocks must commit, to be worth their while."""
+
+
+class Roomy(Cluster):
+    """Lets a batch take all records of a commit: single records cost two fifths more otherwise."""
+
+    def producer(self, **more: Any) -> Any:
+        """Make one."""
+        return Cluster.producer(self, batch_size=_BATCH_BYTES, **more)
+
+
+class Records(Blocks):
+    """One record per key, as changelogs usually are."""
+
+    def write(self, changes: Mapping[Key, bytes]) -> Written:
+        """Return what to append."""
+        return [(key or b"", value or None) for key, value in changes.items()]
+
+    def apply(self, name: bytes | None, block: bytes | None) -> None:
+        """Take a record."""
+        if block is None:
+            self._values.pop(name, None)
+        else:
+            self._values[name or None] = block
+
+
+@dataclass
+class Way:
+    """One of the two ways, and what has been measured of it."""
+
+    name: str
+    kind: Callable[[], Blocks]
+    accounts: int
+    changed: int
+    """How many of them one commit changes."""
+    chance: random.Random = field(default_factory=lambda: random.Random(1))
+    """Both ways see the same changes."""
+    figures: list[float] = field(default_factory=list)
+    """Microseconds of CPU per changed account, by round."""
+
+    def __post_init__(self) -> None:
+        self.log = self.kind()
+
+    @property
+    def cost(self) -> float:
+        """The median."""
+        return statistics.median(self.figures)
+
+
+def unit(way: Way, accounts: Sequence[int]) -> dict[Key, bytes]:
+    """Return changes of these accounts; the keys are other objects each time, as in a worker."""
+    return {b"acc-%08d" % account: way.chance.randbytes(STATE_BYTES) for account in accounts}
+
+
+def drawn(way: Way) -> dict[Key, bytes]:
+    """Return changes of accounts that are picked evenly."""
+    return unit(way, way.chance.sample(range(way.accounts), way.changed))
+
+
+def units(way: Way) -> Iterator[dict[Key, bytes]]:
+    """Yield changes that bring each account in once, then until cleaning is at its pace."""
+    for first in range(0, way.accounts, CHANGED):
+        yield unit(way, range(first, min(first + CHANGED, way.accounts)))
+    for _ in range(3 * way.accounts // CHANGED):
+        yield unit(way, way.chance.sample(range(way.accounts), CHANGED))
+
+
+def measure(ways: Sequence[Way], commit: Callable[[Way, Written], object]) -> None:
+    """Fill in the figures of both ways, in turn."""
+    for way in ways:
+        for changes in units(way):
+            commit(way, way.log.write(changes))
+    for _ in range(ROUNDS):
+        for way in ways:
+            todo = [drawn(way) for _ in range(COMMITS)]
+            began = time.process_time()
+            for changes in todo:
+                commit(way, way.log.write(changes))
+            spent = time.process_time() - began
+            way.figures.append(spent / (COMMITS * way.changed) * 1e6)
+
+
+def compare(what: str, ways: Sequence[Way]) -> float:
+    """Print the figures and return how many times as much the second way costs."""
+    first, second = ways
+    ratio = statistics.median(b / a for a, b in zip(first.figures, second.figures, strict=True))
+    print(f"{what}, µs of CPU per changed account; per CPU-second")
+    for way in ways:
+        print(f"  {way.name:24} {way.cost:>8.2f} {1e6 / way.cost:>12,.0f}")
+    print(f"  blocks are {ratio:.2f} times as fast")
+    return ratio
+
+
+def both(accounts: int, changed: int) -> tuple[Way, Way]:
+    """Return the two ways."""
+    return (
+        Way("blocks", Blocks, accounts, changed),
+        Way("a record per account", Records, accounts, changed),
+    )
+
+
+def written(way: Way, records: Written) -> None:
+    """Send nothing: what is measured is what stands before that."""
+
+
+@contextmanager
+def topics(cluster: Cluster, names: Sequence[str]) -> Iterator[None]:
+    """Make topics of one partition, and delete them at the end."""
+    configs = {"cleanup.policy": "compact", "max.message.bytes": str(8 * 1024 * 1024)}
+    with closing(cluster.admin()) as admin:
+        admin.create_topics([Wanted(name, 1, 1, configs).new() for name in names])
+        admin.wait_for_topics(list(names))
+        try:
+            yield
+        finally:
+            admin.delete_topics(list(names))
+
+
+def on_kafka(address: str, ways: Sequence[Way]) -> float:
+    """Commit both ways on a real broker, then restore; return how much faster blocks commit."""
+    cluster = Roomy((address,), prefix=f"bench-{uuid.uuid4().hex[:8]}.")
+    places = {way.name: TopicPartition(cluster.changelog(f"{n}"), 0) for n, way in enumerate(ways)}
+    decode_lean(True)
+    with topics(cluster, [place.topic for place in places.values()]):
+        producer = Producer(cluster, cluster.transactional_id("bench", "0"), {})
+
+        def commit(way: Way, records: Written) -> None:
+            at, stamp = places[way.name], int(time.time() * 1000)
+            producer.commit([(at, *record, ()) for record in records], stamp, {}, None)
+
+        with closing(producer):
+            measure(ways, commit)
+        ratio = compare("committed on Kafka", ways)
+        print("restored from Kafka, nothing compacted, µs of CPU per account")
+        truth = dict(ways[0].log.items())
+        for way in ways:
+            print(f"  {way.name:24} {restored(cluster, places[way.name], way, truth):>8.2f}")
+    return ratio
+
+
+def restored(
+    cluster: Cluster, place: TopicPartition, way: Way, truth: Mapping[Key, bytes]
+) -> float:
+    """Return the microseconds of CPU per account that it takes to read a changelog back."""
+    figures = []
+    for _ in range(3):
+        found = way.kind()
+        with (
+            closing(cluster.consumer(max_partition_fetch_bytes=_FETCH_BYTES)) as consumer,
+            closing(cluster.admin()) as admin,
+        ):
+            began = time.process_time()
+            restore(consumer, admin, place, found, lambda: None, lambda: None)
+            figures.append((time.process_time() - began) / way.accounts * 1e6)
+        if dict(found.items()) != truth:
+            raise AssertionError(f"{way.name}: something else was restored than was committed")
+    return statistics.median(figures)
+
+
+def options_of(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.changelog")
+    parser.add_argument("--kafka", metavar="HOST:PORT", default=os.environ.get(BROKER))
+    parser.add_argument("--accounts", metavar="N", type=int, default=ACCOUNTS)
+    parser.add_argument("--changed", metavar="N", type=int, default=CHANGED, help="per commit")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Print the figures; return 1 if blocks commit less than they must on Kafka."""
+    options = options_of(arguments)
+    size = options.accounts, options.changed
+    print(f"{size[0]:,} accounts of {STATE_BYTES} bytes, {size[1]:,} changed per commit")
+    ways = both(*size)
+    measure(ways, written)
+    compare("made, and not sent", ways)
+    if options.kafka is None:
+        print(f"on Kafka: not measured, neither --kafka nor ${BROKER} names a broker")
+        return 0
+    ratio = on_kafka(options.kafka, both(*size))
+    print("changelog: " + ("as required" if ratio >= LEAST else "BELOW what is required"))
+    return 0 if ratio >= LEAST else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
