@@ -2,7 +2,7 @@
 
 Field by field these are the records of `schemas`, in the same names (a test compares them). They
 are mutable only because frozen structures cost more to build: nobody changes an event.
-Fields that are strings on the wire stand before the others: the codec counts on it.
+Fields that have fields of their own stand last: the codec counts on it.
 """
 
 from typing import Final

@@ -84,7 +84,7 @@ def is_suspect(
     )
     if new and is_known(*_history(event, habits), params):
         return True
-    if habits.places and event.latitude is not None and _journey(event, habits, params):
+    if habits.places and event.latitude is not None and _way(habits.places[-1], event, params):
         return True
     return _unknown_since(event, habits, marks, params) is not None
 

@@ -62,9 +62,10 @@ def to_minor(text: str, exponent: int) -> int:
     # The usual case, "12.50" at exponent 2, without a regular expression.
     digits = text
     if exponent:
-        if text[-exponent - 1 : -exponent] != ".":
+        whole, _, fraction = text.rpartition(".")
+        if len(fraction) != exponent:
             return _to_minor(text, exponent)
-        digits = text[: -exponent - 1] + text[-exponent:]
+        digits = whole + fraction
     if exponent < len(digits) <= MAX_DIGITS and digits.isdecimal() and digits.isascii():
         return int(digits)
     return _to_minor(text, exponent)

@@ -18,8 +18,10 @@ _NAIVE_EPOCH = datetime(1970, 1, 1)
 _MILLISECOND = timedelta(milliseconds=1)
 _MINUTES: dict[str, int] = {}
 _MINUTES_KEPT = 20_000
-_SECONDS = {f":{second:02d}.": second * 1000 for second in range(60)}
-_MILLIS = {f"{millis:03d}Z": millis for millis in range(1000)}
+_SECOND_TEXTS = [f":{second:02d}." for second in range(60)]
+_MILLI_TEXTS = [f"{millis:03d}Z" for millis in range(1000)]
+_SECONDS = {text: second * 1000 for second, text in enumerate(_SECOND_TEXTS)}
+_MILLIS = {text: millis for millis, text in enumerate(_MILLI_TEXTS)}
 
 
 def parse_time(text: str) -> int:
@@ -61,14 +63,13 @@ def _in_utc(moment: datetime) -> datetime:
 
 def format_time(millis: int) -> str:
     """Return milliseconds since the epoch as RFC 3339 text in UTC with three decimals."""
-    minute, rest = divmod(millis, 60_000)
-    return f"{_minute_text(minute)}{rest // 1000:02d}.{rest % 1000:03d}Z"
+    minute, rest = divmod(millis, MINUTE_MS)
+    return _minute_text(minute) + _SECOND_TEXTS[rest // 1000] + _MILLI_TEXTS[rest % 1000]
 
 
 @lru_cache(maxsize=_MINUTES_KEPT)
 def _minute_text(minute: int) -> str:
-    moment = _NAIVE_EPOCH + timedelta(minutes=minute)
-    return f"{moment.isoformat(timespec='minutes')}:"
+    return (_NAIVE_EPOCH + timedelta(minutes=minute)).isoformat(timespec="minutes")
 
 
 _UNITS: Final = (("d", DAY_MS), ("h", HOUR_MS), ("min", MINUTE_MS), ("s", SECOND_MS))

@@ -32,9 +32,8 @@ def _transaction(
         index = _TX_AMOUNT
         amount = values[index] = to_minor(values[index], exponent)
         for index in _TX_AMOUNTS:
-            text = values[index]
-            if text is not None:
-                values[index] = to_minor(text, exponent)
+            if values[index] is not None:
+                values[index] = to_minor(values[index], exponent)
     except ValueError as error:
         return BadRecord("amount", f"{_name(index)}: {error}")
     if available is not None and available == before:  # nearly always: nothing is held

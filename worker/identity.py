@@ -47,5 +47,8 @@ def known_as(ids: bytearray, identity: bytes, oldest: int) -> bool | None:
 
 def without_old(ids: bytearray, oldest: int) -> tuple[bytearray, list[int]]:
     """Return the rows from `oldest` on, and their times."""
+    times = [row[2] for row in _ROW.iter_unpack(ids)]
+    if not times or max(times) < oldest:  # nearly always
+        return bytearray(), []
     kept = [row for row in _ROW.iter_unpack(ids) if row[2] >= oldest]
     return bytearray().join(_pack(*row) for row in kept), [row[2] for row in kept]

@@ -149,8 +149,9 @@ class Measures:
 
     def on_timer(self, bucket: Bucket, timer: Timer, turn: Turn) -> None:
         """Send the bucket that has ended."""
-        for cause in sorted(bucket.causes):
-            self._send_count(cause, bucket.causes[cause], bucket, turn)
+        causes = bucket.causes
+        for cause in sorted(causes) if len(causes) > 1 else causes:
+            self._send_count(cause, causes[cause], bucket, turn)
 
     def _send_count(self, cause: str, count: Count, bucket: Bucket, turn: Turn) -> None:
         count.revision += 1

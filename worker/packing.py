@@ -36,6 +36,6 @@ class Unpacker(Generic[T]):
         Raises:
             msgspec.MsgspecError: the bytes are of another type.
         """
-        if bytes(memoryview(stored)[:1]) in _TEXT:
+        if memoryview(stored)[:1] in _TEXT:
             return self._json(stored)
         return self._msgpack(stored)

@@ -1,8 +1,7 @@
 """The quick way from bytes to the fields of an event (see `worker.codec`). Pure.
 
-How it sees a repeated or unknown field: without escapes every quotation mark of the text is a
-delimiter, so their number is twice (names + string values). It must equal what the decoded fields
-account for.
+How it sees a repeated, unknown or null field: a comma stands between two fields, or within a
+string. If there are no more commas than the decoded fields account for, they are all there is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +48,7 @@ MODELS: Final[Mapping[Kind, tuple[str, type[BaseModel], type[Struct]]]] = {
 }
 """Per kind of event: its name in files, what it is on the wire, what rules see."""
 
-_QUOTE, _BACKSLASH, _SPACE, _DELETE = 0x22, 0x5C, 0x20, 0x7F
+_COMMA, _BACKSLASH, _SPACE, _DELETE = 0x2C, 0x5C, 0x20, 0x7F
 
 _ExtraName = Annotated[str, Meta(min_length=1, max_length=64)]
 _ExtraText = Annotated[str, Meta(max_length=256)]
@@ -69,14 +68,11 @@ _WIRE_TYPES: Final[Sequence[tuple[Any, Any]]] = (
 )
 
 
-_NOT_STRINGS = [wire for _, wire in _WIRE_TYPES[6:]]
-
-
 class Shape:
     """What one model looks like on the wire: a msgspec structure in the event's field order.
 
-    Strings come first, then the other fields, at the end `kind` and `schema_version`, which no
-    event keeps; so what is a string can be counted by slicing.
+    What has fields of its own stands last, but for `kind` and `schema_version`: no event keeps
+    those.
     """
 
     def __init__(self, name: str, model: type[BaseModel], event: type[Struct]) -> None:
@@ -87,9 +83,8 @@ class Shape:
         self._times = self._where(roles, Timestamp)
         self._ids = self._where(roles, Id)
         self._countries = self._where(roles, Country)
-        others = [key for key in self.names if _wire_type(roles[key]) in _NOT_STRINGS]
-        self._strings = len(self.names) - len(others)
-        self._nested = len(self.names) - sum(roles[k] in (Authorization, Extra) for k in others)
+        nested = sum(roles[key] in (Authorization, Extra) for key in self.names)
+        self._nested = len(self.names) - nested
         fields: list[Any] = [
             (key, _wire_type(roles[key]))
             if model.model_fields[key].is_required()
@@ -108,39 +103,37 @@ class Shape:
         if not raw.isascii() or _BACKSLASH in raw or _DELETE in raw:
             return None
         try:
-            row = astuple(self._wire.decode(raw))
+            values = list(astuple(self._wire.decode(raw)))
         except (msgspec.MsgspecError, RecursionError):
             return None
-        # How many quotation marks there are if every field of the row stands there once.
-        others = row[self._strings : -2]
-        quotes = 4 * (len(row) - row.count(None)) - 2 * (len(others) - others.count(None))
-        if row[-1] is not None:  # schema_version, a number
-            quotes -= 2
-        for value in row[self._nested : -2]:
-            if value is not None:
-                quotes += 4 * len(value) if type(value) is dict else 8
-        if raw.count(_QUOTE) != quotes:
+        commas = len(values) - values.count(None) - 1
+        del values[-2:]
+        for value in values[self._nested :]:
+            if value:
+                commas += len(value) - 1 if type(value) is dict else 1
+        surplus = raw.count(_COMMA) - commas
+        if surplus and surplus != _commas_in(values):
             return None
-        values = list(row[:-2])
         return values if self._is_fine(raw, values) else None
 
     def _is_fine(self, raw: bytes, values: list[Any]) -> bool:
         """Check what the types do not say, and convert the times."""
-        if _SPACE in raw and any(" " in (values[index] or "") for index in self._ids):
-            return False
+        if _SPACE in raw:
+            for index in self._ids:
+                if values[index] is not None and " " in values[index]:
+                    return False
         for index in self._countries:
             country = values[index]
             if country is not None and not (country.isalpha() and country.isupper()):
                 return False
-        try:
-            for index in self._times:
-                time = values[index]
-                if time is not None:
-                    values[index] = millis = parse_time(time)
-                    if not FIRST_TIME <= millis < LAST_TIME:
-                        return False
-        except ValueError:
-            return False
+        for index in self._times:
+            if values[index] is not None:
+                try:
+                    values[index] = millis = parse_time(values[index])
+                except ValueError:
+                    return False
+                if not FIRST_TIME <= millis < LAST_TIME:
+                    return False
         return True
 
     def values(self, model: BaseModel) -> list[Any]:
@@ -153,6 +146,17 @@ class Shape:
             if isinstance(value, Authorization):
                 values[index] = events.Authorization(value.method, value.result)
         return values
+
+
+def _commas_in(values: Sequence[Any]) -> int:
+    """Count the commas within the strings of an event."""
+    found = 0
+    for value in values:
+        if type(value) is str:
+            found += value.count(",")
+        elif type(value) is dict:
+            found += sum(name.count(",") + text.count(",") for name, text in value.items())
+    return found
 
 
 @cache

@@ -120,8 +120,9 @@ class Spool:
         """
         held = self._sorted(self._held[topic])
         held.reverse()
-        runs = [*map(self._read, self._runs[topic]), _drained(held)]
-        timed = merge(*runs, key=_time) if self._by_time else chain(*runs)
+        timed = _drained(held)
+        if runs := [self._read(run) for run in self._runs[topic]]:
+            timed = merge(*runs, timed, key=_time) if self._by_time else chain(*runs, timed)
         return map(_record, timed)
 
     def _sorted(self, records: list[Timed]) -> list[Timed]:

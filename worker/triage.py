@@ -32,7 +32,7 @@ _ORIGIN: Final = "detect-"
 _RETENTION: Final = "retention"
 
 
-class _Head(msgspec.Struct):
+class _Head(msgspec.Struct, gc=False):
     """What every signal says; the body only where its kind is read."""
 
     kind: SignalKind
