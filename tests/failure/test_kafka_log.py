@@ -24,8 +24,8 @@ def world(kafka_address: str) -> Iterator[KafkaWorld]:
     world.end()
 
 
-def opened(log: KafkaLog, tasks: list[int] | None) -> KafkaSession:
-    session = log.open_session("detect", INPUTS, tasks)
+def opened(log: KafkaLog, tasks: list[int] | None, stage: str = "detect") -> KafkaSession:
+    session = log.open_session(stage, INPUTS, tasks)
     for task in session.tasks:
         list(session.restore(task).states)
     return session
@@ -133,6 +133,23 @@ def test_asking_for_tasks_of_a_living_worker_is_refused(world: KafkaWorld) -> No
         KafkaLog(world._cluster, "1", Clock()).open_session("detect", INPUTS, [1])
     owner.commit(Commit(metas={0: b"m"}))
     owner.close()
+
+
+def test_who_waits_in_one_group_takes_part_in_another(world: KafkaWorld) -> None:
+    """Else two workers with two stages each would wait for each other until both give up."""
+    detecting, judging = opened(world.log, None), opened(world.log, None, "triage")
+    other = KafkaLog(world._cluster, "1", Clock())
+    with ThreadPoolExecutor() as pool:
+        joining = pool.submit(opened, other, None, "triage")
+        for _ in range(100):
+            detecting.poll(1, wait=0.2)
+            if joining.done():
+                break
+        assert list(joining.result(0).tasks) == [2, 3]
+    assert _moves(judging).kept == {0, 1}
+    detecting.commit(Commit(metas={0: b"m"}))
+    judging.commit(Commit(metas={0: b"m"}))
+    other.close()
 
 
 def _moves(session: KafkaSession) -> TasksMoved:

@@ -112,7 +112,7 @@ class Feed:
             self._fetch(lacking, _SLICE_MS)
             if monotonic() > deadline:
                 return
-        if not ready:
+        if not shares:
             self.tick()
 
     def _look_for_ends(self, positions: Iterable[TopicPartition], limit: int) -> None:

@@ -8,7 +8,7 @@ from kafka import TopicPartition as Place
 
 from worker.errors import LogError, TaskTaken
 from worker.logs.kafka.cluster import Cluster
-from worker.logs.kafka.member import owners_of
+from worker.logs.kafka.member import Member, owners_of
 from worker.logs.kafka.reader import Reader
 from worker.logs.kafka.seat import Seat
 from worker.logs.kafka.session import KafkaSession
@@ -38,6 +38,7 @@ class KafkaLog:
         self._counts: dict[str, int] = {}
         self._producer: Producer | None = None
         self._newest: dict[str, tuple[list[tuple[int, int]], int | None]] = {}
+        self._members: set[Member] = set()
         self._seats: dict[str, tuple[Seat, list[KafkaSession]]] = {}
 
     def partitions(self, topic: str) -> int:
@@ -121,7 +122,8 @@ class KafkaLog:
 
     def _seat(self, stage: str, inputs: Sequence[str]) -> tuple[Seat, list[KafkaSession]]:
         if stage not in self._seats:
-            self._seats[stage] = (Seat(self._cluster, stage, self._slot, inputs, self._written), [])
+            seat = Seat(self._cluster, stage, self._slot, inputs, self._written, self._members)
+            self._seats[stage] = (seat, [])
         return self._seats[stage]
 
     def _refuse_taken(self, stage: str, tasks: Sequence[int]) -> None:

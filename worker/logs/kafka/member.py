@@ -4,9 +4,9 @@ The group's rebalances run inside `poll`, on the client's own thread, while this
 What a rebalance has given is paused until the session has restored it.
 
 Three guards against a member that is silent for ever (kafka-python leaves a join that outlasts a
-poll in the background, and then nobody takes its result): the topics' metadata is fetched before
-subscribing, a pending join is asked for after every poll, and who has no part in the group for
-`_SILENT_AFTER` seconds fails.
+poll in the background, and then nobody takes its result, or it is thrown away and a new join
+begun): the topics' metadata is fetched before subscribing, a pending join is kept for the next
+poll, and who has no part in the group for `SILENT_AFTER` seconds fails.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -25,8 +25,10 @@ from worker.logs.kafka.cluster import Cluster, client_id
 from worker.logs.kafka.decode import as_record
 from worker.logs.port import Record
 
-_SILENT_AFTER: Final = 25.0
+SILENT_AFTER: Final = 25.0
+"""Seconds in which a member must have had a part in its group."""
 _SLICE_MS: Final = 200
+_ATTEND_SECONDS: Final = 0.2
 _EVERYTHING: Final = 1 << 30
 """Records per poll. kafka-python never again fetches a partition that is paused half drained."""
 
@@ -41,11 +43,13 @@ class Member:
         group: str,
         slot: str,
         topics: Sequence[str],
+        beside: set["Member"],
     ) -> None:
         """Join; nothing is assigned before the first polls.
 
         Args:
             topics: names on the cluster.
+            beside: the members of this process, in whatever groups; this one joins them.
 
         Raises:
             LogError: a topic is not there, or no broker answered.
@@ -55,6 +59,7 @@ class Member:
         self._group = group
         self._topics = tuple(topics)
         self._slot = slot
+        self._beside = beside
         self._consumer = cluster.consumer(
             client_id=client_id(),
             group_id=group,
@@ -66,7 +71,9 @@ class Member:
         )
         self._listener = _Listener(self._consumer)
         self._flowing: set[TopicPartition] = set()
-        self._heard_at = monotonic()
+        self._heard_at = self._polled_at = monotonic()
+        self._failure: LogError | None = None
+        """What came of attending; told by the next poll."""
         self.identity: Any = None
         """The group metadata as it was right after the last poll: what commits are checked by."""
         try:
@@ -78,6 +85,7 @@ class Member:
                         "walletwatch topics check says more."
                     )
             self._consumer.subscribe(topics=list(topics), listener=self._listener)
+            self._beside.add(self)
         except BaseException:
             self.abandon()
             raise
@@ -120,26 +128,47 @@ class Member:
             LogInDoubt: this member was thrown out of the group.
             LogError: it has had no part in the group for too long; the log cannot be read.
         """
-        self._let_flow(ready)
-        try:
-            polled = self._consumer.poll(timeout_ms, _EVERYTHING)
-        except KafkaError as error:
-            raise LogError(f"Reading {', '.join(self._topics)} failed: {error!r}") from error
+        if self._failure is not None:
+            raise self._failure
+        polled = self._poll(ready, timeout_ms)
         self.identity = identity = self._consumer.group_metadata()
-        if identity.state == MemberState.REBALANCING:
-            # Private: makes the next poll wait for the join that is under way.
-            self._consumer._coordinator.request_rejoin()
-        if self._listener.lost:
-            raise LogInDoubt(f"Group {self._group} went on without this worker: start again.")
-        if identity.state == MemberState.STABLE and self.assigned:
-            self._heard_at = monotonic()
-        elif monotonic() - self._heard_at > _SILENT_AFTER:
+        if monotonic() - self._heard_at > SILENT_AFTER:
             raise LogError(
-                f"Group {self._group} has given this worker nothing for {_SILENT_AFTER:.0f} s."
+                f"Group {self._group} has given this worker nothing for {SILENT_AFTER:.0f} s."
             )
         if polled and (identity.state != MemberState.STABLE or identity.generation_id < 0):
             raise LogInDoubt(f"Group {self._group} is rebalancing while records came: start again.")
+        for member in self._beside - {self}:
+            member.attend()
         return {at: as_records(records) for at, records in polled.items()}
+
+    def attend(self) -> None:
+        """Take part in the group while another member of this process is polled, or waits.
+
+        Two workers would else wait for each other: one in one group, one in the other. What comes
+        of it, the next poll tells.
+        """
+        if self._failure is None and monotonic() - self._polled_at > _ATTEND_SECONDS:
+            try:
+                self._poll((), 0)
+            except LogError as error:
+                self._failure = error
+
+    def _poll(self, ready: Collection[TopicPartition], timeout_ms: int) -> dict[Any, list[Any]]:
+        self._let_flow(ready)
+        try:
+            polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms, _EVERYTHING)
+        except KafkaError as error:
+            raise LogError(f"Reading {', '.join(self._topics)} failed: {error!r}") from error
+        state = self._consumer.group_metadata().state
+        if state == MemberState.STABLE and self.assigned:
+            self._heard_at = monotonic()
+        elif state == MemberState.REBALANCING:
+            _keep_join(self._consumer._coordinator)
+        if self._listener.lost:
+            raise LogInDoubt(f"Group {self._group} went on without this worker: start again.")
+        self._polled_at = monotonic()
+        return polled
 
     def heard(self) -> None:
         """Having nothing to do is right: the others have everything."""
@@ -183,6 +212,7 @@ class Member:
 
     def abandon(self) -> None:
         """Close the connections; to the group this worker is dead, until it is back."""
+        self._beside.discard(self)
         self._consumer.close(autocommit=False, timeout_ms=0)
 
     def _let_flow(self, ready: Collection[TopicPartition]) -> None:
@@ -247,6 +277,33 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
         """The group has thrown this member out: others may have committed since."""
         self.lost = True
+
+
+def _keep_join(coordinator: Any) -> None:
+    """Let the next poll take the result of the join that is under way. (Private to the client.)"""
+    coordinator.request_rejoin()
+    task = coordinator._join_task
+    if task is not None and not isinstance(task, _Join):
+        coordinator._join_task = _Join(task)
+
+
+class _Join:
+    """A join that counts as under way until a poll has waited for it, or it has failed.
+
+    For one that ended between two polls, the client would begin another, and with it a rebalance.
+    """
+
+    def __init__(self, task: Any) -> None:
+        self._task = task
+        self.add_callback = task.add_callback
+        self.add_errback = task.add_errback
+
+    @property
+    def is_done(self) -> bool:
+        return self.failed()
+
+    def failed(self) -> bool:
+        return bool(self._task.failed())
 
 
 def as_records(polled: Sequence[Any]) -> list[Record]:

@@ -56,10 +56,12 @@ class Seat:
         slot: str,
         inputs: Sequence[str],
         written: dict[kafka.TopicPartition, int],
+        beside: set[Member],
     ) -> None:
         """Join the group and wait for what it gives.
 
         Args:
+            beside: the members of this process in all its stages; this one joins them.
             written: per partition the offset after the last record that this process committed.
 
         Raises:
@@ -78,12 +80,14 @@ class Seat:
         self._closing.append(self._watchdog.close)
         try:
             with self._guard("joining the group", 3 * HANGS_AFTER):
-                self._take(slot, written)
+                self._take(slot, written, beside)
         except BaseException:
             self.close()
             raise
 
-    def _take(self, slot: str, written: dict[kafka.TopicPartition, int]) -> None:
+    def _take(
+        self, slot: str, written: dict[kafka.TopicPartition, int], beside: set[Member]
+    ) -> None:
         # The transactional id first: this aborts what a predecessor in the slot has begun.
         cluster, stage = self._cluster, self._stage
         self._producer = Producer(cluster, cluster.transactional_id(stage, slot), written)
@@ -93,7 +97,8 @@ class Seat:
         self._restorer = cluster.consumer(max_partition_fetch_bytes=_RESTORE_FETCH_BYTES)
         self._closing.append(self._restorer.close)
         topics = [cluster.topic(name) for name in self.inputs]
-        self._member = Member(cluster, self._admin, cluster.group(stage), slot, topics)
+        group = cluster.group(stage)
+        self._member = Member(cluster, self._admin, group, slot, topics, beside)
         self._closing.append(self._member.leave)
         self._member.join(self._stands_by)
         self.feed = Feed(self._member, cluster.prefix, written)

@@ -6,12 +6,15 @@ from typing import Final
 
 from worker.errors import LogError, LogInDoubt, TaskTaken
 from worker.logs.kafka.feed import Rebalanced
+from worker.logs.kafka.member import SILENT_AFTER
 from worker.logs.kafka.seat import HANGS_AFTER, Seat
 from worker.logs.kafka.transaction import Outgoing
 from worker.logs.port import Batch, Commit, NewRecord, Snapshot, TasksMoved, TopicPartition
 from worker.logs.reading import Reading
 
 _RESTORE_SECONDS: Final = 600.0
+_POLL_SECONDS: Final = SILENT_AFTER + 3
+"""A poll waits for the group as long as the member itself allows, and that says more."""
 
 
 class KafkaSession:
@@ -60,7 +63,7 @@ class KafkaSession:
 
     def poll(self, limit: int, paused: Collection[TopicPartition] = (), wait: float = 0) -> Batch:
         """Return up to `limit` records, shared evenly; see the port."""
-        with self._following("polling", wait + HANGS_AFTER):
+        with self._following("polling", wait + _POLL_SECONDS):
             self._seat.stand_by()
             return self._seat.feed.poll(self._reading.positions, limit, paused, wait)
 
