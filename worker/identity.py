@@ -22,10 +22,16 @@ _HASH_BYTES: Final = 8
 _pack, _unpack_from = _ROW.pack, _ROW.unpack_from
 
 
-def identity_of(topic: bytes, event: Event) -> bytes:
-    """Return the 20 bytes that are remembered of an event; `topic` ends in a zero byte."""
-    digest = blake2b(topic + event.event_id.encode(), digest_size=_HASH_BYTES).digest()
-    return _pack(digest, crc32(packed(event)), event.occurred_at)
+def begun(topic: str) -> blake2b:
+    """Return the hash of an id as far as all events of a topic have it in common."""
+    return blake2b(topic.encode() + b"\0", digest_size=_HASH_BYTES)
+
+
+def identity_of(begun: blake2b, event: Event) -> bytes:
+    """Return the 20 bytes that are remembered of an event."""
+    digest = begun.copy()
+    digest.update(event.event_id.encode())
+    return _pack(digest.digest(), crc32(packed(event)), event.occurred_at)
 
 
 def known_as(ids: bytearray, identity: bytes, oldest: int) -> bool | None:

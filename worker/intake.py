@@ -7,7 +7,7 @@ from msgspec import Struct
 from rules.events import Event, Login, Transaction
 from worker.codec import Codec, Control, Limits
 from worker.dead_letters import Window
-from worker.identity import identity_of
+from worker.identity import begun, identity_of
 from worker.logs.port import Record
 from worker.merge import Entry, InputTime, Source
 from worker.outbox import Outbox
@@ -37,7 +37,7 @@ class Intake:
     ) -> None:
         self._inputs = inputs
         self._codecs = [Codec(policy.kind, limits) for policy in inputs]
-        self._prefixes = [policy.topic.encode() + b"\0" for policy in inputs]
+        self._hashes = [begun(policy.topic) for policy in inputs]
         self._window = window
         self._partition_of = partition_of
 
@@ -61,9 +61,9 @@ class Intake:
         self, task: Task, source: Source, records: Sequence[Record], outbox: Outbox
     ) -> list[Entry]:
         policy, index, time = self._inputs[source.index], source.index, source.inputs[0]
-        decode, prefix, lateness = (
+        decode, hashed, lateness = (
             self._codecs[index].decode,
-            self._prefixes[index],
+            self._hashes[index],
             policy.lateness,
         )
         number, partition_of = task.number, self._partition_of
@@ -96,7 +96,7 @@ class Intake:
                     time.prove(usable - lateness)
                 proof = time.proof = usable - lateness
             if record.offset >= source.reread_until or order >= task.applied_until:
-                identity = identity_of(prefix, event)
+                identity = identity_of(hashed, event)
                 entries.append(_entry(order, index, record, event, identity))
         source.ended = isinstance(event, Control) and event.is_end
         return entries

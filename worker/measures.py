@@ -145,20 +145,19 @@ class Measures:
             count = bucket.causes[cause] = Count(counts={})
         count.counts[measure] = count.counts.get(measure, 0) + 1
         if ended:
-            self._send_count(cause, count, bucket, turn)
+            self._send_count(cause, count, format_time(begin), turn)
 
     def on_timer(self, bucket: Bucket, timer: Timer, turn: Turn) -> None:
         """Send the bucket that has ended."""
-        causes = bucket.causes
+        causes, at = bucket.causes, format_time(bucket.begin)
         for cause in sorted(causes) if len(causes) > 1 else causes:
-            self._send_count(cause, causes[cause], bucket, turn)
+            self._send_count(cause, causes[cause], at, turn)
 
-    def _send_count(self, cause: str, count: Count, bucket: Bucket, turn: Turn) -> None:
+    def _send_count(self, cause: str, count: Count, at: str, turn: Turn) -> None:
         count.revision += 1
         counts = count.counts
         if len(counts) > 1:
             counts = dict(sorted(counts.items()))
-        at = format_time(bucket.begin)
         body = _Body("volume", cause, at, BUCKET_MS, count.revision, counts)
         self._send("count", cause, body, turn)
 

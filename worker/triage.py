@@ -7,6 +7,7 @@ nor scheduling shows in the result.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -44,6 +45,11 @@ class _Head(msgspec.Struct, gc=False):
 _HEAD = msgspec.json.Decoder(_Head)
 
 
+@lru_cache(maxsize=1024)
+def _number_of(origin: str) -> int:
+    return int(origin.removeprefix(_ORIGIN))
+
+
 class SignalReader:
     """Reads one partition of the signals; of measures, which no rule reads yet, only the time."""
 
@@ -59,7 +65,7 @@ class SignalReader:
         for stored in records:
             try:
                 head = decode(stored.value or b"")
-                origin = source.inputs[int(head.origin.removeprefix(_ORIGIN))]
+                origin = source.inputs[_number_of(head.origin)]
                 at = parse_time(head.detected_at)
                 if head.kind != "alert":
                     if at > origin.proof:
