@@ -17,6 +17,7 @@ from worker.config import Settings
 from worker.logs.port import Commit, Log
 from worker.logs.sqlite_session import SqliteSession
 from worker.loop import COMMITTING, READING, RELEASING
+from worker.observer import Observer
 from worker.runner import Accepted, Runner
 from worker.tokens import Tokens
 
@@ -72,6 +73,16 @@ class Page:
         self._numbers[0] = PHASES.index(phase)
 
 
+class _Pages(Observer):
+    """Notes every phase on a page."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def begins(self, phase: str) -> None:
+        self._page.enter(phase)
+
+
 def _watch(page: Page) -> None:
     def make(
         log: Log,
@@ -80,11 +91,12 @@ def _watch(page: Page) -> None:
         tasks: Sequence[int] | None,
         clock: Callable[[], int],
         accepted: Accepted,
+        observer: Observer,
         tokens: Tokens,
     ) -> Runner:
         # Each log has a key of its own: with the public one, runs can be compared.
         page.enter(RESTORING)
-        return Runner(log, settings, stages, tasks, clock, accepted, page.enter)
+        return Runner(log, settings, stages, tasks, clock, accepted, _Pages(page))
 
     command.Runner = make  # type: ignore[assignment,attr-defined]
 
