@@ -11,18 +11,20 @@ from schemas.topics import ALERTS, BALANCES, LOGINS, SIGNALS, TRANSACTIONS
 from tests.failure.producer import PARTITIONS, crowd
 from tests.worker.comparing import documents
 from tests.worker.counted import problems, samples, series
-from tests.worker.ordeal import RULES, FragileLog
+from tests.worker.ordeal import POLICY, RULES, FragileLog
 from tests.worker.station import Station, names_on
 from tests.worker.test_idle_inputs import REFUSED, TICK
 from tests.worker.test_rule_errors import with_touchy
 from tests.worker.traffic import HOUR, MINUTE, SECOND, START
 from worker.ages import BOUNDS_MS, Ages
 from worker.errors import LogError
+from worker.logs.memory import MemoryLog
 from worker.logs.murmur2 import partition_of
+from worker.logs.port import NewRecord
 from worker.loop import Pace, StageWorker
 from worker.meter import Meter
 from worker.metrics import Metrics
-from worker.stages import DETECT, TRIAGE, Policy, detect, triage
+from worker.stages import DETECT, TRIAGE, detect, triage
 
 STAGES = (DETECT, TRIAGE)
 
@@ -56,10 +58,10 @@ def measured() -> Measured:
     return Measured()
 
 
-def run(log: FragileLog, measured: Measured, policy: Policy, mishaps: float, rng: Random) -> None:
+def run(log: FragileLog, measured: Measured, mishaps: float, rng: Random) -> None:
     """Work until all is done; now and then a commit fails, and the workers are made anew."""
     pace = Pace(poll_records=150, idle_advances=False, progress_interval=0, max_buffered=50)
-    stages = (detect(policy), triage(policy, PARTITIONS))
+    stages = (detect(POLICY), triage(POLICY, PARTITIONS))
     done = False
     while not done:
         workers = [
@@ -79,10 +81,9 @@ def run(log: FragileLog, measured: Measured, policy: Policy, mishaps: float, rng
 
 def test_counters_say_what_was_published(measured: Measured) -> None:
     """Also when commits fail and work is done again: that is counted when it is committed."""
-    policy = Policy(rules=RULES, known_rules=RULES, dead_letter_limit=None)
     log = FragileLog(partitions=PARTITIONS)
     log.append([r for stream in crowd(5, 1_500).streams.values() for r in stream])
-    run(log, measured, policy, 0.2, Random(5))
+    run(log, measured, 0.2, Random(5))
     assert log.crashes > 3
     found = samples(measured.metrics.registry.collect())
     assert problems(found, log) == []
@@ -95,16 +96,15 @@ def test_counters_say_what_was_published(measured: Measured) -> None:
 
 def test_open_incidents_are_right_after_a_restart(measured: Measured) -> None:
     """They are those of the restored tasks, and of no others."""
-    policy = Policy(rules=RULES, known_rules=RULES, dead_letter_limit=None)
     log = FragileLog(partitions=PARTITIONS)
     log.append([r for stream in crowd(6, 500).streams.values() for r in stream])
-    run(log, measured, policy, 0, Random(6))
+    run(log, measured, 0, Random(6))
     before = measured.open_incidents()
     parts = []
     for tasks in ([0, 1], [2, 3]):
         anew = Measured()
         StageWorker(
-            log, triage(policy, PARTITIONS), tasks, lambda: START, Pace(), anew.meter
+            log, triage(POLICY, PARTITIONS), tasks, lambda: START, Pace(), anew.meter
         ).close()
         parts.append(anew.open_incidents())
     assert all(before[:2])
@@ -216,6 +216,35 @@ def test_ages_and_watermarks_follow_the_events(measured: Measured) -> None:
         START / 1000 + 3
     )
     assert measured.value("last_poll_timestamp_seconds") == START / 1000 + 8
+
+
+def test_a_task_without_time_has_no_watermark(measured: Measured) -> None:
+    """Not one in the year -146,000,000."""
+    station = Station(pace=Pace(idle_advances=False), observer=measured.meter)
+    station.log.append([NewRecord(LOGINS, b"owner", b"junk", 0)])
+    station.work()
+    assert measured.value("commits_total", stage=DETECT) == 1
+    assert measured.value("watermark_timestamp_seconds", stage=DETECT, task="0") is None
+
+
+def test_restores_are_timed(measured: Measured) -> None:
+    """From the moment at which a task is asked of the log until it can work."""
+
+    class Slow(MemoryLog):
+        def open_session(self, *args: Any) -> Any:
+            session = super().open_session(*args)
+            restore = session.restore
+
+            def slowly(task: int) -> Any:
+                measured.now += 1_500
+                return restore(task)
+
+            session.restore = slowly
+            return session
+
+    StageWorker(Slow(partitions=2), detect(POLICY), None, lambda: START, Pace(), measured.meter)
+    assert measured.value("restore_seconds_sum", stage=DETECT) == 3
+    assert measured.value("restore_seconds_count", stage=DETECT) == 2
 
 
 def test_lag_is_what_is_left_to_read(measured: Measured) -> None:

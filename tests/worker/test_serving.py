@@ -22,6 +22,7 @@ class Site:
         self.trouble: str | None = None
         self.going_on = Event()
         self.asked = Event()
+        self.answered = Event()
         self.pages = {
             "/echo": lambda accepts: Answer(accepts.encode(), "text/special"),
             "/probe": probe(lambda: self.trouble),
@@ -33,6 +34,7 @@ class Site:
     def _slow(self, accepts: str) -> Answer:
         self.asked.set()
         assert self.going_on.wait(DEADLINE_SECONDS)
+        self.answered.set()
         return Answer(b"at last")
 
     def _broken(self, accepts: str) -> Answer:
@@ -85,9 +87,12 @@ def test_elsewhere_is_nothing(site: Site, path: str) -> None:
 
 def test_head_is_get_without_the_body(site: Site) -> None:
     """The length is that of the page."""
-    response, body = site.ask("/echo", "HEAD", "text/plain")
-    assert (response.status, body) == (200, b"")
-    assert response.headers["Content-Length"] == "10"
+    with socket.create_connection(("127.0.0.1", site.port), DEADLINE_SECONDS) as client:
+        client.sendall(b"HEAD /echo HTTP/1.0\r\nAccept: text/plain\r\n\r\n")
+        head, _, body = client.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 200 OK\r\n")
+    assert b"Content-Length: 10" in head
+    assert body == b""
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
@@ -106,6 +111,20 @@ def test_nobody_waits_for_a_slow_page_or_a_silent_client(site: Site) -> None:
         _, body = site.ask("/probe")
         assert body == b"ok\n"
         site.going_on.set()
+        assert slow.getresponse().read() == b"at last"
+
+
+def test_its_end_waits_for_nobody() -> None:
+    """A worker that stops does not wait for clients."""
+    site = Site()
+    with serving("127.0.0.1", 0, site.pages) as url:
+        site.port = int(url.rpartition(":")[2])
+        slow = site.connect()
+        slow.request("GET", "/slow")
+        assert site.asked.wait(DEADLINE_SECONDS)
+    assert not site.answered.is_set()
+    site.going_on.set()
+    with closing(slow):
         assert slow.getresponse().read() == b"at last"
 
 
