@@ -21,6 +21,7 @@ from worker.logs.port import (
     last_record,
 )
 from worker.merge import BEGINNING
+from worker.observer import UNOBSERVED, Observer, Work
 from worker.outbox import Outbox
 from worker.signals import signal_of
 from worker.silence import watch
@@ -31,9 +32,6 @@ READING: Final = "reading"
 RELEASING: Final = "releasing"
 COMMITTING: Final = "committing"
 _SECOND: Final = 1_000
-
-Observer = Callable[[str], None]
-"""Told which phase of the unit of work begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class StageWorker:
         tasks: Sequence[int] | None,
         clock: Callable[[], int],
         pace: Pace,
-        observe: Observer = lambda _: None,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         """Take the tasks and restore them.
 
@@ -73,7 +71,7 @@ class StageWorker:
         self._stage = stage
         self._clock = clock
         self._pace = pace
-        self._observe = observe
+        self._observer = observer
         self._session = log.open_session(stage.name, stage.inputs, tasks)
         self._triage_partitions = range(log.partitions(SIGNALS))
         self._ends = _Ends(log)
@@ -112,38 +110,43 @@ class StageWorker:
         """
         now = self._clock()
         self._newest_times.clear()
-        self._observe(READING)
+        self._observer.begins(READING)
         paused = [at for task in self.tasks.values() for at in task.paused(self._pace.max_buffered)]
         try:
             batch = self._session.poll(self._pace.poll_records, paused, wait)
         except TasksMoved as change:
             self._follow(change)
             return True
+        work = Work(self._stage.name, now, self.tasks.values(), batch.at_end)
         for at, records in batch.records.items():
-            self.tasks[at.partition].read(at, records)
+            work.read[at.topic] += self.tasks[at.partition].read(at, records)
         moved = self._pace.idle_advances and self._advance(batch.at_end, now)
-        self._observe(RELEASING)
-        unit, counts = self._work(now)
+        self._observer.begins(RELEASING)
+        unit = self._work(work)
         changed = any(task.touched for task in self.tasks.values())
-        if not (batch.records or moved or changed or unit.outputs):
-            return False
+        if batch.records or moved or changed or unit.outputs:
+            self._commit(unit, work)
+        self._observer.worked(work)
+        return bool(batch.records) or moved
+
+    def _commit(self, unit: Commit, work: Work) -> None:
         for task in self.tasks.values():
             changes, offsets, unit.metas[task.number] = task.save()
             unit.states += changes
             unit.offsets.update(offsets)
-        self._observe(COMMITTING)
+        self._observer.begins(COMMITTING)
         self._session.commit(unit)
-        self.counts.update(counts)
-        return bool(batch.records) or moved
+        self.counts.update(work.counts)
+        work.committed, work.states = True, unit.states
 
     def _follow(self, moved: TasksMoved) -> None:
         """Drop the tasks that are not this worker's any more, and restore those that now are."""
         self.tasks = {number: self.tasks[number] for number in moved.kept}
+        self._observer.moved(self._stage.name, moved.tasks, moved.kept)
         try:
             for number in moved.tasks:
                 if number not in moved.kept:
-                    restored = self._session.restore(number)
-                    self.tasks[number] = self._stage.make(number, restored)
+                    self._restore(number)
         except TasksMoved as again:
             self._follow(again)
             return
@@ -152,17 +155,23 @@ class StageWorker:
         self._told = {number: told.get(number, (BEGINNING, 0)) for number in self.tasks}
         self._origins.keep(self.tasks)
 
-    def _work(self, now: int) -> tuple[Commit, Counter[tuple[str, ...]]]:
-        unit = Commit()
-        counts: Counter[tuple[str, ...]] = Counter()
+    def _restore(self, number: int) -> None:
+        self._observer.restoring(self._stage.name, number)
+        task = self._stage.make(number, self._session.restore(number))
+        self.tasks[number] = task
+        self._observer.restored(self._stage.name, task)
+
+    def _work(self, work: Work) -> Commit:
+        unit, now = Commit(), work.now
         for task in self.tasks.values():
             outbox = task.work(now)
             if self._stage.name == DETECT:
                 self._watch_silence(task, now, outbox)
                 self._tell_progress(task, now, outbox)
             unit.outputs += outbox.records
-            counts.update(outbox.counts)
-        return unit, counts
+            work.released.append(outbox.released)
+            work.counts.update(outbox.counts)
+        return unit
 
     # -- the clock's part -----------------------------------------------------------------
 

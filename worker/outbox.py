@@ -6,6 +6,7 @@ from schemas.dead_letter import DeadLetterHeaders, DeadLetterReason
 from schemas.late import LateHeaders
 from schemas.topics import DEAD_LETTERS, LATE
 from worker.logs.port import NewRecord, Record, TopicPartition
+from worker.merge import Entry
 
 _MAX_ERROR = 1024
 
@@ -17,6 +18,8 @@ class Outbox:
         self._stage = stage
         self.records: list[NewRecord] = []
         self.counts: Counter[tuple[str, ...]] = Counter()
+        self.released: list[Entry] = []
+        """The events that were judged, in their order."""
 
     def dead_letter(
         self, at: TopicPartition, record: Record, reason: DeadLetterReason, error: str

@@ -15,7 +15,8 @@ from worker.intake import InputPolicy
 from worker.keys import tokens_for
 from worker.logs.murmur2 import partition_of
 from worker.logs.port import Log, TopicPartition
-from worker.loop import Observer, Pace, StageWorker
+from worker.loop import Pace, StageWorker
+from worker.observer import UNOBSERVED, Observer
 from worker.stages import DETECT, DETECT_INPUTS, INPUT_POLICIES, TRIAGE, Policy, detect, triage
 from worker.tokens import Tokens
 
@@ -100,7 +101,7 @@ class Runner:
         tasks: Sequence[int] | None,
         clock: Callable[[], int],
         accepted: Accepted | None = None,
-        observe: Observer = lambda _: None,
+        observer: Observer = UNOBSERVED,
         tokens: Tokens | None = None,
     ) -> None:
         policy = policy_of(settings, accepted, tokens)
@@ -117,7 +118,7 @@ class Runner:
         try:
             for name in stages:
                 self._workers[name] = StageWorker(
-                    log, made[name], tasks, clock, pace_of(settings), observe
+                    log, made[name], tasks, clock, pace_of(settings), observer
                 )
         except BaseException:
             self.close()

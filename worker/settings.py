@@ -346,6 +346,29 @@ class TokensSettings(_Section):
         return self
 
 
+class MetricsSettings(_Section):
+    """Where a running process tells how it is doing."""
+
+    port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="The port at which run serves /metrics, /livez and /readyz; "
+        "0: any that is free. Absent: none.",
+    )
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="The address it listens on; 0.0.0.0: all of the machine.",
+    )
+    stalled_after_ms: int = Field(
+        _MINUTE,
+        ge=_SECOND,
+        le=_DAY,
+        description="Milliseconds without a sign of life from the loop after which /livez fails.",
+    )
+
+
 class ShadowSettings(_Section):
     """Other thresholds, tried on the stream beside those of the configuration."""
 
@@ -397,6 +420,7 @@ class Settings(_Section):
     ] = Field({}, description="Currency codes beyond ISO 4217, each with its number of decimals.")
     tokens: TokensSettings = TokensSettings()
     shadow: ShadowSettings = ShadowSettings()
+    metrics: MetricsSettings = MetricsSettings()
     retention: Annotated[Mapping[str, int], _TableOf(_RETENTION)] = Field(
         default_factory=lambda: dict(_RETENTION())
     )

@@ -13,7 +13,7 @@ is all) and done again in *careful* mode, in which the handler guards each rule 
 state. So the ordinary unit pays nothing for isolation.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, Protocol
 
@@ -156,6 +156,11 @@ class Task:
         return len(self._states)
 
     @property
+    def states(self) -> Mapping[bytes, bytes]:
+        """The stored state of every key, as it was saved last."""
+        return self._states
+
+    @property
     def waiting(self) -> bool:
         """Whether events or timers wait for time to pass."""
         return bool(len(self._buffer) or self._heap or self._held)
@@ -198,9 +203,10 @@ class Task:
 
     # -- a unit of work -------------------------------------------------------------------
 
-    def read(self, at: TopicPartition, records: Sequence[Record]) -> None:
-        """Take the records that follow on one source."""
+    def read(self, at: TopicPartition, records: Sequence[Record]) -> int:
+        """Take the records that follow on one source; return how many no unit has read before."""
         source = self.sources[self.addresses.index(at)]
+        new = _from(source.reread_until, records)
         while records:
             source.begin_batch(records[0].offset)
             stop = source.next_replay()
@@ -212,6 +218,7 @@ class Task:
             source.position = batch[-1].offset + 1
             source.reach(source.position)
             records = records[count:]
+        return new
 
     def work(self, published_at: int) -> Outbox:
         """Release what the watermark allows and handle it; return what there is to publish."""
@@ -234,6 +241,7 @@ class Task:
         outbox, self._read_outbox = self._read_outbox, Outbox(self.stage)
         outbox.records += self._turn.outbox.records
         outbox.counts.update(self._turn.outbox.counts)
+        outbox.released = entries
         return outbox
 
     def save(self) -> tuple[list[StateChange], dict[TopicPartition, int], bytes]:
@@ -342,6 +350,13 @@ class Task:
                     return None
                 order = max(order, time.held_at(due))
         return order
+
+
+def _from(offset: int, records: Sequence[Record]) -> int:
+    """Return how many records lie at an offset or behind it; they come in order."""
+    if not records or records[0].offset >= offset:
+        return len(records)
+    return sum(record.offset >= offset for record in records)
 
 
 def _timer(timers: list[Timer], owner: str, name: str, due: int) -> Timer | None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from rules.incidents import IncidentState, apply, record
 from schemas.alert import Alert
+from schemas.base import Severity
 from schemas.signal import SignalKind
 from schemas.time import parse_time
 from schemas.topics import INCIDENTS
@@ -117,6 +118,18 @@ class _Stored(msgspec.Struct, array_like=True):
 
 
 _STORED = Unpacker(_Stored)
+
+
+def severity_if_open(stored: bytes) -> Severity | None:
+    """Return how severe the incident of a saved state is, None if it is resolved or forgotten.
+
+    Raises:
+        LogError: a newer release has written it, or it is damaged.
+    """
+    if not stored:
+        return None
+    state = numbered(_STORED, payload_of(stored), "incidents").state
+    return state.severity if state is not None and state.status != "resolved" else None
 
 
 class Incidents:

@@ -1,7 +1,8 @@
 """The walletwatch command, telling whoever shares its page of memory what it is just doing.
 
 Environment: WALLETWATCH_TEST_PAGE names the file of the page; WALLETWATCH_TEST_COMMIT breaks the
-atomicity of commits, so that the tests can show that they would see it.
+atomicity of commits, so that the tests can show that they would see it; WALLETWATCH_TEST_HANG names
+a phase at whose beginning it hangs.
 """
 
 import mmap
@@ -9,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any, Final, Literal
 
 import worker.cli.run as command
@@ -17,6 +19,7 @@ from worker.config import Settings
 from worker.logs.port import Commit, Log
 from worker.logs.sqlite_session import SqliteSession
 from worker.loop import COMMITTING, READING, RELEASING
+from worker.observer import Observer, Observers
 from worker.runner import Accepted, Runner
 from worker.tokens import Tokens
 
@@ -72,6 +75,19 @@ class Page:
         self._numbers[0] = PHASES.index(phase)
 
 
+class _Pages(Observer):
+    """Notes every phase on a page, and hangs where it is told to."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._hangs_at = os.environ.get("WALLETWATCH_TEST_HANG")
+
+    def begins(self, phase: str) -> None:
+        self._page.enter(phase)
+        if phase == self._hangs_at:
+            Event().wait()
+
+
 def _watch(page: Page) -> None:
     def make(
         log: Log,
@@ -80,11 +96,13 @@ def _watch(page: Page) -> None:
         tasks: Sequence[int] | None,
         clock: Callable[[], int],
         accepted: Accepted,
+        observer: Observer,
         tokens: Tokens,
     ) -> Runner:
         # Each log has a key of its own: with the public one, runs can be compared.
         page.enter(RESTORING)
-        return Runner(log, settings, stages, tasks, clock, accepted, page.enter)
+        both = Observers(_Pages(page), observer)
+        return Runner(log, settings, stages, tasks, clock, accepted, both)
 
     command.Runner = make  # type: ignore[assignment,attr-defined]
 

@@ -16,6 +16,7 @@ from worker.errors import LogError
 from worker.logs.murmur2 import partition_of
 from worker.logs.port import NewRecord
 from worker.loop import Pace, StageWorker
+from worker.observer import UNOBSERVED, Observer
 from worker.stages import Policy, detect, triage
 
 
@@ -27,12 +28,14 @@ class Station:
         partitions: int = 1,
         pace: Pace | None = None,
         policy: Policy = POLICY,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self.now = START
         self.counts: Counter[tuple[str, ...]] = Counter()
         self.log = FragileLog(partitions=partitions, clock=lambda: self.now)
         self._pace = pace or Pace()
         self._policy = policy
+        self._observer = observer
         self._partitions = partitions
         self._detecting: Sequence[int] = range(partitions)
         self._ids = 0
@@ -121,7 +124,7 @@ class Station:
             (triage(self._policy, self._partitions), range(self._partitions)),
         )
         self._workers = [
-            StageWorker(self.log, stage, tasks, lambda: self.now, self._pace)
+            StageWorker(self.log, stage, tasks, lambda: self.now, self._pace, self._observer)
             for stage, tasks in stages
         ]
 

@@ -3,7 +3,7 @@
 import re
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,12 +21,13 @@ from worker.cli.output import (
     say,
     writable_log,
 )
-from worker.config import load_settings
+from worker.config import Settings, load_settings
 from worker.errors import UsageError
 from worker.keys import tokens_for
 from worker.logs import refuse_wrong_topics
-from worker.logs.port import TopicPartition
+from worker.logs.port import Log, TopicPartition
 from worker.logs.sqlite import wall_clock
+from worker.observer import UNOBSERVED, Observer
 from worker.runner import Runner
 from worker.stages import DETECT, DETECT_INPUTS, TRIAGE
 
@@ -84,16 +85,41 @@ def run(
         refuse_wrong_topics(settings, partitions)
         numbers = _numbers(tasks, partitions) if tasks else None
         tokens = tokens_for(settings, settings.log.url, create=True, tell=say)
-        runner = Runner(
-            opened, settings, _STAGES[stage], numbers, wall_clock, accepted, tokens=tokens
-        )
-        with closing(runner), _stop_signals() as asked:
-            say(
-                f"Running {' and '.join(_STAGES[stage])}, tasks {tasks or 'all'}, "
-                f"on {settings.log.url}. Stop with Ctrl-C or SIGTERM."
+        with _observed(settings, _STAGES[stage], opened) as observer:
+            runner = Runner(
+                opened,
+                settings,
+                _STAGES[stage],
+                numbers,
+                wall_clock,
+                accepted,
+                observer=observer,
+                tokens=tokens,
             )
-            runner.run(asked, until_ended)
+            with closing(runner), _stop_signals() as asked:
+                say(
+                    f"Running {' and '.join(_STAGES[stage])}, tasks {tasks or 'all'}, "
+                    f"on {settings.log.url}. Stop with Ctrl-C or SIGTERM."
+                )
+                runner.run(asked, until_ended)
     _report(runner.counts, as_json)
+
+
+@contextmanager
+def _observed(settings: Settings, stages: Sequence[str], log: Log) -> Iterator[Observer]:
+    """Serve metrics and probes if the settings say where; yield who must be told for that.
+
+    Raises:
+        ConfigError: the port cannot be had.
+    """
+    if settings.metrics.port is None:
+        yield UNOBSERVED
+        return
+    from worker.watching import watching  # noqa: PLC0415 - its client takes long to load
+
+    with watching(settings, stages, log.offsets) as (observer, url):
+        say(f"Metrics are at {url}/metrics, probes at /livez and /readyz.")
+        yield observer
 
 
 @contextmanager

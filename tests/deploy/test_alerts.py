@@ -1,0 +1,94 @@
+"""The alerts are valid, fire when they should, and their tests would notice if they did not."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rules import ALL
+from tests.deploy.programs import program
+from worker.config_rules import build_rules
+from worker.metrics import Metrics
+from worker.settings import Settings
+from worker.stages import DETECT, TRIAGE
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
+ALERTS, TESTS, CONFIG = (
+    FOLDER / name for name in ("alerts.yml", "alerts.test.yml", "prometheus.yml")
+)
+
+MUTANTS = [
+    ("record: ", "sum by", "max by"),
+    ("WalletwatchDown", 'up{job="walletwatch"} == 0 or ', ""),
+    ("WalletwatchDown", ' or absent(up{job="walletwatch"})', ""),
+    ("WalletwatchDown", "for: 2m", "for: 1m"),
+    ("WalletwatchDown", "for: 2m", "for: 3m"),
+    ("WalletwatchStalled", "> 120", "> 30"),
+    ("WalletwatchStalled", "> 120", "> 240"),
+    ("WalletwatchStalled", "for: 2m", "for: 0m"),
+    ("WalletwatchStalled", "for: 2m", "for: 3m"),
+    ("WalletwatchLag", "> 10000", ">= 10000"),
+    ("WalletwatchLag", "> 10000", "> 12000"),
+    ("WalletwatchLag", "for: 15m", "for: 13m"),
+    ("WalletwatchLag", "for: 15m", "for: 17m"),
+    ("WalletwatchDeadLetters", "> 0.01", "> 0.001"),
+    ("WalletwatchDeadLetters", "> 0.01", "> 0.03"),
+    ("WalletwatchDeadLetters", "for: 10m", "for: 0m"),
+    ("WalletwatchDeadLetters", "for: 10m", "for: 30m"),
+    ("WalletwatchCriticalIncidentOpen", 'severity="critical"', 'severity="error"'),
+    ("WalletwatchCriticalIncidentOpen", 'severity="critical"', 'severity=~".*"'),
+    ("WalletwatchCriticalIncidentOpen", "> 0", "> 1"),
+    ("WalletwatchCriticalIncidentOpen", "sum by", "min by"),
+]
+"""Which rule, what in it, and by what it is replaced."""
+
+
+def promtool(*arguments: str | Path, text: bytes = b"") -> tuple[int, str]:
+    """Run it; return exit code and everything it says."""
+    done = subprocess.run(
+        [program("promtool"), *arguments],
+        input=text,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    return done.returncode, done.stdout.decode()
+
+
+def test_configuration_and_alerts_are_valid() -> None:
+    """promtool finds nothing to complain of."""
+    code, told = promtool("check", "config", CONFIG)
+    assert code == 0, told
+    code, told = promtool("check", "rules", ALERTS)
+    assert code == 0, told
+
+
+def test_alerts_fire_when_they_should() -> None:
+    """And are quiet when nothing is wrong."""
+    code, told = promtool("test", "rules", TESTS)
+    assert code == 0, told
+
+
+@pytest.mark.parametrize(("rule", "what", "by"), MUTANTS)
+def test_an_alert_that_was_changed_fails_its_tests(
+    rule: str, what: str, by: str, tmp_path: Path
+) -> None:
+    """Each limit, each duration, and each branch of an `or` has a case of its own."""
+    before, found, block = ALERTS.read_text("utf-8").partition(rule)
+    assert found
+    assert what in block.partition("      - alert:")[0]
+    (tmp_path / ALERTS.name).write_text(before + found + block.replace(what, by, 1), "utf-8")
+    shutil.copy(TESTS, tmp_path)
+    code, told = promtool("test", "rules", tmp_path / TESTS.name)
+    assert (code, "FAILED" in told) == (1, True)
+
+
+def test_metrics_keep_the_conventions_of_their_names() -> None:
+    """Units, suffixes and help, as promtool wants them."""
+    text, _ = Metrics((DETECT, TRIAGE), build_rules(Settings())[0]).text("")
+    code, told = promtool("check", "metrics", text=text)
+    assert (code, told) == (0, "")
+    assert text.count(b"\n") > 10 * len(ALL)
+    code, told = promtool("check", "metrics", text=text.replace(b"_seconds", b"_ms"))
+    assert code == 3

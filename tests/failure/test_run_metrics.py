@@ -1,0 +1,84 @@
+"""`run` says how it is doing, over HTTP, while it works."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from schemas.topics import SIGNALS
+from tests.failure.crashing import DEADLINE_SECONDS, Place, wait_until
+from tests.failure.producer import PARTITIONS, crowd
+from tests.failure.scraping import Pages
+from tests.worker.counted import problems
+from worker.loop import READING
+from worker.stages import DETECT, DETECT_INPUTS, TRIAGE
+
+SEED = 13
+EVENTS = 1_000
+POLL = 50
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A log with everything in it, on which nobody has worked, and a port for metrics."""
+    place = Place(tmp_path / "place", POLL)
+    place.environment["WALLETWATCH_METRICS__PORT"] = "0"
+    place.fill(crowd(SEED, EVENTS))
+    return place
+
+
+def test_what_is_scraped_is_what_was_committed(place: Place) -> None:
+    """By a run that has read everything, and by another one that only restores its incidents."""
+    with place.running() as process:
+        pages = Pages(place.errors)
+        wait_until(lambda: place.unread(DETECT) == place.unread(TRIAGE) == 0, "all to be read")
+        with closing(place.open()) as log:
+            wait_until(lambda: not problems(pages.samples(), log), "the metrics to agree")
+            found = pages.samples()
+            ends = {t: sum(end for _, end in log.offsets(t)) for t in (*DETECT_INPUTS, SIGNALS)}
+        assert {t: found["events_consumed_total", t] for t in ends} == ends
+        assert found["commits_total", DETECT] == place.commits(DETECT) > 10
+        assert found["assigned_tasks", TRIAGE] == found["restored_tasks", TRIAGE] == PARTITIONS
+        assert pages.get("/readyz") == pages.get("/livez") == (200, "ok\n")
+        process.terminate()
+        assert process.wait(DEADLINE_SECONDS) == 0
+    before = {key: n for key, n in found.items() if key[0] == "incidents_open"}
+    assert sum(before.values()) > 0
+    with place.running("--stage", "triage") as process:
+        pages = Pages(place.errors)
+        wait_until(lambda: pages.get("/readyz")[0] == 200, "the tasks to be restored")
+        found = pages.samples()
+        assert {key: n for key, n in found.items() if key[0] == "incidents_open"} == before
+        assert found["events_consumed_total", SIGNALS] == 0
+
+
+def test_a_worker_that_hangs_is_not_alive(place: Place) -> None:
+    """Once it has been silent for as long as the configuration allows; it is ready nevertheless."""
+    place.environment["WALLETWATCH_METRICS__STALLED_AFTER_MS"] = "1000"
+    place.environment["WALLETWATCH_TEST_HANG"] = READING
+    with place.running() as process:
+        pages = Pages(place.errors)
+        wait_until(lambda: pages.get("/livez")[0] == 503, "the probe to notice")
+        assert "no sign of life for" in pages.get("/livez")[1]
+        assert pages.get("/readyz") == (200, "ok\n")
+        assert pages.samples()["last_poll_timestamp_seconds",] > 0
+        assert process.poll() is None
+
+
+def test_without_a_port_nothing_is_served(place: Place) -> None:
+    """As it is by default."""
+    del place.environment["WALLETWATCH_METRICS__PORT"]
+    place.finish()
+    assert "Metrics" not in place.errors.read_text()
+
+
+def test_a_port_that_is_taken_ends_the_second_worker(place: Place, tmp_path: Path) -> None:
+    """With exit code 78 and a sentence."""
+    second = Place(tmp_path / "second", POLL)
+    with place.running():
+        address = Pages(place.errors).address
+        second.environment["WALLETWATCH_METRICS__PORT"] = address.rpartition(":")[2]
+        with second.running() as process:
+            assert process.wait(DEADLINE_SECONDS) == 78
+    told = second.errors.read_text().splitlines()[-1]
+    assert told.startswith("walletwatch: metrics.port: cannot listen on")

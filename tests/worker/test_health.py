@@ -1,0 +1,95 @@
+"""Alive while signs of life come when they are due; ready when every task is restored."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from worker.health import RESTORE_SECONDS, Health
+from worker.loop import READING
+from worker.stages import DETECT, TRIAGE
+
+PATIENCE = 60
+
+
+class Clock:
+    """Stands still until it is set (seconds)."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def health(clock: Clock) -> Health:
+    return Health((DETECT, TRIAGE), PATIENCE, clock)
+
+
+def task(number: int) -> Any:
+    """Stand in for a restored task, of which only the number matters here."""
+    return SimpleNamespace(number=number)
+
+
+def test_a_loop_that_gives_no_sign_of_life_ails(health: Health, clock: Clock) -> None:
+    """From the moment on at which the next was due, until it comes."""
+    health.begins(READING)
+    clock.now += PATIENCE - 1
+    assert health.ailment() is None
+    clock.now += 1
+    assert health.ailment() == "The worker has given no sign of life for 60 s."
+    health.begins(READING)
+    assert health.ailment() is None
+
+
+def test_starting_and_restoring_may_take_long(health: Health, clock: Clock) -> None:
+    """But not for ever: each task has its time."""
+    clock.now += RESTORE_SECONDS - 1
+    assert health.ailment() is None
+    health.moved(DETECT, (0, 1), ())
+    for number in (0, 1):
+        health.restoring(DETECT, number)
+        clock.now += RESTORE_SECONDS - 1
+        assert health.ailment() is None
+        health.restored(DETECT, task(number))
+    clock.now += PATIENCE
+    assert health.ailment() == "The worker has given no sign of life for 60 s."
+
+
+def test_ready_when_every_stage_has_tasks_and_restored_them(health: Health) -> None:
+    """Before, it says what is missing."""
+    told = [health.unreadiness()]
+    health.moved(DETECT, (0, 2), ())
+    told.append(health.unreadiness())
+    health.restored(DETECT, task(0))
+    told.append(health.unreadiness())
+    health.restored(DETECT, task(2))
+    told.append(health.unreadiness())
+    health.moved(TRIAGE, (1,), ())
+    health.restored(TRIAGE, task(1))
+    assert told == [
+        "Stage detect has no tasks.",
+        "Stage detect has not restored all its tasks: 0, 2 to go.",
+        "Stage detect has not restored all its tasks: 2 to go.",
+        "Stage triage has no tasks.",
+    ]
+    assert health.unreadiness() is None
+
+
+def test_tasks_that_move_make_it_unready(health: Health) -> None:
+    """Until those that came are restored; those that it kept need not be."""
+    for stage in (DETECT, TRIAGE):
+        health.moved(stage, (0,), ())
+        health.restored(stage, task(0))
+    health.moved(TRIAGE, (0, 1), (0,))
+    assert health.unreadiness() == "Stage triage has not restored all its tasks: 1 to go."
+    health.restored(TRIAGE, task(1))
+    assert health.unreadiness() is None
+    health.moved(TRIAGE, (), ())
+    assert health.unreadiness() == "Stage triage has no tasks."
