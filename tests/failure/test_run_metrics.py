@@ -1,5 +1,6 @@
 """`run` says how it is doing, over HTTP, while it works."""
 
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from schemas.topics import SIGNALS
 from tests.failure.crashing import DEADLINE_SECONDS, Place, wait_until
+from tests.failure.kafka_place import KafkaPlace
 from tests.failure.producer import PARTITIONS, crowd
 from tests.failure.scraping import Pages
 from tests.worker.counted import problems
@@ -16,6 +18,9 @@ from worker.stages import DETECT, DETECT_INPUTS, TRIAGE
 SEED = 13
 EVENTS = 1_000
 POLL = 50
+INPUTS = [(DETECT, topic) for topic in DETECT_INPUTS] + [(TRIAGE, SIGNALS)]
+TASKS = [(str(number), *of) for of in INPUTS for number in range(PARTITIONS)]
+"""Every partition of every input: partition, stage, topic."""
 
 
 @pytest.fixture
@@ -82,3 +87,48 @@ def test_a_port_that_is_taken_ends_the_second_worker(place: Place, tmp_path: Pat
             assert process.wait(DEADLINE_SECONDS) == 78
     told = second.errors.read_text().splitlines()[-1]
     assert told.startswith("walletwatch: metrics.port: cannot listen on")
+
+
+def test_workers_on_kafka_tell_of_their_own_tasks(kafka_address: str, tmp_path: Path) -> None:
+    """A task has its series at the worker that has it; one that comes and goes is told as such."""
+    first = KafkaPlace(tmp_path / "first", kafka_address, POLL)
+    second = first.beside("1")
+    first.fill(crowd(SEED, EVENTS))
+    for place in (first, second):
+        place.environment["WALLETWATCH_METRICS__PORT"] = "0"
+    with first.running():
+        pages = Pages(first.errors)
+        wait_until(lambda: lags(pages) == dict.fromkeys(TASKS, 0), "all to be read by the first")
+        with closing(first.open()) as log:
+            wait_until(lambda: not problems(pages.samples(), log), "the metrics to agree")
+        before = incidents_open(pages)
+        with second.running() as process:
+            others = Pages(second.errors)
+            wait_until(lambda: pages.get("/readyz")[0] == others.get("/readyz")[0] == 200, "both")
+            wait_until(
+                lambda: sorted([*lags(pages), *lags(others)]) == sorted(TASKS), "shared tasks"
+            )
+            assert len(lags(others)) == len(TASKS) // 2
+            assert incidents_open(pages) + incidents_open(others) == before
+            assert incidents_open(others) < before
+            process.terminate()
+            assert process.wait(DEADLINE_SECONDS) == 0
+        wait_until(lambda: lags(pages) == dict.fromkeys(TASKS, 0), "the first to have all again")
+        wait_until(lambda: pages.get("/readyz")[0] == 200, "the first to be ready")
+        assert incidents_open(pages) == before
+        found = pages.samples()
+        assert found["rebalances_total", DETECT] >= 2
+        assert found["restore_seconds_count", TRIAGE] > PARTITIONS
+    first.remove()
+
+
+def lags(pages: Pages) -> dict[tuple[str, ...], float]:
+    """Return the lag by (partition, stage, topic)."""
+    found = pages.samples().items()
+    return {key[1:]: lag for key, lag in found if key[0] == "consumer_lag_records"}
+
+
+def incidents_open(pages: Pages) -> Counter[str]:
+    """Return how many incidents are open by severity."""
+    found = pages.samples().items()
+    return Counter({key[1]: int(number) for key, number in found if key[0] == "incidents_open"})
