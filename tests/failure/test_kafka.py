@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 
+from scripts.broker import Broker
 from tests.failure.crashing import DEADLINE_SECONDS, Killer, Place, Process, wait_until
 from tests.failure.judging import Outcome, differences, outcome
 from tests.failure.kafka_place import KafkaPlace
@@ -163,4 +164,46 @@ def test_a_stopped_worker_gives_its_tasks_back_at_once(
     first.send_signal(signal.SIGTERM)
     assert first.wait(DEADLINE_SECONDS) == 0, place.errors.read_text()
     place.beside("other").finish()
+    assert_unharmed(place, expected)
+
+
+@pytest.mark.parametrize("deaths", [2, pytest.param(10, marks=LONG)])
+def test_a_broker_that_dies_and_comes_back_loses_nothing(
+    deaths: int, own_broker: Broker, tmp_path: Path, expected: Outcome, processes: ExitStack
+) -> None:
+    """It is killed while the worker commits: that goes on, or ends and is started again."""
+    place = KafkaPlace(tmp_path / "place", own_broker.address, POLL)
+    place.fill(crowd(SEED, EVENTS))
+    worker = processes.enter_context(place.running("--until-ended"))
+    for _ in range(deaths):
+        place.await_phase(worker, place.page.units + 3, COMMITTING)
+        own_broker.kill()
+        own_broker.start()
+        if not _goes_on(place, worker):
+            worker = processes.enter_context(place.running("--until-ended"))
+    if worker.wait(DEADLINE_SECONDS) != 0:
+        place.finish()
+    assert_unharmed(place, expected)
+
+
+def _goes_on(place: KafkaPlace, worker: Process) -> bool:
+    """Wait until the worker has done a unit of work more (True), or has ended with 70."""
+    units = place.page.units
+    wait_until(lambda: place.page.units > units or worker.poll() is not None, "work, or an end")
+    assert worker.poll() in (None, 0, 70), place.errors.read_text()
+    return worker.poll() is None
+
+
+def test_a_broker_that_says_nothing_more_ends_the_worker(
+    own_broker: Broker, tmp_path: Path, expected: Outcome, processes: ExitStack
+) -> None:
+    """Frozen in the middle of a commit, beyond every limit; afterwards nothing is missing."""
+    place = KafkaPlace(tmp_path / "place", own_broker.address, POLL)
+    place.fill(crowd(SEED, EVENTS))
+    worker = processes.enter_context(place.running("--until-ended"))
+    place.await_phase(worker, 4, COMMITTING)
+    own_broker.pause()
+    assert worker.wait(DEADLINE_SECONDS) == 70, place.errors.read_text()
+    own_broker.resume()
+    place.finish()
     assert_unharmed(place, expected)
