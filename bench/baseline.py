@@ -7,7 +7,7 @@ them, as far as pydantic does that without Python.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -70,6 +70,18 @@ def _models(bounded: bool) -> dict[str, type[BaseModel]]:
         "login": _plain(Login, bounded),
         "balance": _plain(Balance, bounded),
     }
+
+
+def validator(bounded: bool = False) -> Callable[[bytes], object]:
+    """Return what validates one line, a heartbeat or an end excepted."""
+    models = {name: model.model_validate_json for name, model in _models(bounded).items()}
+    kind = msgspec.json.Decoder(_Kind).decode
+
+    def validate(line: bytes) -> object:
+        known = models.get(kind(line).kind)
+        return known and known(line)
+
+    return validate
 
 
 class Baseline:

@@ -66,11 +66,11 @@ def spent(address: str, lines: Sequence[bytes], kind: Callable[[], Blocks]) -> f
             admin.delete_topics(made)
 
 
-def ran(cluster: Cluster, settings: Settings) -> float:
+def ran(cluster: Cluster, settings: Settings, tasks: int = 1) -> float:
     """Run the stage to the end of its inputs; return its CPU seconds."""
     with closing(KafkaLog(cluster, "bench", wall_clock)) as log:
         began = time.process_time()
-        with closing(Runner(log, settings, (DETECT,), range(1), wall_clock)) as runner:
+        with closing(Runner(log, settings, (DETECT,), range(tasks), wall_clock)) as runner:
             runner.run(lambda: False, until_ended=True)
         return time.process_time() - began
 

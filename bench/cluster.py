@@ -1,0 +1,167 @@
+"""Detect on a real broker, beside what the client alone, and a plain consumer, would cost.
+
+All read the same records of the same topics in the same run: the client's own poll, that and
+validation, that and a transaction per poll; then the stage with all rules, its state and its
+exactly-once commits. CPU time of this process, the client's thread included.
+
+Use: python -m bench.cluster [EVENTS]; $WALLETWATCH_TEST_KAFKA names a broker, else one is started.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from kafka import OffsetAndMetadata, TopicPartition
+
+from bench.baseline import validator
+from bench.changelog_stage import ALONE, ran
+from bench.speed import events
+from scripts.broker import Broker, Unavailable
+from worker.cli.ingest import Appender
+from worker.config import load_settings
+from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.decode import decode_lean
+from worker.logs.kafka.log import KafkaLog
+from worker.logs.kafka.topics import Topics
+from worker.logs.sqlite import wall_clock
+from worker.settings import Settings
+from worker.stages import DETECT_INPUTS
+
+EVENTS: Final = 60_000
+PARTITIONS: Final = 4
+ROUNDS: Final = 3
+LEAST, AIM = 0.60, 0.80
+_POLL: Final = 2_000
+"""Records a poll: what the worker takes by default."""
+
+Polled = dict[TopicPartition, list[Any]]
+PerPoll = Callable[[Polled, Any], object]
+"""What is done with what a consumer has polled."""
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Print the figures; return 1 if detect misses what it must reach."""
+    try:
+        with _broker() as address:
+            return _measure(address, int(arguments[0]) if arguments else EVENTS)
+    except Unavailable as missing:
+        print(f"cluster: SKIPPED, {missing}; or name a broker in $WALLETWATCH_TEST_KAFKA")
+        return 0
+
+
+@contextmanager
+def _broker() -> Iterator[str]:
+    if told := os.environ.get("WALLETWATCH_TEST_KAFKA"):
+        yield told
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        broker = Broker(Path(folder) / "kafka")
+        broker.start()
+        try:
+            yield broker.address
+        finally:
+            broker.kill()
+
+
+def _measure(address: str, count: int) -> int:
+    lines = list(islice(events(accounts=max(1, count // 40), days=3), count))
+    rounds = [_round(address, lines) for _ in range(ROUNDS)]
+    names = ("poll", "poll, validate", "poll, validate, transaction", "detect")
+    print(f"{len(lines):,} events, {PARTITIONS} partitions; medians of {ROUNDS} rounds")
+    print("                               events per CPU-second   of poll and validate")
+    for index, name in enumerate(names):
+        speed = statistics.median(len(lines) / each[index] for each in rounds)
+        share = statistics.median(each[1] / each[index] for each in rounds)
+        print(f"{name:<30}{speed:>21,.0f}  {share:>21.1%}")
+    reached = statistics.median(each[1] / each[3] for each in rounds)
+    print("cluster: " + ("as required" if reached >= LEAST else "BELOW what is required"))
+    return 0 if reached >= LEAST else 1
+
+
+def _round(address: str, lines: Sequence[bytes]) -> tuple[float, float, float, float]:
+    """Return the CPU seconds of poll, of validation too, of a transaction too, and of detect."""
+    cluster = Cluster((address,), prefix=f"bench-{uuid.uuid4().hex[:8]}.")
+    settings = load_settings(None, ALONE, log_url=f"kafka://{address}").settings
+    made = Topics(cluster, settings, PARTITIONS).create()
+    try:
+        _fill(cluster, settings, lines)
+        decode_lean(False)
+        bare = _polled(cluster, _pass)
+        validated = _polled(cluster, _validate)
+        committed = _transacted(cluster)
+        decode_lean(True)
+        return bare, validated, committed, ran(cluster, settings, PARTITIONS)
+    finally:
+        with closing(cluster.admin()) as admin:
+            admin.delete_topics(made)
+
+
+def _fill(cluster: Cluster, settings: Settings, lines: Sequence[bytes]) -> None:
+    with closing(KafkaLog(cluster, "bench", wall_clock)) as log:
+        appender = Appender(log, settings, wall_clock())
+        appender.take("bench", enumerate(lines, 1))
+        appender.end()
+
+
+def _polled(cluster: Cluster, per_poll: PerPoll) -> float:
+    """Read all inputs to their ends; return the CPU seconds."""
+    inputs = [
+        TopicPartition(cluster.topic(name), number)
+        for name in DETECT_INPUTS
+        for number in range(PARTITIONS)
+    ]
+    with closing(cluster.consumer(max_poll_records=_POLL, group_id="bench")) as consumer:
+        consumer.assign(inputs)
+        left = consumer.end_offsets(inputs)
+        consumer.seek_to_beginning(*inputs)
+        began = time.process_time()
+        while left:
+            per_poll(consumer.poll(200), consumer)
+            left = {at: end for at, end in left.items() if consumer.position(at) < end}
+        return time.process_time() - began
+
+
+_VALIDATE: Final = validator(bounded=True)
+
+
+def _pass(_polled: Polled, _: Any) -> None:
+    pass
+
+
+def _validate(polled: Polled, _: Any) -> None:
+    for records in polled.values():
+        for record in records:
+            _VALIDATE(record.value)
+
+
+def _transacted(cluster: Cluster) -> float:
+    """Validate, and commit the positions of each poll in a transaction of its own."""
+    own = cluster.transactional_id("bench", "0")
+    with closing(cluster.producer(transactional_id=own)) as producer:
+        producer.init_transactions()
+
+        def commit(polled: Polled, consumer: Any) -> None:
+            _validate(polled, consumer)
+            if not polled:
+                return
+            offsets = {
+                at: OffsetAndMetadata(records[-1].offset + 1, "", -1)
+                for at, records in polled.items()
+            }
+            producer.begin_transaction()
+            producer.send_offsets_to_transaction(offsets, consumer.group_metadata())
+            producer.commit_transaction()
+
+        return _polled(cluster, commit)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
