@@ -1,6 +1,7 @@
 """Dead letters (`wallet.dead-letters`): the original bytes, and headers that say what is wrong."""
 
-from typing import Annotated, Literal, get_args
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -49,6 +50,16 @@ class OriginHeaders(Published):
         """Return the fields that have a value as record headers: names, and UTF-8 text."""
         fields = self.model_dump(mode="json", exclude_none=True)
         return tuple((name, str(value).encode()) for name, value in fields.items())
+
+    @classmethod
+    def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> Self:
+        """Return what `to_headers` has written.
+
+        Raises:
+            ValueError: they are not such headers; the message holds no value.
+        """
+        texts = {name: value.decode() for name, value in headers if name in cls.model_fields}
+        return cls.model_validate_strings(texts)
 
 
 class DeadLetterHeaders(OriginHeaders):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from worker.cli import config, incidents, rules, schema, topics
+from worker.cli import config, dlq, incidents, rules, schema, topics
 from worker.cli.convert import convert
 from worker.cli.demo import demo
 from worker.cli.explain import explain
@@ -119,6 +119,7 @@ app.command()(simulate)
 app.command("forget")(forget_command)
 app.add_typer(rules.app, name="rules")
 app.add_typer(incidents.app, name="incidents")
+app.add_typer(dlq.app, name="dlq")
 app.add_typer(config.app, name="config")
 app.add_typer(topics.app, name="topics")
 app.add_typer(schema.app, name="schema")

@@ -1,27 +1,29 @@
-"""Lines as time passes."""
+"""Lines or records as time passes."""
 
 import time
 from collections.abc import Iterator
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 _BATCH: Final = 5_000
 _PAUSE_S: Final = 0.05
-"""Lines that are due within it go together: a log is written twenty times a second at most."""
+"""What is due within it goes together: a log is written twenty times a second at most."""
+
+T = TypeVar("T")
 
 
-def paced(lines: Iterator[bytes], rate: int | None) -> Iterator[list[bytes]]:
-    """Yield the lines in batches as they are due, `rate` a second; without a rate, at once."""
+def paced(items: Iterator[T], rate: int | None, most: int = _BATCH) -> Iterator[list[T]]:
+    """Yield the items in batches as they are due, `rate` a second; without a rate, at once."""
     begun = time.monotonic()
     sent = 0
     while True:
-        due = _BATCH
+        due = most
         if rate is not None:
-            due = min(_BATCH, int((time.monotonic() - begun) * rate) + 1 - sent)
+            due = min(most, int((time.monotonic() - begun) * rate) + 1 - sent)
         if due <= 0:
             time.sleep(max(_PAUSE_S, begun + sent / (rate or 1) - time.monotonic()))
             continue
-        batch = list(islice(lines, due))
+        batch = list(islice(items, due))
         if not batch:
             return
         sent += len(batch)

@@ -1,0 +1,162 @@
+"""dlq: what is dead and why, and what goes back."""
+
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from rules.examples import login
+from schemas.topics import DEAD_LETTERS, LOGINS
+from worker.cli import dlq as module
+from worker.cli.app import app
+from worker.logs import open_log
+from worker.logs.port import NewRecord, stored
+
+URL = "sqlite:///log.db"
+HOLDS = "zq9-secret"
+EXTRA = {f"note{n}": HOLDS * 20 for n in range(6)}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with a log that walletwatch has found two events too large in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WALLETWATCH_LOG__URL", URL)
+    monkeypatch.setenv("WALLETWATCH_LOG__PARTITIONS", "1")
+    large = [login(f"10:00:0{n}", event_id=f"large-{n}", extra=EXTRA) for n in range(2)]
+    lines = [json.dumps(event) for event in large]
+    lines += ['{"kind": "login", "account_id": "a", "occurred_at": "noon"}', "rubbish"]
+    Path("events.ndjson").write_text("\n".join([*lines, json.dumps(login("10:00:05"))]))
+    assert run("ingest", "events.ndjson", "--end").exit_code == 0
+    Path("small.toml").write_text("[engine]\nmax_event_bytes = 1024\n")
+    assert run("run", "--until-ended", "--config", "small.toml").exit_code == 0
+
+
+def run(*arguments: str) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(app, arguments)
+
+
+def logins() -> Sequence[bytes | None]:
+    """Return the values on the topic of logins."""
+    with closing(open_log(URL)) as log:
+        return [record.value for _, record in stored(log, LOGINS)]
+
+
+def test_peek_counts_and_shows_what_is_wrong_without_values() -> None:
+    told = run("dlq", "peek")
+    assert told.exit_code == 0
+    assert [line.split() for line in told.stdout.splitlines()[:4]] == [
+        ["topic", "reason", "dead", "letters"],
+        ["events.ndjson", "not_json", "1"],
+        ["wallet.logins", "schema", "1"],
+        ["wallet.logins", "too_large", "2"],
+    ]
+    assert "events.ndjson/0:4  not_json  character 0" in told.stdout
+    assert "wallet.logins/0:2  schema  event_id: missing; " in told.stdout
+    assert HOLDS not in told.stdout
+    assert HOLDS in run("dlq", "peek", "--values").stdout
+
+
+def test_peek_shows_the_newest_of_what_is_asked_for() -> None:
+    told = json.loads(run("dlq", "peek", "--reason", "too_large", "-n", "1", "--json").stdout)
+    assert told["counts"] == [{"topic": LOGINS, "reason": "too_large", "count": 2}]
+    (newest,) = told["newest"]
+    assert (newest["dlq_topic"], newest["dlq_offset"]) == (LOGINS, 1)
+    assert "value_base64" not in newest
+    assert run("dlq", "peek", "--topic", "wallet.balances").stdout.startswith("There are no such")
+    assert json.loads(run("dlq", "peek", "--json", "-n", "0").stdout)["newest"] == []
+
+
+def test_peek_tells_of_foreign_records() -> None:
+    with closing(open_log(URL)) as log:
+        log.append([NewRecord(DEAD_LETTERS, b"", b"\x1b[31mhello")])
+    told = run("dlq", "peek", "-n", "1", "--values").stdout
+    assert "not written by walletwatch" in told
+    assert "\\x1b[31mhello" in told
+
+
+def test_a_dry_run_says_what_would_be_and_changes_nothing() -> None:
+    before = logins()
+    told = run("dlq", "replay", "--dry-run")
+    assert told.exit_code == 1
+    assert [line.split(maxsplit=1) for line in told.stderr.splitlines()] == [
+        ["2", "would go to wallet.logins"],
+        ["1", "of events.ndjson would stay dead: not_json"],
+        ["1", "of wallet.logins would stay dead: schema"],
+    ]
+    assert logins() == before
+
+
+def test_replay_appends_what_is_accepted_now() -> None:
+    before = logins()
+    told = run("dlq", "replay", "--reason", "too_large", "--json")
+    assert told.exit_code == 0
+    assert json.loads(told.stdout) == {
+        "dry_run": False, "replayed": {LOGINS: 2}, "still_dead": []
+    }  # fmt: skip
+    assert len(logins()) == len(before) + 2
+    assert list(logins()[-2:]) == list(before[:2])
+
+
+def test_replay_under_the_limit_that_refused_appends_nothing() -> None:
+    before = logins()
+    told = run("dlq", "replay", "--reason", "too_large", "--config", "small.toml")
+    assert told.exit_code == 1
+    assert told.stderr.splitlines()[0] == "Nothing was appended."
+    assert told.stderr.split("\n")[1].strip() == "2  of wallet.logins would stay dead: too_large"
+    assert logins() == before
+
+
+def test_the_rate_is_passed_on_but_a_dry_run_waits_for_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates = []
+
+    def at_once(items: Any, rate: int | None, most: int) -> Any:
+        rates.append(rate)
+        yield list(items)
+
+    monkeypatch.setattr(module, "paced", at_once)
+    run("dlq", "replay", "--rate", "7", "--dry-run")
+    run("dlq", "replay", "--rate", "7")
+    assert rates == [None, 7]
+
+
+def test_ctrl_c_says_what_was_appended(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = logins()
+
+    def interrupted(items: Any, rate: int | None, most: int) -> Any:
+        yield [next(items)]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "paced", interrupted)
+    told = run("dlq", "replay", "--reason", "too_large")
+    assert told.exit_code == 130
+    assert "1  appended to wallet.logins" in told.stderr
+    assert len(logins()) == len(before) + 1
+
+
+@pytest.mark.parametrize("command", ["peek", "replay"])
+def test_unknown_reasons_are_refused(command: str) -> None:
+    told = run("dlq", command, "--reason", "late")
+    assert told.exit_code == 2
+    assert "There is no reason late; there are too_large, " in told.stderr
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "1000001"])
+def test_a_rate_that_is_none_is_refused(rate: str) -> None:
+    told = run("dlq", "replay", "--rate", rate)
+    assert told.exit_code == 2
+    assert "--rate must be from 1 to 1,000,000 records per second." in told.stderr
+
+
+@pytest.mark.parametrize("command", ["peek", "replay"])
+def test_a_log_that_is_not_there_is_said(command: str) -> None:
+    told = run("dlq", command, "--log", "sqlite:///nowhere.db")
+    assert told.exit_code == 2
+    assert "There is no log at sqlite:///nowhere.db" in told.stderr

@@ -1,0 +1,225 @@
+"""`walletwatch dlq`: look at dead letters, and give the worker those that it would accept now."""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
+
+import typer
+
+from schemas.dead_letter import DEAD_LETTER_REASONS
+from schemas.time import format_time
+from schemas.topics import DEAD_LETTERS
+from worker.cli.output import (
+    ConfigOption,
+    JsonOption,
+    LogOption,
+    emit,
+    environment,
+    readable_log,
+    say,
+    table,
+    visible,
+    watched,
+)
+from worker.cli.pace import paced
+from worker.config import Loaded, load_settings
+from worker.dlq import DeadLetter, Judge, Wanted, dead_letters
+from worker.errors import Exit, UsageError
+from worker.logs.port import Log, NewRecord, stored
+from worker.logs.sqlite import wall_clock
+from worker.runner import policy_of
+
+_BATCH: Final = 500
+"""Records that are appended as one: all of them or none."""
+_FASTEST: Final = 1_000_000
+
+app = typer.Typer(help="Dead letters: look at them, replay them.", no_args_is_help=True)
+
+ReasonOption = Annotated[
+    list[str] | None,
+    typer.Option("--reason", metavar="REASON", help="Only of this reason; repeatable."),
+]
+TopicOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--topic", metavar="TOPIC", help="Only of records read from it (or a file); repeatable."
+    ),
+]
+
+
+@app.command()
+def peek(
+    *,
+    reason: ReasonOption = None,
+    topic: TopicOption = None,
+    number: Annotated[
+        int, typer.Option("-n", "--number", metavar="N", min=0, help="Show the newest N.")
+    ] = 10,
+    values: Annotated[
+        bool, typer.Option("--values", help="The original bytes too: they are personal data.")
+    ] = False,
+    log: LogOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Count the dead letters by topic and reason, and show the newest with what is wrong.
+
+    Exit code 0 even if there is none, 2 if there is no log or no such reason, 70 if the log cannot
+    be used, 78 if the configuration is wrong.
+
+    Example: walletwatch dlq peek --reason schema -n 3 --values
+    """
+    wanted = _wanted(reason, topic)
+    counts: Counter[tuple[str, str]] = Counter()
+
+    def counted(found: Iterator[DeadLetter]) -> Iterator[DeadLetter]:
+        for dead in found:
+            counts[_kind(dead)] += 1
+            yield dead
+
+    with readable_log(load_settings(config, environment(), log_url=log)) as opened:
+        newest = heapq.nlargest(number, counted(_found(opened, wanted)), key=_age)[::-1]
+    rows = [(*kind, count) for kind, count in sorted(counts.items())]
+    if as_json:
+        names = ("topic", "reason", "count")
+        told = [dict(zip(names, row, strict=True)) for row in rows]
+        emit({"counts": told, "newest": [_fields(dead, values=values) for dead in newest]})
+        return
+    if not rows:
+        typer.echo("There are no such dead letters.")
+        return
+    table(("topic", "reason", "dead letters"), [(*kind, f"{count:,}") for *kind, count in rows])
+    for dead in newest:
+        _show(dead, values=values)
+
+
+@app.command()
+def replay(
+    *,
+    reason: ReasonOption = None,
+    topic: TopicOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be appended.")
+    ] = False,
+    rate: Annotated[
+        int | None,
+        typer.Option("--rate", metavar="N", help="At most N records a second; else at once."),
+    ] = None,
+    log: LogOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Append again, to their own topics, the dead letters that would be accepted now.
+
+    For when a schema was extended, a currency added, a limit raised, or a partitioner mended. Those
+    that would only die again stay where they are. To replay twice does no harm: redelivered events
+    are recognised, and events from before that memory are published as late and judged by nobody.
+
+    Exit code 0, 1 if some of them would die again, 2 if there is no log or no such reason, 70 if
+    the log cannot be used, 78 if the configuration is wrong, 130 after Ctrl-C.
+
+    Example: walletwatch dlq replay --reason currency --rate 500 --dry-run
+    """
+    if rate is not None and not 1 <= rate <= _FASTEST:
+        raise UsageError(f"--rate must be from 1 to {_FASTEST:,} records per second.")
+    wanted = _wanted(reason, topic)
+    loaded = load_settings(config, environment(), log_url=log)
+    again: Counter[str] = Counter()
+    dead: Counter[tuple[str, str]] = Counter()
+    with readable_log(loaded) as opened:
+        records = _acceptable(opened, loaded, wanted, dead)
+        try:
+            for batch in paced(records, None if dry_run else rate, _BATCH):
+                if not dry_run:
+                    opened.append(batch)
+                again.update(record.topic for record in batch)
+        finally:
+            _report(again, dead, dry_run=dry_run, as_json=as_json)
+    if dead:
+        raise typer.Exit(Exit.FOUND)
+
+
+def _wanted(reasons: list[str] | None, topics: list[str] | None) -> Wanted:
+    for reason in reasons or ():
+        if reason not in DEAD_LETTER_REASONS:
+            known = ", ".join(DEAD_LETTER_REASONS)
+            raise UsageError(f"There is no reason {visible(reason)}; there are {known}.")
+    return Wanted(reasons or (), topics or ())
+
+
+def _found(log: Log, wanted: Wanted) -> Iterator[DeadLetter]:
+    return dead_letters(watched(stored(log, DEAD_LETTERS), "dead letters"), wanted)
+
+
+def _acceptable(
+    log: Log, loaded: Loaded, wanted: Wanted, refused: Counter[tuple[str, str]]
+) -> Iterator[NewRecord]:
+    """Yield what is to be appended again; count the others by topic and why."""
+    judge = Judge(policy_of(loaded.settings), wall_clock())
+    for dead in _found(log, wanted):
+        again = judge.again(dead)
+        if isinstance(again, NewRecord):
+            yield again
+        else:
+            refused[_kind(dead)[0], again] += 1
+
+
+def _age(dead: DeadLetter) -> tuple[int, int, int]:
+    return dead.record.append_time or 0, dead.at.partition, dead.record.offset
+
+
+def _kind(dead: DeadLetter) -> tuple[str, str]:
+    if dead.headers is None:
+        return "?", "?"
+    return dead.headers.dlq_topic, dead.headers.dlq_reason
+
+
+def _show(dead: DeadLetter, *, values: bool) -> None:
+    headers, at = dead.headers, f"{dead.at.partition}/{dead.record.offset}"
+    if headers is None:
+        typer.echo(f"{_when(dead)}  {at}  not written by walletwatch")
+    else:
+        origin = f"{headers.dlq_topic}/{headers.dlq_partition}:{headers.dlq_offset}"
+        parts = _when(dead), at, visible(origin), headers.dlq_reason, visible(headers.dlq_error)
+        typer.echo("  ".join(parts))
+    if values:
+        value = dead.record.value
+        text = "(none)" if value is None else value.decode(errors="backslashreplace")
+        typer.echo(f"    {visible(text)}")
+
+
+def _when(dead: DeadLetter) -> str:
+    appended = dead.record.append_time
+    return "-" if appended is None else format_time(appended)
+
+
+def _fields(dead: DeadLetter, *, values: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "partition": dead.at.partition,
+        "offset": dead.record.offset,
+        "append_time": _when(dead),
+    }
+    if dead.headers is not None:
+        fields |= dead.headers.model_dump(mode="json", exclude_none=True)
+    if values:
+        fields["value_base64"] = dead.record.value
+    return fields
+
+
+def _report(
+    again: Counter[str], dead: Counter[tuple[str, str]], *, dry_run: bool, as_json: bool
+) -> None:
+    if as_json:
+        rows = [
+            {"topic": topic, "why": why, "count": count}
+            for (topic, why), count in sorted(dead.items())
+        ]
+        emit({"dry_run": dry_run, "replayed": again, "still_dead": rows})
+        return
+    for topic, count in sorted(again.items()):
+        say(f"{count:>12,}  {'would go to' if dry_run else 'appended to'} {topic}")
+    if not again:
+        say("Nothing would be appended." if dry_run else "Nothing was appended.")
+    for (topic, why), count in sorted(dead.items()):
+        say(f"{count:>12,}  of {visible(topic)} would stay dead: {why}")
