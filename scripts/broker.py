@@ -165,11 +165,17 @@ class Broker:
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "log.dirs": str(folder / "data"),
         }
-        lines = (f"{key}={value}\n" for key, value in (properties | dict(overrides or {})).items())
         self._properties = folder / "server.properties"
-        self._properties.write_text("".join(lines), "utf-8")
+        self._settings = properties
+        self.change(overrides or {})
         (folder / "log4j2.properties").write_text(_LOG4J, "utf-8")
         self._format()
+
+    def change(self, overrides: Mapping[str, str]) -> None:
+        """Give it other properties, from its next start on."""
+        self._settings |= overrides
+        lines = (f"{key}={value}\n" for key, value in self._settings.items())
+        self._properties.write_text("".join(lines), "utf-8")
 
     def _format(self) -> None:
         tool = ["kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c"]

@@ -56,4 +56,6 @@ class KafkaPlace(Place):
         """Delete the topics."""
         cluster = cluster_at(self.url, self.settings.kafka)
         with closing(cluster.admin()) as admin:
-            admin.delete_topics([topic.name for topic in Topics(cluster, self.settings).wanted()])
+            admin.delete_topics(
+                [name for name in admin.list_topics() if name.startswith(self.prefix)]
+            )

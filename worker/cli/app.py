@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from worker.cli import config, dlq, incidents, rules, schema, topics
 from worker.cli.convert import convert
 from worker.cli.demo import demo
+from worker.cli.doctor import doctor
 from worker.cli.explain import explain
 from worker.cli.forget import forget_command
 from worker.cli.ingest import ingest
@@ -117,6 +118,7 @@ app.command()(explain)
 app.command()(tail)
 app.command()(simulate)
 app.command("forget")(forget_command)
+app.command()(doctor)
 app.add_typer(rules.app, name="rules")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(dlq.app, name="dlq")

@@ -4,14 +4,16 @@ The one on Kafka is imported when it is asked for: its client takes longer to lo
 commands take to run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.errors import ConfigError
+from worker.logs.finding import Finding, Verdict
 from worker.logs.port import Log
 from worker.logs.sqlite import SqliteLog, wall_clock
 from worker.settings import KafkaSettings, Settings
+from worker.stages import DETECT_INPUTS
 
 if TYPE_CHECKING:
     from worker.logs.kafka.cluster import Cluster
@@ -68,6 +70,24 @@ def refuse_wrong_topics(settings: Settings, partitions: int) -> None:
 
         cluster = cluster_at(settings.log.url, settings.kafka)
         Topics(cluster, settings, partitions).refuse_wrong()
+
+
+def examine(
+    log: Log, settings: Settings, clock: Callable[[], int] = wall_clock
+) -> Iterator[Finding]:
+    """Yield what there is to say about the log of the settings, as a worker would meet it.
+
+    Raises:
+        ConfigError: a file of the settings cannot be used.
+    """
+    url = settings.log.url
+    if url.startswith(_KAFKA):
+        from worker.logs.kafka.doctor import Doctor  # noqa: PLC0415
+
+        yield from Doctor(cluster_at(url, settings.kafka), settings, log, clock).findings()
+    else:
+        counts = f"{log.partitions(DETECT_INPUTS[0])} partitions per topic"
+        yield Finding("log", Verdict.OK, f"{url}: opened, {counts}")
 
 
 def cluster_at(url: str, kafka: KafkaSettings) -> "Cluster":

@@ -15,11 +15,13 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 from kafka.record import util
 
-from worker.errors import LogError
+from worker.errors import ConfigError, LogError
 
 Options = Mapping[str, Any]
 """Arguments that every client takes: how to encrypt, and who we are."""
 
+OLDEST: Final = (2, 7)
+"""The oldest brokers that walletwatch works with."""
 _RECONNECT_MAX_MS: Final = 1_000
 _FETCH_MAX_BYTES: Final = 16 * 1024 * 1024
 
@@ -74,6 +76,7 @@ class Cluster:
         """Make a consumer that reads committed records as bytes and commits nothing by itself.
 
         Raises:
+            ConfigError: the brokers are too old.
             LogError: no broker answered in time.
         """
         return self._make(
@@ -91,6 +94,7 @@ class Cluster:
         """Make a producer that waits for all replicas and never longer than the timings say.
 
         Raises:
+            ConfigError: the brokers are too old.
             LogError: no broker answered in time.
         """
         return self._make(
@@ -110,11 +114,23 @@ class Cluster:
         """Make a client for questions about the cluster.
 
         Raises:
+            ConfigError: the brokers are too old.
             LogError: no broker answered in time.
         """
         return self._make(KafkaAdminClient, request_timeout_ms=self.timings.bootstrap, **more)
 
     def _make(self, client: Callable[..., Any], **more: Any) -> Any:
+        made = self._connected(client, more)
+        version = broker_version(made)
+        if version < OLDEST:
+            made.close()
+            raise ConfigError(
+                f"The brokers at {','.join(self.servers)} are Kafka {_dotted(version)}: "
+                f"walletwatch needs {_dotted(OLDEST)} or newer."
+            )
+        return made
+
+    def _connected(self, client: Callable[..., Any], more: Options) -> Any:
         try:
             return client(
                 bootstrap_servers=list(self.servers),
@@ -128,6 +144,26 @@ class Cluster:
                 f"No Kafka broker at {','.join(self.servers)} can be used ({error}): "
                 "walletwatch doctor says why."
             ) from error
+
+
+def broker_version(client: Any) -> tuple[int, ...]:
+    """Return the release whose requests the first broker of a connected client understands.
+
+    The last releases before it may look like it, where no request has changed.
+    """
+    # Consumers and producers keep it as a setting, the admin client only where it found it.
+    version: tuple[int, ...] = client.config["api_version"] or client._manager.broker_version
+    return version
+
+
+def brokers_of(client: Any) -> list[str]:
+    """Return host:port of all brokers, as the cluster has told a connected client to reach them."""
+    # describe_cluster() raises KeyError on brokers before Kafka 3.7.
+    return sorted(f"{each.host}:{each.port}" for each in client._manager.cluster.brokers())
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def checksum_in_c() -> bool:

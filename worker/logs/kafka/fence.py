@@ -8,6 +8,7 @@ transactional id aborts it at once, and refuses the old worker should it wake.
 from collections.abc import Collection
 
 from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import UnsupportedVersionError
 
 from worker.logs.kafka.cluster import Cluster
 
@@ -27,11 +28,30 @@ def fence(
         own: this worker's transactional id, which is left alone.
 
     Returns:
-        the transactional ids that were fenced.
+        the transactional ids that were fenced; none where brokers (before 3.0) cannot name them:
+            then the transactions' timeout has to pass.
 
     Raises:
         KafkaError: the cluster did not answer, or does not allow it.
     """
+    try:
+        found = _open(admin, changelogs) - {own}
+    except UnsupportedVersionError:
+        return []
+    fenced = sorted(each for each in found if each.startswith(prefix))
+    for transactional_id in fenced:
+        usurper = cluster.producer(
+            transactional_id=transactional_id, transaction_timeout_ms=cluster.timings.transaction
+        )
+        try:
+            usurper.init_transactions()
+        finally:
+            usurper.close(timeout=0)
+    return fenced
+
+
+def _open(admin: KafkaAdminClient, changelogs: Collection[TopicPartition]) -> set[str]:
+    """Return the ids of the transactions that are open on the partitions."""
     producers = admin.describe_producers(changelogs)
     open_ids = {
         producer.producer_id
@@ -40,20 +60,6 @@ def fence(
         if producer.current_transaction_start_offset >= 0
     }
     if not open_ids:
-        return []
+        return set()
     listed = admin.list_transactions(producer_id_filters=sorted(open_ids))
-    found = sorted(
-        listing.transactional_id
-        for listings in listed.values()
-        for listing in listings
-        if listing.transactional_id.startswith(prefix) and listing.transactional_id != own
-    )
-    for transactional_id in found:
-        usurper = cluster.producer(
-            transactional_id=transactional_id, transaction_timeout_ms=cluster.timings.transaction
-        )
-        try:
-            usurper.init_transactions()
-        finally:
-            usurper.close(timeout=0)
-    return found
+    return {listing.transactional_id for listings in listed.values() for listing in listings}

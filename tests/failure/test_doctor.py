@@ -1,0 +1,250 @@
+"""doctor on a real broker: nothing to say of one that is well, and one sentence for each ill."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import kafka
+import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.record import util
+
+from rules.examples import login
+from schemas.topics import ALERTS, DEAD_LETTERS, LOGINS, TOPICS
+from scripts.broker import Broker, free_port
+from tests.failure.crashing import ROOT, wait_until
+from tests.failure.kafka_place import TIMINGS, KafkaPlace
+from worker.logs import cluster_at, examine, open_log
+from worker.logs.finding import Finding, Verdict
+from worker.logs.kafka import decode
+from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.doctor import Doctor
+from worker.logs.murmur2 import partition_of
+from worker.logs.port import NewRecord
+from worker.logs.sqlite import wall_clock
+
+MINUTE = 60_000
+
+
+@pytest.fixture
+def place(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
+    """A log on Kafka without records."""
+    place = KafkaPlace(tmp_path / "place", kafka_address)
+    yield place
+    place.remove()
+
+
+def examined(place: KafkaPlace, ahead: int = 0) -> list[Finding]:
+    """Return what there is to say, with a clock that goes wrong by so many milliseconds."""
+    with closing(place.open()) as log:
+        return list(examine(log, place.settings, lambda: wall_clock() + ahead))
+
+
+def bad(findings: list[Finding]) -> list[Finding]:
+    """Return what is not as it should be."""
+    return [each for each in findings if each.verdict in (Verdict.WARN, Verdict.FAIL)]
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run walletwatch doctor as a process: a client that fails leaves its sockets open."""
+    settings = {f"WALLETWATCH_KAFKA__{name.upper()}": str(value) for name, value in TIMINGS.items()}
+    return subprocess.run(
+        [sys.executable, "-m", "worker.cli.app", "doctor", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **settings, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def give(place: KafkaPlace, astray: int, right: int) -> None:
+    """Append logins, so many of them where they do not belong."""
+    value = json.dumps(login("10:00:00")).encode()
+    keys = [b"account-%d" % number for number in range(astray + right)]
+    records = [
+        NewRecord(LOGINS, key, value, (partition_of(key, 4) + (number < astray)) % 4)
+        for number, key in enumerate(keys)
+    ]
+    with closing(place.open()) as log:
+        log.append(records)
+
+
+def test_of_one_that_is_well_every_line_is_ok(place: KafkaPlace) -> None:
+    """And nothing that anybody reads has changed."""
+    give(place, 0, 50)
+    with closing(place.open()) as log:
+        before = {topic.name: log.offsets(topic.name) for topic in TOPICS}
+        found = list(examine(log, place.settings))
+        assert {topic.name: log.offsets(topic.name) for topic in TOPICS} == before
+    assert bad(found) == []
+    ok = [each.check for each in found if each.verdict is Verdict.OK]
+    assert ok == [
+        "crc32c", "client", f"broker {place.url.removeprefix('kafka://')}", "login", "version",
+        "advertised", "topics", "producers", "transaction", "clock",
+    ]  # fmt: skip
+    skipped = [each.told for each in found if each.verdict is Verdict.SKIP]
+    assert skipped == [f"wallet.{name} has no records yet" for name in ("transactions", "balances")]
+    cluster = cluster_at(place.url, place.settings.kafka)
+    with closing(cluster.admin()) as admin:
+        groups = {each["group_id"] for each in admin.list_groups()}
+    assert {name for name in groups if name.startswith(place.prefix)} == {cluster.group("doctor")}
+
+
+def test_it_may_be_asked_again_and_while_workers_run(place: KafkaPlace) -> None:
+    """It commits under an identity that no worker can have."""
+    give(place, 0, 10)
+    with place.running() as process:
+        place.await_phase(process, 3, "reading")
+        for _ in range(2):
+            assert bad(examined(place)) == []
+        units = place.page.units
+        place.await_phase(process, units + 2, "reading")
+        process.terminate()
+        assert process.wait(60) == 0, place.errors.read_text()
+
+
+@pytest.mark.parametrize(
+    ("astray", "verdict"), [(5, Verdict.WARN), (10, Verdict.WARN), (11, Verdict.FAIL)]
+)
+def test_producers_with_another_partitioner_are_found(
+    astray: int, verdict: Verdict, place: KafkaPlace
+) -> None:
+    """It fails where the worker would stop: above the limit of dead letters, 100 of 1000."""
+    give(place, astray, 100 - astray)
+    (found,) = bad(examined(place))
+    assert (found.check, found.verdict) == ("producers", verdict)
+    assert found.told.startswith(f"wallet.logins: {astray} of the 100 newest keys are in another")
+    assert "murmur2_random" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("ahead", "verdict", "told"),
+    [
+        (4_000, Verdict.WARN, "ahead of the broker"),
+        (MINUTE, Verdict.FAIL, "ahead of the broker"),
+        (-MINUTE, Verdict.WARN, "behind the broker"),
+    ],
+)
+def test_a_clock_that_goes_wrong_is_found(
+    ahead: int, verdict: Verdict, told: str, place: KafkaPlace
+) -> None:
+    """It fails where it runs ahead by more than the allowed lateness, 5 s: an input that is idle
+    for a moment would make what comes next late.
+    """
+    (found,) = bad(examined(place, ahead))
+    assert (found.check, found.verdict) == ("clock", verdict)
+    assert told in found.told
+
+
+def test_wrong_topics_are_named(place: KafkaPlace) -> None:
+    cluster = cluster_at(place.url, place.settings.kafka)
+    with closing(cluster.admin()) as admin:
+        admin.delete_topics([cluster.topic(ALERTS), cluster.topic(DEAD_LETTERS)])
+        wrong = ConfigResource(
+            ConfigResourceType.TOPIC, cluster.topic(LOGINS), {"retention.ms": "1000"}
+        )
+        admin.alter_configs([wrong])
+        gone = {cluster.topic(ALERTS), cluster.topic(DEAD_LETTERS)}
+        wait_until(lambda: gone.isdisjoint(admin.list_topics()), "the end of two topics")
+    missing, *others = bad(examined(place))
+    prefix = place.prefix
+    assert missing.told == f"missing: {prefix}wallet.alerts, {prefix}wallet.dead-letters"
+    assert missing.verdict is Verdict.FAIL
+    assert f"{prefix}wallet.logins: retention.ms should be 604800000, and is 1000" in {
+        each.told for each in others
+    }
+
+
+def test_without_topics_the_rest_is_skipped(kafka_address: str) -> None:
+    told = command("--log", f"kafka://{kafka_address}", WALLETWATCH_KAFKA__PREFIX="nobody.made.")
+    assert told.returncode == 1
+    assert "FAIL  topics: missing: nobody.made.wallet.transactions, " in told.stdout
+    assert "-> walletwatch topics create makes them" in told.stdout
+    assert "skip  producers, transaction, clock: nobody.made.wallet.transactions" in told.stdout
+    assert told.stderr == ""
+
+
+def test_brokers_that_cannot_be_reached_are_told_apart(kafka_address: str) -> None:
+    """One that answers is enough to go on."""
+    closed = f"127.0.0.1:{free_port()}"
+    url = f"kafka://{closed},unknown.invalid:9092,{kafka_address}"
+    told = command("--log", url, "--json", WALLETWATCH_KAFKA__PREFIX="nobody.made.")
+    found = {each["check"]: each for each in map(json.loads, told.stdout.splitlines())}
+    assert found[f"broker {closed}"]["told"] == "Connection refused"
+    name = found["broker unknown.invalid:9092"]["told"]
+    assert name == "the name unknown.invalid is not known here"
+    assert found[f"broker {kafka_address}"]["verdict"] == "ok"
+    assert found["login"]["verdict"] == "ok"
+    assert told.returncode == 1
+
+
+def test_where_no_broker_answers_nothing_more_is_tried() -> None:
+    told = command("--log", f"kafka://127.0.0.1:{free_port()}")
+    assert told.returncode == 1
+    assert told.stdout.splitlines()[-1].startswith("skip  login: no broker was reached")
+
+
+def test_an_address_that_only_the_brokers_know_is_found(own_broker: Broker) -> None:
+    """The classic of containers: a cluster answers, and sends clients on to nobody."""
+    elsewhere = f"PLAINTEXT://127.0.0.1:{free_port()}"
+    own_broker.stop()
+    own_broker.change({"advertised.listeners": elsewhere})
+    own_broker.start()
+    told = command("--log", f"kafka://{own_broker.address}")
+    assert told.returncode == 1
+    assert f"FAIL  advertised: the cluster sends clients on to {elsewhere[12:]}" in told.stdout
+    assert "advertised.listeners" in told.stdout
+
+
+def test_old_brokers_are_said(place: KafkaPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those before 3.0 do not name the transactions that are open."""
+    monkeypatch.setattr("worker.logs.kafka.doctor.broker_version", lambda admin: (2, 8))
+    (found,) = bad(examined(place))
+    assert (found.check, found.verdict) == ("version", Verdict.WARN)
+    assert found.told.startswith("Kafka 2.8: ")
+
+
+def test_too_old_brokers_are_refused(place: KafkaPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.logs.kafka.cluster.broker_version", lambda client: (2, 6))
+    with closing(place.open()) as log:
+        found = list(examine(log, place.settings))
+    (told,) = bad(found)
+    assert told.check == "login"
+    assert told.told.endswith("are Kafka 2.6: walletwatch needs 2.7 or newer.")
+
+
+@pytest.fixture
+def unreached(tmp_path: Path, kafka_address: str) -> Iterator[Doctor]:
+    """A doctor whose cluster has no address."""
+    place = KafkaPlace(tmp_path / "place", kafka_address)
+    cluster = Cluster((), {"security_protocol": "PLAINTEXT"})
+    with closing(place.open()) as log:
+        yield Doctor(cluster, place.settings, log, wall_clock)
+    place.remove()
+
+
+def test_slow_checksums_and_slow_decoding_are_said(
+    unreached: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(util, "crc32c_c", None)
+    monkeypatch.setattr(decode, "VERSIONS", ())
+    checksum, client, login = unreached.findings()
+    assert (checksum.check, checksum.verdict) == ("crc32c", Verdict.FAIL)
+    assert (client.check, client.verdict) == ("client", Verdict.WARN)
+    assert kafka.__version__ in client.told
+    assert login.verdict is Verdict.SKIP
+
+
+def test_the_embedded_log_is_opened(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    assert command("--log", url).returncode == 2
+    open_log(url).close()
+    told = command("--log", url)
+    assert told.returncode == 0
+    assert told.stdout == f"ok    log: {url}: opened, 4 partitions per topic\n"

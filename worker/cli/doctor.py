@@ -1,0 +1,59 @@
+"""`walletwatch doctor`: what keeps a worker from running, each with what to do about it."""
+
+from typing import Final
+
+import typer
+
+from worker.cli.output import (
+    ConfigOption,
+    JsonOption,
+    LogOption,
+    emit,
+    environment,
+    readable_log,
+    visible,
+)
+from worker.config import load_settings
+from worker.errors import Exit
+from worker.logs import examine
+from worker.logs.finding import Finding, Verdict
+
+_COLORS: Final = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+
+
+def doctor(
+    *,
+    log: LogOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at everything that a worker needs of its log, and say what to do where it is not so.
+
+    On Kafka: each broker's address and certificate, login, version, the addresses that the cluster
+    advertises, topics, where producers put their keys, rights, a transaction that commits, and the
+    difference of the clocks. It commits a position of a consumer group of its own, and changes
+    nothing else.
+
+    Exit code 0 if nothing failed, 1 if something did, 2 if there is no log, 78 if the configuration
+    is wrong.
+
+    Example: walletwatch doctor --log kafka://broker1:9092 --json
+    """
+    loaded = load_settings(config, environment(), log_url=log)
+    failed = False
+    with readable_log(loaded) as opened:
+        for finding in examine(opened, loaded.settings):
+            failed |= finding.verdict is Verdict.FAIL
+            if as_json:
+                emit(finding._asdict())
+            else:
+                _show(finding)
+    if failed:
+        raise typer.Exit(Exit.FOUND)
+
+
+def _show(finding: Finding) -> None:
+    verdict = typer.style(f"{finding.verdict:<4}", fg=_COLORS.get(finding.verdict))
+    typer.echo(f"{verdict}  {visible(finding.check)}: {visible(finding.told)}")
+    if finding.advice:
+        typer.echo(f"      -> {visible(finding.advice)}")
