@@ -171,6 +171,10 @@ class Broker:
         (folder / "log4j2.properties").write_text(_LOG4J, "utf-8")
         self._format()
 
+    def given(self, name: str) -> str:
+        """Return one of its properties."""
+        return self._settings[name]
+
     def change(self, overrides: Mapping[str, str]) -> None:
         """Give it other properties, from its next start on."""
         self._settings |= overrides

@@ -2,8 +2,10 @@
 
 import os
 import uuid
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.failure.crashing import Place
 from tests.failure.producer import PARTITIONS
@@ -26,17 +28,27 @@ class KafkaPlace(Place):
     """One worker's folder and page; the log belongs to all places of the same prefix."""
 
     def __init__(
-        self, folder: Path, address: str, poll: int = 200, prefix: str = "", slot: str = "0"
+        self,
+        folder: Path,
+        address: str,
+        poll: int = 200,
+        prefix: str = "",
+        slot: str = "0",
+        login: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Make the topics, unless a prefix says that another place has made them."""
+        """Make the topics, unless a prefix says that somebody else has made them.
+
+        Args:
+            login: settings by which to log in, as environment.
+        """
         super().__init__(folder, poll)
-        self._address, self._poll = address, poll
+        self._address, self._poll, self._login = address, poll, login
         self.url = f"kafka://{address}"
         self.prefix = prefix or f"{uuid.uuid4().hex[:12]}."
         settings = TIMINGS | {"prefix": self.prefix, "slot": slot}
         self.environment = {
             f"WALLETWATCH_KAFKA__{name.upper()}": str(value) for name, value in settings.items()
-        }
+        } | dict(login)
         self.settings = load_settings(
             self.config, self.environment | {"PATH": os.environ["PATH"]}, log_url=self.url
         ).settings
@@ -46,7 +58,7 @@ class KafkaPlace(Place):
     def beside(self, slot: str) -> "KafkaPlace":
         """Return the place of another worker on the same log."""
         folder = self.config.parent.with_name(f"{self.config.parent.name}-{slot}")
-        return KafkaPlace(folder, self._address, self._poll, self.prefix, slot)
+        return KafkaPlace(folder, self._address, self._poll, self.prefix, slot, self._login)
 
     def open(self) -> Log:
         """Open the log, to look at it or to append."""

@@ -1,7 +1,7 @@
 """Reading outside any group: single records, ends, and the newest of each partition."""
 
 from collections.abc import Callable, Mapping, Sequence
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
@@ -67,9 +67,23 @@ class Reader:
         return found
 
     def see_written(self) -> None:
-        """Wait until everybody can read what this process has committed."""
-        for place, end in self._written.items():
-            self.read(place, end - 1, 1)
+        """Wait until everybody can read what this process has committed.
+
+        It asks for ends, which a producer may know that may read nothing.
+
+        Raises:
+            LogError: something of it still waits for somebody else's transaction.
+        """
+        deadline = monotonic() + _ANSWER_MS / 1000
+        waiting = dict(self._written)
+        while waiting:
+            ends = self._ask(self._consumer.end_offsets, list(waiting), _ANSWER_MS)
+            waiting = {at: end for at, end in waiting.items() if ends[at] < end}
+            if waiting and monotonic() > deadline:
+                at, end = min(waiting.items())
+                raise LogError(f"{at.topic}/{at.partition} cannot be read up to offset {end}.")
+            if waiting:
+                sleep(_FETCH_WAIT_MS / 1000)
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,0 +1,138 @@
+"""The least that each role must be allowed on a cluster: one list, for people and tests. Pure."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple
+
+from schemas.topics import (
+    DEAD_LETTERS,
+    INCIDENT_UPDATES,
+    LATE,
+    NOTIFICATIONS,
+    SIGNALS,
+    TOPICS,
+)
+from worker.logs.kafka.cluster import Cluster
+from worker.stages import DETECT, DETECT_INPUTS, TRIAGE
+
+_STAGES: Final = (DETECT, TRIAGE)
+_OWN_ACCESS: Final = (LATE, DEAD_LETTERS)
+"""Topics that hold the original bytes of events, which few may read."""
+_READ: Final = (*DETECT_INPUTS, SIGNALS)
+_WRITTEN: Final = tuple(
+    topic.name for topic in TOPICS if topic.role != "input" and topic.name != NOTIFICATIONS
+)
+
+_DESCRIBING: Final = ("Read", "Write")
+"""Whoever may do this may describe, too."""
+
+
+class Role(StrEnum):
+    """Who uses a cluster, for what."""
+
+    WORKER = "worker"
+    DOCTOR = "doctor"
+    PRODUCER = "producer"
+    READER = "reader"
+    DEAD_LETTERS = "dead-letters"
+    OPERATOR = "operator"
+
+
+ROLES: Final = {
+    Role.WORKER: "`run`, `forget`",
+    Role.DOCTOR: "`doctor`, beside those of a worker",
+    Role.PRODUCER: "your platform, `ingest`, `simulate`",
+    Role.READER: "`tail`, `incidents`, `explain`",
+    Role.DEAD_LETTERS: "`dlq`, and `tail` of late events, beside those of a producer",
+    Role.OPERATOR: "`topics`",
+}
+"""What each role runs."""
+
+Kind = Literal["topic", "group", "transactional_id"]
+
+
+class Acl(NamedTuple):
+    """One operation that one role is allowed."""
+
+    kind: Kind
+    name: str
+    operation: str
+    """As Kafka's tools write it."""
+    why: str
+    prefixed: bool = False
+    """Whether the name is only how names begin."""
+
+
+def acls(cluster: Cluster, role: Role) -> list[Acl]:
+    """Return all that the role must be allowed, and nothing more."""
+    roles = {
+        Role.WORKER: _worker,
+        Role.DOCTOR: _doctor,
+        Role.PRODUCER: _producer,
+        Role.READER: _reader,
+        Role.DEAD_LETTERS: _dead_letters,
+        Role.OPERATOR: _operator,
+    }
+    found = list(roles[role](cluster))
+    described = {(acl.kind, acl.name) for acl in found if acl.operation in _DESCRIBING}
+    return [
+        acl for acl in found if acl.operation != "Describe" or (acl.kind, acl.name) not in described
+    ]
+
+
+def _worker(cluster: Cluster) -> Iterator[Acl]:
+    for name in _READ:
+        yield Acl("topic", cluster.topic(name), "Read", "reads its input")
+    for name in _WRITTEN:
+        yield Acl("topic", cluster.topic(name), "Write", "publishes")
+    for stage in _STAGES:
+        changelog = cluster.changelog(stage)
+        yield Acl("topic", changelog, "Write", "keeps its state")
+        yield Acl("topic", changelog, "Read", "restores it, and finds what a dead worker left open")
+        yield Acl("group", cluster.group(stage), "Read", "shares the tasks, commits positions")
+        ids = cluster.transactional_id(stage, "")
+        yield Acl("transactional_id", ids, "Write", "commits; fences a dead worker", prefixed=True)
+    yield from _looks(cluster)
+
+
+def _looks(cluster: Cluster) -> Iterator[Acl]:
+    """Yield what it takes to see whether the topics are as they should be."""
+    for name in (
+        *(cluster.topic(topic.name) for topic in TOPICS),
+        *map(cluster.changelog, _STAGES),
+    ):
+        yield Acl("topic", name, "Describe", "sees that it is there")
+        yield Acl("topic", name, "DescribeConfigs", "sees how it is kept")
+
+
+def _doctor(cluster: Cluster) -> Iterator[Acl]:
+    yield Acl("group", cluster.group("doctor"), "Read", "commits a position of its own")
+
+
+def _producer(cluster: Cluster) -> Iterator[Acl]:
+    for name in (*DETECT_INPUTS, INCIDENT_UPDATES):
+        yield Acl("topic", cluster.topic(name), "Write", "appends events")
+    own = cluster.transactional_id("append", "")
+    why = "appends all or nothing"
+    yield Acl("transactional_id", own, "Write", why, prefixed=True)
+    yield Acl("topic", cluster.topic(DEAD_LETTERS), "Write", "puts lines there that are none")
+
+
+def _reader(cluster: Cluster) -> Iterator[Acl]:
+    for topic in TOPICS:
+        if topic.name not in _OWN_ACCESS:
+            yield Acl("topic", cluster.topic(topic.name), "Read", "shows its records")
+
+
+def _dead_letters(cluster: Cluster) -> Iterator[Acl]:
+    for name in _OWN_ACCESS:
+        yield Acl("topic", cluster.topic(name), "Read", "shows its records")
+
+
+def _operator(cluster: Cluster) -> Iterator[Acl]:
+    for name in (
+        *(cluster.topic(topic.name) for topic in TOPICS),
+        *map(cluster.changelog, _STAGES),
+    ):
+        yield Acl("topic", name, "Create", "makes it")
+    yield from _looks(cluster)
