@@ -88,7 +88,7 @@ def _measure(address: str, count: int) -> int:
 
 def _round(address: str, lines: Sequence[bytes]) -> tuple[float, float, float, float]:
     """Return the CPU seconds of poll, of validation too, of a transaction too, and of detect."""
-    cluster = Cluster((address,), prefix=f"bench-{uuid.uuid4().hex[:8]}.")
+    cluster = Cluster(servers=(address,), prefix=f"bench-{uuid.uuid4().hex[:8]}.")
     settings = load_settings(None, ALONE, log_url=f"kafka://{address}").settings
     made = Topics(cluster, settings, PARTITIONS).create()
     try:

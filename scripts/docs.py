@@ -20,21 +20,25 @@ from schemas.time import format_span
 from schemas.topics import KINDS, TOPICS, Topic
 from scripts import stories
 from worker.cli.app import app
+from worker.logs.kafka.acls import ROLES, Acl, Role, acls
+from worker.logs.kafka.names import Names
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- rules: written by make docs -->\n", "<!-- end of rules -->\n"
+ACLS_BEGIN, ACLS_END = "<!-- ACLs: written by make docs -->\n", "<!-- end of ACLs -->\n"
 HIDDEN_OPTIONS = {"--help", "--install-completion", "--show-completion"}
 
 
 def pages() -> dict[Path, str]:
     """Return every written page by its path."""
-    readme = ROOT / "README.md"
+    readme, kafka = ROOT / "README.md", ROOT / "docs" / "kafka.md"
     return {
         ROOT / "docs" / "topics.md": topics_page(TOPICS),
         ROOT / "docs" / "privacy.md": privacy_page(),
         ROOT / "docs" / "stories.md": stories.page(),
         ROOT / "docs" / "rules.md": rules_page(rules.ALL),
         ROOT / "docs" / "commands.md": commands_page("walletwatch", typer.main.get_command(app)),
+        kafka: with_acls(kafka.read_text("utf-8")),
         readme: with_rules(readme.read_text("utf-8"), rules.ALL),
     }
 
@@ -154,6 +158,34 @@ def with_rules(readme: str, all_rules: Sequence[type[Rule[Any, Any]]]) -> str:
         for rule in all_rules
     )
     return before + begin + table(("code", "rule", "finds", "defaults"), rows) + end + after
+
+
+def with_acls(text: str) -> str:
+    """Return a page with the table of what each role must be allowed in its place."""
+    before, begin, rest = text.partition(ACLS_BEGIN)
+    _, end, after = rest.partition(ACLS_END)
+    rows = [
+        (
+            f"{role}: {ROLES[role]}",
+            f"{acl.operation} on {acl.kind} `{acl.name}`{_rest(acl)}",
+            acl.why,
+        )
+        for role in Role
+        for acl in acls(Names(), role)
+    ]
+    return (
+        before + begin + table(("role", "is allowed", "because it"), _once_each(rows)) + end + after
+    )
+
+
+def _rest(acl: Acl) -> str:
+    return "..." if acl.prefixed else ""
+
+
+def _once_each(rows: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
+    """Yield the rows, the first cell only where it differs from the one above."""
+    for above, row in zip([("",), *rows], rows, strict=False):
+        yield row if row[0] != above[0] else ("", *row[1:])
 
 
 def commands_page(name: str, command: Any) -> str:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509 import load_pem_x509_certificate
 from kafka import KafkaAdminClient
 from kafka.admin import (
     ACL,
@@ -58,6 +59,7 @@ class SecuredBroker:
         self.password = secrets.token_hex(16)
         self.scram, self.mtls, self.plain = (f"127.0.0.1:{free_port()}" for _ in range(3))
         self._broker = Broker(folder / "node")
+        self.open = self._broker.address
         self._broker.change(self._properties())
         self._users = 0
 
@@ -167,6 +169,8 @@ class SecuredBroker:
     def _keystore(self) -> Path:
         """Write key and certificate as Kafka reads them: the key as PKCS 8."""
         issued = self._authority.issue_cert("127.0.0.1")
+        certificate = load_pem_x509_certificate(issued.cert_chain_pems[0].bytes())
+        self.expires_at = int(certificate.not_valid_after_utc.timestamp() * 1000)
         key = load_pem_private_key(issued.private_key_pem.bytes(), None)
         store = self._folder / "server.pem"
         store.write_bytes(

@@ -92,7 +92,7 @@ class KafkaWorld:
 
     def __init__(self, address: str, clock: Clock) -> None:
         self._clock = clock
-        self._cluster = Cluster((address,), prefix=f"{uuid.uuid4().hex[:12]}.")
+        self._cluster = Cluster(servers=(address,), prefix=f"{uuid.uuid4().hex[:12]}.")
         self._admin = self._cluster.admin()
         # The suite's clock stands in 1970: nothing may be too old to be kept.
         keep = {"retention.ms": "-1", "message.timestamp.type": "CreateTime"}

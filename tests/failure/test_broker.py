@@ -59,7 +59,7 @@ def test_an_older_java_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_what_was_there_is_there_after_a_kill(own_broker: Broker) -> None:
     """Same address, same topics; and no process is left when it ends."""
-    cluster = Cluster((own_broker.address,))
+    cluster = Cluster(servers=(own_broker.address,))
     admin = cluster.admin()
     admin.create_topics({"kept": {"num_partitions": 2}}, wait_for_metadata=True)
     admin.close()

@@ -223,7 +223,7 @@ def test_too_old_brokers_are_refused(place: KafkaPlace, monkeypatch: pytest.Monk
 def unreached(tmp_path: Path, kafka_address: str) -> Iterator[Doctor]:
     """A doctor whose cluster has no address."""
     place = KafkaPlace(tmp_path / "place", kafka_address)
-    cluster = Cluster((), {"security_protocol": "PLAINTEXT"})
+    cluster = Cluster(options={"security_protocol": "PLAINTEXT"})
     with closing(place.open()) as log:
         yield Doctor(cluster, place.settings, log, wall_clock)
     place.remove()

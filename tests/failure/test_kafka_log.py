@@ -70,7 +70,7 @@ def test_a_dead_workers_transaction_is_aborted_not_waited_for(world: KafkaWorld)
     session = opened(world.log, [0])
     session.commit(Commit(states=[StateChange(0, b"k", b"1")], metas={0: b"meta"}))
     session.close()
-    slow = Cluster(world._cluster.servers, timings=Timings(), prefix=world._cluster.prefix)
+    slow = Cluster(servers=world._cluster.servers, timings=Timings(), prefix=world._cluster.prefix)
     dead = slow.producer(
         transactional_id=slow.transactional_id("detect", "dead"), transaction_timeout_ms=60_000
     )

@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.failure.crashing import DEADLINE_SECONDS, ROOT, Place
 from tests.failure.judging import Outcome, differences, outcome
@@ -14,12 +16,16 @@ from tests.failure.kafka_place import TIMINGS, KafkaPlace
 from tests.failure.producer import PARTITIONS, crowd
 from tests.secured_broker import SecuredBroker
 from worker.logs.kafka.acls import Acl, Role, acls
-from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.names import Names
+from worker.logs.kafka.reach import reach
 from worker.loop import COMMITTING
 
 SEED = 31
 EVENTS = 600
 POLL = 100
+SHADOW = '[rules.cannot_log_in]\nmode = "shadow"\n'
+CA_FILE, PASSWORD_FILE = "WALLETWATCH_KAFKA__CA_FILE", "WALLETWATCH_KAFKA__PASSWORD_FILE"
+LONG = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +48,7 @@ class Scene:
 
     def allowed(self, *roles: Role) -> list[Acl]:
         """Return what the roles may do here."""
-        cluster = Cluster((), prefix=self.prefix)
-        return [acl for role in roles for acl in acls(cluster, role)]
+        return [acl for role in roles for acl in acls(Names(self.prefix), role)]
 
     def place(self, login: dict[str, str], address: str = "") -> KafkaPlace:
         """Return the place of whoever logs in so."""
@@ -121,3 +126,132 @@ def test_a_worker_may_take_over_from_a_dead_one(filled: Scene, expected: Outcome
             process.wait()
     first.beside("other").finish()
     assert_unharmed(filled, expected)
+
+
+def needed() -> list[Acl]:
+    """Return what a worker is allowed, under the prefix `p.`."""
+    return acls(Names("p."), Role.WORKER)
+
+
+SHORT = {("Write", "p.wallet.signals"), ("Read", "p.walletwatch.detect.changelog"),
+         ("DescribeConfigs", "p.wallet.late")}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(n, id=str(acl), marks=[] if (acl.operation, acl.name) in SHORT else LONG)
+        for n, acl in enumerate(needed())
+    ],
+)
+def test_a_worker_can_do_with_nothing_less(number: int, filled: Scene) -> None:
+    """Without any one thing that it is allowed it ends, and names what was refused.
+
+    It follows a worker that died in the middle of a commit; a rule in shadow publishes, too.
+    """
+    dead = filled.user(Role.WORKER)
+    dead.config.write_text(dead.config.read_text() + SHADOW)
+    with dead.running("--until-ended") as process:
+        dead.await_phase(process, 4, COMMITTING)
+        process.kill()
+        process.wait()
+    allowed = filled.allowed(Role.WORKER)
+    without = allowed.pop(number)
+    if without.kind == "topic":
+        allowed.append(without._replace(operation="Describe"))
+    if without.operation == "Describe":
+        allowed.remove(without)
+    place = filled.place(filled.broker.user(allowed))
+    place.config.write_text(dead.config.read_text())
+    with place.running("--until-ended") as process:
+        code = process.wait(DEADLINE_SECONDS)
+    said = place.errors.read_text().splitlines()[-1]
+    assert code in (70, 78), said
+    assert without.name.removeprefix(filled.prefix).removesuffix(".") in said
+
+
+def test_the_doctor_names_what_is_not_allowed(filled: Scene) -> None:
+    """And has nothing to say where all is, that of its own included."""
+    roles = (Role.WORKER, Role.DOCTOR)
+    filled.user(Role.WORKER).finish()  # a cluster tells nothing of groups that never were
+    well = filled.walletwatch(filled.broker.user(filled.allowed(*roles)), "doctor")
+    assert well.returncode == 0, well.stdout
+    assert "ok    rights: all that a worker needs on topics and groups" in well.stdout
+    assert f"ok    broker {filled.broker.scram}: connected by TLSv1." in well.stdout
+    lacking = [
+        acl
+        for acl in filled.allowed(*roles)
+        if acl.name not in (f"{filled.prefix}wallet.alerts", f"{filled.prefix}walletwatch.triage")
+    ]
+    ill = filled.walletwatch(filled.broker.user(lacking), "doctor")
+    assert ill.returncode == 1
+    assert (
+        f"FAIL  rights: not allowed: Write on topic {filled.prefix}wallet.alerts, "
+        f"Read on group {filled.prefix}walletwatch.triage, "
+        f"DescribeConfigs on topic {filled.prefix}wallet.alerts\n"
+    ) in ill.stdout
+
+
+@pytest.mark.parametrize("door", ["mtls", "plain"])
+def test_certificates_and_plain_passwords_open_their_doors(
+    door: str, filled: Scene, expected: Outcome
+) -> None:
+    """The same over mTLS, and over TLS with SASL PLAIN."""
+    broker, name = filled.broker, door
+    login = broker.certified(name) if door == "mtls" else broker.plain_user()
+    broker.allow(name, filled.allowed(Role.WORKER))
+    filled.place(login, getattr(broker, door)).finish()
+    assert_unharmed(filled, expected)
+
+
+def test_who_is_not_let_in_is_told_why(scene: Scene, tmp_path: Path) -> None:
+    """By run, in one sentence with what and where, without a secret; a wrong login is 78."""
+    broker = scene.broker
+    login = broker.user([])
+    wrong, foreign = tmp_path / "wrong", tmp_path / "foreign.pem"
+    wrong.write_text("not-the-password", "utf-8")
+    wrong.chmod(0o600)
+    trustme.CA().cert_pem.write_to_path(str(foreign))
+    encrypted = {name: value for name, value in login.items() if "CA_FILE" in name}
+    encrypted["WALLETWATCH_KAFKA__SECURITY_PROTOCOL"] = "SSL"
+    cases = [
+        (login | {PASSWORD_FILE: str(wrong)}, broker.scram, 78, "refuse the login: Authentication"),
+        (login | {CA_FILE: str(foreign)}, broker.scram, 70, "CERTIFICATE_VERIFY_FAILED"),
+        (encrypted, broker.mtls, 70, "CERTIFICATE"),
+        ({}, broker.scram, 70, "can be used ("),
+    ]
+    with ThreadPoolExecutor() as pool:
+        ends = list(
+            pool.map(lambda case: scene.walletwatch(case[0], "run", address=case[1]), cases)
+        )
+    for (_, address, code, why), end in zip(cases, ends, strict=True):
+        said = end.stderr.splitlines()[-1]
+        assert end.returncode == code, said
+        assert why in said
+        assert address in said
+        assert "not-the-password" not in end.stderr + end.stdout
+        assert broker.password not in end.stderr + end.stdout
+
+
+def test_the_doctor_tells_certificates_and_ports_apart(scene: Scene, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.pem"
+    trustme.CA().cert_pem.write_to_path(str(foreign))
+    login = scene.broker.user([])
+    told = scene.walletwatch(login | {CA_FILE: str(foreign)}, "doctor").stdout
+    assert f"FAIL  broker {scene.broker.scram}: its certificate is not accepted: " in told
+    assert "-> set kafka.ca_file to the certificates of the authority" in told
+    told = scene.walletwatch(login, "doctor", address=scene.broker.open).stdout
+    assert f"FAIL  broker {scene.broker.open}: no TLS connection: " in told
+    assert "kafka.security_protocol" in told
+
+
+@pytest.mark.parametrize(("days", "soon"), [(15, False), (13, True)])
+def test_a_certificate_that_expires_soon_is_seen(
+    days: int, soon: bool, secured: SecuredBroker
+) -> None:
+    """Two weeks before."""
+    options = {"security_protocol": "SASL_SSL", "ssl_cafile": str(secured.ca_file)}
+    now = secured.expires_at - days * 86_400_000 - 1_000
+    reached = reach(secured.scram, options, now)
+    assert reached.expires_soon == soon
+    assert reached.told.endswith(f"valid for {days} days more")

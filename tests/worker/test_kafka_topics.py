@@ -23,7 +23,7 @@ class Site:
     """A prefix on the broker, and the command line for it."""
 
     def __init__(self, address: str) -> None:
-        self.cluster = Cluster((address,), prefix=f"{uuid.uuid4().hex[:12]}.")
+        self.cluster = Cluster(servers=(address,), prefix=f"{uuid.uuid4().hex[:12]}.")
         self.admin = self.cluster.admin()
         self._address = address
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.output import ConfigOption, JsonOption, LogOption, emit, environment
+from worker.cli.output import ConfigOption, JsonOption, LogOption, emit, environment, table
 from worker.config import load_settings
 from worker.errors import Exit
 from worker.logs import cluster_at
+from worker.logs.kafka.acls import Role, acls
+from worker.logs.kafka.names import Names
 
 if TYPE_CHECKING:
     from worker.logs.kafka.topics import Difference, Topics
@@ -61,6 +63,43 @@ def check(
     Example: walletwatch topics check --log kafka://127.0.0.1:9092 --json
     """
     _report(_topics(config, log, partitions).differences(), as_json)
+
+
+@app.command("acls")
+def list_acls(
+    *,
+    role: Annotated[
+        Role, typer.Option(metavar="ROLE", help=f"Who uses the cluster: {', '.join(Role)}.")
+    ] = Role.WORKER,
+    principal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER",
+            help="Print them as arguments of kafka-acls that allow this, such as User:walletwatch.",
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the least that a role must be allowed on a secured cluster, and why.
+
+    It asks no cluster; kafka.prefix is part of the names.
+
+    Exit code 0, 78 if the configuration is wrong.
+
+    Example: walletwatch topics acls --role producer --principal User:platform
+    """
+    prefix = load_settings(config, environment()).settings.kafka.prefix
+    needed = acls(Names(prefix), role)
+    if as_json:
+        for acl in needed:
+            emit(acl._asdict())
+    elif principal is not None:
+        for acl in needed:
+            typer.echo(acl.arguments(principal))
+    else:
+        rows = [(acl.kind, acl.name, acl.pattern, acl.operation, acl.why) for acl in needed]
+        table(("resource", "name", "pattern", "operation", "why"), rows)
 
 
 def _topics(config: Path | None, log: str | None, partitions: int | None) -> "Topics":

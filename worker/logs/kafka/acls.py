@@ -12,7 +12,7 @@ from schemas.topics import (
     SIGNALS,
     TOPICS,
 )
-from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.names import Names
 from worker.stages import DETECT, DETECT_INPUTS, TRIAGE
 
 _STAGES: Final = (DETECT, TRIAGE)
@@ -62,8 +62,24 @@ class Acl(NamedTuple):
     prefixed: bool = False
     """Whether the name is only how names begin."""
 
+    def __str__(self) -> str:
+        return f"{self.operation} on {self.kind} {self.name}"
 
-def acls(cluster: Cluster, role: Role) -> list[Acl]:
+    @property
+    def pattern(self) -> str:
+        """How the name is meant, as Kafka's tools write it."""
+        return "prefixed" if self.prefixed else "literal"
+
+    def arguments(self, principal: str) -> str:
+        """Return it as arguments of Kafka's own tool, kafka-acls."""
+        resource = f"--{self.kind.replace('_', '-')} {self.name}"
+        return (
+            f"--add --allow-principal {principal} --operation {self.operation} {resource} "
+            f"--resource-pattern-type {self.pattern}"
+        )
+
+
+def acls(names: Names, role: Role) -> list[Acl]:
     """Return all that the role must be allowed, and nothing more."""
     roles = {
         Role.WORKER: _worker,
@@ -73,66 +89,66 @@ def acls(cluster: Cluster, role: Role) -> list[Acl]:
         Role.DEAD_LETTERS: _dead_letters,
         Role.OPERATOR: _operator,
     }
-    found = list(roles[role](cluster))
+    found = list(roles[role](names))
     described = {(acl.kind, acl.name) for acl in found if acl.operation in _DESCRIBING}
     return [
         acl for acl in found if acl.operation != "Describe" or (acl.kind, acl.name) not in described
     ]
 
 
-def _worker(cluster: Cluster) -> Iterator[Acl]:
+def _worker(names: Names) -> Iterator[Acl]:
     for name in _READ:
-        yield Acl("topic", cluster.topic(name), "Read", "reads its input")
+        yield Acl("topic", names.topic(name), "Read", "reads its input")
     for name in _WRITTEN:
-        yield Acl("topic", cluster.topic(name), "Write", "publishes")
+        yield Acl("topic", names.topic(name), "Write", "publishes")
     for stage in _STAGES:
-        changelog = cluster.changelog(stage)
+        changelog = names.changelog(stage)
         yield Acl("topic", changelog, "Write", "keeps its state")
         yield Acl("topic", changelog, "Read", "restores it, and finds what a dead worker left open")
-        yield Acl("group", cluster.group(stage), "Read", "shares the tasks, commits positions")
-        ids = cluster.transactional_id(stage, "")
+        yield Acl("group", names.group(stage), "Read", "shares the tasks, commits positions")
+        ids = names.transactional_id(stage, "")
         yield Acl("transactional_id", ids, "Write", "commits; fences a dead worker", prefixed=True)
-    yield from _looks(cluster)
+    yield from _looks(names)
 
 
-def _looks(cluster: Cluster) -> Iterator[Acl]:
+def _looks(names: Names) -> Iterator[Acl]:
     """Yield what it takes to see whether the topics are as they should be."""
     for name in (
-        *(cluster.topic(topic.name) for topic in TOPICS),
-        *map(cluster.changelog, _STAGES),
+        *(names.topic(topic.name) for topic in TOPICS),
+        *map(names.changelog, _STAGES),
     ):
         yield Acl("topic", name, "Describe", "sees that it is there")
         yield Acl("topic", name, "DescribeConfigs", "sees how it is kept")
 
 
-def _doctor(cluster: Cluster) -> Iterator[Acl]:
-    yield Acl("group", cluster.group("doctor"), "Read", "commits a position of its own")
+def _doctor(names: Names) -> Iterator[Acl]:
+    yield Acl("group", names.group("doctor"), "Read", "commits a position of its own")
 
 
-def _producer(cluster: Cluster) -> Iterator[Acl]:
+def _producer(names: Names) -> Iterator[Acl]:
     for name in (*DETECT_INPUTS, INCIDENT_UPDATES):
-        yield Acl("topic", cluster.topic(name), "Write", "appends events")
-    own = cluster.transactional_id("append", "")
+        yield Acl("topic", names.topic(name), "Write", "appends events")
+    own = names.transactional_id("append", "")
     why = "appends all or nothing"
     yield Acl("transactional_id", own, "Write", why, prefixed=True)
-    yield Acl("topic", cluster.topic(DEAD_LETTERS), "Write", "puts lines there that are none")
+    yield Acl("topic", names.topic(DEAD_LETTERS), "Write", "puts lines there that are none")
 
 
-def _reader(cluster: Cluster) -> Iterator[Acl]:
+def _reader(names: Names) -> Iterator[Acl]:
     for topic in TOPICS:
         if topic.name not in _OWN_ACCESS:
-            yield Acl("topic", cluster.topic(topic.name), "Read", "shows its records")
+            yield Acl("topic", names.topic(topic.name), "Read", "shows its records")
 
 
-def _dead_letters(cluster: Cluster) -> Iterator[Acl]:
+def _dead_letters(names: Names) -> Iterator[Acl]:
     for name in _OWN_ACCESS:
-        yield Acl("topic", cluster.topic(name), "Read", "shows its records")
+        yield Acl("topic", names.topic(name), "Read", "shows its records")
 
 
-def _operator(cluster: Cluster) -> Iterator[Acl]:
+def _operator(names: Names) -> Iterator[Acl]:
     for name in (
-        *(cluster.topic(topic.name) for topic in TOPICS),
-        *map(cluster.changelog, _STAGES),
+        *(names.topic(topic.name) for topic in TOPICS),
+        *map(names.changelog, _STAGES),
     ):
         yield Acl("topic", name, "Create", "makes it")
-    yield from _looks(cluster)
+    yield from _looks(names)

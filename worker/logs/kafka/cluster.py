@@ -4,6 +4,7 @@ Every client is bounded in time. The client's own defaults wait for half a minut
 where a worker must rather end and be started again.
 """
 
+import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -12,17 +13,25 @@ from typing import Any, Final
 
 import crc32c
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import (
+    AuthorizationError,
+    InvalidSessionTimeoutError,
+    KafkaError,
+    SaslAuthenticationFailedError,
+)
 from kafka.record import util
 
 from worker.errors import ConfigError, LogError
+from worker.logs.kafka.names import Names
 
 Options = Mapping[str, Any]
 """Arguments that every client takes: how to encrypt, and who we are."""
 
 OLDEST: Final = (2, 7)
 """The oldest brokers that walletwatch works with."""
+SEE_DOCTOR: Final = " walletwatch doctor says more."
 _RECONNECT_MAX_MS: Final = 1_000
+_CONNECTIONS: Final = logging.getLogger("kafka.net.manager")
 _FETCH_MAX_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -47,30 +56,12 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(Names):
     """Where the brokers are, how to talk to them, and what things are called there."""
 
-    servers: tuple[str, ...]
+    servers: tuple[str, ...] = ()
     options: Options = field(default_factory=dict)
     timings: Timings = Timings()
-    prefix: str = ""
-    """Before every topic, group and transactional id: several systems can share a cluster."""
-
-    def topic(self, name: str) -> str:
-        """Return what the topic is called on the cluster."""
-        return self.prefix + name
-
-    def changelog(self, stage: str) -> str:
-        """Return what the topic of a stage's states is called on the cluster."""
-        return f"{self.prefix}walletwatch.{stage}.changelog"
-
-    def group(self, stage: str) -> str:
-        """Return the consumer group whose members share the stage's tasks."""
-        return f"{self.prefix}walletwatch.{stage}"
-
-    def transactional_id(self, stage: str, slot: str) -> str:
-        """Return the identity under which the worker in a slot commits."""
-        return f"{self.prefix}walletwatch.{stage}.{slot}"
 
     def consumer(self, **more: Any) -> KafkaConsumer:
         """Make a consumer that reads committed records as bytes and commits nothing by itself.
@@ -131,6 +122,8 @@ class Cluster:
         return made
 
     def _connected(self, client: Callable[..., Any], more: Options) -> Any:
+        overheard = _Overheard()
+        _CONNECTIONS.addHandler(overheard)
         try:
             return client(
                 bootstrap_servers=list(self.servers),
@@ -140,10 +133,55 @@ class Cluster:
                 **more,
             )
         except KafkaError as error:
+            reason = overheard.why or error
+            servers = ",".join(self.servers)
+            if isinstance(reason, SaslAuthenticationFailedError):
+                said = str(reason).rpartition(": ")[2]
+                raise ConfigError(
+                    f"The brokers at {servers} refuse the login: {said}. See kafka.username, "
+                    "kafka.password_file and kafka.sasl_mechanism."
+                ) from error
             raise LogError(
-                f"No Kafka broker at {','.join(self.servers)} can be used ({error}): "
-                "walletwatch doctor says why."
+                f"No Kafka broker at {servers} can be used ({reason}).{SEE_DOCTOR}"
             ) from error
+        finally:
+            _CONNECTIONS.removeHandler(overheard)
+
+
+class _Overheard(logging.Handler):
+    """Keeps why connecting failed, which the client logs but does not raise.
+
+    That is what it met first: after a refusal it only meets closed doors. A refused login says
+    most.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.why: Exception | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Look for an error among what is logged."""
+        for said in record.args or ():
+            if isinstance(said, SaslAuthenticationFailedError) or (
+                isinstance(said, Exception) and self.why is None
+            ):
+                self.why = said
+
+
+def told(error: KafkaError) -> str:
+    """Return what went wrong, for people: what was not allowed, or the client's own words."""
+    for cause in (error, *error.args):
+        if isinstance(cause, InvalidSessionTimeoutError):
+            return (
+                "the brokers refuse kafka.session_timeout_ms (their group.min.session.timeout.ms "
+                "and group.max.session.timeout.ms bound it)"
+            )
+        if isinstance(cause, AuthorizationError):
+            return (
+                f"{cause!r}: this user is not allowed to; walletwatch topics acls lists what is "
+                "needed"
+            )
+    return repr(error)
 
 
 def broker_version(client: Any) -> tuple[int, ...]:

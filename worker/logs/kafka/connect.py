@@ -24,7 +24,7 @@ def cluster_of(servers: Sequence[str], settings: KafkaSettings) -> Cluster:
         session=settings.session_timeout_ms,
         max_poll=settings.max_poll_interval_ms,
     )
-    return Cluster(tuple(servers), _options(settings), timings, settings.prefix)
+    return Cluster(settings.prefix, tuple(servers), _options(settings), timings)
 
 
 def _options(settings: KafkaSettings) -> dict[str, Any]:

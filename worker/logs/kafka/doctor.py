@@ -9,13 +9,22 @@ from typing import Any, Final
 
 import kafka
 from kafka import KafkaAdminClient, OffsetAndMetadata, TopicPartition
-from kafka.errors import AuthorizationError, KafkaError, UnsupportedVersionError
+from kafka.errors import KafkaError, UnsupportedVersionError
 
 from worker.errors import LogError, WalletwatchError
 from worker.logs.finding import Finding, Verdict
-from worker.logs.kafka.cluster import Cluster, broker_version, brokers_of, checksum_in_c
+from worker.logs.kafka.acls import Role, acls
+from worker.logs.kafka.cluster import (
+    SEE_DOCTOR,
+    Cluster,
+    broker_version,
+    brokers_of,
+    checksum_in_c,
+    told,
+)
 from worker.logs.kafka.decode import VERSIONS, decode_lean
 from worker.logs.kafka.reach import Unreachable, reach
+from worker.logs.kafka.rights import not_allowed
 from worker.logs.kafka.topics import Topics
 from worker.logs.murmur2 import partition_of
 from worker.logs.port import Log
@@ -61,7 +70,8 @@ class Doctor:
         try:
             admin = self._cluster.admin()
         except WalletwatchError as error:
-            yield Finding("login", Verdict.FAIL, str(error), self._login_advice())
+            said = str(error).removesuffix(SEE_DOCTOR)
+            yield Finding("login", Verdict.FAIL, said, self._login_advice())
             return
         with closing(admin):
             yield from self._inside(admin)
@@ -72,6 +82,7 @@ class Doctor:
         yield _version(broker_version(admin))
         yield from _guarded("advertised", lambda: self._advertised(admin))
         yield from _guarded("topics", self._topics)
+        yield from _guarded("rights", lambda: self._rights(admin))
         if self._partitions() is None:
             told = f"{self._cluster.topic(DETECT_INPUTS[0])} is not there, or may not be read"
             yield Finding("producers, transaction, clock", Verdict.SKIP, told)
@@ -100,8 +111,8 @@ class Doctor:
     def _login_advice(self) -> str:
         if self._settings.kafka.username is None:
             return (
-                "if the port asks for TLS or a login, set kafka.security_protocol, and "
-                "kafka.username with kafka.password_file"
+                "if the port asks for TLS, a certificate or a login, set kafka.security_protocol, "
+                "kafka.cert_file, or kafka.username with kafka.password_file"
             )
         return "check kafka.sasl_mechanism, kafka.username and kafka.password_file"
 
@@ -151,6 +162,15 @@ class Doctor:
             return self._log.partitions(DETECT_INPUTS[0])
         except LogError:
             return None
+
+    def _rights(self, admin: KafkaAdminClient) -> Iterator[Finding]:
+        """Compare what this user may do with topics and groups with what a worker needs to."""
+        lacking = [str(acl) for acl in not_allowed(admin, acls(self._cluster, Role.WORKER))]
+        if lacking:
+            advice = "walletwatch topics acls lists all that a worker must be allowed"
+            yield Finding("rights", Verdict.FAIL, f"not allowed: {', '.join(lacking)}", advice)
+        else:
+            yield Finding("rights", Verdict.OK, "all that a worker needs on topics and groups")
 
     def _producers(self) -> Iterator[Finding]:
         """Look where producers have put the newest records of each input."""
@@ -230,8 +250,8 @@ def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Find
     try:
         yield from check()
     except (KafkaError, WalletwatchError) as error:
-        told = str(error) if isinstance(error, WalletwatchError) else repr(error)
-        yield Finding(name, Verdict.FAIL, told, _advice(error))
+        said = told(error) if isinstance(error, KafkaError) else str(error)
+        yield Finding(name, Verdict.FAIL, said)
 
 
 def _checksum() -> Finding:
@@ -278,10 +298,3 @@ def _began(admin: KafkaAdminClient, transactional_id: str) -> int | None:
     except UnsupportedVersionError:
         return None
     return int(described[transactional_id].transaction_start_time_ms)
-
-
-def _advice(error: Exception) -> str:
-    """Return what to do about an error that a check does not expect."""
-    if isinstance(error, AuthorizationError):
-        return "walletwatch topics acls lists what a worker must be allowed"
-    return ""

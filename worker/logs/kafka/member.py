@@ -21,7 +21,7 @@ from kafka.errors import CoordinatorNotAvailableError, KafkaError
 from kafka.structs import MemberState
 
 from worker.errors import LogError, LogInDoubt
-from worker.logs.kafka.cluster import Cluster, client_id
+from worker.logs.kafka.cluster import Cluster, client_id, told
 from worker.logs.kafka.decode import as_record
 from worker.logs.port import Record
 
@@ -159,7 +159,7 @@ class Member:
         try:
             polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms, _EVERYTHING)
         except KafkaError as error:
-            raise LogError(f"Reading {', '.join(self._topics)} failed: {error!r}") from error
+            raise LogError(f"Reading {', '.join(self._topics)} failed: {told(error)}") from error
         state = self._consumer.group_metadata().state
         if state == MemberState.STABLE and self.assigned:
             self._heard_at = monotonic()
@@ -231,7 +231,7 @@ class Member:
         try:
             return question(partitions, timeout_ms=self._cluster.timings.request)
         except KafkaError as error:
-            raise LogError(f"The brokers did not tell the offsets: {error!r}") from error
+            raise LogError(f"The brokers did not tell the offsets: {told(error)}") from error
 
 
 def owners_of(admin: KafkaAdminClient, group: str) -> dict[int, str]:

@@ -8,7 +8,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from worker.errors import LogError
-from worker.logs.kafka.cluster import Cluster, client_id
+from worker.logs.kafka.cluster import Cluster, client_id, told
 from worker.logs.kafka.member import as_records
 from worker.logs.port import Record
 
@@ -103,4 +103,4 @@ class Reader:
         try:
             return question(*arguments)
         except KafkaError as error:
-            raise LogError(f"The brokers did not answer: {error!r}") from error
+            raise LogError(f"The brokers did not answer: {told(error)}") from error

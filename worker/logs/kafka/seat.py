@@ -17,7 +17,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from worker.errors import LogError
 from worker.logs.kafka.blocks import Blocks, Key
-from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.cluster import Cluster, told
 from worker.logs.kafka.feed import Feed, Rebalanced
 from worker.logs.kafka.fence import fence
 from worker.logs.kafka.member import Member, owners_of
@@ -136,7 +136,7 @@ class Seat:
                 self._dead = False
                 raise
             except KafkaError as error:
-                raise LogError(f"Stage {self._stage}, {what}: {error!r}") from error
+                raise LogError(f"Stage {self._stage}, {what}: {told(error)}") from error
         self._dead = False
 
     # -- tasks ------------------------------------------------------------------------------

@@ -7,11 +7,11 @@ from typing import Final
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from schemas.topics import TOPICS, Topic
 from worker.errors import ConfigError, LogError
-from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.cluster import Cluster, told
 from worker.settings import Settings
 from worker.stages import DETECT, TRIAGE
 
@@ -19,7 +19,10 @@ _HOUR: Final = 3_600_000
 _TOMBSTONES_MS: Final = 24 * _HOUR
 """Longer than any restore: a tombstone must not vanish before who reads towards it."""
 _BLOCK_LIMIT: Final = 8 * 1024 * 1024
-VITAL: Final = frozenset({"topic", "partitions", "cleanup.policy", "message.timestamp.type"})
+_HIDDEN: Final = "settings"
+VITAL: Final = frozenset(
+    {"topic", _HIDDEN, "partitions", "cleanup.policy", "message.timestamp.type"}
+)
 """What is wrong if it differs; the rest is a matter of keeping and of safety."""
 
 
@@ -34,10 +37,18 @@ class Wanted:
     configs: dict[str, str]
 
     def compare(self, found: Mapping[str, str] | None) -> list[tuple[str, str, str]]:
-        """Return (what, expected, found) of all that differs; None: there is no such topic."""
+        """Return (what, expected, found) of all that differs.
+
+        Args:
+            found: what is so; None: there is no such topic; nothing: it may not be looked at.
+        """
         if found is None:
             return [("topic", "there", "missing")]
+        if not found:
+            return [("topic", "there", "hidden from this user: allow Describe")]
         facts = {"partitions": str(self.partitions), "replication": str(self.replication)}
+        if self.configs.keys().isdisjoint(found):
+            return [(_HIDDEN, "visible", "hidden from this user: allow DescribeConfigs")]
         facts |= self.configs
         return [(what, is_, found[what]) for what, is_ in facts.items() if found[what] != is_]
 
@@ -101,7 +112,7 @@ class Topics:
                 made = [answer["name"] for answer in answers if answer["error_code"] == 0]
                 admin.wait_for_topics(made)
         except KafkaError as error:
-            raise LogError(f"The topics cannot be made: {error!r}") from error
+            raise LogError(f"The topics cannot be made: {told(error)}") from error
         for answer in answers:
             if answer["error_code"] not in (0, TopicAlreadyExistsError.errno):
                 raise LogError(
@@ -121,7 +132,7 @@ class Topics:
             with closing(self._cluster.admin()) as admin:
                 found = _look_at(admin, wanted)
         except KafkaError as error:
-            raise LogError(f"The topics cannot be looked at: {error!r}") from error
+            raise LogError(f"The topics cannot be looked at: {told(error)}") from error
         return [
             Difference(topic.name, what, expected, is_)
             for topic in wanted
@@ -173,10 +184,12 @@ def _look_at(admin: KafkaAdminClient, wanted: list[Wanted]) -> dict[str, dict[st
                 "partitions": str(len(topic["partitions"])),
                 "replication": str(replicas),
             }
+        elif topic["error_code"] == TopicAuthorizationFailedError.errno:
+            found[topic["name"]] = {}
     resources = [
         ConfigResource("topic", topic.name, list(topic.configs))
         for topic in wanted
-        if topic.name in found
+        if found.get(topic.name)
     ]
     if resources:
         answer = admin.describe_configs(resources, config_filter="all")

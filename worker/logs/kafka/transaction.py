@@ -20,7 +20,7 @@ from kafka.errors import (
 from kafka.serializer import Serializer
 
 from worker.errors import LogError, LogInDoubt
-from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.cluster import Cluster, told
 
 _FLUSH_SECONDS: Final = 15.0
 _MAX_REQUEST_BYTES: Final = 8 * 1024 * 1024
@@ -71,7 +71,9 @@ class Producer:
             self._producer.init_transactions()
         except KafkaError as error:
             self.close()
-            raise LogError(f"{transactional_id}: cannot begin transactions: {error}") from error
+            raise LogError(
+                f"{transactional_id}: cannot begin transactions: {told(error)}"
+            ) from error
 
     def commit(
         self,
@@ -139,7 +141,7 @@ class Producer:
                 f"Topic {at.topic} takes no record of {len(value or b'')} bytes: raise its "
                 "max.message.bytes. Nothing was committed."
             )
-        return LogError(f"{self.transactional_id}: the commit failed: {error!r}")
+        return LogError(f"{self.transactional_id}: the commit failed: {told(error)}")
 
     def close(self) -> None:
         """Let go of the connections. An open transaction is left to the successor."""
