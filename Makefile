@@ -9,13 +9,16 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo kafka test lint bench chaos truth mutants schemas docs lock clean
+.PHONY: help demo demo-kafka kafka test lint bench chaos truth mutants schemas docs lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.runtime ## simulate days of a wallet, find what is wrong, show it
 	@$(BIN)/walletwatch demo
+
+demo-kafka: $(VENV)/.dev ## the same on an Apache Kafka of this machine (needs Java 17 and Maven)
+	@$(BIN)/python -m scripts.broker --demo
 
 kafka: $(VENV)/.dev ## run an Apache Kafka on this machine until Ctrl-C (needs Java 17 and Maven)
 	@$(BIN)/python -m scripts.broker

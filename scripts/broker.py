@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -79,6 +79,19 @@ _PROPERTIES: Final = {
     "log.cleaner.dedupe.buffer.size": "4194304",
     "log.cleaner.io.buffer.size": "65536",
 }
+
+
+ALONE: Final = {"WALLETWATCH_KAFKA__REPLICATION": "1", "WALLETWATCH_KAFKA__MIN_INSYNC": "1"}
+"""What walletwatch must be told of a cluster of one node, which holds one replica."""
+_ADVICE: Final = """
+Apache Kafka {0} runs at {1} until Ctrl-C; nothing of it is kept.
+One node holds one replica, so tell walletwatch in another terminal:
+
+  export WALLETWATCH_KAFKA__REPLICATION=1 WALLETWATCH_KAFKA__MIN_INSYNC=1
+  export WALLETWATCH_LOG__URL={1}
+  walletwatch topics create
+  walletwatch simulate --accounts 100
+  walletwatch run"""
 
 
 class Unavailable(Exception):
@@ -280,35 +293,40 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-def main() -> int:
-    """Run a broker until Ctrl-C."""
+def main(arguments: Sequence[str]) -> int:
+    """Run a broker until Ctrl-C, with --demo the demo on it first; return the exit code.
+
+    After the demo it goes on only where somebody is there to press Ctrl-C.
+    """
+    code = 0
     try:
         with tempfile.TemporaryDirectory(prefix="walletwatch-kafka-") as folder:
             print("Starting Apache Kafka ...", file=sys.stderr)
             broker = Broker(Path(folder))
             broker.start()
-            url = f"kafka://{broker.address}"
-            print(
-                f"Apache Kafka {VERSION} runs at {url} until Ctrl-C; nothing of it is kept.\n"
-                "One node holds one replica, so tell walletwatch in another terminal:\n\n"
-                "  export WALLETWATCH_KAFKA__REPLICATION=1 WALLETWATCH_KAFKA__MIN_INSYNC=1\n"
-                f"  export WALLETWATCH_LOG__URL={url}\n"
-                "  walletwatch topics create\n"
-                "  walletwatch simulate --accounts 100\n"
-                "  walletwatch run",
-                flush=True,
-            )
             try:
+                if "--demo" in arguments:
+                    code = _demo(broker)
+                    if code or not sys.stdin.isatty():
+                        return code
+                print(_ADVICE.format(VERSION, f"kafka://{broker.address}"), flush=True)
                 signal.pause()
             finally:
                 broker.stop()
     except KeyboardInterrupt:
-        return 0
+        return code
     except (Unavailable, BrokerFailed) as error:
         print(f"No broker: {error}.", file=sys.stderr)
         return 1
-    return 0
+    return code
+
+
+def _demo(broker: Broker) -> int:
+    """Run the demo on a broker and return its exit code."""
+    walletwatch = str(Path(sys.executable).with_name("walletwatch"))
+    command = [walletwatch, "demo", "--log", f"kafka://{broker.address}"]
+    return subprocess.run(command, env={**os.environ, **ALONE}, check=False).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

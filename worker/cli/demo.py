@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,24 +13,24 @@ import typer
 
 from schemas.alert import Alert
 from schemas.incident import Incident
-from schemas.topics import ALERTS
+from schemas.topics import ALERTS, TOPICS
 from worker import simulate as traffic
 from worker.cli.explain import REREAD, life_of, reader
 from worker.cli.incidents import describe, lives, tell
 from worker.cli.ingest import Appender
-from worker.cli.output import say, table, visible, watched
+from worker.cli.output import environment, say, table, visible, watched
 from worker.codec import Limits
 from worker.config import load_settings
 from worker.errors import UsageError
 from worker.explain import derive
 from worker.keys import tokens_for
-from worker.logs import open_log
+from worker.logs import make_topics, open_log
 from worker.logs.port import Log, stored
 from worker.logs.sqlite import wall_clock
 from worker.runner import Runner
 from worker.scoring import alerts_of, read_truth, score
 from worker.settings import KNOWN_RULES
-from worker.stages import DETECT, DETECT_INPUTS, TRIAGE
+from worker.stages import DETECT, TRIAGE
 from worker.story import told
 
 _EVENTS: Final = "events.ndjson"
@@ -46,15 +47,28 @@ def demo(
     accounts: Annotated[int, typer.Option(min=60, help="How many accounts there are.")] = 200,
     days: Annotated[int, typer.Option(min=1, max=31, help="How many days they live.")] = 2,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal demos.")] = 1,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--log",
+            metavar="URL",
+            help="A log without records, instead of a file in the directory; topics are made.",
+        ),
+    ] = None,
 ) -> None:
     """Simulate a wallet, ingest its events, find what is wrong, and show what was found.
 
-    Exit code 0, 2 if the files cannot be written, 70 if the log cannot be used.
+    Without --log the demo reads no configuration; with it, that of the environment.
+
+    Exit code 0, 2 if the files cannot be written or the log holds records, 70 if the log cannot be
+    used.
 
     Example: walletwatch demo --accounts 1000 --days 3
     """
-    log_path = directory / _LOG
     _clear(directory)
+    url = log or f"sqlite:///{directory / _LOG}"
+    settings = load_settings(None, environment() if log else {}, log_url=url).settings
+    make_topics(settings)
     truth: list[traffic.Planted] = []
     lines = list(_simulated(directory / _EVENTS, accounts, days, seed, truth))
     planted = [msgspec.json.encode(plant.record()) for plant in truth]
@@ -65,22 +79,19 @@ def demo(
         f"of their arrival.\n   Among them {must} anomalies, and {len(truth) - must} that only "
         "look like one."
     )
-    settings = load_settings(None, {}, log_url=f"sqlite:///{log_path}").settings
-    log = open_log(settings.log.url, settings.log.partitions)
-    try:
-        appender = Appender(log, settings, wall_clock())
+    with closing(open_log(url, settings.log.partitions, kafka=settings.kafka)) as opened:
+        _refuse_used(opened, url)
+        appender = Appender(opened, settings, wall_clock())
         appender.take(_EVENTS, watched(enumerate(lines, 1), "lines"))
         appender.end()
-        _step(f"2. Ingested them into {log_path}, {log.partitions(ALERTS)} partitions a topic.")
-        _run(log, settings)
+        _step(f"2. Ingested them into {url}, {opened.partitions(ALERTS)} partitions a topic.")
+        _run(opened, settings)
         _step("3. Ran both stages until every input had ended: detect, then triage.")
-        alerts = [_alert(record.value) for _, record in stored(log, ALERTS)]
-        _show_found(log, alerts, planted)
-        alert_id = _show_alert(log, alerts)
-        _show_incident(log)
-    finally:
-        log.close()
-    _show_next(log_path, directory, alert_id)
+        alerts = [_alert(record.value) for _, record in stored(opened, ALERTS)]
+        _show_found(opened, alerts, planted)
+        alert_id = _show_alert(opened, alerts)
+        _show_incident(opened)
+    _show_next(url, directory, alert_id)
 
 
 def _clear(directory: Path) -> None:
@@ -90,6 +101,15 @@ def _clear(directory: Path) -> None:
             (directory / name).unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"--dir {directory}: {error.strerror}.") from error
+
+
+def _refuse_used(log: Log, url: str) -> None:
+    """Leave a log alone that has been written to."""
+    for topic in TOPICS:
+        if any(end for _, end in log.offsets(topic.name)):
+            raise UsageError(
+                f"{url} holds records of {topic.name}: the demo needs a log of its own."
+            )
 
 
 def _simulated(
@@ -108,9 +128,8 @@ def _write(path: Path, lines: list[bytes]) -> None:
 
 
 def _run(log: Log, settings: Any) -> None:
-    numbers = range(log.partitions(DETECT_INPUTS[0]))
     tokens = tokens_for(settings, settings.log.url, create=True, tell=say)
-    runner = Runner(log, settings, (DETECT, TRIAGE), numbers, wall_clock, tokens=tokens)
+    runner = Runner(log, settings, (DETECT, TRIAGE), None, wall_clock, tokens=tokens)
     try:
         runner.run(lambda: False, until_ended=True)
     finally:
@@ -176,9 +195,8 @@ def _eventful(life: list[Incident]) -> tuple[bool, int, str]:
     return life[-1].status == "resolved", len(life), life[0].incident_id
 
 
-def _show_next(log_path: Path, directory: Path, alert: str) -> None:
+def _show_next(url: str, directory: Path, alert: str) -> None:
     events, truth = directory / _EVENTS, directory / _TRUTH
-    url = f"sqlite:///{log_path}"
     me = "walletwatch" if shutil.which("walletwatch") else sys.argv[0]
     typer.echo(
         f"""

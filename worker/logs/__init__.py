@@ -58,6 +58,18 @@ def open_log(
     return SqliteLog(Path(path), partitions=partitions, clock=clock)
 
 
+def make_topics(settings: Settings) -> None:
+    """Make the topics that are missing, where they do not come with the log.
+
+    Raises:
+        LogError: the cluster refused one, or did not answer.
+    """
+    if settings.log.url.startswith(_KAFKA):
+        from worker.logs.kafka.topics import Topics  # noqa: PLC0415
+
+        Topics(cluster_at(settings.log.url, settings.kafka), settings).create()
+
+
 def refuse_wrong_topics(settings: Settings, partitions: int) -> None:
     """Look whether workers can run on the topics of the log, if somebody else makes these.
 

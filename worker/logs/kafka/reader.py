@@ -75,14 +75,11 @@ class Reader:
             LogError: something of it still waits for somebody else's transaction.
         """
         deadline = monotonic() + _ANSWER_MS / 1000
-        waiting = dict(self._written)
-        while waiting:
-            ends = self._ask(self._consumer.end_offsets, list(waiting), _ANSWER_MS)
-            waiting = {at: end for at, end in waiting.items() if ends[at] < end}
-            if waiting and monotonic() > deadline:
-                at, end = min(waiting.items())
-                raise LogError(f"{at.topic}/{at.partition} cannot be read up to offset {end}.")
-            if waiting:
+        for at, end in self._written.items():
+            # One at a time: the client raises KeyError where it does not know all topics yet.
+            while self._ask(self._consumer.end_offsets, [at], _ANSWER_MS)[at] < end:
+                if monotonic() > deadline:
+                    raise LogError(f"{at.topic}/{at.partition} cannot be read up to offset {end}.")
                 sleep(_FETCH_WAIT_MS / 1000)
 
     def close(self) -> None:
