@@ -50,7 +50,7 @@ PerPoll = Callable[[Polled, Any], object]
 def main(arguments: Sequence[str] = ()) -> int:
     """Print the figures; return 1 if detect misses what it must reach."""
     try:
-        with _broker() as address:
+        with broker_address() as address:
             return _measure(address, int(arguments[0]) if arguments else EVENTS)
     except Unavailable as missing:
         print(f"cluster: SKIPPED, {missing}; or name a broker in $WALLETWATCH_TEST_KAFKA")
@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 
 @contextmanager
-def _broker() -> Iterator[str]:
+def broker_address() -> Iterator[str]:
+    """Yield host:port of the broker that is named, or of one that is started."""
     if told := os.environ.get("WALLETWATCH_TEST_KAFKA"):
         yield told
         return

@@ -169,18 +169,20 @@ class Broker:
         self._jars = jars()
         self._process: subprocess.Popen[str] | None = None
         self._tail: deque[str] = deque(maxlen=40)
+        self._started = Event()
         port, controller = free_port(), free_port()
         self.address = f"127.0.0.1:{port}"
         folder.mkdir(parents=True, exist_ok=True)
-        properties = _PROPERTIES | {
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+        properties = _PROPERTIES | dict(overrides or {})
+        properties |= {
+            "controller.quorum.voters": f"{properties['node.id']}@127.0.0.1:{controller}",
             "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}",
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "log.dirs": str(folder / "data"),
         }
         self._properties = folder / "server.properties"
         self._settings = properties
-        self.change(overrides or {})
+        self.change({})
         (folder / "log4j2.properties").write_text(_LOG4J, "utf-8")
         self._format()
 
@@ -228,6 +230,14 @@ class Broker:
         Raises:
             BrokerFailed: it ended, or did not serve in time; says what it said last.
         """
+        self.begin()
+        self.await_start()
+
+    def begin(self) -> None:
+        """Start without waiting: of several nodes, none serves before most have been started.
+
+        It dies with the thread that calls this.
+        """
         self._process = subprocess.Popen(
             [*self._java(), "kafka.Kafka", str(self._properties)],
             stdout=subprocess.PIPE,
@@ -235,9 +245,17 @@ class Broker:
             text=True,
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads hold locks that it needs
         )
-        started = Event()
-        Thread(target=self._listen, args=(self._process, started), daemon=True).start()
-        if not started.wait(_START_SECONDS) or self._process.poll() is not None:
+        self._started.clear()
+        Thread(target=self._listen, args=(self._process,), daemon=True).start()
+
+    def await_start(self) -> None:
+        """Wait until it serves.
+
+        Raises:
+            BrokerFailed: it ended, or did not serve in time; says what it said last.
+        """
+        process = self._process
+        if not self._started.wait(_START_SECONDS) or process is None or process.poll() is not None:
             self.kill()
             raise BrokerFailed("the broker did not start:\n" + "".join(self._tail))
 
@@ -265,14 +283,14 @@ class Broker:
             self._process.wait()
             self._process = None
 
-    def _listen(self, process: subprocess.Popen[str], started: Event) -> None:
+    def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         with process.stdout as lines:
             for line in lines:
                 self._tail.append(line)
                 if _STARTED in line:
-                    started.set()
-        started.set()
+                    self._started.set()
+        self._started.set()
 
 
 def free_port() -> int:

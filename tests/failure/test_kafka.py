@@ -5,10 +5,11 @@ What comes out is compared with an uninterrupted run on the embedded log.
 
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 
 from scripts.broker import Broker
@@ -18,6 +19,9 @@ from tests.failure.kafka_place import KafkaPlace
 from tests.failure.producer import crowd
 from tests.failure.victim import BETWEEN
 from worker.loop import COMMITTING, READING, RELEASING
+from worker.stages import DETECT, DETECT_INPUTS
+from worker.state import payload_of
+from worker.upgrade import LAYOUT_FIELD
 
 SEED = 31
 EVENTS = 1_500
@@ -165,6 +169,41 @@ def test_a_stopped_worker_gives_its_tasks_back_at_once(
     assert first.wait(DEADLINE_SECONDS) == 0, place.errors.read_text()
     place.beside("other").finish()
     assert_unharmed(place, expected)
+
+
+def test_a_rolling_update_to_another_layout_of_states_loses_nothing(
+    place: KafkaPlace, expected: Outcome, processes: ExitStack
+) -> None:
+    """Three workers, updated one by one; one of before that meets states of the update ends, is
+    started again, and again, until it is updated, too.
+    """
+    places = [place, place.beside("1"), place.beside("2")]
+    running = [processes.enter_context(each.running()) for each in places]
+
+    def keep_up() -> None:
+        for slot, process in enumerate(running):
+            if process.poll() is not None:
+                assert process.poll() == 70, places[slot].errors.read_text()
+                said = places[slot].errors.read_text()
+                assert "newer release" in said or "taken over" in said, said
+                running[slot] = processes.enter_context(places[slot].running())
+
+    for slot, updated in enumerate(places):
+        units = updated.page.units
+        wait_until(lambda n=units + 2, page=updated.page: keep_up() or page.units >= n, "work")
+        running[slot].send_signal(signal.SIGTERM)
+        assert running[slot].wait(DEADLINE_SECONDS) in (0, 70)
+        updated.environment["WALLETWATCH_TEST_LAYOUT"] = "3"
+        running[slot] = processes.enter_context(updated.running())
+    for process in running:
+        process.kill()
+        process.wait()
+    finish(places, processes)
+    assert_unharmed(place, expected)
+    with closing(place.open()) as log:
+        states = dict(log.open_session(DETECT, DETECT_INPUTS, (0,)).restore(0).states)
+    saved = (msgspec.msgpack.decode(payload_of(state)) for state in states.values())
+    assert 3 in {account[LAYOUT_FIELD] for account in saved if isinstance(account, dict)}
 
 
 @pytest.mark.parametrize("deaths", [2, pytest.param(10, marks=LONG)])

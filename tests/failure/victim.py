@@ -2,7 +2,8 @@
 
 Environment: WALLETWATCH_TEST_PAGE names the file of the page; WALLETWATCH_TEST_COMMIT breaks the
 atomicity of commits, so that the tests can show that they would see it; WALLETWATCH_TEST_HANG names
-a phase at whose beginning it hangs.
+a phase at whose beginning it hangs; WALLETWATCH_TEST_LAYOUT is the layout of accounts of a release
+that is still to come.
 """
 
 import mmap
@@ -11,9 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
+
+import msgspec
 
 import worker.cli.run as command
+from rules.contract import Rule
+from worker import account
+from worker.account import Account
 from worker.cli.app import main
 from worker.config import Settings
 from worker.logs.port import Commit, Log
@@ -22,6 +28,7 @@ from worker.loop import COMMITTING, READING, RELEASING
 from worker.observer import Observer, Observers
 from worker.runner import Accepted, Runner
 from worker.tokens import Tokens
+from worker.upgrade import LAYOUT_FIELD
 
 LOADING: Final = "loading"
 """Python starts, the program is imported, the command line is read."""
@@ -142,9 +149,25 @@ def _split_transactions(page: Page) -> None:
     Producer.commit = commit  # type: ignore[method-assign]
 
 
+def _save_in_layout(number: int) -> None:
+    """Save accounts as a later release would, which also reads those of today."""
+    today = account.layout_for
+
+    def layout_for(rules: Sequence[Rule[Any, Any]]) -> type[Account]:
+        later = msgspec.defstruct(
+            "Account", [], bases=(today(rules),), tag_field=LAYOUT_FIELD, tag=number
+        )
+        return cast(type[Account], later)
+
+    account.LAYOUT = number  # type: ignore[misc]
+    account.layout_for = layout_for
+
+
 if __name__ == "__main__":
     shared = Page(Path(os.environ["WALLETWATCH_TEST_PAGE"]))
     _watch(shared)
+    if "WALLETWATCH_TEST_LAYOUT" in os.environ:
+        _save_in_layout(int(os.environ["WALLETWATCH_TEST_LAYOUT"]))
     if "WALLETWATCH_TEST_COMMIT" in os.environ:
         _split_commits(os.environ["WALLETWATCH_TEST_COMMIT"], shared)
         if "WALLETWATCH_KAFKA__PREFIX" in os.environ:

@@ -1,0 +1,138 @@
+"""From an event on its topic to its committed alert, at low load: the time that walletwatch adds.
+
+A row that does not add up comes every half second. Its alert has to wait until nothing older can
+come, which is the allowed lateness and no fault of anybody's; what is measured is the time beyond.
+
+Use: python -m bench.latency [EVENTS]; $WALLETWATCH_TEST_KAFKA names a broker, else one is started.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Final
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from bench.cluster import broker_address
+from rules.examples import row
+from schemas.time import format_time
+from schemas.topics import ALERTS, TRANSACTIONS
+from scripts.broker import ALONE, Unavailable
+from worker.config import load_settings
+from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.log import KafkaLog
+from worker.logs.kafka.topics import Topics
+from worker.logs.port import NewRecord
+from worker.logs.sqlite import wall_clock
+from worker.stages import DETECT
+
+EVENTS: Final = 200
+PARTITIONS: Final = 2
+PAUSE_SECONDS: Final = 0.5
+AIM_MS: Final = 100.0
+"""At the 99th percentile: an aim, no mark."""
+_WARM: Final = 5
+"""Events that only warm up: the worker starts with the first of them."""
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Print the figures."""
+    try:
+        with broker_address() as address, tempfile.TemporaryDirectory() as folder:
+            _measure(address, Path(folder), int(arguments[0]) if arguments else EVENTS)
+    except Unavailable as missing:
+        print(f"latency: SKIPPED, {missing}; or name a broker in $WALLETWATCH_TEST_KAFKA")
+    return 0
+
+
+def _measure(address: str, folder: Path, count: int) -> None:
+    cluster = Cluster(f"bench-{uuid.uuid4().hex[:8]}.", (address,))
+    settings = load_settings(None, ALONE, log_url=f"kafka://{address}").settings
+    made = Topics(cluster, settings, PARTITIONS).create()
+    lateness = settings.inputs.transactions.lateness_ms
+    sent: dict[str, float] = {}
+    try:
+        with _worker(cluster, address, folder), closing(_alerts(cluster)) as alerts:
+            seen = dict(_seen(alerts, _send_all(cluster, sent, count), count + _WARM))
+    finally:
+        with closing(cluster.admin()) as admin:
+            admin.delete_topics(made)
+    beyond = [(seen[account] - at) * 1000 - lateness for account, at in list(sent.items())[_WARM:]]
+    cuts = statistics.quantiles(beyond, n=100, method="inclusive")
+    print(
+        f"{count} alerts, one every {PAUSE_SECONDS} s; beyond the lateness of {lateness} ms: "
+        f"p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms, worst {max(beyond):.0f} ms "
+        f"(aim: p99 {AIM_MS:.0f} ms)"
+    )
+
+
+@contextmanager
+def _worker(cluster: Cluster, address: str, folder: Path) -> Iterator[None]:
+    """Run detect as a process."""
+    command = ["run", "--stage", DETECT, "--log", f"kafka://{address}"]
+    with (
+        (folder / "worker.log").open("wb") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "worker.cli.app", *command],
+            env={**os.environ, **ALONE, "WALLETWATCH_KAFKA__PREFIX": cluster.prefix},
+            stdout=output,
+            stderr=output,
+        ) as process,
+    ):
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def _alerts(cluster: Cluster) -> KafkaConsumer:
+    consumer = cluster.consumer(fetch_max_wait_ms=1_000)
+    places = [TopicPartition(cluster.topic(ALERTS), number) for number in range(PARTITIONS)]
+    consumer.assign(places)
+    consumer.seek_to_beginning(*places)
+    return consumer
+
+
+def _send_all(cluster: Cluster, sent: dict[str, float], count: int) -> Thread:
+    """Begin to append events; `sent` gets the moment of each, by account."""
+
+    def send() -> None:
+        with closing(KafkaLog(cluster, "bench", wall_clock)) as log:
+            for number in range(count + _WARM):
+                account = f"account-{number}"
+                wrong = row(number, "10:00:00", "1.00", "100.00", "90.00", account_id=account)
+                now = time.time()
+                at = {"occurred_at": format_time(int(now * 1000))}
+                value = msgspec.json.encode(wrong | at)
+                sent[account] = now
+                log.append([NewRecord(TRANSACTIONS, account.encode(), value)])
+                time.sleep(PAUSE_SECONDS)
+
+    thread = Thread(target=send)
+    thread.start()
+    return thread
+
+
+def _seen(alerts: KafkaConsumer, sending: Thread, count: int) -> Iterator[tuple[str, float]]:
+    """Yield when the alert of each account could be read."""
+    waiting = count
+    while waiting:
+        for records in alerts.poll(1_000).values():
+            now = time.time()
+            for record in records:
+                waiting -= 1
+                yield msgspec.json.decode(record.value)["account_id"], now
+    sending.join()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,269 @@
+"""How long the tasks of a worker that goes stand still, under load, until somebody has gone on.
+
+Workers are processes; each way to go is tried many times: killed (-9) and started again at once in
+the same slot; killed, and another worker takes over; stopped in good order. Seconds from the signal
+until every partition of the lost tasks has a later committed position than at the signal.
+
+Use: python -m bench.takeover [SAMPLES [ACCOUNTS PER PARTITION]]; $WALLETWATCH_TEST_KAFKA names a
+broker, else one is started.
+"""
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from random import Random
+from threading import Event, Thread
+from typing import Final, NamedTuple
+
+import msgspec
+from kafka import KafkaAdminClient, TopicPartition
+
+from bench.cluster import broker_address
+from rules.examples import balance, login, row
+from schemas.time import format_time
+from scripts.broker import ALONE, Unavailable
+from worker.config import load_settings
+from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.log import KafkaLog
+from worker.logs.kafka.member import owners_of
+from worker.logs.kafka.topics import Topics
+from worker.logs.port import NewRecord
+from worker.logs.sqlite import wall_clock
+from worker.stages import DETECT, DETECT_INPUTS
+
+SAMPLES: Final = 20
+ACCOUNTS: Final = 100_000
+"""Accounts with a state, per partition."""
+PARTITIONS: Final = 2
+RATE: Final = 400
+"""Events a second that come in meanwhile."""
+MOST: Final = {"killed, same slot again": 10.0, "killed, another takes over": 20.0, "stopped": 5.0}
+"""Seconds, at the 95th percentile."""
+_LOOK_SECONDS: Final = 0.02
+_GIVE_UP_SECONDS: Final = 120.0
+_BATCHES_A_SECOND: Final = 10
+
+
+class World(NamedTuple):
+    """A cluster under load."""
+
+    cluster: Cluster
+    admin: KafkaAdminClient
+    address: str
+    folder: Path
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Print the figures; return 1 if one is longer than it may be."""
+    samples = int(arguments[0]) if arguments else SAMPLES
+    accounts = int(arguments[1]) if arguments[1:] else ACCOUNTS
+    try:
+        with broker_address() as address, tempfile.TemporaryDirectory() as folder:
+            return _measure(address, Path(folder), samples, accounts)
+    except Unavailable as missing:
+        print(f"takeover: SKIPPED, {missing}; or name a broker in $WALLETWATCH_TEST_KAFKA")
+        return 0
+
+
+def _measure(address: str, folder: Path, samples: int, accounts: int) -> int:
+    cluster = Cluster(f"bench-{uuid.uuid4().hex[:8]}.", (address,))
+    settings = load_settings(None, ALONE, log_url=f"kafka://{address}").settings
+    made = Topics(cluster, settings, PARTITIONS).create()
+    with closing(cluster.admin()) as admin:
+        try:
+            world = World(cluster, admin, address, folder)
+            good = _try_all(world, samples, accounts)
+        finally:
+            admin.delete_topics(made)
+    print("takeover: " + ("as required" if good else "SLOWER than required"))
+    return 0 if good else 1
+
+
+def _try_all(world: World, samples: int, accounts: int) -> bool:
+    """Print how long each way takes; say whether all are as quick as they must be."""
+    good = True
+    ways = dict(zip(MOST, (_restarted, _taken_over, _stopped), strict=True))
+    with closing(KafkaLog(world.cluster, "load", wall_clock)) as log:
+        _fill(log, accounts * PARTITIONS)
+        print(
+            f"{accounts:,} accounts per partition, {PARTITIONS} partitions, {RATE} events a "
+            f"second, {samples} times each; seconds until all partitions go on"
+        )
+        with _loaded(log, accounts * PARTITIONS):
+            for name, way in ways.items():
+                found = way(world, samples)
+                p95 = statistics.quantiles(found, n=20, method="inclusive")[-1]
+                good &= p95 <= MOST[name]
+                print(
+                    f"{name:<28}median {statistics.median(found):5.1f}  p95 {p95:5.1f}  "
+                    f"worst {max(found):5.1f}  (p95 at most {MOST[name]:.0f})",
+                    flush=True,
+                )
+    return good
+
+
+def _fill(log: KafkaLog, accounts: int) -> None:
+    """Give every account a login, a balance and a transaction."""
+    records = (record for n in range(accounts) for record in _events(n, wall_clock() - 3_600_000))
+    chunk: list[NewRecord] = []
+    for record in records:
+        chunk.append(record)
+        if len(chunk) == 5_000:
+            log.append(chunk)
+            chunk = []
+    log.append(chunk)
+
+
+def _events(number: int, at: int) -> Iterator[NewRecord]:
+    account = f"account-{number}"
+    own = {"account_id": account, "occurred_at": format_time(at)}
+    makers = (
+        login("10:00:00", device_id="phone", country="DE"),
+        balance("10:00:00", "100.00", as_of=format_time(at)),
+        row(1, "10:00:00", "1.00", "101.00", "100.00", ledger_sequence=None),
+    )
+    for topic, event in zip(
+        (DETECT_INPUTS[1], DETECT_INPUTS[2], DETECT_INPUTS[0]), makers, strict=True
+    ):
+        whole = event | own | {"event_id": f"{event['kind']}-{number}-{at}"}
+        value = msgspec.json.encode({key: each for key, each in whole.items() if each is not None})
+        yield NewRecord(topic, account.encode(), value)
+
+
+@contextmanager
+def _loaded(log: KafkaLog, accounts: int) -> Iterator[None]:
+    """Append events of random accounts all the while."""
+    stop, rng = Event(), Random(1)
+
+    def load() -> None:
+        while not stop.wait(1 / _BATCHES_A_SECOND):
+            numbers = [rng.randrange(accounts) for _ in range(RATE // _BATCHES_A_SECOND // 3 + 1)]
+            now = wall_clock()
+            log.append([record for number in numbers for record in _events(number, now)])
+
+    thread = Thread(target=load)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+# -- workers ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def _worker(world: World, slot: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run detect in a slot; it is dead afterwards."""
+    settings = {"PREFIX": world.cluster.prefix, "SLOT": slot}
+    own = {f"WALLETWATCH_KAFKA__{name}": value for name, value in settings.items()}
+    command = ["run", "--stage", DETECT, "--log", f"kafka://{world.address}"]
+    with (
+        (world.folder / f"{slot}.log").open("ab") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "worker.cli.app", *command],
+            env={**os.environ, **ALONE, **own},
+            stdout=output,
+            stderr=output,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _restarted(world: World, samples: int) -> list[float]:
+    """Kill the only worker and start it again in its slot."""
+    found = []
+    with ExitStack() as stack:
+        process = stack.enter_context(_worker(world, "a"))
+        _await(lambda: _moved(world, {}, range(PARTITIONS)))
+        for _ in range(samples):
+            before = _committed(world)
+            began = time.monotonic()
+            process.kill()
+            process.wait()
+            process = stack.enter_context(_worker(world, "a"))
+            found.append(_await_moved(world, before, range(PARTITIONS), began))
+    return found
+
+
+def _taken_over(world: World, samples: int) -> list[float]:
+    """Kill one of two workers; the other gets its task. Start it again for the next time."""
+    return _leaving(world, samples, signal.SIGKILL)
+
+
+def _stopped(world: World, samples: int) -> list[float]:
+    """Stop one of two workers in good order."""
+    return _leaving(world, samples, signal.SIGTERM)
+
+
+def _leaving(world: World, samples: int, how: signal.Signals) -> list[float]:
+    found = []
+    with ExitStack() as stack:
+        stack.enter_context(_worker(world, "stays"))
+        for _ in range(samples):
+            with _worker(world, "goes") as goes:
+                _await(lambda: len(_owners(world)) == 2)
+                lost = [task for task, owner in _owned(world).items() if str(goes.pid) in owner]
+                _await_moved(world, _committed(world), range(PARTITIONS), time.monotonic())
+                before = _committed(world)
+                began = time.monotonic()
+                goes.send_signal(how)
+                goes.wait()
+                found.append(_await_moved(world, before, lost, began))
+    return found
+
+
+def _owned(world: World) -> dict[int, str]:
+    return owners_of(world.admin, world.cluster.group(DETECT))
+
+
+def _owners(world: World) -> set[str]:
+    owned = _owned(world)
+    return set(owned.values()) if len(owned) == PARTITIONS else set()
+
+
+# -- positions -------------------------------------------------------------------------------
+
+Committed = dict[TopicPartition, int]
+
+
+def _committed(world: World) -> Committed:
+    group = world.cluster.group(DETECT)
+    found = world.admin.list_group_offsets({group: None})[group]
+    return {at: each.offset for at, each in found.items()}
+
+
+def _moved(world: World, before: Committed, tasks: Sequence[int]) -> bool:
+    """Say whether every input of the tasks has a later position than before."""
+    now = _committed(world)
+    places = [TopicPartition(world.cluster.topic(name), n) for name in DETECT_INPUTS for n in tasks]
+    return all(now.get(at, -1) > before.get(at, -1) for at in places)
+
+
+def _await_moved(world: World, before: Committed, tasks: Sequence[int], began: float) -> float:
+    _await(lambda: _moved(world, before, tasks))
+    return time.monotonic() - began
+
+
+def _await(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _GIVE_UP_SECONDS
+    while not reached():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no worker has gone on for {_GIVE_UP_SECONDS:.0f} s")
+        time.sleep(_LOOK_SECONDS)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
