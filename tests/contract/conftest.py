@@ -104,6 +104,7 @@ class KafkaWorld:
                 for name, cleanup in zip(self._topics, cleanups.values(), strict=True)
             ]
         )
+        self._admin.wait_for_topics(self._topics)
         self.log = self._open()
 
     def _open(self) -> KafkaLog:
@@ -115,7 +116,9 @@ class KafkaWorld:
         return self.log
 
     def usurp(self) -> None:
+        # The old member lives on in this process, where nothing may remind it of its group.
         self.log._seats.clear()
+        self.log._members.clear()
         for stage in STAGES:
             group = self._cluster.group(stage)
             for found in self._admin.describe_groups([group]).values():
