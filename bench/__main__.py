@@ -1,11 +1,23 @@
 """`make bench`: every benchmark, one after the other; exits 1 if one misses its mark."""
 
-from bench import bad_input, chains, changelog, cluster, speed
+from bench import (
+    bad_input,
+    chains,
+    changelog,
+    cluster,
+    latency,
+    restore,
+    scale,
+    speed,
+    takeover,
+)
 
 
 def main() -> int:
     """Run them all."""
-    return max(module.main() for module in (speed, chains, bad_input, changelog, cluster))
+    alone = (speed, chains, bad_input, changelog)
+    on_kafka = (cluster, scale, latency, restore, takeover)
+    return max(module.main() for module in (*alone, *on_kafka))
 
 
 if __name__ == "__main__":

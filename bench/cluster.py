@@ -93,7 +93,7 @@ def _round(address: str, lines: Sequence[bytes]) -> tuple[float, float, float, f
     settings = load_settings(None, ALONE, log_url=f"kafka://{address}").settings
     made = Topics(cluster, settings, PARTITIONS).create()
     try:
-        _fill(cluster, settings, lines)
+        fill(cluster, settings, lines)
         decode_lean(False)
         bare = _polled(cluster, _pass)
         validated = _polled(cluster, _validate)
@@ -105,7 +105,8 @@ def _round(address: str, lines: Sequence[bytes]) -> tuple[float, float, float, f
             admin.delete_topics(made)
 
 
-def _fill(cluster: Cluster, settings: Settings, lines: Sequence[bytes]) -> None:
+def fill(cluster: Cluster, settings: Settings, lines: Sequence[bytes]) -> None:
+    """Append the lines, and the end of every input."""
     with closing(KafkaLog(cluster, "bench", wall_clock)) as log:
         appender = Appender(log, settings, wall_clock())
         appender.take("bench", enumerate(lines, 1))
