@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from schemas.topics import TRANSACTIONS
 from worker.errors import ConfigError
 from worker.logs.finding import Finding, Verdict
 from worker.logs.port import Log
 from worker.logs.sqlite import SqliteLog, wall_clock
 from worker.settings import KafkaSettings, Settings
-from worker.stages import DETECT_INPUTS
 
 if TYPE_CHECKING:
     from worker.logs.kafka.cluster import Cluster
@@ -98,7 +98,7 @@ def examine(
 
         yield from Doctor(cluster_at(url, settings.kafka), settings, log, clock).findings()
     else:
-        counts = f"{log.partitions(DETECT_INPUTS[0])} partitions per topic"
+        counts = f"{log.partitions(TRANSACTIONS)} partitions per topic"
         yield Finding("log", Verdict.OK, f"{url}: opened, {counts}")
 
 
