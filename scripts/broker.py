@@ -181,8 +181,8 @@ class Broker:
             "log.dirs": str(folder / "data"),
         }
         self._properties = folder / "server.properties"
-        self._settings = properties
-        self.change({})
+        self._settings: dict[str, str] = {}
+        self.change(properties)
         (folder / "log4j2.properties").write_text(_LOG4J, "utf-8")
         self._format()
 

@@ -142,10 +142,6 @@ def with_rules(readme: str, all_rules: Sequence[type[Rule[Any, Any]]]) -> str:
     Raises:
         ValueError: the marks are not there.
     """
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"README.md lacks {BEGIN.strip()} or {END.strip()}")
     rows = (
         (
             rule.code,
@@ -157,13 +153,24 @@ def with_rules(readme: str, all_rules: Sequence[type[Rule[Any, Any]]]) -> str:
         )
         for rule in all_rules
     )
-    return before + begin + table(("code", "rule", "finds", "defaults"), rows) + end + after
+    return _between(readme, BEGIN, END, table(("code", "rule", "finds", "defaults"), rows))
+
+
+def _between(page: str, begin: str, end: str, new: str) -> str:
+    """Return the page with other text between two marks."""
+    before, found, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"The page lacks {begin.strip()} or {end.strip()}")
+    return before + begin + new + end + after
 
 
 def with_acls(text: str) -> str:
-    """Return a page with the table of what each role must be allowed in its place."""
-    before, begin, rest = text.partition(ACLS_BEGIN)
-    _, end, after = rest.partition(ACLS_END)
+    """Return a page with the table of what each role must be allowed in its place.
+
+    Raises:
+        ValueError: its marks are not there.
+    """
     rows = [
         (
             f"{role}: {ROLES[role]}",
@@ -173,9 +180,8 @@ def with_acls(text: str) -> str:
         for role in Role
         for acl in acls(Names(), role)
     ]
-    return (
-        before + begin + table(("role", "is allowed", "because it"), _once_each(rows)) + end + after
-    )
+    listed = table(("role", "is allowed", "because it"), _once_each(rows))
+    return _between(text, ACLS_BEGIN, ACLS_END, listed)
 
 
 def _rest(acl: Acl) -> str:

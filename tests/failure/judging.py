@@ -2,12 +2,14 @@
 
 from collections import Counter, defaultdict
 from contextlib import closing
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE, SIGNALS
 from tests.failure.crashing import Place
+from tests.failure.producer import crowd
 from tests.worker.comparing import Comparable, comparable, dangling, documents, set_aside
 from worker.logs.port import Log, stored
 
@@ -34,6 +36,14 @@ def outcome(place: Place) -> Outcome:
             for topic, key, value, headers in set_aside(log)
         ]
         return Outcome(comparable(log), sorted(aside), _misnumbered(log), len(dangling(log)))
+
+
+def of_the_embedded_log(folder: Path, seed: int, events: int, poll: int) -> Outcome:
+    """Return what an uninterrupted run on the embedded log makes of that traffic."""
+    place = Place(folder / "whole", poll)
+    place.fill(crowd(seed, events))
+    place.finish()
+    return outcome(place)
 
 
 def differences(one: Outcome, other: Outcome) -> list[str]:

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from scripts.broker import Broker
-from tests.failure.crashing import DEADLINE_SECONDS, Killer, Place, Process, wait_until
-from tests.failure.judging import Outcome, differences, outcome
+from tests.failure.crashing import DEADLINE_SECONDS, Killer, Process, wait_until
+from tests.failure.judging import Outcome, differences, of_the_embedded_log, outcome
 from tests.failure.kafka_place import KafkaPlace
 from tests.failure.producer import crowd
 from tests.failure.victim import BETWEEN
@@ -32,10 +32,7 @@ LONG = [pytest.mark.chaos, pytest.mark.timeout(1_800)]
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """What the embedded log makes of the same traffic."""
-    place = Place(tmp_path_factory.mktemp("embedded") / "whole", POLL)
-    place.fill(crowd(SEED, EVENTS))
-    place.finish()
-    return outcome(place)
+    return of_the_embedded_log(tmp_path_factory.mktemp("embedded"), SEED, EVENTS, POLL)
 
 
 @pytest.fixture
@@ -72,8 +69,10 @@ def finish(places: list[KafkaPlace], processes: ExitStack) -> None:
 
     def all_ended() -> bool:
         for place, process in started.items():
-            assert process.poll() in allowed, place.errors.read_text()
+            said = place.errors.read_text()
+            assert process.poll() in allowed, said
             if process.poll() == 70:
+                assert "taken over" in said, said
                 started[place] = processes.enter_context(place.running("--until-ended"))
         return all(process.poll() == 0 for process in started.values())
 

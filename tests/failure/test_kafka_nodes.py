@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from scripts.broker import Broker, Unavailable
-from tests.failure.crashing import Place, Process, wait_until
-from tests.failure.judging import Outcome, differences, outcome
+from tests.failure.crashing import Process, wait_until
+from tests.failure.judging import Outcome, differences, of_the_embedded_log, outcome
 from tests.failure.kafka_place import KafkaPlace
 from tests.failure.producer import crowd
 
@@ -26,10 +26,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """What the embedded log makes of the same traffic."""
-    place = Place(tmp_path_factory.mktemp("embedded") / "whole", POLL)
-    place.fill(crowd(SEED, EVENTS))
-    place.finish()
-    return outcome(place)
+    return of_the_embedded_log(tmp_path_factory.mktemp("embedded"), SEED, EVENTS, POLL)
 
 
 @pytest.fixture

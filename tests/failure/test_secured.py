@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.failure.crashing import DEADLINE_SECONDS, ROOT, Place
-from tests.failure.judging import Outcome, differences, outcome
+from tests.failure.crashing import DEADLINE_SECONDS, ROOT
+from tests.failure.judging import Outcome, differences, of_the_embedded_log, outcome
 from tests.failure.kafka_place import TIMINGS, KafkaPlace
 from tests.failure.producer import PARTITIONS, crowd
 from tests.secured_broker import SecuredBroker
@@ -31,10 +31,7 @@ LONG = [pytest.mark.chaos, pytest.mark.timeout(300)]
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """What the embedded log makes of the same traffic."""
-    place = Place(tmp_path_factory.mktemp("embedded") / "whole", POLL)
-    place.fill(crowd(SEED, EVENTS))
-    place.finish()
-    return outcome(place)
+    return of_the_embedded_log(tmp_path_factory.mktemp("embedded"), SEED, EVENTS, POLL)
 
 
 class Scene:

@@ -22,7 +22,7 @@ from worker.cli.output import (
     visible,
     watched,
 )
-from worker.cli.pace import paced
+from worker.cli.pace import paced, refuse_wrong_rate
 from worker.config import Loaded, load_settings
 from worker.dlq import DeadLetter, Judge, Wanted, dead_letters
 from worker.errors import Exit, UsageError
@@ -32,7 +32,6 @@ from worker.runner import policy_of
 
 _BATCH: Final = 500
 """Records that are appended as one: all of them or none."""
-_FASTEST: Final = 1_000_000
 
 app = typer.Typer(help="Dead letters: look at them, replay them.", no_args_is_help=True)
 
@@ -121,8 +120,7 @@ def replay(
 
     Example: walletwatch dlq replay --reason currency --rate 500 --dry-run
     """
-    if rate is not None and not 1 <= rate <= _FASTEST:
-        raise UsageError(f"--rate must be from 1 to {_FASTEST:,} records per second.")
+    refuse_wrong_rate(rate, "records")
     wanted = _wanted(reason, topic)
     loaded = load_settings(config, environment(), log_url=log)
     again: Counter[str] = Counter()
@@ -178,20 +176,20 @@ def _kind(dead: DeadLetter) -> tuple[str, str]:
 def _show(dead: DeadLetter, *, values: bool) -> None:
     headers, at = dead.headers, f"{dead.at.partition}/{dead.record.offset}"
     if headers is None:
-        typer.echo(f"{_when(dead)}  {at}  not written by walletwatch")
+        typer.echo(f"{_when(dead) or '-'}  {at}  not written by walletwatch")
     else:
         origin = f"{headers.dlq_topic}/{headers.dlq_partition}:{headers.dlq_offset}"
-        parts = _when(dead), at, visible(origin), headers.dlq_reason, visible(headers.dlq_error)
-        typer.echo("  ".join(parts))
+        what = f"{visible(origin)}  {headers.dlq_reason}  {visible(headers.dlq_error)}"
+        typer.echo(f"{_when(dead) or '-'}  {at}  {what}")
     if values:
         value = dead.record.value
         text = "(none)" if value is None else value.decode(errors="backslashreplace")
         typer.echo(f"    {visible(text)}")
 
 
-def _when(dead: DeadLetter) -> str:
+def _when(dead: DeadLetter) -> str | None:
     appended = dead.record.append_time
-    return "-" if appended is None else format_time(appended)
+    return None if appended is None else format_time(appended)
 
 
 def _fields(dead: DeadLetter, *, values: bool) -> dict[str, Any]:

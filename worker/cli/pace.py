@@ -5,11 +5,25 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final, TypeVar
 
+from worker.errors import UsageError
+
 _BATCH: Final = 5_000
 _PAUSE_S: Final = 0.05
 """What is due within it goes together: a log is written twenty times a second at most."""
 
+_FASTEST: Final = 1_000_000
+
 T = TypeVar("T")
+
+
+def refuse_wrong_rate(rate: int | None, of: str) -> None:
+    """Look whether so many a second can be kept to; None is no limit.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    if rate is not None and not 1 <= rate <= _FASTEST:
+        raise UsageError(f"--rate must be from 1 to {_FASTEST:,} {of} per second.")
 
 
 def paced(items: Iterator[T], rate: int | None, most: int = _BATCH) -> Iterator[list[T]]:

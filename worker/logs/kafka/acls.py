@@ -111,12 +111,13 @@ def _worker(names: Names) -> Iterator[Acl]:
     yield from _looks(names)
 
 
+def _every_topic(names: Names) -> list[str]:
+    return [*(names.topic(topic.name) for topic in TOPICS), *map(names.changelog, _STAGES)]
+
+
 def _looks(names: Names) -> Iterator[Acl]:
     """Yield what it takes to see whether the topics are as they should be."""
-    for name in (
-        *(names.topic(topic.name) for topic in TOPICS),
-        *map(names.changelog, _STAGES),
-    ):
+    for name in _every_topic(names):
         yield Acl("topic", name, "Describe", "sees that it is there")
         yield Acl("topic", name, "DescribeConfigs", "sees how it is kept")
 
@@ -146,9 +147,6 @@ def _dead_letters(names: Names) -> Iterator[Acl]:
 
 
 def _operator(names: Names) -> Iterator[Acl]:
-    for name in (
-        *(names.topic(topic.name) for topic in TOPICS),
-        *map(names.changelog, _STAGES),
-    ):
+    for name in _every_topic(names):
         yield Acl("topic", name, "Create", "makes it")
     yield from _looks(names)
