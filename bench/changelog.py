@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from worker.logs.kafka.blocks import Blocks, Key, Written
 from worker.logs.kafka.cluster import Cluster
@@ -34,18 +34,9 @@ ACCOUNTS: Final = 100_000
 CHANGED: Final = 2_000
 STATE_BYTES: Final = 370
 ROUNDS, COMMITS = 5, 20
-_BATCH_BYTES: Final = 1024 * 1024
 _FETCH_BYTES: Final = 8 * 1024 * 1024
 LEAST: Final = 2.0
 """How many times as many changes per CPU-second blocks must commit, to be worth their while."""
-
-
-class Roomy(Cluster):
-    """Lets a batch take all records of a commit: single records cost two fifths more otherwise."""
-
-    def producer(self, **more: Any) -> Any:
-        """Make one."""
-        return Cluster.producer(self, batch_size=_BATCH_BYTES, **more)
 
 
 class Records(Blocks):
@@ -157,7 +148,7 @@ def topics(cluster: Cluster, names: Sequence[str]) -> Iterator[None]:
 
 def on_kafka(address: str, ways: Sequence[Way]) -> float:
     """Commit both ways on a real broker, then restore; return how much faster blocks commit."""
-    cluster = Roomy((address,), prefix=f"bench-{uuid.uuid4().hex[:8]}.")
+    cluster = Cluster(servers=(address,), prefix=f"bench-{uuid.uuid4().hex[:8]}.")
     places = {way.name: TopicPartition(cluster.changelog(f"{n}"), 0) for n, way in enumerate(ways)}
     decode_lean(True)
     with topics(cluster, [place.topic for place in places.values()]):

@@ -8,7 +8,6 @@ Use: python -m bench.changelog_stage HOST:PORT [EVENTS]
 
 import sys
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import islice
@@ -16,16 +15,15 @@ from typing import Final
 
 import msgspec
 
-from bench.changelog import Records, Roomy
+from bench.changelog import Records
+from bench.kafka import topics
 from worker import simulate as traffic
 from worker.cli.ingest import Appender
-from worker.config import load_settings
 from worker.logs.kafka import seat
 from worker.logs.kafka.blocks import Blocks
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.decode import decode_lean
 from worker.logs.kafka.log import KafkaLog
-from worker.logs.kafka.topics import Topics
 from worker.logs.sqlite import wall_clock
 from worker.runner import Runner
 from worker.settings import Settings
@@ -34,7 +32,6 @@ from worker.stages import DETECT
 EVENTS: Final = 100_000
 COPIES: Final = 10
 ROUNDS: Final = 2
-ALONE: Final = {"WALLETWATCH_KAFKA__REPLICATION": "1", "WALLETWATCH_KAFKA__MIN_INSYNC": "1"}
 
 
 def events(count: int) -> list[bytes]:
@@ -50,20 +47,16 @@ def events(count: int) -> list[bytes]:
 
 def spent(address: str, lines: Sequence[bytes], kind: Callable[[], Blocks]) -> float:
     """Run the stage over all events; return its CPU seconds."""
-    cluster = Roomy((address,), prefix=f"bench-{uuid.uuid4().hex[:8]}.")
-    settings = load_settings(None, ALONE, log_url=f"kafka://{address}").settings
-    made = Topics(cluster, settings, 1).create()
-    try:
+    with topics(address, 1) as (cluster, settings):
         with closing(KafkaLog(cluster, "bench", wall_clock)) as log:
             appender = Appender(log, settings, wall_clock())
             appender.take("bench", enumerate(lines, 1))
             appender.end()
         seat.Blocks = kind  # type: ignore[misc, assignment]
-        return ran(cluster, settings)
-    finally:
-        seat.Blocks = Blocks  # type: ignore[misc]
-        with closing(cluster.admin()) as admin:
-            admin.delete_topics(made)
+        try:
+            return ran(cluster, settings)
+        finally:
+            seat.Blocks = Blocks  # type: ignore[misc]
 
 
 def ran(cluster: Cluster, settings: Settings, tasks: int = 1) -> float:

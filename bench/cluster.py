@@ -7,30 +7,24 @@ exactly-once commits. CPU time of this process, the client's thread included.
 Use: python -m bench.cluster [EVENTS]; $WALLETWATCH_TEST_KAFKA names a broker, else one is started.
 """
 
-import os
 import statistics
 import sys
-import tempfile
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 from kafka import OffsetAndMetadata, TopicPartition
 
 from bench.baseline import validator
-from bench.changelog_stage import ALONE, ran
+from bench.changelog_stage import ran
+from bench.kafka import on_a_broker, topics
 from bench.speed import events
-from scripts.broker import Broker, Unavailable
 from worker.cli.ingest import Appender
-from worker.config import load_settings
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.decode import decode_lean
 from worker.logs.kafka.log import KafkaLog
-from worker.logs.kafka.topics import Topics
 from worker.logs.sqlite import wall_clock
 from worker.settings import Settings
 from worker.stages import DETECT_INPUTS
@@ -49,27 +43,8 @@ PerPoll = Callable[[Polled, Any], object]
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Print the figures; return 1 if detect misses what it must reach."""
-    try:
-        with broker_address() as address:
-            return _measure(address, int(arguments[0]) if arguments else EVENTS)
-    except Unavailable as missing:
-        print(f"cluster: SKIPPED, {missing}; or name a broker in $WALLETWATCH_TEST_KAFKA")
-        return 0
-
-
-@contextmanager
-def broker_address() -> Iterator[str]:
-    """Yield host:port of the broker that is named, or of one that is started."""
-    if told := os.environ.get("WALLETWATCH_TEST_KAFKA"):
-        yield told
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        broker = Broker(Path(folder) / "kafka")
-        broker.start()
-        try:
-            yield broker.address
-        finally:
-            broker.kill()
+    count = int(arguments[0]) if arguments else EVENTS
+    return on_a_broker("cluster", lambda address, _: _measure(address, count))
 
 
 def _measure(address: str, count: int) -> int:
@@ -89,10 +64,7 @@ def _measure(address: str, count: int) -> int:
 
 def _round(address: str, lines: Sequence[bytes]) -> tuple[float, float, float, float]:
     """Return the CPU seconds of poll, of validation too, of a transaction too, and of detect."""
-    cluster = Cluster(servers=(address,), prefix=f"bench-{uuid.uuid4().hex[:8]}.")
-    settings = load_settings(None, ALONE, log_url=f"kafka://{address}").settings
-    made = Topics(cluster, settings, PARTITIONS).create()
-    try:
+    with topics(address, PARTITIONS) as (cluster, settings):
         fill(cluster, settings, lines)
         decode_lean(False)
         bare = _polled(cluster, _pass)
@@ -100,9 +72,6 @@ def _round(address: str, lines: Sequence[bytes]) -> tuple[float, float, float, f
         committed = _transacted(cluster)
         decode_lean(True)
         return bare, validated, committed, ran(cluster, settings, PARTITIONS)
-    finally:
-        with closing(cluster.admin()) as admin:
-            admin.delete_topics(made)
 
 
 def fill(cluster: Cluster, settings: Settings, lines: Sequence[bytes]) -> None:

@@ -6,15 +6,11 @@ come, which is the allowed lateness and no fault of anybody's; what is measured 
 Use: python -m bench.latency [EVENTS]; $WALLETWATCH_TEST_KAFKA names a broker, else one is started.
 """
 
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
 from typing import Final
@@ -22,18 +18,14 @@ from typing import Final
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from bench.cluster import broker_address
+from bench.kafka import detecting, on_a_broker, topics
 from rules.examples import row
 from schemas.time import format_time
 from schemas.topics import ALERTS, TRANSACTIONS
-from scripts.broker import ALONE, Unavailable
-from worker.config import load_settings
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
-from worker.logs.kafka.topics import Topics
 from worker.logs.port import NewRecord
 from worker.logs.sqlite import wall_clock
-from worker.stages import DETECT
 
 EVENTS: Final = 200
 PARTITIONS: Final = 2
@@ -46,26 +38,19 @@ _WARM: Final = 5
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Print the figures."""
-    try:
-        with broker_address() as address, tempfile.TemporaryDirectory() as folder:
-            _measure(address, Path(folder), int(arguments[0]) if arguments else EVENTS)
-    except Unavailable as missing:
-        print(f"latency: SKIPPED, {missing}; or name a broker in $WALLETWATCH_TEST_KAFKA")
-    return 0
+    count = int(arguments[0]) if arguments else EVENTS
+    return on_a_broker("latency", lambda address, folder: _measure(address, folder, count))
 
 
-def _measure(address: str, folder: Path, count: int) -> None:
-    cluster = Cluster(f"bench-{uuid.uuid4().hex[:8]}.", (address,))
-    settings = load_settings(None, ALONE, log_url=f"kafka://{address}").settings
-    made = Topics(cluster, settings, PARTITIONS).create()
-    lateness = settings.inputs.transactions.lateness_ms
+def _measure(address: str, folder: Path, count: int) -> int:
     sent: dict[str, float] = {}
-    try:
-        with _worker(cluster, address, folder), closing(_alerts(cluster)) as alerts:
-            seen = dict(_seen(alerts, _send_all(cluster, sent, count), count + _WARM))
-    finally:
-        with closing(cluster.admin()) as admin:
-            admin.delete_topics(made)
+    with (
+        topics(address, PARTITIONS) as (cluster, settings),
+        detecting(cluster, folder, "0"),
+        closing(_alerts(cluster)) as alerts,
+    ):
+        seen = dict(_seen(alerts, _send_all(cluster, sent, count), count + _WARM))
+    lateness = settings.inputs.transactions.lateness_ms
     beyond = [(seen[account] - at) * 1000 - lateness for account, at in list(sent.items())[_WARM:]]
     cuts = statistics.quantiles(beyond, n=100, method="inclusive")
     print(
@@ -73,25 +58,7 @@ def _measure(address: str, folder: Path, count: int) -> None:
         f"p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms, worst {max(beyond):.0f} ms "
         f"(aim: p99 {AIM_MS:.0f} ms)"
     )
-
-
-@contextmanager
-def _worker(cluster: Cluster, address: str, folder: Path) -> Iterator[None]:
-    """Run detect as a process."""
-    command = ["run", "--stage", DETECT, "--log", f"kafka://{address}"]
-    with (
-        (folder / "worker.log").open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "worker.cli.app", *command],
-            env={**os.environ, **ALONE, "WALLETWATCH_KAFKA__PREFIX": cluster.prefix},
-            stdout=output,
-            stderr=output,
-        ) as process,
-    ):
-        try:
-            yield
-        finally:
-            process.kill()
+    return 0
 
 
 def _alerts(cluster: Cluster) -> KafkaConsumer:

@@ -9,20 +9,15 @@ started.
 
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import cycle, islice
 from typing import Final
 
-from bench.changelog_stage import ALONE
-from bench.cluster import broker_address
+from bench.kafka import on_a_broker, topics
 from bench.speed import events, policy
-from scripts.broker import Unavailable
-from worker.config import load_settings
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
-from worker.logs.kafka.topics import Topics
 from worker.logs.port import Commit, StateChange
 from worker.logs.sqlite import wall_clock
 from worker.replay import replay
@@ -37,28 +32,16 @@ _SAMPLE_ACCOUNTS: Final = 300
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Print the figures; return 1 if it takes longer than it may."""
-    try:
-        with broker_address() as address:
-            return _measure(address, int(arguments[0]) if arguments else ACCOUNTS)
-    except Unavailable as missing:
-        print(f"restore: SKIPPED, {missing}; or name a broker in $WALLETWATCH_TEST_KAFKA")
-        return 0
+    accounts = int(arguments[0]) if arguments else ACCOUNTS
+    return on_a_broker("restore", lambda address, _: _measure(address, accounts))
 
 
 def _measure(address: str, accounts: int) -> int:
-    cluster = Cluster(f"bench-{uuid.uuid4().hex[:8]}.", (address,))
-    settings = load_settings(None, ALONE, log_url=f"kafka://{address}").settings
-    made = Topics(cluster, settings, 1).create()
-    try:
-        meta, states = _sample()
-        named = (
-            (b"account-%d" % n, state) for n, state in enumerate(islice(cycle(states), accounts))
-        )
+    meta, states = _sample()
+    named = ((b"account-%d" % n, state) for n, state in enumerate(islice(cycle(states), accounts)))
+    with topics(address, 1) as (cluster, _):
         size = _write(cluster, meta, named)
         spent, waited = _restore(cluster, accounts)
-    finally:
-        with closing(cluster.admin()) as admin:
-            admin.delete_topics(made)
     a_million = spent * ACCOUNTS / accounts
     print(
         f"restored {accounts:,} accounts, {size / accounts:.0f} bytes each: {spent:.1f} "

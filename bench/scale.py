@@ -7,24 +7,17 @@ Use: python -m bench.scale [EVENTS]; $WALLETWATCH_TEST_KAFKA names a broker, els
 """
 
 import os
-import subprocess
 import sys
-import tempfile
 import time
-import uuid
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from bench.cluster import broker_address, fill
+from bench.cluster import fill
+from bench.kafka import detecting, on_a_broker, topics
 from bench.speed import events
-from scripts.broker import ALONE, Unavailable
-from worker.config import load_settings
-from worker.logs.kafka.cluster import Cluster
-from worker.logs.kafka.topics import Topics
-from worker.stages import DETECT
 
 EVENTS: Final = 60_000
 PARTITIONS: Final = 4
@@ -33,54 +26,32 @@ WORKERS: Final = (1, 2, 4)
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Print the figures."""
-    try:
-        with broker_address() as address, tempfile.TemporaryDirectory() as folder:
-            _measure(address, Path(folder), int(arguments[0]) if arguments else EVENTS)
-    except Unavailable as missing:
-        print(f"scale: SKIPPED, {missing}; or name a broker in $WALLETWATCH_TEST_KAFKA")
-    return 0
+    count = int(arguments[0]) if arguments else EVENTS
+    return on_a_broker("scale", lambda address, folder: _measure(address, folder, count))
 
 
-def _measure(address: str, folder: Path, count: int) -> None:
+def _measure(address: str, folder: Path, count: int) -> int:
     lines = list(islice(events(accounts=max(1, count // 40), days=3), count))
     print(f"{len(lines):,} events, {PARTITIONS} partitions, {os.cpu_count()} cores for all")
     for workers in WORKERS:
         idle = _seconds(address, folder, lines[:PARTITIONS], workers)
         busy = _seconds(address, folder, lines, workers)
         print(f"{workers} workers: {len(lines) / (busy - idle):>8,.0f} events a second", flush=True)
+    return 0
 
 
 def _seconds(address: str, folder: Path, lines: Sequence[bytes], workers: int) -> float:
     """Return how long so many workers need for the lines."""
-    cluster = Cluster(f"bench-{uuid.uuid4().hex[:8]}.", (address,))
-    settings = load_settings(None, ALONE, log_url=f"kafka://{address}").settings
-    made = Topics(cluster, settings, PARTITIONS).create()
-    try:
+    with topics(address, PARTITIONS) as (cluster, settings), ExitStack() as stack:
         fill(cluster, settings, lines)
         began = time.monotonic()
-        with ExitStack() as stack:
-            processes = [
-                stack.enter_context(_worker(cluster, address, folder, str(slot)))
-                for slot in range(workers)
-            ]
-            codes = [process.wait() for process in processes]
+        processes = [
+            stack.enter_context(detecting(cluster, folder, str(slot), "--until-ended"))
+            for slot in range(workers)
+        ]
+        codes = [process.wait() for process in processes]
         assert codes == [0] * workers, (folder / "0.log").read_text()
         return time.monotonic() - began
-    finally:
-        with closing(cluster.admin()) as admin:
-            admin.delete_topics(made)
-
-
-def _worker(cluster: Cluster, address: str, folder: Path, slot: str) -> subprocess.Popen[bytes]:
-    command = ["run", "--stage", DETECT, "--until-ended", "--log", f"kafka://{address}"]
-    own = {"WALLETWATCH_KAFKA__PREFIX": cluster.prefix, "WALLETWATCH_KAFKA__SLOT": slot}
-    with (folder / f"{slot}.log").open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", "worker.cli.app", *command],
-            env={**os.environ, **ALONE, **own},
-            stdout=output,
-            stderr=output,
-        )
 
 
 if __name__ == "__main__":

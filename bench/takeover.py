@@ -8,14 +8,10 @@ Use: python -m bench.takeover [SAMPLES [ACCOUNTS PER PARTITION]]; $WALLETWATCH_T
 broker, else one is started.
 """
 
-import os
 import signal
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -27,15 +23,12 @@ import msgspec
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import RetriableError
 
-from bench.cluster import broker_address
+from bench.kafka import detecting, on_a_broker, topics
 from rules.examples import balance, login, row
 from schemas.time import format_time
-from scripts.broker import ALONE, Unavailable
-from worker.config import load_settings
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
 from worker.logs.kafka.member import owners_of
-from worker.logs.kafka.topics import Topics
 from worker.logs.port import NewRecord
 from worker.logs.sqlite import wall_clock
 from worker.stages import DETECT, DETECT_INPUTS
@@ -58,7 +51,6 @@ class World(NamedTuple):
 
     cluster: Cluster
     admin: KafkaAdminClient
-    address: str
     folder: Path
 
 
@@ -66,24 +58,14 @@ def main(arguments: Sequence[str] = ()) -> int:
     """Print the figures; return 1 if one is longer than it may be."""
     samples = int(arguments[0]) if arguments else SAMPLES
     accounts = int(arguments[1]) if arguments[1:] else ACCOUNTS
-    try:
-        with broker_address() as address, tempfile.TemporaryDirectory() as folder:
-            return _measure(address, Path(folder), samples, accounts)
-    except Unavailable as missing:
-        print(f"takeover: SKIPPED, {missing}; or name a broker in $WALLETWATCH_TEST_KAFKA")
-        return 0
+    return on_a_broker(
+        "takeover", lambda address, folder: _measure(address, folder, samples, accounts)
+    )
 
 
 def _measure(address: str, folder: Path, samples: int, accounts: int) -> int:
-    cluster = Cluster(f"bench-{uuid.uuid4().hex[:8]}.", (address,))
-    settings = load_settings(None, ALONE, log_url=f"kafka://{address}").settings
-    made = Topics(cluster, settings, PARTITIONS).create()
-    with closing(cluster.admin()) as admin:
-        try:
-            world = World(cluster, admin, address, folder)
-            good = _try_all(world, samples, accounts)
-        finally:
-            admin.delete_topics(made)
+    with topics(address, PARTITIONS) as (cluster, _), closing(cluster.admin()) as admin:
+        good = _try_all(World(cluster, admin, folder), samples, accounts)
     print("takeover: " + ("as required" if good else "SLOWER than required"))
     return 0 if good else 1
 
@@ -162,39 +144,18 @@ def _loaded(log: KafkaLog, accounts: int) -> Iterator[None]:
 # -- workers ---------------------------------------------------------------------------------
 
 
-@contextmanager
-def _worker(world: World, slot: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run detect in a slot; it is dead afterwards."""
-    settings = {"PREFIX": world.cluster.prefix, "SLOT": slot}
-    own = {f"WALLETWATCH_KAFKA__{name}": value for name, value in settings.items()}
-    command = ["run", "--stage", DETECT, "--log", f"kafka://{world.address}"]
-    with (
-        (world.folder / f"{slot}.log").open("ab") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "worker.cli.app", *command],
-            env={**os.environ, **ALONE, **own},
-            stdout=output,
-            stderr=output,
-        ) as process,
-    ):
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 def _restarted(world: World, samples: int) -> list[float]:
     """Kill the only worker and start it again in its slot."""
     found = []
     with ExitStack() as stack:
-        process = stack.enter_context(_worker(world, "a"))
+        process = stack.enter_context(detecting(world.cluster, world.folder, "a"))
         _await(lambda: _moved(world, {}, range(PARTITIONS)))
         for _ in range(samples):
             before = _committed(world)
             began = time.monotonic()
             process.kill()
             process.wait()
-            process = stack.enter_context(_worker(world, "a"))
+            process = stack.enter_context(detecting(world.cluster, world.folder, "a"))
             found.append(_await_moved(world, before, range(PARTITIONS), began))
     return found
 
@@ -212,9 +173,9 @@ def _stopped(world: World, samples: int) -> list[float]:
 def _leaving(world: World, samples: int, how: signal.Signals) -> list[float]:
     found = []
     with ExitStack() as stack:
-        stack.enter_context(_worker(world, "stays"))
+        stack.enter_context(detecting(world.cluster, world.folder, "stays"))
         for _ in range(samples):
-            with _worker(world, "goes") as goes:
+            with detecting(world.cluster, world.folder, "goes") as goes:
                 _await(lambda: len(_owners(world)) == 2)
                 lost = [task for task, owner in _owned(world).items() if str(goes.pid) in owner]
                 _await_moved(world, _committed(world), range(PARTITIONS), time.monotonic())

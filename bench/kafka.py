@@ -1,0 +1,80 @@
+"""What the benchmarks on Kafka share: a broker, topics of their own, and workers as processes."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from scripts.broker import ALONE, Broker, Unavailable
+from worker.config import load_settings
+from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.topics import Topics
+from worker.settings import Settings
+from worker.stages import DETECT
+
+
+def on_a_broker(name: str, measure: Callable[[str, Path], int]) -> int:
+    """Measure on a broker, host:port, with an empty folder; say so where there is no broker.
+
+    It is the one that $WALLETWATCH_TEST_KAFKA names, else one that is started.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder, _broker() as address:
+            return measure(address, Path(folder))
+    except Unavailable as missing:
+        print(f"{name}: SKIPPED, {missing}; or name a broker in $WALLETWATCH_TEST_KAFKA")
+        return 0
+
+
+@contextmanager
+def _broker() -> Iterator[str]:
+    if told := os.environ.get("WALLETWATCH_TEST_KAFKA"):
+        yield told
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        broker = Broker(Path(folder) / "kafka")
+        broker.start()
+        try:
+            yield broker.address
+        finally:
+            broker.kill()
+
+
+@contextmanager
+def topics(address: str, partitions: int) -> Iterator[tuple[Cluster, Settings]]:
+    """Make the topics under a prefix of their own; they are deleted afterwards."""
+    cluster = Cluster(f"bench-{uuid.uuid4().hex[:8]}.", (address,))
+    settings = load_settings(None, ALONE, log_url=f"kafka://{address}").settings
+    made = Topics(cluster, settings, partitions).create()
+    try:
+        yield cluster, settings
+    finally:
+        with closing(cluster.admin()) as admin:
+            admin.delete_topics(made)
+
+
+@contextmanager
+def detecting(
+    cluster: Cluster, folder: Path, slot: str, *options: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run detect as a process; what it says is in the folder. It is dead afterwards."""
+    own = {"WALLETWATCH_KAFKA__PREFIX": cluster.prefix, "WALLETWATCH_KAFKA__SLOT": slot}
+    log = f"kafka://{','.join(cluster.servers)}"
+    command = ["run", "--stage", DETECT, "--log", log, *options]
+    with (
+        (folder / f"{slot}.log").open("ab") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "worker.cli.app", *command],
+            env={**os.environ, **ALONE, **own},
+            stdout=output,
+            stderr=output,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
