@@ -60,23 +60,10 @@ def assert_unharmed(place: KafkaPlace, expected: Outcome) -> None:
 
 
 def finish(places: list[KafkaPlace], processes: ExitStack) -> None:
-    """Let one worker per place run to the end of all inputs, all at once.
-
-    Among several, one whose commit met a rebalance ends with 70, and is started again.
-    """
-    allowed = (None, 0, 70) if len(places) > 1 else (None, 0)
-    started = {place: processes.enter_context(place.running("--until-ended")) for place in places}
-
-    def all_ended() -> bool:
-        for place, process in started.items():
-            said = place.errors.read_text()
-            assert process.poll() in allowed, said
-            if process.poll() == 70:
-                assert "taken over" in said, said
-                started[place] = processes.enter_context(place.running("--until-ended"))
-        return all(process.poll() == 0 for process in started.values())
-
-    wait_until(all_ended, "the end of all inputs")
+    """Let one worker per place run to the end of all inputs, all at once."""
+    started = [processes.enter_context(place.running("--until-ended")) for place in places]
+    for place, process in zip(places, started, strict=True):
+        assert process.wait(DEADLINE_SECONDS) == 0, place.errors.read_text()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, pytest.param(6, marks=LONG)])

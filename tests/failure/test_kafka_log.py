@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from kafka import TopicPartition as Place
+from kafka.structs import MemberState
 
 from tests.contract.conftest import Clock, KafkaWorld
 from worker.errors import LogError, TaskTaken
@@ -149,6 +150,25 @@ def test_who_waits_in_one_group_takes_part_in_another(world: KafkaWorld) -> None
     assert _moves(judging).kept == {0, 1}
     detecting.commit(Commit(metas={0: b"m"}))
     judging.commit(Commit(metas={0: b"m"}))
+    other.close()
+
+
+def test_a_join_that_began_beside_another_group_is_waited_for(world: KafkaWorld) -> None:
+    """Records that were fetched before it are not handed out: no commit would be taken for them."""
+    world.log.append([NewRecord("orders", None, b"", partition) for partition in range(4)] * 10)
+    detecting, judging = opened(world.log, None), opened(world.log, None, "triage")
+    assert judging.poll(4, wait=5).records
+    (member,) = (each for each in world.log._members if each._group.endswith("triage"))
+    other = KafkaLog(world._cluster, "1", Clock())
+    with ThreadPoolExecutor() as pool:
+        joining = pool.submit(opened, other, None, "triage")
+        for _ in range(300):
+            detecting.poll(1, wait=0.1)
+            if member._consumer.group_metadata().state == MemberState.REBALANCING:
+                break
+        with pytest.raises(TasksMoved):
+            judging.poll(4)
+        assert list(joining.result(30).tasks) == [2, 3]
     other.close()
 
 

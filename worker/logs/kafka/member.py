@@ -75,7 +75,11 @@ class Member:
         self._failure: LogError | None = None
         """What came of attending; told by the next poll."""
         self.identity: Any = None
-        """The group metadata as it was right after the last poll: what commits are checked by."""
+        """The group metadata as it was right after the last poll: what commits are checked by.
+
+        Attending is such a poll, too: with what it was before, a join that attending has begun
+        would not be waited for, and the next commit be refused.
+        """
         try:
             for topic in topics:
                 self.partitions = len(self._consumer.partitions_for_topic(topic))
@@ -130,8 +134,7 @@ class Member:
         """
         if self._failure is not None:
             raise self._failure
-        polled = self._poll(ready, timeout_ms)
-        self.identity = identity = self._consumer.group_metadata()
+        polled, identity = self._poll(ready, timeout_ms), self.identity
         if monotonic() - self._heard_at > SILENT_AFTER:
             raise LogError(
                 f"Group {self._group} has given this worker nothing for {SILENT_AFTER:.0f} s."
@@ -160,10 +163,10 @@ class Member:
             polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms, _EVERYTHING)
         except KafkaError as error:
             raise LogError(f"Reading {', '.join(self._topics)} failed: {told(error)}") from error
-        state = self._consumer.group_metadata().state
-        if state == MemberState.STABLE and self.assigned:
+        self.identity = self._consumer.group_metadata()
+        if self.identity.state == MemberState.STABLE and self.assigned:
             self._heard_at = monotonic()
-        elif state == MemberState.REBALANCING:
+        elif self.identity.state == MemberState.REBALANCING:
             _keep_join(self._consumer._coordinator)
         if self._listener.lost:
             raise LogInDoubt(f"Group {self._group} went on without this worker: start again.")
