@@ -29,7 +29,10 @@ class Signal(Published):
     body: Alert | dict[str, JsonValue] | None = Field(
         default=None,
         union_mode="left_to_right",
-        description="alert: the alert; event and count: an object; progress: nothing.",
+        description=(
+            "alert: the alert; event: an object; count: an object whose volumes each say their own "
+            "detected_at, none below the signal's; progress: nothing."
+        ),
     )
 
     @model_validator(mode="after")

@@ -19,11 +19,12 @@ from worker.alerts import Publisher
 from worker.effects import ENGINE, Applier, Collector
 from worker.identity import known_as, without_old
 from worker.logs.port import TopicPartition
-from worker.measures import PREFIX, Bucket, Measures, renewed
+from worker.measures import Measures
 from worker.merge import EVENT, IDENTITY, OCCURRED, ORDER, RECORD, SOURCE, Entry
 from worker.packing import Unpacker, packed
 from worker.state import Timer, payload_of
 from worker.turn import RuleFailed, Turn
+from worker.volumes import PREFIX, Bucket, Volumes, load_bucket, renewed, volumes_of
 
 _FORGET_IDS: Final = "ids"
 _MANY_IDS: Final = 64
@@ -110,7 +111,7 @@ class Accounts:
             LogError: a newer release has written it, or it is damaged.
         """
         if key[:1] == PREFIX:
-            return self._measures.load(None if stored is None else payload_of(stored))
+            return load_bucket(None if stored is None else payload_of(stored))
         if stored is None:
             return self._saved.new()
         return self._saved.read(payload_of(stored))
@@ -118,7 +119,7 @@ class Accounts:
     def dump(self, live: Account | Bucket) -> bytes:
         """Encode an account; empty when nothing is left to know of it."""
         if type(live) is Bucket:
-            return self._measures.dump(live)
+            return packed(live)
         assert isinstance(live, Account)
         for code in self._idle:
             if getattr(live, code) is not None:  # it would be stale when the rule comes back
@@ -177,8 +178,9 @@ class Accounts:
         else:
             self._call(handlers, live, event, turn)
         if fx.tallies:
-            for cause, measure in fx.tallies:
-                self._measures.add(cause, measure, entry[OCCURRED], turn)
+            volumes = volumes_of(turn)
+            for tally in fx.tallies:
+                volumes.add(tally, entry[OCCURRED], turn)
             fx.tallies.clear()
 
     def _call(
@@ -284,13 +286,19 @@ class Accounts:
 
     def _on_engine_timer(self, live: Account | Bucket, timer: Timer, turn: Turn) -> None:
         if type(live) is Bucket:
-            self._measures.on_timer(live, timer, turn)
+            volumes_of(turn).on_timer(live)
             return
         assert isinstance(live, Account)
         if timer.name == _FORGET_IDS:
             self._forget_ids(live, timer.due, turn)
         else:
             self.applier.expire_old(live, timer.due, turn)
+
+    def finish(self, watermark: int, turn: Turn) -> None:
+        """Tell the volumes that have ended."""
+        volumes: Volumes | None = turn.unit
+        if volumes is not None:
+            volumes.finish(watermark, turn)
 
     def _forget_ids(self, live: Account, due: int, turn: Turn) -> None:
         """Drop the ids whose horizon has passed; come back once for the rest.

@@ -47,6 +47,7 @@ class Alone:
         self.renewed = handler.renewed
         self.load = handler.load
         self.dump = handler.dump
+        self.finish = handler.finish
 
     def on_keyless(self, entry: Entry, turn: Turn) -> None:
         """Events without a key are nobody's."""

@@ -274,7 +274,7 @@ class Task:
 
     def _process(self, entries: list[Entry]) -> None:
         turn, handler, heap = self._turn, self._handler, self._heap
-        turn.outbox = Outbox(self.stage)
+        turn.outbox, turn.unit = Outbox(self.stage), None
         live_states, states, dirty = self._live, self._states, self._dirty
         self._release_held()
         for entry in entries:
@@ -293,6 +293,7 @@ class Task:
             turn.key = key
             handler.on_event(live, entry, turn)
         self._fire(self.watermark)
+        handler.finish(self.watermark, turn)
 
     def _release_held(self) -> None:
         held, self._held = self._held, []

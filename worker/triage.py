@@ -190,6 +190,9 @@ class Incidents:
         if live.state is not None and live.state.incident_id == timer.name:
             live.state = None
 
+    def finish(self, watermark: int, turn: Turn) -> None:
+        """Do nothing: what there is to say has been said."""
+
     def _publish(self, state: IncidentState, turn: Turn) -> None:
         incident = record(state, turn.published_at)
         turn.outbox.counts["incident", state.last_change, state.severity] += 1

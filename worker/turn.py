@@ -46,6 +46,9 @@ class Handler(Protocol):
     def on_timer(self, live: Any, timer: Timer, turn: "Turn") -> None:
         """Handle one timer, already removed from the state."""
 
+    def finish(self, watermark: int, turn: "Turn") -> None:
+        """End a unit of work: all below the watermark has been handled."""
+
 
 class Turn:
     """What a handler may use while it handles one event or timer.
@@ -56,6 +59,7 @@ class Turn:
         origin: the task's name on signals.
         careful: guard each rule with a copy of its state.
         touch: returns the decoded state of a key, which will be saved.
+        unit: what the handler keeps over one unit of work; None until it does.
     """
 
     __slots__ = (
@@ -69,6 +73,7 @@ class Turn:
         "signals",
         "task",
         "touch",
+        "unit",
     )
 
     def __init__(
@@ -88,6 +93,7 @@ class Turn:
         self.careful = False
         self.key = b""
         self.outbox = Outbox("")
+        self.unit: Any = None
         self._heap = heap
 
     def set_timer(self, live: Live, timer: Timer) -> None:

@@ -5,11 +5,22 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
+from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE, SIGNALS
 from worker.logs.port import Headers, Log, stored
 
 _ACCIDENTAL = ("origin", "origin_sequence", "published_at")
 _canonical = msgspec.json.Encoder(order="deterministic")
+
+
+class Volume(NamedTuple):
+    """What one signal says of one bucket of one cause; times as texts."""
+
+    origin: str
+    cause: str
+    detected_at: str
+    at: str
+    revision: int
+    counts: dict[str, int]
 
 
 class Comparable(NamedTuple):
@@ -39,6 +50,17 @@ def documents(log: Log, topic: str) -> list[tuple[str, dict[str, Any]]]:
         document = {"tombstone": key} if record.value is None else msgspec.json.decode(record.value)
         found.append((key, document))
     return found
+
+
+def volumes(log: Log) -> list[Volume]:
+    """Return what was told of volumes, sorted."""
+    found = []
+    for key, signal in documents(log, SIGNALS):
+        if signal["kind"] == "count":
+            body = signal["body"]
+            assert (body["measure"], body["cause"], body["bucket_ms"]) == ("volume", key, 10_000)
+            found += [Volume(signal["origin"], key, **volume) for volume in body["volumes"]]
+    return sorted(found, key=lambda volume: volume[:-1])
 
 
 def set_aside(log: Log) -> list[tuple[str, bytes | None, bytes | None, Headers]]:

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from schemas.topics import ALERTS, LATE, LOGINS
-from tests.worker.comparing import comparable, dangling, documents, set_aside
+from tests.worker.comparing import comparable, dangling, documents, set_aside, volumes
 from tests.worker.delivery import HORIZON, JUNK, LATENESS, Arrival, deliver, in_order
 from tests.worker.ordeal import RULES, endure, run_plainly
 from tests.worker.traffic import START, Event, Wallet, live
@@ -57,7 +57,7 @@ def test_order_duplicates_polls_and_restarts_change_nothing(seeds: range) -> Non
 @pytest.mark.parametrize("seeds", CHUNKS[:2], ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")
 def test_polls_and_restarts_change_nothing_where_events_are_late(seeds: range) -> None:
     """What is late, refused or in conflict depends on the streams alone, and is told once."""
-    late = 0
+    late = told_again = 0
     for seed in seeds:
         _, arrival, rng = story(seed, late_share=0.08)
         records = [record for stream in arrival.streams.values() for record in stream]
@@ -65,9 +65,12 @@ def test_polls_and_restarts_change_nothing_where_events_are_late(seeds: range) -
         endured = endure(rng, arrival)
         assert comparable(endured) == comparable(plain), f"seed {seed}"
         assert set_aside(endured) == set_aside(plain), f"seed {seed}"
+        assert volumes(endured) == volumes(plain), f"seed {seed}"
         assert dangling(endured) == [], f"seed {seed}"
         late += sum(topic == LATE for topic, *_ in set_aside(plain))
+        told_again += sum(volume.revision > 1 for volume in volumes(plain))
     assert late >= 5 * CHUNK
+    assert told_again >= 5
 
 
 @pytest.mark.parametrize(("beyond", "late"), [(0, 0), (1, 1)])

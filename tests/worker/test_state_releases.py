@@ -27,7 +27,6 @@ from worker.account import LAYOUT, Account, SavedAccounts
 from worker.errors import LogError
 from worker.logs.memory import MemoryLog
 from worker.logs.port import Commit, StateChange, TopicPartition
-from worker.measures import PREFIX, Measures
 from worker.packing import packed
 from worker.stages import DETECT, DETECT_INPUTS, TRIAGE, detect
 from worker.state import Timer, pack, payload_of
@@ -35,6 +34,7 @@ from worker.task import TaskMeta
 from worker.tokens import PUBLIC
 from worker.triage import Incidents
 from worker.upgrade import saved_name
+from worker.volumes import PREFIX, load_bucket
 
 FOLDERS = sorted(each for each in FOLDER.iterdir() if (each / "saved.ndjson").exists())
 LAYOUT_1 = FOLDER / "1"
@@ -343,7 +343,7 @@ def test_a_newer_task_incident_or_volume_is_refused() -> None:
     with refused("incidents"):
         Incidents(PUBLIC, 1).load(b"k", pack([], packed([2, {"else": 1}])))
     with refused("volumes"):
-        Measures(PUBLIC).load(packed([3, 0, {}, []]))
+        load_bucket(packed([3, 0, {}, []]))
 
 
 class _Snapshot(Struct):

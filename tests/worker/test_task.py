@@ -90,6 +90,9 @@ class Diary:
         """Write it down."""
         self._note(live, turn, f"{timer.owner}:{timer.name}")
 
+    def finish(self, watermark: int, turn: Turn) -> None:
+        """Everything is written down already."""
+
     def _note(self, live: Live, turn: Turn, what: str) -> None:
         self.seen.append((turn.now, what))
         live.diary.append(what)
