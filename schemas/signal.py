@@ -25,7 +25,9 @@ class Signal(Published):
     kind: SignalKind = Field(description="progress says only that detected_at is reached.")
     detected_at: Timestamp = Field(description="Event time at which the origin stood.")
     origin: Id = Field(description="The detect task that wrote it.")
-    origin_sequence: Count = Field(description="Rises with each signal of that origin.")
+    origin_sequence: Count = Field(
+        description="Number of the signal among those of that origin, from 1."
+    )
     body: Alert | dict[str, JsonValue] | None = Field(
         default=None,
         union_mode="left_to_right",

@@ -252,6 +252,7 @@ class Task:
         offsets = {self.addresses[index]: time.offset for index, time in enumerate(saved)}
         turn = self._turn
         meta = TaskMeta(1, self.watermark, turn.now, turn.signals, saved, self.stage_meta)
+        turn.outbox, turn.unit = Outbox(self.stage), None  # lets go of what the unit has handled
         return changes, offsets, msgspec.msgpack.encode(meta)
 
     def _encode_touched(self) -> list[StateChange]:

@@ -141,7 +141,6 @@ class Volumes:
     def __init__(self, turn: Turn) -> None:
         """Begin where the unit counts first."""
         self._since = turn.now
-        self._sequence = turn.next_signal()
         self._place = len(turn.outbox.records)
         self._in_time: dict[tuple[str, str], dict[int, int]] = {}
         """By cause and measure, then by where the bucket begins: what came before its end."""
@@ -181,7 +180,7 @@ class Volumes:
                 self._end(bucket)
             if begin >= kept_from:
                 _keep(bucket, turn)
-        turn.outbox.records[self._place : self._place] = self._signals(turn.origin)
+        turn.outbox.records[self._place : self._place] = self._signals(turn)
 
     def _take_in_time(self, kept_from: int, turn: Turn) -> None:
         """Tell the buckets that are this unit's alone; others take over what it has counted."""
@@ -225,12 +224,12 @@ class Volumes:
         told = _Told(format_time(bucket.begin), format_time(at), count.revision, counts)
         self._told.setdefault(cause, []).append(told)
 
-    def _signals(self, origin: str) -> Iterator[NewRecord]:
+    def _signals(self, turn: Turn) -> Iterator[NewRecord]:
         for cause, told in self._told.items():
             told.sort(key=_DETECTED_AT)
             for first in range(0, len(told), _MOST_AT_ONCE):
                 body = _Body("volume", cause, BUCKET_MS, told[first : first + _MOST_AT_ONCE])
-                signal = signal_of("count", self._since, origin, self._sequence, body)
+                signal = signal_of("count", self._since, turn.origin, turn.next_signal(), body)
                 yield NewRecord(SIGNALS, cause.encode(), signal)
 
 
