@@ -5,6 +5,7 @@ from bench import (
     chains,
     changelog,
     cluster,
+    lag,
     latency,
     restore,
     scale,
@@ -16,8 +17,9 @@ from bench import (
 def main() -> int:
     """Run them all."""
     alone = (speed, chains, bad_input, changelog)
-    on_kafka = (cluster, scale, latency, restore, takeover)
-    return max(module.main() for module in (*alone, *on_kafka))
+    on_kafka = (cluster, scale, latency, restore, takeover, lag)
+    codes: list[int] = [module.main() for module in (*alone, *on_kafka)]
+    return max(codes)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import Final
+from unittest.mock import patch
 
 import msgspec
 
@@ -52,11 +53,8 @@ def spent(address: str, lines: Sequence[bytes], kind: Callable[[], Blocks]) -> f
             appender = Appender(log, settings, wall_clock())
             appender.take("bench", enumerate(lines, 1))
             appender.end()
-        seat.Blocks = kind  # type: ignore[misc, assignment]
-        try:
+        with patch.object(seat, "Blocks", kind):
             return ran(cluster, settings)
-        finally:
-            seat.Blocks = Blocks  # type: ignore[misc]
 
 
 def ran(cluster: Cluster, settings: Settings, tasks: int = 1) -> float:

@@ -9,12 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import RetriableError
+
 from scripts.broker import ALONE, Broker, Unavailable
 from worker.config import load_settings
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.topics import Topics
 from worker.settings import Settings
 from worker.stages import DETECT
+
+Committed = dict[TopicPartition, int]
+"""Per partition of the inputs of detect: the offset that is read next."""
 
 
 def on_a_broker(name: str, measure: Callable[[str, Path], int]) -> int:
@@ -78,3 +84,13 @@ def detecting(
             yield process
         finally:
             process.kill()
+
+
+def committed(cluster: Cluster, admin: KafkaAdminClient) -> Committed:
+    """Return how far detect has come."""
+    group = cluster.group(DETECT)
+    try:
+        found = admin.list_group_offsets({group: None})[group]
+    except RetriableError:
+        return {}  # a broker that never had a group is about to make the place for them
+    return {at: each.offset for at, each in found.items()}

@@ -4,7 +4,7 @@ python -m bench.profile
 """
 
 import time
-from collections import Counter
+from collections import defaultdict
 from typing import Any
 
 from bench.speed import events, policy
@@ -33,7 +33,7 @@ class Clock:
     """Charges CPU time to the innermost part that is running."""
 
     def __init__(self) -> None:
-        self.spent: Counter[str] = Counter()
+        self.spent: dict[str, float] = defaultdict(float)
         self._stack: list[str] = ["elsewhere"]
         self._since = time.process_time()
 

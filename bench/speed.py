@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -58,7 +59,8 @@ def beside(baseline: Baseline, work: Callable[[], float]) -> tuple[float, float,
         spent = work()
         around = (before + baseline.cpu_seconds()) / 2
         rows.append((spent, around, around / spent))
-    return tuple(statistics.median(column) for column in zip(*rows, strict=True))  # type: ignore[return-value]
+    spent, around, share = (statistics.median(column) for column in zip(*rows, strict=True))
+    return spent, around, share
 
 
 def replayed(lines: Sequence[bytes], which: Policy) -> float:
@@ -133,7 +135,7 @@ def main() -> int:
     none, _, _ = beside(bare, lambda: replayed(lines, policy("none")))
     print(f"replay without rules           {count / none:>10,.0f}")
     for rule in ALL:
-        alone, _, _ = beside(bare, lambda code=rule.code: replayed(lines, policy(code)))
+        alone, _, _ = beside(bare, partial(replayed, lines, policy(rule.code)))
         print(f"  {rule.code} adds {(alone - none) / count * 1e9:>7,.0f} ns per event")
     active, idle = state_sizes(lines)
     print(f"state per account with >= 20 events: {active:.0f} bytes active, {idle:.0f} idle")

@@ -21,9 +21,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import RetriableError
 
-from bench.kafka import detecting, on_a_broker, topics
+from bench.kafka import Committed, committed, detecting, on_a_broker, topics
 from rules.examples import balance, login, row
 from schemas.time import format_time
 from worker.logs.kafka.cluster import Cluster
@@ -52,6 +51,10 @@ class World(NamedTuple):
     cluster: Cluster
     admin: KafkaAdminClient
     folder: Path
+
+    def committed(self) -> Committed:
+        """Return how far detect has come."""
+        return committed(self.cluster, self.admin)
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -151,7 +154,7 @@ def _restarted(world: World, samples: int) -> list[float]:
         process = stack.enter_context(detecting(world.cluster, world.folder, "a"))
         _await(lambda: _moved(world, {}, range(PARTITIONS)))
         for _ in range(samples):
-            before = _committed(world)
+            before = world.committed()
             began = time.monotonic()
             process.kill()
             process.wait()
@@ -178,8 +181,13 @@ def _leaving(world: World, samples: int, how: signal.Signals) -> list[float]:
             with detecting(world.cluster, world.folder, "goes") as goes:
                 _await(lambda: len(_owners(world)) == 2)
                 lost = [task for task, owner in _owned(world).items() if str(goes.pid) in owner]
-                _await_moved(world, _committed(world), range(PARTITIONS), time.monotonic())
-                before = _committed(world)
+                _await_moved(
+                    world,
+                    world.committed(),
+                    range(PARTITIONS),
+                    time.monotonic(),
+                )
+                before = world.committed()
                 began = time.monotonic()
                 goes.send_signal(how)
                 goes.wait()
@@ -198,21 +206,10 @@ def _owners(world: World) -> set[str]:
 
 # -- positions -------------------------------------------------------------------------------
 
-Committed = dict[TopicPartition, int]
-
-
-def _committed(world: World) -> Committed:
-    group = world.cluster.group(DETECT)
-    try:
-        found = world.admin.list_group_offsets({group: None})[group]
-    except RetriableError:
-        return {}  # a broker that never had a group is about to make the place for them
-    return {at: each.offset for at, each in found.items()}
-
 
 def _moved(world: World, before: Committed, tasks: Sequence[int]) -> bool:
     """Say whether every input of the tasks has a later position than before."""
-    now = _committed(world)
+    now = world.committed()
     places = [TopicPartition(world.cluster.topic(name), n) for name in DETECT_INPUTS for n in tasks]
     return all(now.get(at, -1) > before.get(at, -1) for at in places)
 
