@@ -3,6 +3,8 @@
 `ALL` lists every rule; to add one, write its file in this folder and name it there.
 """
 
+from typing import Any, Final
+
 from rules.contract import (
     Amount,
     Draft,
@@ -27,7 +29,13 @@ from rules.cannot_log_in import CannotLogIn
 from rules.failed_payment import FailedPayment
 from rules.unauthorized_transaction import UnauthorizedTransaction
 
-ALL = (FailedPayment, BalanceMismatch, UnauthorizedTransaction, AccountLockout, CannotLogIn)
+ALL: Final[tuple[type[Rule[Any, Any]], ...]] = (
+    FailedPayment,
+    BalanceMismatch,
+    UnauthorizedTransaction,
+    AccountLockout,
+    CannotLogIn,
+)
 """Every rule, in the order of their codes."""
 
 __all__ = [

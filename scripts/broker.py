@@ -151,9 +151,8 @@ def check(folder: Path, checksums: Path) -> None:
     Raises:
         BrokerFailed: one is missing, is another, or is not listed; names it.
     """
-    wanted = dict(
-        reversed(line.split("  ", 1)) for line in checksums.read_text("utf-8").splitlines()
-    )
+    lines = [line.split("  ", 1) for line in checksums.read_text("utf-8").splitlines()]
+    wanted = {name: checksum for checksum, name in lines}
     found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in folder.glob("*.jar")}
     wrong = sorted(name for name, _ in wanted.items() ^ found.items())
     if wrong:

@@ -38,7 +38,9 @@ class Clock:
 class World(Protocol):
     """One log, and what happens to it from outside."""
 
-    log: Log
+    @property
+    def log(self) -> Log:
+        """The log."""
 
     def reopen(self) -> Log:
         """Close the log and open what it left behind."""
@@ -52,14 +54,15 @@ class World(Protocol):
 
 class MemoryWorld:
     def __init__(self, folder: Path, clock: Clock) -> None:
-        self.log = MemoryLog(TOPICS, clock=clock)
+        self._memory = MemoryLog(TOPICS, clock=clock)
+        self.log: Log = self._memory
 
     def reopen(self) -> Log:
         self.log.close()
         return self.log
 
     def usurp(self) -> None:
-        self.log._held.clear()
+        self._memory._held.clear()
 
     def end(self) -> None:
         self.log.close()
@@ -140,10 +143,13 @@ def clock() -> Clock:
 @pytest.fixture(params=["memory", "sqlite", "kafka"])
 def world(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[World]:
     world: World
-    if request.param == "kafka":
-        world = KafkaWorld(request.getfixturevalue("kafka_address"), clock)
-    else:
-        world = {"memory": MemoryWorld, "sqlite": SqliteWorld}[request.param](tmp_path, clock)
+    match request.param:
+        case "kafka":
+            world = KafkaWorld(request.getfixturevalue("kafka_address"), clock)
+        case "sqlite":
+            world = SqliteWorld(tmp_path, clock)
+        case _:
+            world = MemoryWorld(tmp_path, clock)
     yield world
     world.end()
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from tests.failure.crashing import DEADLINE_SECONDS, wait_until
 from tests.failure.scraping import Pages
 from worker.config import load_settings
 from worker.logs import open_log
+from worker.logs.port import Log
 
 ROOT: Final = Path(__file__).parents[2]
 FILE: Final = ROOT / "docker-compose.yml"
@@ -182,13 +184,13 @@ def test_the_services_do_their_work(broker: Broker, tmp_path: Path) -> None:
         }
         pages = {name: Pages(stack.errors(name)) for name in workers}
         for name, each in pages.items():
-            wait_until(lambda each=each: each.get("/readyz")[0] == 200, f"{name} to be ready")
+            wait_until(partial(_is_ready, each), f"{name} to be ready")
             assert _health(each.address) == 0
         simulator = running.enter_context(stack.running("simulator"))
         settings = stack.settings()
         with closing(open_log(settings.log.url, kafka=settings.kafka)) as log:
             for topic in (ALERTS, INCIDENTS):
-                wait_until(lambda topic=topic: any(end for _, end in log.offsets(topic)), topic)
+                wait_until(partial(_holds, log, topic), topic)
         assert simulator.poll() in (None, 0)
         simulator.send_signal(signal.SIGINT)
         simulator.wait(DEADLINE_SECONDS)
@@ -198,6 +200,14 @@ def test_the_services_do_their_work(broker: Broker, tmp_path: Path) -> None:
             assert _health(pages[name].address) != 0
     with stack.running("cli") as cli:
         assert cli.wait(DEADLINE_SECONDS) == 0
+
+
+def _is_ready(pages: Pages) -> bool:
+    return bool(pages.get("/readyz")[0] == 200)
+
+
+def _holds(log: Log, topic: str) -> bool:
+    return any(end for _, end in log.offsets(topic))
 
 
 def _health(address: str) -> int:

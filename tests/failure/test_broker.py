@@ -41,7 +41,7 @@ def test_without_maven_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     java.write_text("#!/bin/sh\necho 'openjdk version \"17.0.1\"' >&2\n", "utf-8")
     java.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    monkeypatch.setattr(module.shutil, "which", lambda name: str(java) if name == "java" else None)
+    monkeypatch.setattr("shutil.which", lambda name: str(java) if name == "java" else None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(Unavailable, match="Maven"):
         module.jars()

@@ -6,6 +6,7 @@ What comes out is compared with an uninterrupted run on the embedded log.
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -185,9 +186,12 @@ def test_a_rolling_update_to_another_layout_of_states_loses_nothing(
                 assert "newer release" in said or "taken over" in said, said
                 running[slot] = processes.enter_context(places[slot].running())
 
+    def has_worked(place: KafkaPlace, units: int) -> bool:
+        keep_up()
+        return place.page.units >= units
+
     for slot, updated in enumerate(places):
-        units = updated.page.units
-        wait_until(lambda n=units + 2, page=updated.page: keep_up() or page.units >= n, "work")
+        wait_until(partial(has_worked, updated, updated.page.units + 2), "work")
         running[slot].send_signal(signal.SIGTERM)
         assert running[slot].wait(DEADLINE_SECONDS) in (0, 70)
         updated.environment["WALLETWATCH_TEST_LAYOUT"] = "3"

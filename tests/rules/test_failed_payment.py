@@ -129,7 +129,8 @@ def test_the_window_of_the_rival_includes_its_edge() -> None:
 def test_two_remembered_debits_suffice_to_find_a_rival(seed: int) -> None:
     """Against the whole history, on time and late."""
     rng = random.Random(seed)
-    driver, history, now = Driver(FailedPayment), [], 1_000_000
+    driver, now = Driver(FailedPayment), 1_000_000
+    history: list[tuple[str, int]] = []
     for number in range(60):
         now += rng.choice((0, 500, 1_500, 4_000, 6_000))
         late = rng.random() < 0.2
@@ -137,7 +138,7 @@ def test_two_remembered_debits_suffice_to_find_a_rival(seed: int) -> None:
         name = rng.choice("abcd")
         if rng.random() < 0.3 and not late:
             raised = len(driver.drafts)
-            driver.handle(TRANSACTION, _event(number, f"f{number}" if late else name, "failed", at))
+            driver.handle(TRANSACTION, _event(number, name, "failed", at))
             rivals = [at for other, at in history if other != name and at >= now - WINDOW]
             if len(driver.drafts) > raised:
                 assert driver.drafts[-1].details["concurrent_debit"] == bool(rivals)

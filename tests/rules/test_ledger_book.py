@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from rules import ledger_book
-from rules.balance_mismatch import BalanceMismatch, BalanceMismatchParams
+from rules.balance_mismatch import BalanceMismatch
 from rules.balance_mismatch_book_examples import FIRST, entry, hold
+from rules.balance_mismatch_params import BalanceMismatchParams
 from rules.contract import OpenAlert
-from rules.events import TRANSACTION, Event, Ref, Transaction
+from rules.events import TRANSACTION, Balance, Event, Ref, Transaction
 from rules.examples import balance, clock, row, txn
 from tests.rules.driver import Account, Driver, decode
 
@@ -122,13 +123,14 @@ def test_a_thousand_rows_are_judged_at_once_and_the_rest_goes_on_from_there() ->
     rng = random.Random(1)
     (rows,) = moves(rng, 1, 1)
     now = rows[0].balance_after
+    assert now is not None
     driver = Driver(BalanceMismatch, row_check=False).handle(TRANSACTION, rows[0])
     for number in range(2, 1_503):
         at = 2 * MINUTE + number
         event = _booked(number, "payment", 1, at, now, now - 1)
         now -= 1
         if number == 700:
-            event.balance_before += 1
+            event.balance_before = now + 2
         driver.handle(TRANSACTION, event)
         assert len(driver.accounts["acc-1"].state) < 24_000
     assert driver.steps == ["raised warning"]
@@ -232,6 +234,7 @@ def test_a_report_is_judged_up_to_its_history(age: int, judged: bool) -> None:
         driver.give(entry(f"m{minute}", f"10:{minute}:00", "1.00", start, end))
     report = balance("10:20:00", "77.00")
     _, event = decode(report)
+    assert isinstance(event, Balance)
     event.as_of = event.occurred_at - age
     driver.handle(2, event).give(clock("11:00:00"))
     assert driver.steps == (["raised error"] if judged else [])

@@ -66,7 +66,7 @@ def test_as_a_balance_for_every_millisecond_says(seed: int) -> None:
     rng = random.Random(seed)
     times = sorted(rng.sample(range(60), 6))
     pairs = [(at, rng.randrange(4)) for at in times]
-    held = {at: set() for at in range(80)}
+    held: dict[int, set[int]] = {at: set() for at in range(80)}
     for (at, balance), until in zip(pairs, [*times[1:], 79], strict=True):
         for moment in range(at, until + 1):
             held[moment].add(balance)

@@ -32,7 +32,7 @@ class FragileLog(MemoryLog):
     crashes = 0
 
     def open_session(
-        self, stage: str, inputs: Sequence[str], tasks: Sequence[int]
+        self, stage: str, inputs: Sequence[str], tasks: Sequence[int] | None
     ) -> MemorySession:
         """Open a session whose commits may fail."""
         session = super().open_session(stage, inputs, tasks)
@@ -55,7 +55,7 @@ class Crew:
     """Some tasks of one stage, worked on by one worker after the other."""
 
     def __init__(
-        self, log: FragileLog, rng: Random, stage: Callable[[], Stage], tasks: Sequence[int]
+        self, log: FragileLog, rng: Random, stage: Callable[[], Stage], tasks: Sequence[int] | None
     ) -> None:
         self._log = log
         self._rng = rng

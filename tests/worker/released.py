@@ -106,7 +106,7 @@ class RecordingLog(MemoryLog):
         self.committed: dict[str, Commit] = {}
 
     def open_session(
-        self, stage: str, inputs: Sequence[str], tasks: Sequence[int]
+        self, stage: str, inputs: Sequence[str], tasks: Sequence[int] | None
     ) -> MemorySession:
         """Open a session that takes notes."""
         session = super().open_session(stage, inputs, tasks)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -67,22 +68,22 @@ def expired(stored: Stored, chosen: Callable[[int], bool]) -> Stored:
 @given(STEPS)
 @settings(max_examples=400)
 def test_what_is_restored_is_what_was_committed(
-    steps: list[tuple[str, object]],
+    steps: list[tuple[str, Any]],
 ) -> None:
     """Over writes, removals, cleaning, aborted commits, restores and compaction at any point."""
     blocks, stored, truth = Blocks(40), Stored(), dict[Key, bytes]()
     for what, argument in steps:
         if what == "compact":
-            stored = compacted(stored, argument.__contains__)  # type: ignore[attr-defined]
+            stored = compacted(stored, argument.__contains__)
             continue
         if what == "expire":
-            stored = expired(stored, argument.__contains__)  # type: ignore[attr-defined]
+            stored = expired(stored, argument.__contains__)
             continue
         if what in ("commit", "abort"):
-            written = blocks.write(argument)  # type: ignore[arg-type]
+            written = blocks.write(argument)
         if what == "commit":
             stored += written
-            truth |= argument  # type: ignore[arg-type]
+            truth |= argument
             truth = {key: value for key, value in truth.items() if value}
         else:
             blocks = restored(stored)
@@ -173,7 +174,8 @@ def test_what_many_removals_leave_is_cleaned_little_by_little() -> None:
 def test_a_block_is_as_large_as_allowed() -> None:
     """Units larger than that are several; a value larger than that is alone."""
     blocks = Blocks(1_000)
-    written = blocks.write({b"%d" % n: b"v" * 90 for n in range(100)} | {b"big": b"v" * 5_000})
+    changes: dict[Key, bytes] = {b"%d" % n: b"v" * 90 for n in range(100)}
+    written = blocks.write(changes | {b"big": b"v" * 5_000})
     sizes = [len(block or b"") for _, block in written]
     assert len(sizes) == 13
     assert all(size <= 1_000 for size in sizes[:-1])

@@ -208,4 +208,6 @@ def test_what_only_looks_makes_no_key() -> None:
     open_log(URL).close()
     for args in (["incidents", "list", "--account", "a"], ["config", "check"], ["config", "show"]):
         assert run(app, [*args, "--log", URL]).exit_code == 0
-    assert not key_beside(URL).exists()
+    beside = key_beside(URL)
+    assert beside is not None
+    assert not beside.exists()

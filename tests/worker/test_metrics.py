@@ -239,7 +239,7 @@ def test_restores_are_timed(measured: Measured) -> None:
                 measured.now += 1_500
                 return restore(task)
 
-            session.restore = slowly
+            session.restore = slowly  # type: ignore[method-assign]
             return session
 
     StageWorker(Slow(partitions=2), detect(POLICY), None, lambda: START, Pace(), measured.meter)

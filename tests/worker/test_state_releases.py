@@ -1,11 +1,10 @@
 """Saved state survives releases: older layouts are read, newer ones refused, rule by rule."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
-from msgspec import Struct
 
 import worker.account
 from rules.contract import Params, Rule, State
@@ -26,7 +25,7 @@ from tests.worker.released import (
 from worker.account import LAYOUT, Account, SavedAccounts
 from worker.errors import LogError
 from worker.logs.memory import MemoryLog
-from worker.logs.port import Commit, StateChange, TopicPartition
+from worker.logs.port import Commit, Snapshot, StateChange, TopicPartition
 from worker.packing import packed
 from worker.stages import DETECT, DETECT_INPUTS, TRIAGE, detect
 from worker.state import Timer, pack, payload_of
@@ -217,7 +216,7 @@ class Old(Rule[Params, State]):
     code = "T1"
     category = "access"
     Params = Params
-    State = OldState
+    State: ClassVar[type[Any]] = OldState
 
 
 class New(Old):
@@ -281,7 +280,7 @@ def test_what_starts_afresh_is_counted_once_in_a_run() -> None:
     """Also where another key is handled meanwhile."""
     folder = newest()
 
-    class Renewed(POLICY_RULE):  # type: ignore[misc, valid-type]
+    class Renewed(POLICY_RULE):  # type: ignore[misc]
         version = POLICY_RULE.version + 1
 
     policy = _with(Renewed)
@@ -339,16 +338,11 @@ def test_open_alerts_of_a_newer_or_unknown_rule_are_refused() -> None:
 def test_a_newer_task_incident_or_volume_is_refused() -> None:
     meta = packed(TaskMeta(2, 0, 0, 0, []))
     with refused("a task of stage detect"):
-        detect(POLICY).make(0, _Snapshot(meta))
+        detect(POLICY).make(0, Snapshot(meta, ()))
     with refused("incidents"):
         Incidents(PUBLIC, 1).load(b"k", pack([], packed([2, {"else": 1}])))
     with refused("volumes"):
         load_bucket(packed([3, 0, {}, []]))
-
-
-class _Snapshot(Struct):
-    meta: bytes
-    states: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def test_a_downgrade_ends_a_run_before_anything_is_committed() -> None:

@@ -51,7 +51,12 @@ def test_it_says_what_hung() -> None:
     """And for how long."""
     told: list[tuple[str, float]] = []
     ended = Event()
-    dog = Watchdog(lambda what, seconds: (told.append((what, seconds)), ended.set())[0])
+
+    def bark(what: str, seconds: float) -> None:
+        told.append((what, seconds))
+        ended.set()
+
+    dog = Watchdog(bark)
     with dog.limit("committing", 0.05):
         assert ended.wait(30)
     assert told == [("committing", 0.05)]
