@@ -10,7 +10,7 @@ import msgspec
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE, SIGNALS
 from tests.failure.crashing import Place
 from tests.failure.producer import crowd
-from tests.worker.comparing import Comparable, comparable, dangling, documents, set_aside
+from tests.worker.comparing import Comparable, comparable, dangling, documents, set_aside, volumes
 from worker.logs.port import Log, stored
 
 _APPENDED: Final = "dlq_timestamp"
@@ -22,6 +22,7 @@ class Outcome(NamedTuple):
     found: Comparable
     aside: list[str]
     """Late records and dead letters, without the append times of their originals."""
+    volumes: list[str]
     misnumbered: list[str]
     """Ids that occur more than once, and gaps in the numbers of an origin's signals."""
     dangling: int
@@ -35,7 +36,8 @@ def outcome(place: Place) -> Outcome:
             repr((topic, key, value, [header for header in headers if header[0] != _APPENDED]))
             for topic, key, value, headers in set_aside(log)
         ]
-        return Outcome(comparable(log), sorted(aside), _misnumbered(log), len(dangling(log)))
+        told = list(map(repr, volumes(log)))
+        return Outcome(comparable(log), sorted(aside), told, _misnumbered(log), len(dangling(log)))
 
 
 def of_the_embedded_log(folder: Path, seed: int, events: int, poll: int) -> Outcome:
@@ -53,6 +55,7 @@ def differences(one: Outcome, other: Outcome) -> list[str]:
         ALERTS: (one.found.alerts, other.found.alerts),
         INCIDENTS: (one.found.incidents, other.found.incidents),
         f"{LATE}, {DEAD_LETTERS}": (one.aside, other.aside),
+        SIGNALS: (one.volumes, other.volumes),
     }
     for name, (mine, yours) in pairs.items():
         for which, excess in (

@@ -97,12 +97,13 @@ def test_kills_change_nothing_while_a_producer_appends(original: Original, tmp_p
 
 def assert_much_to_lose(original: Original) -> None:
     """The uninterrupted run finds much of everything, and numbers it well."""
-    found, aside, misnumbered, dangling = original.outcome
+    found, aside, volumes, misnumbered, dangling = original.outcome
     assert len(found.alerts) > original.size.events // 10
     assert len(found.incidents) > original.size.events // 10
     assert sum("wallet.late" in text for text in aside) > 100
     assert sum("event_id_conflict" in text for text in aside) > 100
     assert sum("not_json" in text for text in aside) > 100
+    assert len(volumes) > 100
     assert (misnumbered, dangling) == ([], 0)
 
 

@@ -21,13 +21,14 @@ from worker.cli.output import (
     say,
     writable_log,
 )
+from worker.cli.restoring import Restoring
 from worker.config import Settings, load_settings
 from worker.errors import UsageError
 from worker.keys import tokens_for
 from worker.logs import refuse_wrong_topics
 from worker.logs.port import Log, TopicPartition
 from worker.logs.sqlite import wall_clock
-from worker.observer import UNOBSERVED, Observer
+from worker.observer import Observer, Observers
 from worker.runner import Runner
 from worker.stages import DETECT, DETECT_INPUTS, TRIAGE
 
@@ -107,19 +108,19 @@ def run(
 
 @contextmanager
 def _observed(settings: Settings, stages: Sequence[str], log: Log) -> Iterator[Observer]:
-    """Serve metrics and probes if the settings say where; yield who must be told for that.
+    """Serve metrics and probes if the settings say where; yield who must be told of the work.
 
     Raises:
         ConfigError: the port cannot be had.
     """
     if settings.metrics.port is None:
-        yield UNOBSERVED
+        yield Restoring()
         return
     from worker.watching import watching  # noqa: PLC0415 - its client takes long to load
 
     with watching(settings, stages, log.offsets) as (observer, url):
         say(f"Metrics are at {url}/metrics, probes at /livez and /readyz.")
-        yield observer
+        yield Observers(Restoring(), observer)
 
 
 @contextmanager

@@ -1,0 +1,41 @@
+"""Says on the terminal what a worker restores before it can go on."""
+
+from collections.abc import Callable, Collection
+from time import monotonic
+from typing import Final
+
+from worker.cli.output import say
+from worker.observer import Observer
+from worker.task import Task
+
+_SILENT_SECONDS: Final = 2.0
+"""After that long without a word one is said, so that nobody takes the worker for dead."""
+
+
+class Restoring(Observer):
+    """Tells how far the restore of a stage's tasks is, and what it took; nothing of empty ones."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._tasks = self._left = self._keys = 0
+        self._began = self._said = 0.0
+
+    def moved(self, stage: str, tasks: Collection[int], kept: Collection[int]) -> None:
+        """Begin to count."""
+        self._tasks = self._left = len(set(tasks) - set(kept))
+        self._keys = 0
+        self._began = self._said = self._clock()
+
+    def restored(self, stage: str, task: Task) -> None:
+        """Say what is done."""
+        self._left -= 1
+        self._keys += task.keys
+        now = self._clock()
+        if not self._left:
+            if self._keys:
+                said = f"{self._tasks} tasks of {stage}: {self._keys:,} keys"
+                say(f"Restored {said} in {now - self._began:.1f} s.")
+        elif now - self._said >= _SILENT_SECONDS:
+            self._said = now
+            done = self._tasks - self._left
+            say(f"Restoring {stage}: {done} of {self._tasks} tasks, {self._keys:,} keys so far.")
