@@ -4,10 +4,10 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final, NamedTuple
 
-ROOT: Final = Path(__file__).parents[2]
+from tests.commands import ROOT
+
 DOCKERFILE: Final = ROOT / "Dockerfile"
 VENV: Final = "/opt/walletwatch"
 """Where the image has its venv."""

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from schemas.topics import ALERTS, INCIDENTS
 from scripts.broker import VERSION, Broker, Unavailable, free_port
+from tests.commands import ROOT
 from tests.deploy.dockerfile import environment, exec_form
 from tests.deploy.programs import program
 from tests.failure.crashing import DEADLINE_SECONDS, wait_until
@@ -23,7 +24,6 @@ from worker.config import load_settings
 from worker.logs import open_log
 from worker.logs.port import Log
 
-ROOT: Final = Path(__file__).parents[2]
 FILE: Final = ROOT / "docker-compose.yml"
 KAFKA, CONTROLLER = "kafka:9092", "kafka:9093"
 

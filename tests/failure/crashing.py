@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
+from tests.commands import ROOT
 from tests.failure.producer import PARTITIONS
 from tests.failure.victim import LOADING, RESTORING, Order, Page
 from tests.worker.delivery import Arrival
@@ -21,7 +22,6 @@ from worker.logs.port import Log
 from worker.logs.sqlite import SqliteLog
 from worker.loop import COMMITTING, READING, RELEASING
 
-ROOT: Final = Path(__file__).parents[2]
 DEADLINE_SECONDS: Final = 120
 """For whatever a test waits for; only a bug takes so long."""
 _LOOK_SECONDS: Final = 0.0005

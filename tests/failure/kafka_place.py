@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 
+from tests.commands import kafka_variables
 from tests.failure.crashing import Place
 from tests.failure.producer import PARTITIONS
 from worker.config import load_settings
@@ -46,9 +47,7 @@ class KafkaPlace(Place):
         self.url = f"kafka://{address}"
         self.prefix = prefix or f"{uuid.uuid4().hex[:12]}."
         settings = TIMINGS | {"prefix": self.prefix, "slot": slot}
-        self.environment = {
-            f"WALLETWATCH_KAFKA__{name.upper()}": str(value) for name, value in settings.items()
-        } | dict(login)
+        self.environment = kafka_variables(settings) | dict(login)
         self.settings = load_settings(
             self.config, self.environment | {"PATH": os.environ["PATH"]}, log_url=self.url
         ).settings

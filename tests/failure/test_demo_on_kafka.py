@@ -9,21 +9,14 @@ from pathlib import Path
 import pytest
 
 from scripts.broker import ALONE, Unavailable, jars
-from tests.failure.crashing import ROOT
+from tests.commands import ROOT, walletwatch
 
 SMALL = ("--accounts", "60", "--days", "1")
 
 
 def demo(directory: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the demo."""
-    return subprocess.run(
-        [sys.executable, "-m", "worker.cli.app", "demo", "--dir", directory, *SMALL, *options],
-        cwd=ROOT,
-        env={**os.environ, **ALONE, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return walletwatch("demo", "--dir", directory, *SMALL, *options, **ALONE, **environment)
 
 
 def findings(told: str) -> list[str]:

@@ -1,9 +1,7 @@
 """doctor on a real broker: nothing to say of one that is well, and one sentence for each ill."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +14,8 @@ from kafka.record import util
 from rules.examples import login
 from schemas.topics import ALERTS, DEAD_LETTERS, LOGINS, TOPICS
 from scripts.broker import Broker, free_port
-from tests.failure.crashing import ROOT, wait_until
+from tests.commands import kafka_variables, walletwatch
+from tests.failure.crashing import wait_until
 from tests.failure.kafka_place import TIMINGS, KafkaPlace
 from worker.logs import cluster_at, examine, open_log
 from worker.logs.finding import Finding, Verdict
@@ -51,16 +50,7 @@ def bad(findings: list[Finding]) -> list[Finding]:
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run walletwatch doctor as a process: a client that fails leaves its sockets open."""
-    settings = {f"WALLETWATCH_KAFKA__{name.upper()}": str(value) for name, value in TIMINGS.items()}
-    return subprocess.run(
-        [sys.executable, "-m", "worker.cli.app", "doctor", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **settings, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return walletwatch("doctor", *arguments, **kafka_variables(TIMINGS), **environment)
 
 
 def give(place: KafkaPlace, astray: int, right: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts.broker import Broker, Unavailable
+from tests.commands import kafka_variables
 from tests.failure.crashing import Process, wait_until
 from tests.failure.judging import Outcome, differences, of_the_embedded_log, outcome
 from tests.failure.kafka_place import KafkaPlace
@@ -104,7 +105,7 @@ def test_a_node_that_falls_silent_loses_nothing(
 ) -> None:
     """Each is frozen twice, beyond every limit of the client, while the worker commits."""
     settings = {"REPLICATION": replication, "MIN_INSYNC": in_sync}
-    login = {f"WALLETWATCH_KAFKA__{name}": str(value) for name, value in settings.items()}
+    login = kafka_variables(settings)
     address = ",".join(node.address for node in nodes)
     place = KafkaPlace(tmp_path / "place", address, POLL, login=login)
     place.fill(crowd(SEED, EVENTS))

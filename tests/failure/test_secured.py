@@ -1,8 +1,6 @@
 """On a broker that lets in nobody it does not know: each role with what it is allowed, no more."""
 
-import os
 import subprocess
-import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +8,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.failure.crashing import DEADLINE_SECONDS, ROOT
+from tests.commands import kafka_variables, walletwatch
+from tests.failure.crashing import DEADLINE_SECONDS
 from tests.failure.judging import Outcome, differences, of_the_embedded_log, outcome
 from tests.failure.kafka_place import TIMINGS, KafkaPlace
 from tests.failure.producer import PARTITIONS, crowd
@@ -62,18 +61,9 @@ class Scene:
         self, login: dict[str, str], *arguments: str, address: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as somebody."""
-        names = TIMINGS | {"prefix": self.prefix}
-        settings = {f"WALLETWATCH_KAFKA__{key.upper()}": str(v) for key, v in names.items()}
+        settings = kafka_variables(TIMINGS | {"prefix": self.prefix})
         url = f"kafka://{address or self.broker.scram}"
-        return subprocess.run(
-            [sys.executable, "-m", "worker.cli.app", *arguments, "--log", url],
-            cwd=ROOT,
-            env={**os.environ, **settings, **login},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=DEADLINE_SECONDS,
-        )
+        return walletwatch(*arguments, "--log", url, **settings, **login)
 
     def make_topics(self) -> None:
         """Make the topics, as an operator."""

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from schemas.topics import ALERTS
+from tests.commands import ROOT, WALLETWATCH
 from worker.cli import rules
 from worker.cli.app import app
 from worker.cli.output import visible
@@ -18,8 +18,6 @@ from worker.errors import CheckFailed, ConfigError, LogError, UsageError
 from worker.logs import open_log
 from worker.logs.port import NewRecord
 
-ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "worker.cli.app"]
 SECRET = "hunter2"
 
 run = CliRunner().invoke
@@ -29,7 +27,7 @@ run = CliRunner().invoke
 def started(*args: str) -> Iterator[subprocess.Popen[bytes]]:
     """Start walletwatch as a process of its own."""
     with subprocess.Popen(
-        [*COMMAND, *args], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*WALLETWATCH, *args], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         try:
             yield process

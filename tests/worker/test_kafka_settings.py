@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import kafka_variables
 from worker.config import load_settings
 from worker.errors import ConfigError
 from worker.logs.kafka.connect import cluster_of
@@ -13,7 +14,7 @@ LOGIN = {"security_protocol": "SASL_SSL", "username": "worker"}
 
 
 def load(**settings: str) -> KafkaSettings:
-    environment = {f"WALLETWATCH_KAFKA__{key.upper()}": value for key, value in settings.items()}
+    environment = kafka_variables(settings)
     return load_settings(None, environment, log_url="kafka://a:1").settings.kafka
 
 

@@ -1,7 +1,5 @@
 """`walletwatch topics` on a real broker, and workers that refuse what is wrong there."""
 
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 
@@ -10,6 +8,7 @@ from kafka.admin import NewTopic
 from typer.testing import CliRunner
 
 from schemas.topics import TOPICS, TRANSACTIONS
+from tests.commands import walletwatch
 from worker.cli.app import app
 from worker.logs.kafka.cluster import Cluster
 
@@ -114,9 +113,6 @@ def test_topics_are_only_for_kafka() -> None:
 
 def test_a_broker_that_is_not_there_is_named() -> None:
     """Within the time that a client may take; in a process, as the client leaves sockets open."""
-    command = [sys.executable, "-m", "worker.cli.app", "topics", "check"]
-    done = subprocess.run(
-        [*command, "--log", "kafka://127.0.0.1:1"], capture_output=True, text=True, check=False
-    )
+    done = walletwatch("topics", "check", "--log", "kafka://127.0.0.1:1")
     assert done.returncode == 70
     assert "No Kafka broker at 127.0.0.1:1 can be used" in done.stderr
