@@ -19,7 +19,7 @@ from bench.cluster import fill
 from bench.kafka import detecting, on_a_broker, topics
 from bench.speed import events
 
-EVENTS: Final = 60_000
+EVENTS: Final = 400_000
 PARTITIONS: Final = 4
 WORKERS: Final = (1, 2, 4)
 
