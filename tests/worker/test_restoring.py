@@ -38,6 +38,12 @@ def test_a_restore_says_what_it_took(capsys: pytest.CaptureFixture[str]) -> None
     ]
 
 
+def test_one_task_is_no_plural(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where it takes long: there is nothing to say before its end."""
+    (said,) = told(run_plainly(in_order(live(Random(1)))), capsys, seconds_a_task=9)
+    assert said.startswith("Restored 1 task of detect: ")
+
+
 def test_a_long_restore_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     """So that nobody takes it for dead."""
     said = told(run_plainly(in_order(live(Random(1))), 3), capsys, seconds_a_task=2)

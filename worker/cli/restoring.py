@@ -33,8 +33,8 @@ class Restoring(Observer):
         now = self._clock()
         if not self._left:
             if self._keys:
-                said = f"{self._tasks} tasks of {stage}: {self._keys:,} keys"
-                say(f"Restored {said} in {now - self._began:.1f} s.")
+                tasks = f"{self._tasks} task{'s' * (self._tasks > 1)} of {stage}"
+                say(f"Restored {tasks}: {self._keys:,} keys in {now - self._began:.1f} s.")
         elif now - self._said >= _SILENT_SECONDS:
             self._said = now
             done = self._tasks - self._left
