@@ -41,9 +41,9 @@ def test_every_dependency_is_pinned() -> None:
 
 
 def test_every_package_is_shipped_with_its_types() -> None:
-    """The wheel holds what mypy checks, and each package says that it is typed."""
+    """Mypy checks all that the wheel holds, and each package says that it is typed."""
     packages = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert packages == PROJECT["tool"]["mypy"]["packages"]
+    assert set(packages) < set(PROJECT["tool"]["mypy"]["packages"])
     for package in packages:
         assert (ROOT / package / "py.typed").is_file()
 
