@@ -18,7 +18,7 @@ from tests.commands import ROOT
 from tests.failure.producer import PARTITIONS
 from tests.failure.victim import LOADING, RESTORING, Order, Page
 from tests.worker.delivery import Arrival
-from worker.logs.port import Log
+from worker.logs.port import Log, NewRecord
 from worker.logs.sqlite import SqliteLog
 from worker.loop import COMMITTING, READING, RELEASING
 
@@ -56,8 +56,12 @@ class Place:
 
     def fill(self, arrival: Arrival) -> None:
         """Append everything that arrives, ends included."""
+        self.append([record for stream in arrival.streams.values() for record in stream])
+
+    def append(self, records: list[NewRecord]) -> None:
+        """Append some of what arrives."""
         with closing(self.open()) as log:
-            log.append([record for stream in arrival.streams.values() for record in stream])
+            log.append(records)
 
     def copy_log(self, other: "Place") -> None:
         """Take over the log of a place where no worker has been."""

@@ -13,7 +13,9 @@ from tests.failure.producer import crowd
 from tests.worker.comparing import Comparable, comparable, dangling, documents, set_aside, volumes
 from worker.logs.port import Log, stored
 
-_APPENDED: Final = "dlq_timestamp"
+_ADDRESS: Final = ("dlq_topic", "dlq_partition", "dlq_offset")
+_WHERE: Final = ("dlq_offset", "dlq_timestamp")
+"""What each log counts in its own way: on Kafka every transaction takes an offset itself."""
 
 
 class Outcome(NamedTuple):
@@ -21,23 +23,26 @@ class Outcome(NamedTuple):
 
     found: Comparable
     aside: list[str]
-    """Late records and dead letters, without the append times of their originals."""
+    """Late records and dead letters, without the offsets and append times of their originals."""
     volumes: list[str]
     misnumbered: list[str]
     """Ids that occur more than once, and gaps in the numbers of an origin's signals."""
     dangling: int
-    """Citations whose address does not hold the event."""
+    """Citations whose address does not hold the event, and dead letters whose original is not
+    where they say.
+    """
 
 
 def outcome(place: Place) -> Outcome:
     """Read what was committed."""
     with closing(place.open()) as log:
         aside = [
-            repr((topic, key, value, [header for header in headers if header[0] != _APPENDED]))
+            repr((topic, key, value, [header for header in headers if header[0] not in _WHERE]))
             for topic, key, value, headers in set_aside(log)
         ]
         told = list(map(repr, volumes(log)))
-        return Outcome(comparable(log), sorted(aside), told, _misnumbered(log), len(dangling(log)))
+        lost = len(dangling(log)) + _misplaced(log)
+        return Outcome(comparable(log), sorted(aside), told, _misnumbered(log), lost)
 
 
 def of_the_embedded_log(folder: Path, seed: int, events: int, poll: int) -> Outcome:
@@ -65,6 +70,19 @@ def differences(one: Outcome, other: Outcome) -> list[str]:
             if excess:
                 told.append(f"{name}: {which} has {excess.total()}, such as {min(excess)[:300]}")
     return told
+
+
+def _misplaced(log: Log) -> int:
+    """Count late records and dead letters whose original is not at the address they name."""
+    named = [(dict(headers), value) for _, _, value, headers in set_aside(log)]
+    originals = {
+        tuple(str(part).encode() for part in (*at, record.offset)): record.value
+        for topic in {headers["dlq_topic"].decode() for headers, _ in named}
+        for at, record in stored(log, topic)
+    }
+    return sum(
+        originals.get(tuple(said[part] for part in _ADDRESS), b"") != value for said, value in named
+    )
 
 
 def _misnumbered(log: Log) -> list[str]:

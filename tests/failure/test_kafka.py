@@ -17,7 +17,7 @@ from scripts.broker import Broker
 from tests.failure.crashing import DEADLINE_SECONDS, Killer, Process, wait_until
 from tests.failure.judging import Outcome, differences, of_the_embedded_log, outcome
 from tests.failure.kafka_place import KafkaPlace
-from tests.failure.producer import crowd
+from tests.failure.producer import crowd, sliced
 from tests.failure.victim import BETWEEN
 from worker.loop import COMMITTING, READING, RELEASING
 from worker.stages import DETECT, DETECT_INPUTS
@@ -170,11 +170,15 @@ def test_a_stopped_worker_gives_its_tasks_back_at_once(
 
 
 def test_a_rolling_update_to_another_layout_of_states_loses_nothing(
-    place: KafkaPlace, expected: Outcome, processes: ExitStack
+    kafka_address: str, tmp_path: Path, expected: Outcome, processes: ExitStack
 ) -> None:
-    """Three workers, updated one by one; one of before that meets states of the update ends, is
-    started again, and again, until it is updated, too.
+    """Three workers, updated one by one, each time with events to come; one of before that meets
+    states of the update ends, is started again, and again, until it is updated, too.
     """
+    place = KafkaPlace(tmp_path / "place", kafka_address, POLL)
+    processes.callback(place.remove)
+    to_come = sliced(list(crowd(SEED, EVENTS).streams.values()), 4)
+    place.append(next(to_come))
     places = [place, place.beside("1"), place.beside("2")]
     running = [processes.enter_context(each.running()) for each in places]
 
@@ -196,6 +200,8 @@ def test_a_rolling_update_to_another_layout_of_states_loses_nothing(
         assert running[slot].wait(DEADLINE_SECONDS) in (0, 70)
         updated.environment["WALLETWATCH_TEST_LAYOUT"] = "3"
         running[slot] = processes.enter_context(updated.running())
+        place.append(next(to_come))
+    assert not list(to_come)
     for process in running:
         process.kill()
         process.wait()
