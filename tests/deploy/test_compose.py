@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 from ruamel.yaml import YAML
 
-from schemas.topics import ALERTS, INCIDENTS
+from schemas.topics import ALERTS, INCIDENTS, LATE, TRANSACTIONS
 from scripts.broker import VERSION, Broker, Unavailable, free_port
 from tests.commands import ROOT
 from tests.deploy.dockerfile import environment, exec_form
@@ -174,7 +174,10 @@ class Stack:
 
 
 def test_the_services_do_their_work(broker: Broker, tmp_path: Path) -> None:
-    """In the order of their dependencies: topics are made, traffic comes in, incidents come out."""
+    """In the order of their dependencies: topics are made, traffic comes in, incidents come out.
+
+    At any hour, and not as what came too late: the day that is simulated is over.
+    """
     stack = Stack(broker, tmp_path)
     with stack.running("topics") as topics:
         assert topics.wait(DEADLINE_SECONDS) == 0, stack.errors("topics").read_text()
@@ -191,6 +194,7 @@ def test_the_services_do_their_work(broker: Broker, tmp_path: Path) -> None:
         with closing(open_log(settings.log.url, kafka=settings.kafka)) as log:
             for topic in (ALERTS, INCIDENTS):
                 wait_until(partial(_holds, log, topic), topic)
+            assert _records(log, LATE) < _records(log, TRANSACTIONS) / 10
         assert simulator.poll() in (None, 0)
         simulator.send_signal(signal.SIGINT)
         simulator.wait(DEADLINE_SECONDS)
@@ -207,7 +211,12 @@ def _is_ready(pages: Pages) -> bool:
 
 
 def _holds(log: Log, topic: str) -> bool:
-    return any(end for _, end in log.offsets(topic))
+    return _records(log, topic) > 0
+
+
+def _records(log: Log, topic: str) -> int:
+    """Return how many records were appended, what transactions take included."""
+    return sum(end for _, end in log.offsets(topic))
 
 
 def _health(address: str) -> int:

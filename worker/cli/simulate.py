@@ -68,6 +68,9 @@ def simulate(
     Anomalies and innocent look-alikes are planted; --truth lists them. With --log the events are
     appended to that log instead. Ctrl-C ends the stream, and what was planted by then is written.
 
+    The days it tells of are over, and pass faster than the clock. A worker that reads beside it
+    needs engine.idle_advances = false, or all of it is late.
+
     Exit code 0, 2 if an option is wrong or a file cannot be written, 70 if the log cannot be used,
     78 if the configuration is wrong.
 
