@@ -10,10 +10,17 @@ import msgspec
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE, SIGNALS
 from tests.failure.crashing import Place
 from tests.failure.producer import crowd
-from tests.worker.comparing import Comparable, comparable, dangling, documents, set_aside, volumes
+from tests.worker.comparing import (
+    Comparable,
+    comparable,
+    dangling,
+    documents,
+    misplaced,
+    set_aside,
+    volumes,
+)
 from worker.logs.port import Log, stored
 
-_ADDRESS: Final = ("dlq_topic", "dlq_partition", "dlq_offset")
 _WHERE: Final = ("dlq_offset", "dlq_timestamp")
 """What each log counts in its own way: on Kafka every transaction takes an offset itself."""
 
@@ -28,9 +35,7 @@ class Outcome(NamedTuple):
     misnumbered: list[str]
     """Ids that occur more than once, and gaps in the numbers of an origin's signals."""
     dangling: int
-    """Citations whose address does not hold the event, and dead letters whose original is not
-    where they say.
-    """
+    """Citations, late records and dead letters whose address does not hold what they name."""
 
 
 def outcome(place: Place) -> Outcome:
@@ -41,8 +46,8 @@ def outcome(place: Place) -> Outcome:
             for topic, key, value, headers in set_aside(log)
         ]
         told = list(map(repr, volumes(log)))
-        lost = len(dangling(log)) + _misplaced(log)
-        return Outcome(comparable(log), sorted(aside), told, _misnumbered(log), lost)
+        nowhere = len(dangling(log)) + len(misplaced(log))
+        return Outcome(comparable(log), sorted(aside), told, _misnumbered(log), nowhere)
 
 
 def of_the_embedded_log(folder: Path, seed: int, events: int, poll: int) -> Outcome:
@@ -70,19 +75,6 @@ def differences(one: Outcome, other: Outcome) -> list[str]:
             if excess:
                 told.append(f"{name}: {which} has {excess.total()}, such as {min(excess)[:300]}")
     return told
-
-
-def _misplaced(log: Log) -> int:
-    """Count late records and dead letters whose original is not at the address they name."""
-    named = [(dict(headers), value) for _, _, value, headers in set_aside(log)]
-    originals = {
-        tuple(str(part).encode() for part in (*at, record.offset)): record.value
-        for topic in {headers["dlq_topic"].decode() for headers, _ in named}
-        for at, record in stored(log, topic)
-    }
-    return sum(
-        originals.get(tuple(said[part] for part in _ADDRESS), b"") != value for said, value in named
-    )
 
 
 def _misnumbered(log: Log) -> list[str]:

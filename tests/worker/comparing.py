@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from schemas.dead_letter import OriginHeaders
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE, SIGNALS
 from worker.logs.port import Headers, Log, stored
 
+_NOTHING = b"no record stands there"
 _ACCIDENTAL = ("origin", "origin_sequence", "published_at")
 _canonical = msgspec.json.Encoder(order="deterministic")
 
@@ -81,17 +83,33 @@ def dangling(log: Log) -> list[dict[str, Any]]:
         for _, document in documents(log, topic)
         for citation in _citations(document)
     ]
-    events = {
-        (*at, record.offset): _event_id(record.value)
-        for topic in {citation["topic"] for citation in cited}
-        for at, record in stored(log, topic)
-    }
+    held = _held(log, {citation["topic"] for citation in cited})
     return [
         citation
         for citation in cited
-        if events.get((citation["topic"], citation["partition"], citation["offset"]), "")
+        if _event_id(held.get((citation["topic"], citation["partition"], citation["offset"])))
         != citation["event_id"]
     ]
+
+
+def misplaced(log: Log) -> list[OriginHeaders]:
+    """Return where late records and dead letters say they come from, and their bytes are not."""
+    aside = [
+        (OriginHeaders.from_headers(headers), value) for _, _, value, headers in set_aside(log)
+    ]
+    held = _held(log, {origin.dlq_topic for origin, _ in aside})
+    return [
+        origin
+        for origin, value in aside
+        if held.get((origin.dlq_topic, origin.dlq_partition, origin.dlq_offset), _NOTHING) != value
+    ]
+
+
+def _held(log: Log, topics: set[str]) -> dict[tuple[str, int, int], bytes | None]:
+    """Return what stands at each address of these topics: (topic, partition, offset)."""
+    return {
+        (*at, record.offset): record.value for topic in topics for at, record in stored(log, topic)
+    }
 
 
 def _citations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
