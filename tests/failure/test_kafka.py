@@ -13,6 +13,7 @@ from random import Random
 import msgspec
 import pytest
 
+from schemas.topics import ALERTS
 from scripts.broker import Broker
 from tests.failure.crashing import DEADLINE_SECONDS, Killer, Process, wait_until
 from tests.failure.judging import Outcome, differences, of_the_embedded_log, outcome
@@ -211,6 +212,28 @@ def test_a_rolling_update_to_another_layout_of_states_loses_nothing(
         states = dict(log.open_session(DETECT, DETECT_INPUTS, (0,)).restore(0).states)
     saved = (msgspec.msgpack.decode(payload_of(state)) for state in states.values())
     assert 3 in {account[LAYOUT_FIELD] for account in saved if isinstance(account, dict)}
+
+
+def test_a_worker_of_before_ends_where_an_update_has_saved_states(
+    kafka_address: str, tmp_path: Path, expected: Outcome, processes: ExitStack
+) -> None:
+    """With a sentence; the update then goes on as if nothing had been."""
+    place = KafkaPlace(tmp_path / "place", kafka_address, POLL)
+    processes.callback(place.remove)
+    first, second = sliced(list(crowd(SEED, EVENTS).streams.values()), 2)
+    place.append(first)
+    updated = place.beside("1")
+    updated.environment["WALLETWATCH_TEST_LAYOUT"] = "3"
+    with updated.running() as process, closing(place.open()) as log:
+        wait_until(lambda: sum(end for _, end in log.offsets(ALERTS)) > 50, "alerts")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_SECONDS) == 0, updated.errors.read_text()
+    place.append(second)
+    with place.running() as process:
+        assert process.wait(DEADLINE_SECONDS) == 70
+    assert "newer release" in place.errors.read_text()
+    updated.finish()
+    assert_unharmed(place, expected)
 
 
 @pytest.mark.parametrize("deaths", [2, pytest.param(10, marks=LONG)])
