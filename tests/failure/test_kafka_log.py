@@ -172,6 +172,25 @@ def test_a_join_that_began_beside_another_group_is_waited_for(world: KafkaWorld)
     other.close()
 
 
+@pytest.mark.parametrize("moment", ["before the first task", "between two tasks", "later"])
+def test_a_rebalance_that_takes_nothing_stops_no_session(world: KafkaWorld, moment: str) -> None:
+    """The group may assign anew at any time; what was asked for is restored and read then."""
+    world.log.append([NewRecord("orders", None, b"", partition) for partition in (0, 1)])
+    session = world.log.open_session("detect", INPUTS, [0, 1])
+    (member,) = world.log._members
+    moves = member.moves
+    for task, before in ((0, "before the first task"), (1, "between two tasks"), (None, "later")):
+        if moment == before:
+            member._consumer._coordinator.request_rejoin()
+        if task is not None:
+            list(session.restore(task).states)
+    read: set[TopicPartition] = set()
+    while len(read) < 2:
+        read |= session.poll(10, wait=5).records.keys()
+    assert member.moves > moves
+    session.commit(Commit(metas={0: b"m", 1: b"m"}, offsets=dict.fromkeys(read, 1)))
+
+
 def _moves(session: KafkaSession) -> TasksMoved:
     """Poll until the group moves tasks."""
     with pytest.raises(TasksMoved) as caught:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from worker.errors import LogError, LogInDoubt, TaskTaken
 from worker.logs.kafka.feed import Rebalanced
@@ -11,6 +11,8 @@ from worker.logs.kafka.seat import HANGS_AFTER, Seat
 from worker.logs.kafka.transaction import Outgoing
 from worker.logs.port import Batch, Commit, NewRecord, Snapshot, TasksMoved, TopicPartition
 from worker.logs.reading import Reading
+
+T = TypeVar("T")
 
 _RESTORE_SECONDS: Final = 600.0
 _POLL_SECONDS: Final = SILENT_AFTER + 3
@@ -55,17 +57,20 @@ class KafkaSession:
 
     def restore(self, task: int) -> Snapshot:
         """Return what was committed for the task and set its read positions to it."""
-        with self._following(f"restoring task {task}", _RESTORE_SECONDS):
-            snapshot, offsets = self._seat.restore(task)
+        what = f"restoring task {task}"
+        snapshot, offsets = self._settled(what, _RESTORE_SECONDS, lambda: self._seat.restore(task))
         self._reading.positions.update(offsets)
         self._reading.sequences[task] = 0
         return snapshot
 
     def poll(self, limit: int, paused: Collection[TopicPartition] = (), wait: float = 0) -> Batch:
         """Return up to `limit` records, shared evenly; see the port."""
-        with self._following("polling", wait + _POLL_SECONDS):
+
+        def read() -> Batch:
             self._seat.stand_by()
             return self._seat.feed.poll(self._reading.positions, limit, paused, wait)
+
+        return self._settled("polling", wait + _POLL_SECONDS, read)
 
     def commit(self, unit: Commit) -> None:
         """Make the unit durable in one transaction; see the port."""
@@ -93,15 +98,15 @@ class KafkaSession:
         with self._seat.step(what, seconds):
             yield
 
-    @contextmanager
-    def _following(self, what: str, seconds: float) -> Iterator[None]:
-        """Run a step in which the group may assign the tasks anew."""
-        try:
-            with self._step(what, seconds):
-                if self._moves != self._seat.moves:
-                    raise Rebalanced
-                yield
-        except Rebalanced:
+    def _settled(self, what: str, seconds: float, act: Callable[[], T]) -> T:
+        """Run a step in which the group may assign the tasks anew; then again, if it may go on."""
+        while True:
+            try:
+                with self._step(what, seconds):
+                    if self._moves == self._seat.moves:
+                        return act()
+            except Rebalanced:
+                pass
             self._follow()
 
     def _follow(self) -> None:
@@ -114,12 +119,13 @@ class KafkaSession:
         with self._step("following the group", _RESTORE_SECONDS):
             kept = self._seat.follow()
         self._moves = self._seat.moves
-        for task in set(self._reading.sequences) - kept:
+        given, dropped = self._seat.given, self._reading.sequences.keys() - kept
+        for task in dropped:
             del self._reading.sequences[task]
             for at in [at for at in self._reading.positions if at.partition == task]:
                 del self._reading.positions[at]
         if self._wanted is None:
-            self._tasks = tuple(sorted(self._seat.given))
+            self._tasks = tuple(sorted(given))
             raise TasksMoved(self._tasks, kept)
-        if not kept.issuperset(self._wanted):
+        if dropped or not given.issuperset(self._wanted):
             raise LogInDoubt("Another worker has, or has had, tasks of this session.")
