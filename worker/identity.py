@@ -52,9 +52,10 @@ def known_as(ids: bytearray, identity: bytes, oldest: int) -> bool | None:
 
 
 def without_old(ids: bytearray, oldest: int) -> tuple[bytearray, list[int]]:
-    """Return the rows from `oldest` on, and their times."""
+    """Return the rows from the first one that is not before `oldest` on, and their times.
+
+    So an old row that came late stays as long as those that came before it.
+    """
     times = [row[2] for row in _ROW.iter_unpack(ids)]
-    if not times or max(times) < oldest:  # nearly always
-        return bytearray(), []
-    kept = [row for row in _ROW.iter_unpack(ids) if row[2] >= oldest]
-    return bytearray().join(_pack(*row) for row in kept), [row[2] for row in kept]
+    gone = next((at for at, time in enumerate(times) if time >= oldest), len(times))
+    return ids[gone * _ROW.size :], times[gone:]

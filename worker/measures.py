@@ -1,6 +1,6 @@
 """What detect measures event by event: rare events, for rules over many accounts. Pure."""
 
-import ipaddress
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any, Final
 
 from rules.events import Event, Login
@@ -41,10 +41,10 @@ class Measures:
 
 def _site(ip: str) -> str:
     """Return what tells sources apart: an IPv4 address, the network of an IPv6 address."""
+    if ":" not in ip:
+        return ip
     try:
-        address = ipaddress.ip_address(ip)
+        address = IPv6Address(ip)
     except ValueError:
         return ip
-    if address.version == 6:
-        return str(ipaddress.ip_network((ip, _IPV6_NETWORK), strict=False))
-    return ip
+    return str(address.ipv4_mapped or IPv6Network((int(address), _IPV6_NETWORK), strict=False))
