@@ -123,7 +123,10 @@ class Incident(Published):
     )
     transactions: Count = Field(default=0, description="Distinct transactions concerned.")
     alerts: AlertCounts = Field(description="How many alerts, and what became of them.")
-    amount_at_stake: tuple[Money, ...] = Field(default=(), description="One entry per currency.")
+    amount_at_stake: tuple[Money, ...] = Field(
+        default=(),
+        description="Sum over its alerts, closed ones too; one entry per currency.",
+    )
     evidence: Annotated[tuple[Evidence, ...], Field(max_length=MAX_EVIDENCE)] = Field(
         default=(), description="Records that its alerts rest on, at most 50."
     )
