@@ -41,7 +41,8 @@ class Pace:
     Times in milliseconds.
     """
 
-    poll_records: int = 5_000
+    poll_records: int = 20_000
+    """Many, for who lags: an account is decoded and saved once per unit, however many it has."""
     max_buffered: int = 20_000
     idle_advances: bool = True
     silence_limit: int = 60_000

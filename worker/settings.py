@@ -263,7 +263,10 @@ class EngineSettings(_Section):
         description="Events per input partition that may wait for slower inputs before it pauses.",
     )
     poll_records: int = Field(
-        5_000, ge=1, le=1_000_000, description="Records per unit of work: one poll, one commit."
+        20_000,
+        ge=1,
+        le=1_000_000,
+        description="Records per unit of work at most: one poll, one commit.",
     )
     max_event_bytes: int = Field(
         256 * 1024,
