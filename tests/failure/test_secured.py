@@ -1,5 +1,7 @@
 """On a broker that lets in nobody it does not know: each role with what it is allowed, no more."""
 
+import select
+import ssl
 import subprocess
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +16,9 @@ from tests.failure.judging import Outcome, differences, of_the_embedded_log, out
 from tests.failure.kafka_place import TIMINGS, KafkaPlace
 from tests.failure.producer import PARTITIONS, crowd
 from tests.secured_broker import SecuredBroker
+from worker.errors import ConfigError
 from worker.logs.kafka.acls import Acl, Role, acls
+from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.names import Names
 from worker.logs.kafka.reach import reach
 from worker.loop import COMMITTING
@@ -24,6 +28,8 @@ EVENTS = 600
 POLL = 100
 SHADOW = '[rules.cannot_log_in]\nmode = "shadow"\n'
 CA_FILE, PASSWORD_FILE = "WALLETWATCH_KAFKA__CA_FILE", "WALLETWATCH_KAFKA__PASSWORD_FILE"
+LATE_MS = 400
+"""Four times as long as a broker waits before it refuses a login."""
 LONG = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 
@@ -218,6 +224,30 @@ def test_who_is_not_let_in_is_told_why(scene: Scene, tmp_path: Path) -> None:
         assert address in said
         assert "not-the-password" not in end.stderr + end.stdout
         assert broker.password not in end.stderr + end.stdout
+
+
+def test_a_refusal_is_heard_however_late_it_is_read(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a client on a busy machine, which comes to read when the broker has hung up already."""
+    receive = ssl.SSLSocket.recv
+
+    def late(connection: ssl.SSLSocket, size: int) -> bytes:
+        hung_up = select.poll()
+        hung_up.register(connection, select.POLLRDHUP)
+        hung_up.poll(LATE_MS)
+        return receive(connection, size)
+
+    monkeypatch.setattr(ssl.SSLSocket, "recv", late)
+    options = {
+        "security_protocol": "SASL_SSL",
+        "ssl_cafile": str(scene.broker.ca_file),
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": "nobody",
+        "sasl_plain_password": "not-the-password",
+    }
+    with pytest.raises(ConfigError, match="refuse the login: Authentication"):
+        Cluster("", (scene.broker.scram,), options).admin()
 
 
 def test_the_doctor_tells_certificates_and_ports_apart(scene: Scene, tmp_path: Path) -> None:

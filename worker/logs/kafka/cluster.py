@@ -22,6 +22,7 @@ from kafka.errors import (
 from kafka.record import util
 
 from worker.errors import ConfigError, LogError
+from worker.logs.kafka.last_words import hear_last_words
 from worker.logs.kafka.names import Names
 
 Options = Mapping[str, Any]
@@ -129,6 +130,7 @@ class Cluster(Names):
         return made
 
     def _connected(self, client: Callable[..., Any], more: Options) -> Any:
+        hear_last_words()
         overheard = _Overheard()
         _CONNECTIONS.addHandler(overheard)
         try:
