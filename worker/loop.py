@@ -42,7 +42,7 @@ class Pace:
     """
 
     poll_records: int = 20_000
-    """Many, for who lags: an account is decoded and saved once per unit, however many it has."""
+    """At most. Many, for who lags: an account is decoded and saved once for all of its own."""
     max_buffered: int = 20_000
     idle_advances: bool = True
     silence_limit: int = 60_000

@@ -6,27 +6,24 @@ machine keeps "socket disconnected". This stands on private names of two classes
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from functools import cache
+from typing import Any
 
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
-Received = tuple[bytes, Exception | None]
-
-_STOCK: Final[dict[Any, Callable[[Any], Received]]] = {
-    transport: transport._sock_recv
-    for transport in (KafkaTCPTransport, KafkaSSLTransport)
-    if hasattr(transport, "_sock_recv")
-}
+Receive = Callable[[Any], tuple[bytes, Exception | None]]
 
 
+@cache
 def hear_last_words() -> None:
-    """Let all connections of this process hand on what came before their end."""
-    for transport, receive in _STOCK.items():
-        transport._sock_recv = _hearing(receive)
+    """Let all connections of this process, from now on, hand on what came before their end."""
+    for transport in (KafkaTCPTransport, KafkaSSLTransport):
+        if hasattr(transport, "_sock_recv"):  # else it is another release of the client
+            transport._sock_recv = _hearing(transport._sock_recv)
 
 
-def _hearing(receive: Callable[[Any], Received]) -> Callable[[Any], Received]:
-    def hearing(transport: Any) -> Received:
+def _hearing(receive: Receive) -> Receive:
+    def hearing(transport: Any) -> tuple[bytes, Exception | None]:
         data, error = receive(transport)
         # A socket that has ended stays so: the next call meets the end alone.
         return data, None if data else error
