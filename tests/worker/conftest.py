@@ -1,3 +1,23 @@
 """Fixtures of the tests of the worker."""
 
+import pytest
+
 from tests.kafka_broker import kafka_address  # noqa: F401
+from tests.worker import cases, simulated
+from worker.simulate import SimulateConfig, stories
+
+
+@pytest.fixture(scope="session", params=(1, 2))
+def money(request: pytest.FixtureRequest) -> simulated.Run:
+    """Two days in which only stories of money are told."""
+    told = tuple(variant for variant in stories.STORIES if variant.rule in simulated.MONEY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stories, "STORIES", told)
+        config = SimulateConfig(accounts=420, days=2, stories_per_variant=5)
+        return simulated.Run(config, request.param)
+
+
+@pytest.fixture(scope="session", params=(1, 2, 3))
+def security(request: pytest.FixtureRequest) -> cases.Run:
+    """Two days in which every story is told once."""
+    return cases.Run(SimulateConfig(accounts=400, days=2, stories_per_variant=1), request.param)

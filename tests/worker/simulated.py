@@ -10,6 +10,8 @@ Event = dict[str, object]
 DEBITS = {"payment", "transfer_out", "withdrawal", "fee"}
 MINUTE = 60_000
 DAY = 86_400_000
+MONEY = ("failed_payment_sufficient_balance", "balance_mismatch")
+"""The rules whose stories are of money."""
 
 
 class Run:
