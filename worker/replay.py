@@ -33,7 +33,7 @@ from worker.stages import DETECT_INPUTS, Policy, detect, triage
 from worker.state import Timer
 
 DEFAULT_ROOM: Final = Room()
-_PACE: Final = Pace(poll_records=50_000, idle_advances=False, progress_interval=0)
+_PACE: Final = Pace(poll_records=100_000, idle_advances=False, progress_interval=0)
 _FORGOTTEN: Final = dict.fromkeys(READERS, 0)
 """Per topic how old a record is, once read, when it is forgotten: milliseconds."""
 

@@ -44,7 +44,7 @@ class Room:
 
     sort_bytes: int = 256 << 20
     """Of the records to be sorted; above it they go to disk."""
-    slice_records: int = 40_000
+    slice_records: int = 80_000
     """How many records of a topic are put into the log at a time."""
     directory: Path | None = None
     """Where temporary files are made; None: where the system has them."""
