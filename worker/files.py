@@ -11,6 +11,8 @@ from typing import BinaryIO, Final, cast
 from worker.errors import UsageError
 
 STDIN: Final = "-"
+UTF8_MARK: Final = b"\xef\xbb\xbf"
+"""The byte order mark that some programs put before UTF-8 text; it is no part of it."""
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from schemas.topics import KINDS, TOPICS
 from worker.codec import why_no_object
 from worker.errors import CheckFailed, UsageError
-from worker.files import open_input
+from worker.files import UTF8_MARK, open_input
 from worker.refusal import BadRecord
 from worker.stages import DETECT_INPUTS
 
@@ -74,7 +74,7 @@ def _control(head: Head, line: bytes) -> Line | BadRecord:
 def read_lines(name: str) -> Iterator[tuple[int, bytes]]:
     """Yield (number from 1, line without its end) of a file, gzip file, or "-" for stdin.
 
-    Empty lines are passed over.
+    Empty lines are passed over, and so is a byte order mark before the first line.
 
     Raises:
         UsageError: the file cannot be opened.
@@ -92,5 +92,7 @@ def read_lines(name: str) -> Iterator[tuple[int, bytes]]:
 def _numbered(stream: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     for number, line in enumerate(stream, 1):
         stripped = line.rstrip(b"\r\n")
+        if number == 1:
+            stripped = stripped.removeprefix(UTF8_MARK)
         if stripped and not stripped.isspace():
             yield number, stripped

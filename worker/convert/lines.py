@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import IO
 
 from worker.errors import CheckFailed
+from worker.files import UTF8_MARK
 
 MAX_LINE_BYTES = 256 * 1024
 
-_UTF8_BOM = b"\xef\xbb\xbf"
-_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ def read_lines(stream: IO[bytes], name: str, encoding: str) -> Iterator[Line]:
     while data := _next_line(stream, name, number):
         number += 1
         if number == 1:
-            if data.startswith(_UTF16_BOMS):
+            if data.startswith(_UTF16_MARKS):
                 raise CheckFailed(f"{name} is UTF-16 text: convert it to UTF-8 first")
-            data = data.removeprefix(_UTF8_BOM)
+            data = data.removeprefix(UTF8_MARK)
         if len(data) > MAX_LINE_BYTES:
             _skip_rest_of_line(stream, name, number, data)
             yield Line(number, "", f"longer than {MAX_LINE_BYTES} bytes")
