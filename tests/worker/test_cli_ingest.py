@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from rules.examples import balance, login, txn
 from schemas.dead_letter import DeadLetterHeaders
+from schemas.time import parse_time
 from schemas.topics import BALANCES, DEAD_LETTERS, LOGINS, TRANSACTIONS
 from worker.cli import ingest as module
 from worker.cli.app import app
@@ -32,6 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory without configuration and log."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WALLETWATCH_LOG__URL", URL)
+    monkeypatch.setattr(module, "wall_clock", lambda: parse_time("2026-03-02T12:00:00Z"))
     return tmp_path
 
 
@@ -143,6 +145,25 @@ def test_an_event_from_the_future_does_not_move_the_end() -> None:
     write("events.ndjson", [*EVENTS, future, login("10:00:00", occurred_at="yesterday")])
     told = json.loads(run(app, ["ingest", "events.ndjson", "--end", "--json"]).stdout)
     assert told["end"] == "2026-03-02T10:00:02.001Z"
+
+
+@pytest.mark.parametrize(
+    ("now", "options", "warned"),
+    [
+        ("2026-03-09T10:00:02Z", [], True),
+        ("2026-03-09T10:00:01.999Z", [], False),
+        ("2026-03-09T10:00:02Z", ["--end"], False),
+        ("2026-03-09T10:00:02Z", ["--json"], False),
+    ],
+)
+def test_events_older_than_what_stays_open_are_told(
+    monkeypatch: pytest.MonkeyPatch, now: str, options: list[str], warned: bool
+) -> None:
+    """Seven days: a worker that follows the clock would let their alerts expire at once."""
+    monkeypatch.setattr(module, "wall_clock", lambda: parse_time(now))
+    write("events.ndjson", EVENTS)
+    told = run(app, ["ingest", "events.ndjson", *options]).stderr
+    assert ("The newest event is of 2026-03-02T10:00:02.000Z." in told) is warned
 
 
 def test_without_events_there_is_no_end() -> None:

@@ -52,6 +52,9 @@ def ingest(
     A line of which not even the topic and the account can be told goes to wallet.dead-letters. To
     ingest a file again does no harm: redelivered events are recognised.
 
+    After the last event time goes on by the clock. For files of the past use --end: else all that
+    is found in them expires, because it is over.
+
     Exit code 0, 1 if a file was cut short or no end could be marked, 2 if one cannot be opened, 70
     if the log cannot be used, 78 if the configuration is wrong.
 
@@ -74,6 +77,8 @@ def ingest(
                 appender.end()
         finally:
             _report(appender, as_json)
+    if not (end or as_json):
+        _warn_of_the_past(appender.newest, wall_clock() - loaded.settings.engine.max_open_ms)
     if failures:
         raise CheckFailed("\n".join([*failures, *(["The end was not marked."] if end else [])]))
 
@@ -92,16 +97,17 @@ class Appender:
         topics: how many records each topic got.
         dead_letters: how many lines had no place, by reason.
         end_at: where the end was marked, in milliseconds; None if it was not.
+        newest: time of the newest event, in milliseconds; None if there was none with a time.
     """
 
     def __init__(self, log: Log, settings: Settings, now: int) -> None:
         self.topics: Counter[str] = Counter()
         self.dead_letters: Counter[str] = Counter()
         self.end_at: int | None = None
+        self.newest: int | None = None
         self._log = log
         self._chunk: list[NewRecord] = []
         self._bytes = 0
-        self._newest: int | None = None
         inputs = settings.inputs
         named = (inputs.transactions, inputs.logins, inputs.balances)
         # An event beyond this will be a dead letter: it must not move the end.
@@ -136,9 +142,9 @@ class Appender:
         Raises:
             CheckFailed: no event with a time was appended, so nobody knows when the end is.
         """
-        if self._newest is None:
+        if self.newest is None:
             raise CheckFailed("The end was not marked: no event with a time was read.")
-        self.end_at = self._newest + 1
+        self.end_at = self.newest + 1
         self._chunk += ends(self.end_at, self._log.partitions(DETECT_INPUTS[0]))
         self.flush()
 
@@ -170,8 +176,8 @@ class Appender:
             time = parse_time(line.occurred_at)
         except ValueError:
             return
-        if time <= latest and (self._newest is None or time > self._newest):
-            self._newest = time
+        if time <= latest and (self.newest is None or time > self.newest):
+            self.newest = time
 
     def _everywhere(self, topic: str, value: bytes) -> None:
         for partition in range(self._log.partitions(topic)):
@@ -191,3 +197,12 @@ def _report(appender: Appender, as_json: bool) -> None:
         say(f"{count:>12,}  of the dead letters: {reason}")
     if end is not None:
         say(f"Every input ends at {end}.")
+
+
+def _warn_of_the_past(newest: int | None, expired: int) -> None:
+    """Say what a worker makes of events that are older than what it keeps open."""
+    if newest is not None and newest <= expired:
+        say(
+            f"The newest event is of {format_time(newest)}. Time goes on by the clock from there, "
+            "so what a worker finds in these events expires at once; with --end it would not."
+        )
