@@ -195,7 +195,7 @@ class StageWorker:
             at = task.addresses[source.index]
             if at not in at_end or source.replaying:
                 continue
-            if source.ended and self._ends.ended(at.topic):
+            if source.ended and not source.by_the_clock and self._ends.ended(at.topic):
                 continue
             policy = self._stage.policies[source.index]
             proven: int | None = now

@@ -141,6 +141,11 @@ class Source:
         """Whether advances of the time before the restart still wait for their offsets."""
         return bool(self._replay) or self.position < self.reread_until
 
+    @property
+    def by_the_clock(self) -> bool:
+        """Whether the clock has taken an input beyond what was read, so beyond an end as well."""
+        return any(time.floor > time.proof for time in self.inputs)
+
     def begin_batch(self, offset: int) -> None:
         """Apply what was saved for this offset, and put the state before it aside."""
         self.reach(offset)

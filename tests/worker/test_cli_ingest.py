@@ -166,6 +166,15 @@ def test_events_older_than_what_stays_open_are_told(
     assert ("The newest event is of 2026-03-02T10:00:02.000Z." in told) is warned
 
 
+def test_where_no_clock_moves_time_old_events_are_no_matter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "wall_clock", lambda: parse_time("2027-01-01T00:00:00Z"))
+    monkeypatch.setenv("WALLETWATCH_ENGINE__IDLE_ADVANCES", "false")
+    write("events.ndjson", EVENTS)
+    assert "newest event" not in run(app, ["ingest", "events.ndjson"]).stderr
+
+
 def test_without_events_there_is_no_end() -> None:
     """Nobody knows when it would be."""
     Path("empty").touch()

@@ -76,6 +76,19 @@ def test_a_heartbeat_proves_up_to_its_time_but_not_beyond_its_appending() -> Non
     assert len(station.late()) == 1
 
 
+@pytest.mark.parametrize("ends", [True, False])
+def test_an_end_behind_the_clock_holds_no_event_back(ends: bool) -> None:
+    """A worker waits for events; those that come are long over, and so is their end."""
+    station = Station(partitions=2)
+    station.work(START + HOUR)
+    station.fail("owner", *range(START, START + 5 * SECOND, SECOND))
+    for topic in DETECT_INPUTS if ends else ():
+        station.control(topic, "end", START + MINUTE, partitions=(0, 1))
+    station.work(START + HOUR + MINUTE)
+    station.work(START + HOUR + 2 * MINUTE)
+    assert len(station.late()) == 5
+
+
 def test_an_end_is_a_record_that_ends_a_silence() -> None:
     """A topic whose partitions all stand at an end is not silent: what was raised is cured."""
     station = Station()

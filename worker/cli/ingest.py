@@ -52,8 +52,8 @@ def ingest(
     A line of which not even the topic and the account can be told goes to wallet.dead-letters. To
     ingest a file again does no harm: redelivered events are recognised.
 
-    After the last event time goes on by the clock. For files of the past use --end: else all that
-    is found in them expires, because it is over.
+    After the last event time goes on by the clock. Files of the past belong into a log of their
+    own, with --end and before its first run: else what is found in them is over, or they are late.
 
     Exit code 0, 1 if a file was cut short or no end could be marked, 2 if one cannot be opened, 70
     if the log cannot be used, 78 if the configuration is wrong.
@@ -63,9 +63,9 @@ def ingest(
     for name in files:
         _refuse_unreadable(name)
     loaded = load_settings(config, environment(), log_url=log)
-    failures = []
+    failures, now = [], wall_clock()
     with writable_log(loaded) as opened:
-        appender = Appender(opened, loaded.settings, wall_clock())
+        appender = Appender(opened, loaded.settings, now)
         try:
             for name in files:
                 try:
@@ -77,8 +77,9 @@ def ingest(
                 appender.end()
         finally:
             _report(appender, as_json)
-    if not (end or as_json):
-        _warn_of_the_past(appender.newest, wall_clock() - loaded.settings.engine.max_open_ms)
+    engine = loaded.settings.engine
+    if engine.idle_advances and not (end or as_json):
+        _warn_of_the_past(appender.newest, now - engine.max_open_ms)
     if failures:
         raise CheckFailed("\n".join([*failures, *(["The end was not marked."] if end else [])]))
 
@@ -204,5 +205,6 @@ def _warn_of_the_past(newest: int | None, expired: int) -> None:
     if newest is not None and newest <= expired:
         say(
             f"The newest event is of {format_time(newest)}. Time goes on by the clock from there, "
-            "so what a worker finds in these events expires at once; with --end it would not."
+            "so what a worker finds in these events expires at once. To see it, ingest them with "
+            "--end into a log of their own."
         )
