@@ -21,9 +21,9 @@ from rules.contract import Effects, Params, Rule, State
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS
 from tests.worker.comparing import comparable
 from tests.worker.mutations import clean_events, compact, full_login, mutants
-from worker.logs.port import Log, stored
-from worker.replay import replay
-from worker.stages import Policy
+from worker.detect.stage import Policy
+from worker.engine.log import Log, stored
+from worker.run.replay import replay
 from worker.tokens import PUBLIC
 
 EVENTS: Final = 100_000

@@ -22,8 +22,8 @@ from typing import Final
 from worker.logs.kafka.blocks import Blocks, Key, Written
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.decode import decode_lean
+from worker.logs.kafka.ops.topics import Wanted
 from worker.logs.kafka.restore import restore
-from worker.logs.kafka.topics import Wanted
 from worker.logs.kafka.transaction import (  # type: ignore[attr-defined]
     Producer,
     TopicPartition,

@@ -20,15 +20,15 @@ from bench.changelog import Records
 from bench.kafka import topics
 from worker import simulate as traffic
 from worker.cli.ingest import Appender
-from worker.logs.kafka import seat
+from worker.config.settings import Settings
+from worker.detect.stage import DETECT
+from worker.logs.kafka import stage_membership as seat
 from worker.logs.kafka.blocks import Blocks
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.decode import decode_lean
 from worker.logs.kafka.log import KafkaLog
-from worker.logs.sqlite import wall_clock
-from worker.runner import Runner
-from worker.settings import Settings
-from worker.stages import DETECT
+from worker.logs.sqlite.log import wall_clock
+from worker.run.runner import Runner
 
 EVENTS: Final = 100_000
 COPIES: Final = 10

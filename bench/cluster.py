@@ -22,12 +22,12 @@ from bench.changelog_stage import ran
 from bench.kafka import on_a_broker, topics
 from bench.speed import events
 from worker.cli.ingest import Appender
+from worker.config.settings import Settings
+from worker.detect.stage import DETECT_INPUTS
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.decode import decode_lean
 from worker.logs.kafka.log import KafkaLog
-from worker.logs.sqlite import wall_clock
-from worker.settings import Settings
-from worker.stages import DETECT_INPUTS
+from worker.logs.sqlite.log import wall_clock
 
 EVENTS: Final = 60_000
 PARTITIONS: Final = 4

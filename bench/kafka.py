@@ -13,11 +13,11 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import RetriableError
 
 from scripts.broker import ALONE, Broker, Unavailable
-from worker.config import load_settings
+from worker.config.load import load_settings
+from worker.config.settings import Settings
+from worker.detect.stage import DETECT
 from worker.logs.kafka.cluster import Cluster
-from worker.logs.kafka.topics import Topics
-from worker.settings import Settings
-from worker.stages import DETECT
+from worker.logs.kafka.ops.topics import Topics
 
 Committed = dict[TopicPartition, int]
 """Per partition of the inputs of detect: the offset that is read next."""

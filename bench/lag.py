@@ -22,10 +22,10 @@ from kafka import KafkaAdminClient
 from bench.kafka import committed, detecting, on_a_broker, topics
 from schemas.time import DAY_MS, format_time
 from schemas.topics import LOGINS, TRANSACTIONS
+from worker.engine.log import NewRecord
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
-from worker.logs.port import NewRecord
-from worker.logs.sqlite import wall_clock
+from worker.logs.sqlite.log import wall_clock
 
 RECORDS: Final = 10_000_000
 SECONDS: Final = 150

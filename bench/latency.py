@@ -22,10 +22,10 @@ from bench.kafka import detecting, on_a_broker, topics
 from rules.examples import row
 from schemas.time import format_time
 from schemas.topics import ALERTS, TRANSACTIONS
+from worker.engine.log import NewRecord
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
-from worker.logs.port import NewRecord
-from worker.logs.sqlite import wall_clock
+from worker.logs.sqlite.log import wall_clock
 
 EVENTS: Final = 200
 PARTITIONS: Final = 2

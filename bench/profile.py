@@ -9,8 +9,13 @@ from typing import Any
 
 from bench.speed import events, policy
 from rules.contract import Rule
-from worker import accounts, codec, intake, loop, merge, replay, task
+from worker.codec import codec
+from worker.detect import handler as accounts
+from worker.detect import reader as intake
+from worker.engine import event_time as merge
+from worker.engine import loop, task
 from worker.logs import memory
+from worker.run import replay
 
 PARTS = [
     ("place lines, sort them", replay, "_replay"),

@@ -16,12 +16,12 @@ from typing import Final
 
 from bench.kafka import on_a_broker, topics
 from bench.speed import events, policy
+from worker.detect.stage import DETECT, DETECT_INPUTS, detect
+from worker.engine.log import Commit, StateChange
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
-from worker.logs.port import Commit, StateChange
-from worker.logs.sqlite import wall_clock
-from worker.replay import replay
-from worker.stages import DETECT, DETECT_INPUTS, detect
+from worker.logs.sqlite.log import wall_clock
+from worker.run.replay import replay
 
 ACCOUNTS: Final = 1_000_000
 MOST, AIM = 10.0, 5.0

@@ -14,12 +14,12 @@ from bench.baseline import Baseline
 from rules import ALL
 from worker import simulate as traffic
 from worker.cli.ingest import Appender
-from worker.config import load_settings
-from worker.logs import open_log
-from worker.logs.sqlite import wall_clock
-from worker.replay import replay
-from worker.runner import Runner
-from worker.stages import DETECT, TRIAGE, Policy
+from worker.config.load import load_settings
+from worker.detect.stage import DETECT, TRIAGE, Policy
+from worker.logs.sqlite.log import wall_clock
+from worker.run.open_log import open_log
+from worker.run.replay import replay
+from worker.run.runner import Runner
 
 ROUNDS = 3
 REPLAY_LEAST, REPLAY_AIM = 0.25, 0.40

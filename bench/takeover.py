@@ -25,12 +25,12 @@ from kafka import KafkaAdminClient, TopicPartition
 from bench.kafka import Committed, committed, detecting, on_a_broker, topics
 from rules.examples import balance, login, row
 from schemas.time import format_time
+from worker.detect.stage import DETECT, DETECT_INPUTS
+from worker.engine.log import NewRecord
 from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.group_consumer import owners_of
 from worker.logs.kafka.log import KafkaLog
-from worker.logs.kafka.member import owners_of
-from worker.logs.port import NewRecord
-from worker.logs.sqlite import wall_clock
-from worker.stages import DETECT, DETECT_INPUTS
+from worker.logs.sqlite.log import wall_clock
 
 SAMPLES: Final = 20
 ACCOUNTS: Final = 100_000

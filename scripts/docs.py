@@ -20,8 +20,8 @@ from schemas.time import format_span
 from schemas.topics import KINDS, TOPICS, Topic
 from scripts import stories
 from worker.cli.app import app
-from worker.logs.kafka.acls import ROLES, Acl, Role, acls
 from worker.logs.kafka.names import Names
+from worker.logs.kafka.ops.acls import ROLES, Acl, Role, acls
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- rules: written by make docs -->\n", "<!-- end of rules -->\n"

@@ -13,14 +13,14 @@ from worker import simulate as traffic
 from worker.cli.explain import REREAD, life_of, reader
 from worker.cli.incidents import describe, lives, tell
 from worker.cli.output import visible
-from worker.codec import Limits
-from worker.explain import derive
+from worker.codec.codec import Limits
+from worker.config.settings import KNOWN_RULES, Settings
+from worker.engine.log import stored
+from worker.explain.derive import derive
+from worker.explain.render import told
 from worker.logs.memory import MemoryLog
-from worker.logs.port import stored
-from worker.replay import replay
-from worker.runner import policy_of
-from worker.settings import KNOWN_RULES, Settings
-from worker.story import told
+from worker.run.replay import replay
+from worker.run.runner import policy_of
 
 SEED: Final = 7
 WEEK: Final = traffic.SimulateConfig(accounts=360, days=7)

@@ -30,7 +30,7 @@ from kafka.admin import (
 
 from scripts.broker import Broker, Unavailable, free_port
 from tests.failure.crashing import wait_until
-from worker.logs.kafka.acls import Acl
+from worker.logs.kafka.ops.acls import Acl
 
 _JAAS: Final = "org.apache.kafka.common.security"
 _OPERATIONS: Final = {

@@ -42,11 +42,11 @@ OWN = {
 }
 ONLY_IN = {
     "crc32c": ["worker/logs/kafka/*"],
-    "http": ["worker/serving.py"],
+    "http": ["worker/observe/serving.py"],
     "kafka": ["worker/logs/kafka/*"],
-    "prometheus_client": ["worker/metrics.py"],
+    "prometheus_client": ["worker/observe/metrics.py"],
     "rich": ["worker/cli/*"],
-    "sqlite3": ["worker/logs/sqlite*.py"],
+    "sqlite3": ["worker/logs/sqlite/*"],
     "typer": ["worker/cli/*"],
 }
 MODULE_OF = {"kafka_python": "kafka"}
@@ -79,22 +79,21 @@ PURE_STDLIB = {
 EDGE = [
     "schemas/export.py",
     "worker/cli/*",
-    "worker/collector.py",
-    "worker/config*.py",
+    "worker/codec/files.py",
+    "worker/codec/lines.py",
+    "worker/config/*",
     "worker/convert/*",
-    "worker/files.py",
-    "worker/health.py",
-    "worker/keys.py",
-    "worker/lines.py",
+    "worker/engine/loop.py",
     "worker/logs/*",
-    "worker/loop.py",
-    "worker/metrics.py",
-    "worker/replay*.py",
-    "worker/run*.py",
-    "worker/serving.py",
-    "worker/settings.py",
+    "worker/observe/health.py",
+    "worker/observe/metrics.py",
+    "worker/observe/serving.py",
+    "worker/run/gc_pause.py",
+    "worker/run/open_log.py",
+    "worker/run/replay.py",
+    "worker/run/runner.py",
+    "worker/run/spool.py",
     "worker/simulate/*",
-    "worker/sorting.py",
 ]
 """May use the clock, files, randomness. Everything else may not."""
 IMPURE_CALLS = {"breakpoint", "eval", "exec", "hash", "id", "input", "open", "print", "__import__"}
@@ -168,9 +167,13 @@ def test_a_module_imports_only_what_its_place_allows(path: str) -> None:
     [
         ("schemas/base.py", "import msgspec", "schemas may not import msgspec"),
         ("schemas/base.py", "from rules.events import Ref", "schemas may not import rules"),
-        ("schemas/base.py", "import worker.codec", "schemas may not import worker"),
+        ("schemas/base.py", "import worker.codec.codec", "schemas may not import worker"),
         ("schemas/money.py", "from pathlib import Path", "pathlib is not for a pure module"),
-        ("rules/profile.py", "from worker.codec import decode", "rules may not import worker"),
+        (
+            "rules/profile.py",
+            "from worker.codec.codec import decode",
+            "rules may not import worker",
+        ),
         ("rules/profile.py", "import numpy as np", "rules may not import numpy"),
         ("rules/profile.py", "from . import events", "relative import"),
         ("rules/profile.py", "import time", "time is not for a pure module"),
@@ -187,19 +190,23 @@ def test_a_module_imports_only_what_its_place_allows(path: str) -> None:
         ("rules/profile.py", "from datetime import date\ndate.today()", "date.today()"),
         ("rules/profile.py", "hash('text')", "hash() is not pure"),
         ("rules/profile.py", "open('file')", "open() is not pure"),
-        ("worker/codec.py", "import time", "time is not for a pure module"),
-        ("worker/merge.py", "import random", "random is not for a pure module"),
-        ("worker/task.py", "import logging", "logging is not for a pure module"),
-        ("worker/accounts.py", "import socket", "socket is not for a pure module"),
-        ("worker/alerts.py", "import os", "os is not for a pure module"),
-        ("worker/incidents.py", "from secrets import token_hex", "secrets is not for a pure"),
-        ("worker/state.py", "import sqlite3", "sqlite3 is imported in worker/logs/sqlite*.py only"),
+        ("worker/codec/codec.py", "import time", "time is not for a pure module"),
+        ("worker/engine/event_time.py", "import random", "random is not for a pure module"),
+        ("worker/engine/task.py", "import logging", "logging is not for a pure module"),
+        ("worker/detect/handler.py", "import socket", "socket is not for a pure module"),
+        ("worker/detect/alerts.py", "import os", "os is not for a pure module"),
+        ("worker/triage/handler.py", "from secrets import token_hex", "secrets is not for a pure"),
+        (
+            "worker/engine/keyed_state.py",
+            "import sqlite3",
+            "sqlite3 is imported in worker/logs/sqlite/* only",
+        ),
         ("worker/anything_new.py", "import time", "time is not for a pure module"),
         ("worker/logs/memory.py", "import kafka", "kafka is imported in worker/logs/kafka/* only"),
-        ("worker/loop.py", "from kafka import KafkaConsumer", "kafka is imported in"),
-        ("worker/loop.py", "import prometheus_client", "prometheus_client is imported in"),
-        ("worker/loop.py", "import rich.console", "rich is imported in worker/cli/* only"),
-        ("worker/loop.py", "import requests", "worker may not import requests"),
+        ("worker/engine/loop.py", "from kafka import KafkaConsumer", "kafka is imported in"),
+        ("worker/engine/loop.py", "import prometheus_client", "prometheus_client is imported in"),
+        ("worker/engine/loop.py", "import rich.console", "rich is imported in worker/cli/* only"),
+        ("worker/engine/loop.py", "import requests", "worker may not import requests"),
     ],
 )
 def test_the_check_sees(path: str, source: str, complaint: str) -> None:
@@ -215,10 +222,10 @@ def test_the_check_sees(path: str, source: str, complaint: str) -> None:
         ("schemas/base.py", "from pydantic_core import PydanticCustomError\nimport re"),
         ("rules/profile.py", "import msgspec\nfrom schemas.base import Severity"),
         ("rules/profile.py", "def f(fx: Effects) -> int:\n    return fx.now"),
-        ("worker/loop.py", "import time, signal, os\nprint(time.time())"),
+        ("worker/engine/loop.py", "import time, signal, os\nprint(time.time())"),
         ("worker/logs/kafka/client.py", "from kafka import KafkaConsumer"),
-        ("worker/logs/sqlite_file.py", "import sqlite3"),
-        ("worker/metrics.py", "import prometheus_client"),
+        ("worker/logs/sqlite/file.py", "import sqlite3"),
+        ("worker/observe/metrics.py", "import prometheus_client"),
         ("worker/cli/app.py", "import typer, rich"),
     ],
 )
@@ -249,7 +256,7 @@ def test_no_modules_import_each_other() -> None:
         name: set(_needed(name, (ROOT / path).read_text("utf-8"), paths))
         for name, path in paths.items()
     }
-    assert graph["worker.logs"] > {"worker.errors", "worker.logs.port"}
+    assert graph["worker.run.open_log"] > {"worker.errors", "worker.engine.log"}
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.test_docs import rows, section
-from worker.config_rules import build_rules
-from worker.metrics import Metrics
-from worker.settings import Settings
-from worker.stages import DETECT, TRIAGE
+from worker.config.rule_settings import build_rules
+from worker.config.settings import Settings
+from worker.detect.stage import DETECT, TRIAGE
+from worker.observe.metrics import Metrics
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")

@@ -9,11 +9,11 @@ import pytest
 from kafka.admin import MemberToRemove, NewTopic
 
 from tests.kafka_broker import kafka_address  # noqa: F401 - a fixture
+from worker.engine.log import Log
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
 from worker.logs.memory import MemoryLog
-from worker.logs.port import Log
-from worker.logs.sqlite import SqliteLog
+from worker.logs.sqlite.log import SqliteLog
 from worker.logs.topics import Cleanup
 
 TOPICS: dict[str, Cleanup] = {

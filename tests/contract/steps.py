@@ -7,14 +7,7 @@ assumed to be dense or to begin at 0: only their order counts.
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from worker.logs.port import (
-    Batch,
-    Log,
-    NewRecord,
-    Session,
-    TopicPartition,
-    stored,
-)
+from worker.engine.log import Batch, Log, NewRecord, Session, TopicPartition, stored
 
 ORDERS, VISITS = "orders", "visits"
 INPUTS = (ORDERS, VISITS)

@@ -15,8 +15,8 @@ from tests.contract.steps import (
     states,
     values,
 )
+from worker.engine.log import Commit, Log, StateChange, TopicPartition
 from worker.errors import LogError
-from worker.logs.port import Commit, Log, StateChange, TopicPartition
 
 
 def test_a_task_that_never_committed(log: Log) -> None:

@@ -15,8 +15,8 @@ from tests.contract.steps import (
     states,
     values,
 )
+from worker.engine.log import Commit, Log, StateChange
 from worker.errors import LogError, LogInDoubt, TaskTaken
-from worker.logs.port import Commit, Log, StateChange
 
 
 def test_stages_do_not_meet(log: Log) -> None:

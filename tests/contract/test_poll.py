@@ -3,7 +3,7 @@
 from threading import Thread
 
 from tests.contract.steps import IN0, IN1, INPUTS, ORDERS, VISITS, fill, new, session, values
-from worker.logs.port import Log, Record, TopicPartition
+from worker.engine.log import Log, Record, TopicPartition
 
 
 def test_poll_reads_each_record_once_in_offset_order(log: Log) -> None:

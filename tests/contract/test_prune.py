@@ -3,7 +3,7 @@
 import pytest
 
 from tests.contract.steps import IN0, ORDERS, VISITS, Clock, everything, fill, new, session, values
-from worker.logs.port import Commit, Log, TopicPartition, stored
+from worker.engine.log import Commit, Log, TopicPartition, stored
 
 EMBEDDED = pytest.mark.parametrize("world", ["memory", "sqlite"], indirect=True)
 

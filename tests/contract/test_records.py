@@ -3,9 +3,9 @@
 import pytest
 
 from tests.contract.steps import IN1, ORDERS, VISITS, Clock, Reopen, everything, fill, new
+from worker.engine.log import Log, NewRecord, stored
+from worker.engine.murmur2 import partition_of
 from worker.errors import LogError
-from worker.logs.murmur2 import partition_of
-from worker.logs.port import Log, NewRecord, stored
 
 
 def test_records_come_back_as_appended(log: Log) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from rules import ALL
 from tests.deploy.programs import program
-from worker.config_rules import build_rules
-from worker.metrics import Metrics
-from worker.settings import Settings
-from worker.stages import DETECT, TRIAGE
+from worker.config.rule_settings import build_rules
+from worker.config.settings import Settings
+from worker.detect.stage import DETECT, TRIAGE
+from worker.observe.metrics import Metrics
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
 ALERTS, TESTS, CONFIG = (

@@ -20,9 +20,9 @@ from tests.deploy.dockerfile import environment, exec_form
 from tests.deploy.programs import program
 from tests.failure.crashing import DEADLINE_SECONDS, wait_until
 from tests.failure.scraping import Pages
-from worker.config import load_settings
-from worker.logs import open_log
-from worker.logs.port import Log
+from worker.config.load import load_settings
+from worker.engine.log import Log
+from worker.run.open_log import open_log
 
 FILE: Final = ROOT / "docker-compose.yml"
 KAFKA, CONTROLLER = "kafka:9092", "kafka:9093"

@@ -17,7 +17,7 @@ from tests.deploy.test_alerts import ALERTS, CONFIG
 from tests.failure.crashing import DEADLINE_SECONDS, Place, wait_until
 from tests.failure.producer import crowd
 from tests.failure.scraping import Pages
-from worker.stages import DETECT
+from worker.detect.stage import DETECT
 
 TARGET = "127.0.0.1:9464"
 """As the configuration has it."""

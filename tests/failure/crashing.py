@@ -18,9 +18,9 @@ from tests.commands import ROOT
 from tests.failure.producer import PARTITIONS
 from tests.failure.victim import LOADING, RESTORING, Order, Page
 from tests.worker.delivery import Arrival
-from worker.logs.port import Log, NewRecord
-from worker.logs.sqlite import SqliteLog
-from worker.loop import COMMITTING, READING, RELEASING
+from worker.engine.log import Log, NewRecord
+from worker.engine.loop import COMMITTING, READING, RELEASING
+from worker.logs.sqlite.log import SqliteLog
 
 DEADLINE_SECONDS: Final = 120
 """For whatever a test waits for; only a bug takes so long."""

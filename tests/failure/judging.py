@@ -19,7 +19,7 @@ from tests.worker.comparing import (
     set_aside,
     volumes,
 )
-from worker.logs.port import Log, stored
+from worker.engine.log import Log, stored
 
 _WHERE: Final = ("dlq_offset", "dlq_timestamp")
 """What each log counts in its own way: on Kafka every transaction takes an offset itself."""

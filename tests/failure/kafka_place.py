@@ -10,10 +10,10 @@ from types import MappingProxyType
 from tests.commands import kafka_variables
 from tests.failure.crashing import Place
 from tests.failure.producer import PARTITIONS
-from worker.config import load_settings
-from worker.logs import cluster_at, open_log
-from worker.logs.kafka.topics import Topics
-from worker.logs.port import Log
+from worker.config.load import load_settings
+from worker.engine.log import Log
+from worker.logs.kafka.ops.topics import Topics
+from worker.run.open_log import cluster_at, open_log
 
 TIMINGS = {
     "session_timeout_ms": 2_000,

@@ -13,8 +13,8 @@ from typing import Final
 
 from tests.worker.delivery import Arrival, deliver
 from tests.worker.traffic import DAY, PAUSES, START, Event, Wallet
-from worker.logs.port import NewRecord
-from worker.logs.sqlite import SqliteLog
+from worker.engine.log import NewRecord
+from worker.logs.sqlite.log import SqliteLog
 
 PARTITIONS: Final = 4
 _STORIES: Final = 12

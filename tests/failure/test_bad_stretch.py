@@ -14,8 +14,8 @@ from rules.examples import login
 from schemas.topics import BALANCES, DEAD_LETTERS, LOGINS, TRANSACTIONS
 from tests.failure.crashing import DEADLINE_SECONDS, Place
 from tests.failure.kafka_place import KafkaPlace
-from worker.logs.murmur2 import partition_of
-from worker.logs.port import NewRecord, stored
+from worker.engine.log import NewRecord, stored
+from worker.engine.murmur2 import partition_of
 
 BAD = 10_000
 GOOD = 20

@@ -17,14 +17,14 @@ from scripts.broker import Broker, free_port
 from tests.commands import kafka_variables, walletwatch
 from tests.failure.crashing import wait_until
 from tests.failure.kafka_place import TIMINGS, KafkaPlace
-from worker.logs import cluster_at, examine, open_log
+from worker.engine.log import NewRecord
+from worker.engine.murmur2 import partition_of
 from worker.logs.finding import Finding, Verdict
 from worker.logs.kafka import decode
 from worker.logs.kafka.cluster import Cluster
-from worker.logs.kafka.doctor import Doctor
-from worker.logs.murmur2 import partition_of
-from worker.logs.port import NewRecord
-from worker.logs.sqlite import wall_clock
+from worker.logs.kafka.ops.doctor import Doctor
+from worker.logs.sqlite.log import wall_clock
+from worker.run.open_log import cluster_at, examine, open_log
 
 MINUTE = 60_000
 
@@ -194,14 +194,14 @@ def test_an_address_that_only_the_brokers_know_is_found(own_broker: Broker) -> N
 
 def test_old_brokers_are_said(place: KafkaPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those before 3.0 do not name the transactions that are open."""
-    monkeypatch.setattr("worker.logs.kafka.doctor.broker_version", lambda admin: (2, 8))
+    monkeypatch.setattr("worker.logs.kafka.ops.doctor.broker_version", lambda admin: (2, 8))
     (found,) = bad(examined(place))
     assert (found.check, found.verdict) == ("version", Verdict.WARN)
     assert found.told.startswith("Kafka 2.8: ")
 
 
 def test_too_old_brokers_are_refused(place: KafkaPlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.logs.kafka.cluster.broker_version", lambda client: (2, 6))
+    monkeypatch.setattr("worker.run.open_log.kafka.cluster.broker_version", lambda client: (2, 6))
     with closing(place.open()) as log:
         found = list(examine(log, place.settings))
     (told,) = bad(found)

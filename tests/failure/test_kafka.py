@@ -20,10 +20,10 @@ from tests.failure.judging import Outcome, differences, of_the_embedded_log, out
 from tests.failure.kafka_place import KafkaPlace
 from tests.failure.producer import crowd, sliced
 from tests.failure.victim import BETWEEN
-from worker.loop import COMMITTING, READING, RELEASING
-from worker.stages import DETECT, DETECT_INPUTS
-from worker.state import payload_of
-from worker.upgrade import LAYOUT_FIELD
+from worker.detect.account_upgrade import LAYOUT_FIELD
+from worker.detect.stage import DETECT, DETECT_INPUTS
+from worker.engine.keyed_state import payload_of
+from worker.engine.loop import COMMITTING, READING, RELEASING
 
 SEED = 31
 EVENTS = 1_500

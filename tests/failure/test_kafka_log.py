@@ -8,11 +8,11 @@ from kafka import TopicPartition as Place
 from kafka.structs import MemberState
 
 from tests.contract.conftest import Clock, KafkaWorld
+from worker.engine.log import Commit, NewRecord, StateChange, TasksMoved, TopicPartition
 from worker.errors import LogError, TaskTaken
 from worker.logs.kafka.cluster import Cluster, Timings
 from worker.logs.kafka.log import KafkaLog
 from worker.logs.kafka.session import KafkaSession
-from worker.logs.port import Commit, NewRecord, StateChange, TasksMoved, TopicPartition
 
 INPUTS = ("orders", "visits")
 IN0 = TopicPartition("orders", 0)

@@ -22,10 +22,10 @@ from schemas.time import format_time
 from tests.failure.crashing import DEADLINE_SECONDS, Process
 from tests.failure.kafka_place import KafkaPlace
 from tests.failure.producer import PARTITIONS
-from worker.logs import cluster_at
-from worker.logs.port import Log, NewRecord
-from worker.loop import READING
-from worker.stages import DETECT, DETECT_INPUTS
+from worker.detect.stage import DETECT, DETECT_INPUTS
+from worker.engine.log import Log, NewRecord
+from worker.engine.loop import READING
+from worker.run.open_log import cluster_at
 
 LONG: Final = [pytest.mark.chaos, pytest.mark.timeout(3_600)]
 WORKERS: Final = 3

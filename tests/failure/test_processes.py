@@ -7,8 +7,8 @@ from schemas.topics import ALERTS
 from tests.failure.crashing import DEADLINE_SECONDS, Place, producing, wait_until
 from tests.failure.judging import differences, outcome
 from tests.failure.producer import PARTITIONS, crowd
-from worker.logs.sqlite import SqliteLog
-from worker.stages import TRIAGE
+from worker.detect.stage import TRIAGE
+from worker.logs.sqlite.log import SqliteLog
 
 SEED = 11
 EVENTS = 4_000

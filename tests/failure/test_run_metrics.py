@@ -12,8 +12,8 @@ from tests.failure.kafka_place import KafkaPlace
 from tests.failure.producer import PARTITIONS, crowd
 from tests.failure.scraping import Pages
 from tests.worker.counted import problems
-from worker.loop import READING
-from worker.stages import DETECT, DETECT_INPUTS, TRIAGE
+from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE
+from worker.engine.loop import READING
 
 SEED = 13
 EVENTS = 1_000

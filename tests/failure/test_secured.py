@@ -16,12 +16,12 @@ from tests.failure.judging import Outcome, differences, of_the_embedded_log, out
 from tests.failure.kafka_place import TIMINGS, KafkaPlace
 from tests.failure.producer import PARTITIONS, crowd
 from tests.secured_broker import SecuredBroker
+from worker.engine.loop import COMMITTING
 from worker.errors import ConfigError
-from worker.logs.kafka.acls import Acl, Role, acls
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.names import Names
-from worker.logs.kafka.reach import reach
-from worker.loop import COMMITTING
+from worker.logs.kafka.ops.acls import Acl, Role, acls
+from worker.logs.kafka.ops.reach import reach
 
 SEED = 31
 EVENTS = 600

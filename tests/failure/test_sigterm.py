@@ -10,8 +10,8 @@ import pytest
 from tests.failure.crashing import DEADLINE_SECONDS, Place, Process, wait_until
 from tests.failure.judging import differences, outcome
 from tests.failure.producer import crowd
-from worker.loop import RELEASING
-from worker.stages import DETECT, TRIAGE
+from worker.detect.stage import DETECT, TRIAGE
+from worker.engine.loop import RELEASING
 
 SEED = 7
 EVENTS = 2_000

@@ -18,17 +18,17 @@ import msgspec
 
 import worker.cli.run as command
 from rules.contract import Rule
-from worker import account
-from worker.account import Account
 from worker.cli.app import main
-from worker.config import Settings
-from worker.logs.port import Commit, Log
-from worker.logs.sqlite_session import SqliteSession
-from worker.loop import COMMITTING, READING, RELEASING
-from worker.observer import Observer, Observers
-from worker.runner import Accepted, Runner
+from worker.config.load import Settings
+from worker.detect import account
+from worker.detect.account import Account
+from worker.detect.account_upgrade import LAYOUT_FIELD
+from worker.engine.log import Commit, Log
+from worker.engine.loop import COMMITTING, READING, RELEASING
+from worker.engine.observer import Observer, Observers
+from worker.logs.sqlite.session import SqliteSession
+from worker.run.runner import Accepted, Runner
 from worker.tokens import Tokens
-from worker.upgrade import LAYOUT_FIELD
 
 LOADING: Final = "loading"
 """Python starts, the program is imported, the command line is read."""

@@ -15,8 +15,8 @@ import msgspec
 from rules.contract import Draft, Effects, OpenAlert, Quote, Rule, Values, Verdict
 from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Ref
 from rules.profile import Facts, see
-from worker.codec import Codec, Control, Limits
-from worker.refusal import BadRecord
+from worker.codec.bad_record import BadRecord
+from worker.codec.codec import Codec, Control, Limits
 
 KINDS = {"transaction": TRANSACTION, "login": LOGIN, "balance": BALANCE}
 HANDLERS = {TRANSACTION: "transaction", LOGIN: "login", BALANCE: "balance"}

@@ -6,7 +6,7 @@ import pytest
 
 from rules import ALL
 from rules.contract import Example, Rule
-from worker.examples import run_example
+from worker.evaluate.run_examples import run_example
 
 CASES = [
     pytest.param(rule, example, id=f"{rule.code}: {example.name}")

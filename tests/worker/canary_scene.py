@@ -9,7 +9,6 @@ from typing import Any, Final
 import pytest
 from typer.testing import CliRunner
 
-import worker.runner
 from rules import ALL
 from schemas.privacy import (
     ALERT,
@@ -35,9 +34,10 @@ from tests.worker.canaries import (
     line,
 )
 from worker.cli.app import app
-from worker.logs.murmur2 import partition_of
-from worker.logs.port import NewRecord, stored
-from worker.logs.sqlite import SqliteLog
+from worker.engine.log import NewRecord, stored
+from worker.engine.murmur2 import partition_of
+from worker.logs.sqlite.log import SqliteLog
+from worker.run import runner
 from worker.tokens import Tokens
 
 PARTITIONS: Final = 2
@@ -309,7 +309,7 @@ def go_wrong(scene: Scene, patch: pytest.MonkeyPatch) -> None:
         raise RuntimeError(f"cannot handle {event} with {KEY.decode()}")
 
     with patch.context() as broken:
-        broken.setattr(worker.runner.Runner, "run", crash)
+        broken.setattr(runner.Runner, "run", crash)
         scene.call(SPOKEN, "run")
     bad = "engine.dedup_horizon_ms = 'Zursecretvalue'\ntokens.key = 'Zursecretvalue'\n"
     (scene.folder / "bad.toml").write_text(bad)

@@ -8,8 +8,8 @@ import msgspec
 
 from schemas.topics import ALERTS, ALERTS_SHADOW, DEAD_LETTERS, INCIDENTS, LATE, SIGNALS
 from tests.worker.comparing import documents
-from worker.logs.port import Log, Record, stored
-from worker.stages import DETECT_INPUTS
+from worker.detect.stage import DETECT_INPUTS
+from worker.engine.log import Log, Record, stored
 
 Samples = dict[tuple[str, ...], float]
 """By name, without the prefix, and values of labels, in the order of the labels' names."""

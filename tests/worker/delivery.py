@@ -14,9 +14,9 @@ import msgspec
 
 from schemas.time import format_time
 from tests.worker.traffic import DAY, HOUR, MINUTE, SECOND, Event
-from worker.logs.murmur2 import partition_of
-from worker.logs.port import NewRecord, TopicPartition
-from worker.stages import DETECT_INPUTS
+from worker.detect.stage import DETECT_INPUTS
+from worker.engine.log import NewRecord, TopicPartition
+from worker.engine.murmur2 import partition_of
 
 LATENESS: Final = 5 * SECOND
 HORIZON: Final = DAY

@@ -20,10 +20,10 @@ from schemas.money import from_minor
 from schemas.time import format_time, parse_time
 from schemas.topics import DEAD_LETTERS, LATE, TRANSACTIONS
 from tests.worker.comparing import documents
+from worker.detect.stage import DETECT_INPUTS, Policy, detect
+from worker.engine.log import NewRecord
+from worker.engine.loop import Pace, StageWorker
 from worker.logs.memory import MemoryLog
-from worker.logs.port import NewRecord
-from worker.loop import Pace, StageWorker
-from worker.stages import DETECT_INPUTS, Policy, detect
 
 START: Final = parse_time("2026-03-02T00:00:00Z")
 HOUR: Final = 3_600_000

@@ -11,11 +11,11 @@ from typing import Any, Final, Literal
 from rules import ALL
 from rules.contract import Rule
 from tests.worker.delivery import Arrival
+from worker.detect.stage import Policy, Stage, detect, triage
+from worker.engine.log import Commit, NewRecord
+from worker.engine.loop import Pace, StageWorker
 from worker.errors import LogError
 from worker.logs.memory import MemoryLog, MemorySession
-from worker.logs.port import Commit, NewRecord
-from worker.loop import Pace, StageWorker
-from worker.stages import Policy, Stage, detect, triage
 
 _EVERY: Final[Sequence[type[Rule[Any, Any]]]] = ALL
 RULES: Final = tuple(rule(rule.Params()) for rule in _EVERY)

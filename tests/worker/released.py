@@ -19,11 +19,11 @@ from rules import ALL
 from schemas.time import format_time, parse_time
 from schemas.topics import SIGNALS
 from tests.worker.ordeal import PLAIN, POLICY
-from worker.lines import Line, place
+from worker.codec.lines import Line, place
+from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE, Policy, detect, triage
+from worker.engine.log import Commit, NewRecord, StateChange, TopicPartition, stored
+from worker.engine.loop import StageWorker
 from worker.logs.memory import MemoryLog, MemorySession
-from worker.logs.port import Commit, NewRecord, StateChange, TopicPartition, stored
-from worker.loop import StageWorker
-from worker.stages import DETECT, DETECT_INPUTS, TRIAGE, Policy, detect, triage
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "state"
 UPDATE: Final = parse_time("2026-03-09T12:00:00Z")

@@ -12,12 +12,12 @@ from schemas.topics import ALERTS, LATE, LOGINS, TRANSACTIONS
 from tests.worker.comparing import documents
 from tests.worker.ordeal import POLICY, FragileLog, Mishap
 from tests.worker.traffic import START
+from worker.detect.stage import Policy, detect, triage
+from worker.engine.log import NewRecord
+from worker.engine.loop import Pace, StageWorker
+from worker.engine.murmur2 import partition_of
+from worker.engine.observer import UNOBSERVED, Observer
 from worker.errors import LogError
-from worker.logs.murmur2 import partition_of
-from worker.logs.port import NewRecord
-from worker.loop import Pace, StageWorker
-from worker.observer import UNOBSERVED, Observer
-from worker.stages import Policy, detect, triage
 
 
 class Station:

@@ -13,9 +13,9 @@ from tests.worker.comparing import Comparable, comparable
 from tests.worker.delivery import in_order
 from tests.worker.ordeal import endure, run_plainly
 from tests.worker.test_order import story
-from worker.accounts import Accounts
-from worker.merge import BEGINNING, ORDER, Entry, ReorderBuffer, Source, SourceTime
-from worker.task import Task
+from worker.detect.handler import Accounts
+from worker.engine.event_time import BEGINNING, ORDER, Entry, ReorderBuffer, Source, SourceTime
+from worker.engine.task import Task
 
 SEEDS = range(30)
 

@@ -14,8 +14,8 @@ from tests.worker.comparing import comparable, set_aside
 from tests.worker.delivery import LATENESS
 from tests.worker.station import Station, names_on
 from tests.worker.traffic import HOUR, MINUTE, SECOND, START
-from worker.logs.port import NewRecord
-from worker.loop import Pace
+from worker.engine.log import NewRecord
+from worker.engine.loop import Pace
 
 A5 = "cannot_log_in"
 SILENT = "pipeline_silent"

@@ -33,15 +33,15 @@ from tests.worker.mutations import (
     mutants,
 )
 from worker.cli.app import app
+from worker.codec.bad_record import BadRecord
+from worker.codec.lines import place, read_lines
+from worker.detect.stage import DETECT_INPUTS, Stage, detect, triage
+from worker.engine.log import NewRecord, stored
+from worker.engine.loop import Pace, StageWorker
+from worker.engine.murmur2 import partition_of
 from worker.errors import CheckFailed
-from worker.lines import place, read_lines
-from worker.logs.murmur2 import partition_of
-from worker.logs.port import NewRecord, stored
-from worker.logs.sqlite import SqliteLog
-from worker.loop import Pace, StageWorker
-from worker.refusal import BadRecord
-from worker.replay import replay
-from worker.stages import DETECT_INPUTS, Stage, detect, triage
+from worker.logs.sqlite.log import SqliteLog
+from worker.run.replay import replay
 
 PARTITIONS = 4
 TOPIC_OF = dict(zip(("transaction", "login", "balance"), DETECT_INPUTS, strict=True))

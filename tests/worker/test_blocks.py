@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.engine.packing import packed
 from worker.errors import LogError
 from worker.logs.kafka import blocks as module
 from worker.logs.kafka.blocks import Blocks, Key
-from worker.packing import packed
 
 Stored = list[tuple[bytes, bytes | None]]
 

@@ -13,10 +13,10 @@ from schemas.time import format_time
 from schemas.topics import ALERTS
 from tests.worker.ordeal import POLICY
 from tests.worker.traffic import DAY, MINUTE, START
-from worker.logs.port import stored
-from worker.replay import replay
-from worker.stages import DETECT
-from worker.state import payload_of
+from worker.detect.stage import DETECT
+from worker.engine.keyed_state import payload_of
+from worker.engine.log import stored
+from worker.run.replay import replay
 
 MOST_BYTES: Final = 8 * 1024
 EVERY: Final = 10 * MINUTE

@@ -14,7 +14,6 @@ from typing import Any, Final
 import pytest
 from typer.testing import CliRunner
 
-import worker.runner
 from rules import ALL
 from rules.cannot_log_in import CannotLogIn
 from schemas.dead_letter import DEAD_LETTER_REASONS
@@ -39,8 +38,9 @@ from tests.worker.canaries import (
 )
 from tests.worker.canary_scene import KEY, RAISES, SECRETS, Scene, go_wrong, in_files, on_the_log
 from worker.cli.app import app
-from worker.logs.port import stored
-from worker.logs.sqlite import SqliteLog
+from worker.engine.log import stored
+from worker.logs.sqlite.log import SqliteLog
+from worker.run import runner
 from worker.tokens import Tokens
 
 LATER: Final = {"stale_update", "unknown_incident"}
@@ -153,7 +153,7 @@ def test_a_traceback_is_shown_only_where_it_is_asked_for(
         raise RuntimeError(f"cannot handle {ACCOUNT}-crash")
 
     monkeypatch.chdir(scene.folder)
-    monkeypatch.setattr(worker.runner.Runner, "run", crash)
+    monkeypatch.setattr(runner.Runner, "run", crash)
     quiet = CliRunner().invoke(app, ["run"])
     told = CliRunner().invoke(app, ["run"], env={"WALLETWATCH_DEBUG": "1"})
     assert ACCOUNT not in quiet.output

@@ -14,9 +14,9 @@ from tests.commands import ROOT, WALLETWATCH
 from worker.cli import rules
 from worker.cli.app import app
 from worker.cli.output import visible
+from worker.engine.log import NewRecord
 from worker.errors import CheckFailed, ConfigError, LogError, UsageError
-from worker.logs import open_log
-from worker.logs.port import NewRecord
+from worker.run.open_log import open_log
 
 SECRET = "hunter2"
 

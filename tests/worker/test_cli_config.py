@@ -11,7 +11,7 @@ from rules import ALL
 from rules.contract import Example, Rule
 from schemas.export import RECORDS, json_schema
 from worker.cli.app import app
-from worker.config import known_keys
+from worker.config.load import known_keys
 
 run = CliRunner().invoke
 

@@ -13,8 +13,8 @@ from rules.examples import login
 from schemas.topics import DEAD_LETTERS, LOGINS
 from worker.cli import dlq as module
 from worker.cli.app import app
-from worker.logs import open_log
-from worker.logs.port import NewRecord, stored
+from worker.engine.log import NewRecord, stored
+from worker.run.open_log import open_log
 
 URL = "sqlite:///log.db"
 HOLDS = "zq9-secret"

@@ -11,10 +11,10 @@ from schemas.incident import Incident
 from schemas.time import format_time
 from schemas.topics import INCIDENTS
 from worker.cli.app import app
-from worker.config import load_settings
-from worker.keys import tokens_for
-from worker.logs import open_log
-from worker.logs.port import NewRecord
+from worker.config.load import load_settings
+from worker.config.token_keys import tokens_for
+from worker.engine.log import NewRecord
+from worker.run.open_log import open_log
 from worker.tokens import Tokens
 
 URL = "sqlite:///log.db"

@@ -17,10 +17,10 @@ from schemas.time import parse_time
 from schemas.topics import BALANCES, DEAD_LETTERS, LOGINS, TRANSACTIONS
 from worker.cli import ingest as module
 from worker.cli.app import app
+from worker.engine.log import Log, NewRecord, Record, TopicPartition, stored
 from worker.errors import LogError
-from worker.logs import open_log
-from worker.logs.port import Log, NewRecord, Record, TopicPartition, stored
-from worker.logs.sqlite import SqliteLog
+from worker.logs.sqlite.log import SqliteLog
+from worker.run.open_log import open_log
 
 URL = "sqlite:///log.db"
 EVENTS = [txn("t1", "10:00:00"), login("10:00:01"), balance("10:00:02", "5.00"), login("09:59:00")]

@@ -22,9 +22,9 @@ from tests.worker.mutations import (
     object_of,
     written,
 )
-from worker.codec import MAX_DEPTH, Codec, Control, Limits
-from worker.refusal import BadRecord, Refused
-from worker.shapes import MODELS
+from worker.codec.bad_record import BadRecord, Refused
+from worker.codec.codec import MAX_DEPTH, Codec, Control, Limits
+from worker.codec.fast import MODELS
 
 SECRET = "zq9-marked-zq9"
 CURRENCIES = {"EUR": 2, "JPY": 0, "BHD": 3, "CLF": 4, "COIN": 18}

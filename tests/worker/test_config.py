@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from rules import ALL
 from rules.contract import Rule
 from schemas.topics import TOPICS
-from worker.config import Loaded, known_keys, load_settings
-from worker.config_report import shown
-from worker.config_rules import build_rules
+from worker.config.load import Loaded, known_keys, load_settings
+from worker.config.report import shown
+from worker.config.rule_settings import build_rules
 from worker.errors import ConfigError, Exit
 
 ROOT = Path(__file__).parents[2]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from worker.codec.files import open_input
 from worker.convert.csvrows import MAX_LINES_OF_A_ROW
 from worker.convert.jsonrows import MAX_DEPTH
 from worker.convert.lines import MAX_LINE_BYTES
@@ -14,7 +15,6 @@ from worker.convert.mapping import Mapping
 from worker.convert.reader import read_rows
 from worker.convert.rows import BadRow, Row
 from worker.errors import CheckFailed, ConfigError, UsageError
-from worker.files import open_input
 
 
 def mapping_of(**written: Any) -> Mapping:

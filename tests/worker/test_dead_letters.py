@@ -12,9 +12,9 @@ from rules.profile import Facts
 from schemas.topics import DEAD_LETTERS, LOGINS, TRANSACTIONS
 from tests.worker.mutations import full_login
 from tests.worker.test_intake import RULES, Bench
+from worker.detect.stage import Policy
+from worker.engine.log import TopicPartition, stored
 from worker.errors import DeadLetterLimit, Exit
-from worker.logs.port import TopicPartition, stored
-from worker.stages import Policy
 
 WINDOW = 1000
 LIMIT = 100

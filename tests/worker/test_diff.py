@@ -18,7 +18,7 @@ from rules.examples import balance, clock, login, txn
 from rules.failed_payment_examples import REFUSED, TIMEOUT
 from schemas.base import Severity
 from worker.cli.app import app
-from worker.diff import Decider, Difference, Found, Run, compare, lives_of, pages_of
+from worker.evaluate.compare import Decider, Difference, Found, Run, compare, lives_of, pages_of
 
 run = CliRunner().invoke
 A1 = "failed_payment_sufficient_balance"

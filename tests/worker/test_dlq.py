@@ -8,12 +8,12 @@ from schemas.dead_letter import DeadLetterHeaders
 from schemas.topics import DEAD_LETTERS, LATE, LOGINS, SIGNALS, TRANSACTIONS
 from tests.worker.mutations import compact, full_login, full_transaction
 from tests.worker.test_intake import NOW, RULES, Bench
-from worker.codec import Limits
-from worker.dlq import DeadLetter, Judge, Wanted, dead_letters
-from worker.logs.port import NewRecord, Record, TopicPartition, stored
-from worker.refusal import BadRecord
-from worker.replay import dead_line
-from worker.stages import Policy
+from worker.codec.bad_record import BadRecord
+from worker.codec.codec import Limits
+from worker.detect.stage import Policy
+from worker.engine.log import NewRecord, Record, TopicPartition, stored
+from worker.run.replay import dead_line
+from worker.run.requeue import DeadLetter, Judge, Wanted, dead_letters
 
 SMALL = Policy(RULES, RULES, limits=Limits(max_event_bytes=200))
 LARGE = Policy(RULES, RULES)

@@ -13,14 +13,14 @@ from schemas.topics import ALERTS
 from tests.worker.delivery import deliver, in_order
 from tests.worker.ordeal import POLICY, endure, run_plainly
 from tests.worker.traffic import live
-from worker.codec import Limits
-from worker.explain import Derivation, Life, derive
-from worker.history import alerts_again
+from worker.codec.codec import Limits
+from worker.detect.seal import seal_of
+from worker.engine.log import Record, stored
+from worker.engine.murmur2 import partition_of
+from worker.explain.derive import Derivation, Life, derive
+from worker.explain.history import alerts_again
 from worker.logs.memory import MemoryLog
-from worker.logs.murmur2 import partition_of
-from worker.logs.port import Record, stored
-from worker.replay import replay
-from worker.seal import seal_of
+from worker.run.replay import replay
 from worker.simulate import SimulateConfig, simulate
 
 LIMITS: Final = Limits()

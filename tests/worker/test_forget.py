@@ -12,18 +12,18 @@ from typer.testing import CliRunner, Result
 from schemas.topics import ALERTS, INCIDENTS, SIGNALS, TOPICS
 from tests.worker.comparing import comparable, documents
 from tests.worker.ordeal import PLAIN, POLICY
-from worker.accounts import Horizons
 from worker.cli.app import app
+from worker.config.settings import Settings
+from worker.config.token_keys import tokens_for
+from worker.detect.handler import Horizons
+from worker.detect.stage import DETECT, DETECT_INPUTS, Stage, detect, triage
+from worker.engine.log import Commit, NewRecord
+from worker.engine.loop import StageWorker
+from worker.engine.murmur2 import partition_of
 from worker.errors import LogError, TaskTaken
-from worker.forget import Forgotten, forget
-from worker.keys import tokens_for
-from worker.logs.murmur2 import partition_of
-from worker.logs.port import Commit, NewRecord
-from worker.logs.sqlite import SqliteLog
-from worker.logs.sqlite_session import SqliteSession
-from worker.loop import StageWorker
-from worker.settings import Settings
-from worker.stages import DETECT, DETECT_INPUTS, Stage, detect, triage
+from worker.logs.sqlite.log import SqliteLog
+from worker.logs.sqlite.session import SqliteSession
+from worker.run.forget import Forgotten, forget
 
 PARTITIONS = 2
 ACCOUNTS = ("keeps-1", "goes", "keeps-2", "keeps-3")

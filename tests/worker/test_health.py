@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from worker.health import RESTORE_SECONDS, Health
-from worker.loop import READING
-from worker.stages import DETECT, TRIAGE
+from worker.detect.stage import DETECT, TRIAGE
+from worker.engine.loop import READING
+from worker.observe.health import RESTORE_SECONDS, Health
 
 PATIENCE = 60
 

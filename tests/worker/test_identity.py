@@ -1,7 +1,7 @@
 """What an account remembers of recent events, and when it forgets it."""
 
 from rules.events import Login
-from worker.identity import begun, identity_of, known_as, without_old
+from worker.detect.redelivery import begun, identity_of, known_as, without_old
 
 
 def _row(event_id: str, at: int) -> bytes:

@@ -9,8 +9,8 @@ from tests.worker.comparing import comparable, set_aside
 from tests.worker.delivery import LATENESS
 from tests.worker.station import Station, names_on
 from tests.worker.traffic import HOUR, MINUTE, SECOND, START
-from worker.loop import Pace
-from worker.stages import DETECT_INPUTS
+from worker.detect.stage import DETECT_INPUTS
+from worker.engine.loop import Pace
 
 A1 = "failed_payment_sufficient_balance"
 A5 = "cannot_log_in"

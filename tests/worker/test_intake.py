@@ -11,11 +11,11 @@ from rules.contract import Rule
 from schemas.time import parse_time
 from schemas.topics import ALERTS, BALANCES, DEAD_LETTERS, LATE, LOGINS, TRANSACTIONS
 from tests.worker.mutations import compact, full_login, full_transaction
+from worker.detect.stage import Policy, detect
+from worker.engine.log import NewRecord, stored
+from worker.engine.loop import Pace, StageWorker
+from worker.engine.murmur2 import partition_of
 from worker.logs.memory import MemoryLog
-from worker.logs.murmur2 import partition_of
-from worker.logs.port import NewRecord, stored
-from worker.loop import Pace, StageWorker
-from worker.stages import Policy, detect
 
 EVERY: Sequence[type[Rule[Any, Any]]] = ALL
 RULES = [rule(rule.Params()) for rule in EVERY]

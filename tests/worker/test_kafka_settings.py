@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.commands import kafka_variables
-from worker.config import load_settings
+from worker.config.load import load_settings
+from worker.config.settings import KafkaSettings
 from worker.errors import ConfigError
 from worker.logs.kafka.connect import cluster_of
-from worker.settings import KafkaSettings
 
 LOGIN = {"security_protocol": "SASL_SSL", "username": "worker"}
 

@@ -10,11 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from worker.cli.app import app
-from worker.config import load_settings
+from worker.config.load import load_settings
+from worker.config.settings import Settings
+from worker.config.token_keys import key_beside, tokens_for
 from worker.errors import ConfigError
-from worker.keys import key_beside, tokens_for
-from worker.logs import open_log
-from worker.settings import Settings
+from worker.run.open_log import open_log
 from worker.tokens import PUBLIC, Tokens
 
 URL = "sqlite:///log.db"

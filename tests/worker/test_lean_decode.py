@@ -17,9 +17,9 @@ from kafka.record import MemoryRecords
 from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.record.legacy_records import LegacyRecordBatchBuilder
 
+from worker.engine.log import Record
 from worker.logs.kafka import decode as lean
 from worker.logs.kafka.decode import as_record, decode_lean
-from worker.logs.port import Record
 
 AT = TopicPartition("topic", 0)
 Row = tuple[int, bytes | None, bytes | None, list[tuple[str, bytes]]]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from schemas.topics import BALANCES, LOGINS, TRANSACTIONS
 from tests.worker.mutations import FULL, compact, full_login, full_transaction
+from worker.codec.bad_record import BadRecord
+from worker.codec.lines import Line, place, read_lines
 from worker.errors import CheckFailed, Exit, UsageError
-from worker.lines import Line, place, read_lines
-from worker.refusal import BadRecord
 
 SECRET = "zq9-marked-zq9"
 LINES = [compact(full_login(event_id=f"e{number}")) for number in range(2000)]

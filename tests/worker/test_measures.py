@@ -9,7 +9,7 @@ from schemas.topics import BALANCES, LOGINS, SIGNALS, TRANSACTIONS
 from tests.worker.comparing import documents
 from tests.worker.station import Station
 from tests.worker.traffic import HOUR, MINUTE, START
-from worker.logs.port import stored
+from worker.engine.log import stored
 
 
 def test_an_unknown_name_counts_for_its_source() -> None:

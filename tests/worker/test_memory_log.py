@@ -1,8 +1,8 @@
 """The memory log's own facts."""
 
 from tests.worker.sqlite.logs import AT, TOPICS
+from worker.engine.log import Commit, NewRecord
 from worker.logs.memory import MemoryLog
-from worker.logs.port import Commit, NewRecord
 
 
 def test_a_memory_log_without_a_clock_has_no_times() -> None:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.logs.port import Record
-from worker.merge import (
+from worker.engine.event_time import (
     BEGINNING,
     Advance,
     Entry,
@@ -19,6 +18,7 @@ from worker.merge import (
     SourceTime,
     Step,
 )
+from worker.engine.log import Record
 
 # -- the time of one input ----------------------------------------------------------------
 

@@ -16,15 +16,15 @@ from tests.worker.station import Station, names_on
 from tests.worker.test_idle_inputs import REFUSED, TICK
 from tests.worker.test_rule_errors import with_touchy
 from tests.worker.traffic import HOUR, MINUTE, SECOND, START
-from worker.ages import BOUNDS_MS, Ages
+from worker.detect.stage import DETECT, TRIAGE, detect, triage
+from worker.engine.log import NewRecord
+from worker.engine.loop import Pace, StageWorker
+from worker.engine.murmur2 import partition_of
 from worker.errors import LogError
 from worker.logs.memory import MemoryLog
-from worker.logs.murmur2 import partition_of
-from worker.logs.port import NewRecord
-from worker.loop import Pace, StageWorker
-from worker.meter import Meter
-from worker.metrics import Metrics
-from worker.stages import DETECT, TRIAGE, detect, triage
+from worker.observe.ages import BOUNDS_MS, Ages
+from worker.observe.meter import Meter
+from worker.observe.metrics import Metrics
 
 STAGES = (DETECT, TRIAGE)
 

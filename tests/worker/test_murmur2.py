@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.logs.murmur2 import murmur2, partition_of
+from worker.engine.murmur2 import murmur2, partition_of
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from rules import ALL
 from rules.contract import Amount
 from schemas.money import from_minor
 from schemas.topics import ALERTS, INCIDENTS
-from worker.codec import Limits
-from worker.logs.port import stored
-from worker.packing import Unpacker, packed
-from worker.replay import replay
-from worker.stages import Policy
+from worker.codec.codec import Limits
+from worker.detect.stage import Policy
+from worker.engine.log import stored
+from worker.engine.packing import Unpacker, packed
+from worker.run.replay import replay
 
 EXPONENT = 18
 

@@ -14,9 +14,9 @@ from schemas.money import to_minor
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
 from tests.worker.comparing import documents
 from worker.cli.convert import convert
-from worker.config import load_settings
-from worker.replay import Replayed, replay
-from worker.runner import policy_of
+from worker.config.load import load_settings
+from worker.run.replay import Replayed, replay
+from worker.run.runner import policy_of
 
 PAYSIM = "paysim/paysim_sample.csv.gz"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "paysim"

@@ -20,12 +20,12 @@ from schemas.topics import (
 from tests.worker.comparing import comparable, dangling, documents, set_aside
 from tests.worker.ordeal import POLICY
 from tests.worker.traffic import SECOND, START, Event, live
-from worker import replay as module
+from worker.detect.stage import DETECT_INPUTS
+from worker.engine.log import NewRecord, stored
 from worker.logs.memory import MemoryLog
-from worker.logs.port import NewRecord, stored
-from worker.replay import Replayed, replay
-from worker.sorting import Room
-from worker.stages import DETECT_INPUTS
+from worker.run import replay as module
+from worker.run.replay import Replayed, replay
+from worker.run.spool import Room
 
 Lines = list[tuple[str, int, bytes]]
 

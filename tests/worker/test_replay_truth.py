@@ -12,7 +12,7 @@ from schemas.time import format_time
 from tests.worker.traffic import MINUTE, START
 from worker.cli import replay as command
 from worker.cli.app import app
-from worker.sorting import Room
+from worker.run.spool import Room
 
 RULE = "cannot_log_in"
 GRACE = 10 * MINUTE

@@ -8,9 +8,9 @@ from tests.worker.delivery import in_order
 from tests.worker.ordeal import POLICY, run_plainly
 from tests.worker.traffic import live
 from worker.cli.restoring import Restoring
+from worker.detect.stage import DETECT, detect
+from worker.engine.loop import Pace, StageWorker
 from worker.logs.memory import MemoryLog
-from worker.loop import Pace, StageWorker
-from worker.stages import DETECT, detect
 
 
 def told(log: MemoryLog, capsys: pytest.CaptureFixture[str], *, seconds_a_task: float) -> list[str]:

@@ -16,8 +16,8 @@ from tests.worker.delivery import deliver
 from tests.worker.ordeal import POLICY, RULES, endure, run_plainly
 from tests.worker.station import Station
 from tests.worker.traffic import MINUTE, SECOND, START, live
-from worker.outbox import Outbox
-from worker.stages import Policy
+from worker.detect.stage import Policy
+from worker.engine.outbox import Outbox
 
 
 class TouchyState(State):

@@ -10,8 +10,8 @@ import pytest
 from schemas.time import format_time
 from tests.worker.traffic import START
 from worker.errors import UsageError
-from worker.score_report import report
-from worker.scoring import BACKGROUND, Census, Found, Plant, alerts_of, read_truth, score
+from worker.evaluate.score_report import report
+from worker.evaluate.scoring import BACKGROUND, Census, Found, Plant, alerts_of, read_truth, score
 
 RULE = "cannot_log_in"
 OTHER = "account_lockout"

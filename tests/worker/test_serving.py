@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from worker.errors import ConfigError
-from worker.serving import Answer, probe, serving
+from worker.observe.serving import Answer, probe, serving
 
 DEADLINE_SECONDS = 30
 

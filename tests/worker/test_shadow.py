@@ -19,15 +19,15 @@ from tests.worker.delivery import deliver, in_order
 from tests.worker.ordeal import PLAIN, endure, run_plainly
 from tests.worker.traffic import DAY, MINUTE, START, Event, live
 from worker.cli.app import app
-from worker.config import load_settings
-from worker.config_rules import build_rules, mode_of
-from worker.diff import Run, compare, lives_of
-from worker.logs import open_log
+from worker.config.load import load_settings
+from worker.config.rule_settings import build_rules, mode_of
+from worker.config.settings import Settings
+from worker.detect.stage import DETECT_INPUTS, Policy, detect, triage
+from worker.engine.log import Log, NewRecord, stored
+from worker.engine.loop import StageWorker
+from worker.evaluate.compare import Run, compare, lives_of
 from worker.logs.memory import MemoryLog
-from worker.logs.port import Log, NewRecord, stored
-from worker.loop import StageWorker
-from worker.settings import Settings
-from worker.stages import DETECT_INPUTS, Policy, detect, triage
+from worker.run.open_log import open_log
 from worker.tokens import Tokens
 
 SEEDS = range(12)

@@ -25,8 +25,8 @@ from tests.worker.suspicion import judged_payments, kilometres
 from worker.cli import pace
 from worker.cli.simulate import simulate as command
 from worker.errors import UsageError
-from worker.logs import open_log
-from worker.logs.sqlite import wall_clock
+from worker.logs.sqlite.log import wall_clock
+from worker.run.open_log import open_log
 from worker.simulate import SimulateConfig
 
 BACKGROUND = SimulateConfig(accounts=150, days=14, stories_per_variant=0)

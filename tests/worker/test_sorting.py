@@ -10,9 +10,9 @@ from typing import IO, Any
 
 import pytest
 
+from worker.engine.log import NewRecord
 from worker.errors import UsageError
-from worker.logs.port import NewRecord
-from worker.sorting import Room, Spool, Timed
+from worker.run.spool import Room, Spool, Timed
 
 TOPICS = ("first", "second", "third")
 

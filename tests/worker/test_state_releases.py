@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-import worker.account
 from rules.contract import Params, Rule, State
 from rules.profile import mark_of
 from schemas.topics import ALERTS
@@ -22,18 +21,19 @@ from tests.worker.released import (
     state_of,
     today,
 )
-from worker.account import LAYOUT, Account, SavedAccounts
+from worker.detect import account as account_module
+from worker.detect.account import LAYOUT, Account, SavedAccounts
+from worker.detect.account_upgrade import saved_name
+from worker.detect.cause_counts import PREFIX, load_bucket
+from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE, detect
+from worker.engine.keyed_state import Timer, pack, payload_of
+from worker.engine.log import Commit, Snapshot, StateChange, TopicPartition
+from worker.engine.packing import packed
+from worker.engine.task import TaskMeta
 from worker.errors import LogError
 from worker.logs.memory import MemoryLog
-from worker.logs.port import Commit, Snapshot, StateChange, TopicPartition
-from worker.packing import packed
-from worker.stages import DETECT, DETECT_INPUTS, TRIAGE, detect
-from worker.state import Timer, pack, payload_of
-from worker.task import TaskMeta
 from worker.tokens import PUBLIC
-from worker.triage import Incidents
-from worker.upgrade import saved_name
-from worker.volumes import PREFIX, load_bucket
+from worker.triage.handler import Incidents
 
 FOLDERS = sorted(each for each in FOLDER.iterdir() if (each / "saved.ndjson").exists())
 LAYOUT_1 = FOLDER / "1"
@@ -41,7 +41,8 @@ AFTER_A_RELEASE = """
 What this release saves differs from {folder}, made from the same events.
 If no release has saved {folder} yet, write it again: python -m tests.data.state
 If one has, raise what has changed and keep the old folder as it is:
-  an account or the facts in it: LAYOUT in worker/account.py, and worker/upgrade.py reads the old
+  an account or the facts in it: LAYOUT in worker/detect/account.py, and account_upgrade.py reads
+  the old
   the state of a rule: `version` of the rule, and its `upgrade` reads the old, or it starts afresh
   a task, an incident, a volume: its layout number, and its `load` reads the old
 then: python -m tests.data.state NUMBER
@@ -177,7 +178,7 @@ def test_todays_layout_is_read_without_a_second_look(monkeypatch: pytest.MonkeyP
     def refuse(*args: object) -> None:
         raise AssertionError("the slow way was gone")
 
-    monkeypatch.setattr(worker.account, "upgraded", refuse)
+    monkeypatch.setattr(account_module, "upgraded", refuse)
     saved = SavedAccounts(POLICY.known_rules)
     for payload in accounts_of(newest()).values():
         saved.read(payload)

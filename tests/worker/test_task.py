@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from worker.logs.port import Record, TopicPartition
-from worker.merge import EVENT, ORDER, Entry, Source
-from worker.outbox import Outbox
-from worker.state import Timer, payload_of
-from worker.task import Task
-from worker.turn import Turn
+from worker.engine.context import Turn
+from worker.engine.event_time import EVENT, ORDER, Entry, Source
+from worker.engine.keyed_state import Timer, payload_of
+from worker.engine.log import Record, TopicPartition
+from worker.engine.outbox import Outbox
+from worker.engine.task import Task
 
 TOPICS = ("left", "right")
 LEFT, RIGHT = 1, 2

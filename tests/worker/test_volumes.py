@@ -11,11 +11,11 @@ from tests.worker.delivery import in_order
 from tests.worker.ordeal import run_plainly
 from tests.worker.station import Station
 from tests.worker.traffic import HOUR, MINUTE, SECOND, START, live
-from worker.loop import Pace
-from worker.packing import packed
-from worker.stages import Policy
-from worker.state import Timer, next_due, pack, payload_of
-from worker.volumes import PREFIX, load_bucket, renewed
+from worker.detect.cause_counts import PREFIX, load_bucket, renewed
+from worker.detect.stage import Policy
+from worker.engine.keyed_state import Timer, next_due, pack, payload_of
+from worker.engine.loop import Pace
+from worker.engine.packing import packed
 
 RULES = [FailedPayment(FailedPayment.Params())]
 POLICY = Policy(rules=RULES, known_rules=RULES)

@@ -5,12 +5,12 @@ import json
 import typer
 
 from worker.cli.output import ConfigOption, JsonOption, LogOption, emit, environment, table
-from worker.config import known_keys, load_settings, value_at
-from worker.config_report import dotted, shown
-from worker.config_rules import build_rules
+from worker.config.load import known_keys, load_settings, value_at
+from worker.config.report import dotted, shown
+from worker.config.rule_settings import build_rules
+from worker.config.settings import Settings
+from worker.config.token_keys import described, tokens_for
 from worker.errors import ConfigError
-from worker.keys import described, tokens_for
-from worker.settings import Settings
 
 app = typer.Typer(help="The configuration: check it, show it.", no_args_is_help=True)
 

@@ -12,13 +12,13 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from worker.codec.files import open_input
 from worker.convert.apply import Converter
 from worker.convert.mapping import load_mapping
 from worker.convert.reader import read_rows
 from worker.convert.rows import BadRow, Row
 from worker.convert.sink import STDOUT, Sink
 from worker.errors import CheckFailed, UsageError
-from worker.files import open_input
 
 _REJECTS_SHOWN = 5
 _ROWS_PER_STEP = 1_000

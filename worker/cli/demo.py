@@ -19,19 +19,19 @@ from worker.cli.explain import REREAD, life_of, reader
 from worker.cli.incidents import describe, lives, tell
 from worker.cli.ingest import Appender
 from worker.cli.output import environment, say, table, visible, watched
-from worker.codec import Limits
-from worker.config import load_settings
+from worker.codec.codec import Limits
+from worker.config.load import load_settings
+from worker.config.settings import KNOWN_RULES
+from worker.config.token_keys import tokens_for
+from worker.detect.stage import DETECT, TRIAGE
+from worker.engine.log import Log, stored
 from worker.errors import UsageError
-from worker.explain import derive
-from worker.keys import tokens_for
-from worker.logs import make_topics, open_log
-from worker.logs.port import Log, stored
-from worker.logs.sqlite import wall_clock
-from worker.runner import Runner
-from worker.scoring import alerts_of, read_truth, score
-from worker.settings import KNOWN_RULES
-from worker.stages import DETECT, TRIAGE
-from worker.story import told
+from worker.evaluate.scoring import alerts_of, read_truth, score
+from worker.explain.derive import derive
+from worker.explain.render import told
+from worker.logs.sqlite.log import wall_clock
+from worker.run.open_log import make_topics, open_log
+from worker.run.runner import Runner
 
 _EVENTS: Final = "events.ndjson"
 _TRUTH: Final = "truth.ndjson"

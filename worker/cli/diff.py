@@ -24,18 +24,18 @@ from worker.cli.output import (
     visible,
     watched,
 )
-from worker.config import known_keys, load_settings, value_at
-from worker.config_report import dotted, shown
-from worker.config_rules import mode_of
-from worker.diff import Decider, Difference, Found, Run, compare, lives_of, pages_of
+from worker.codec.files import STDIN
+from worker.codec.lines import read_lines
+from worker.config.load import known_keys, load_settings, value_at
+from worker.config.report import dotted, shown
+from worker.config.rule_settings import mode_of
+from worker.config.settings import Settings
+from worker.engine.log import stored
 from worker.errors import CheckFailed, UsageError
-from worker.files import STDIN
-from worker.lines import read_lines
-from worker.logs.port import stored
-from worker.replay import Replayed, replay
-from worker.runner import policy_of
-from worker.settings import Settings
-from worker.sorting import Room
+from worker.evaluate.compare import Decider, Difference, Found, Run, compare, lives_of, pages_of
+from worker.run.replay import Replayed, replay
+from worker.run.runner import policy_of
+from worker.run.spool import Room
 
 _CHANGES: Final = ("removed", "added", "changed", "moved")
 _SECTIONS: Final = ("inputs", "engine", "currencies")

@@ -23,12 +23,12 @@ from worker.cli.output import (
     watched,
 )
 from worker.cli.pace import paced, refuse_wrong_rate
-from worker.config import Loaded, load_settings
-from worker.dlq import DeadLetter, Judge, Wanted, dead_letters
+from worker.config.load import Loaded, load_settings
+from worker.engine.log import Log, NewRecord, stored
 from worker.errors import Exit, UsageError
-from worker.logs.port import Log, NewRecord, stored
-from worker.logs.sqlite import wall_clock
-from worker.runner import policy_of
+from worker.logs.sqlite.log import wall_clock
+from worker.run.requeue import DeadLetter, Judge, Wanted, dead_letters
+from worker.run.runner import policy_of
 
 _BATCH: Final = 500
 """Records that are appended as one: all of them or none."""

@@ -13,10 +13,10 @@ from worker.cli.output import (
     readable_log,
     visible,
 )
-from worker.config import load_settings
+from worker.config.load import load_settings
 from worker.errors import Exit
-from worker.logs import examine
 from worker.logs.finding import Finding, Verdict
+from worker.run.open_log import examine
 
 _COLORS: Final = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 

@@ -21,19 +21,19 @@ from worker.cli.output import (
     readable_log,
     visible,
 )
-from worker.config import load_settings
+from worker.codec.lines import read_lines
+from worker.config.load import load_settings
+from worker.config.settings import KNOWN_RULES
+from worker.config.token_keys import tokens_for
+from worker.detect.seal import seal_of
+from worker.detect.stage import DETECT_INPUTS, Policy
+from worker.engine.log import Log, Record, TopicPartition, stored
 from worker.errors import CheckFailed, UsageError
-from worker.explain import Derivation, Life, Read, address_of, derive, is_sound, values_of
-from worker.history import Trace, alerts_again, noted
-from worker.keys import tokens_for
-from worker.lines import read_lines
-from worker.logs.port import Log, Record, TopicPartition, stored
-from worker.replay import replay
-from worker.runner import policy_of
-from worker.seal import seal_of
-from worker.settings import KNOWN_RULES
-from worker.stages import DETECT_INPUTS, Policy
-from worker.story import happened, told
+from worker.explain.derive import Derivation, Life, Read, address_of, derive, is_sound, values_of
+from worker.explain.history import Trace, alerts_again, noted
+from worker.explain.render import happened, told
+from worker.run.replay import replay
+from worker.run.runner import policy_of
 
 _NAMED: Final = 5
 REREAD: Final = "{} cited records are unchanged, and the rule finds the same from them."

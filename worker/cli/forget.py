@@ -19,13 +19,13 @@ from worker.cli.output import (
     readable_log,
     table,
 )
-from worker.config import load_settings
+from worker.config.load import load_settings
+from worker.config.settings import Settings
+from worker.config.token_keys import tokens_for
 from worker.errors import CheckFailed, TaskTaken
-from worker.forget import Forgotten, forget
-from worker.keys import tokens_for
-from worker.logs.sqlite import wall_clock
-from worker.runner import policy_of
-from worker.settings import Settings
+from worker.logs.sqlite.log import wall_clock
+from worker.run.forget import Forgotten, forget
+from worker.run.runner import policy_of
 
 _AGAIN: Final = (
     "Its events that detect has not handled yet, and new ones, make new state: stop writing them "

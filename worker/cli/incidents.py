@@ -19,10 +19,10 @@ from worker.cli.output import (
     table,
     visible,
 )
-from worker.config import load_settings
+from worker.config.load import load_settings
+from worker.config.token_keys import tokens_for
+from worker.engine.log import Log, stored
 from worker.errors import CheckFailed, UsageError
-from worker.keys import tokens_for
-from worker.logs.port import Log, stored
 
 _NAMED: Final = 5
 

@@ -20,14 +20,14 @@ from worker.cli.output import (
     watched,
     writable_log,
 )
-from worker.config import Settings, load_settings
+from worker.codec.bad_record import BadRecord
+from worker.codec.lines import Line, place, read_lines
+from worker.config.load import Settings, load_settings
+from worker.detect.stage import DETECT_INPUTS
+from worker.engine.log import Log, NewRecord
 from worker.errors import CheckFailed, UsageError
-from worker.lines import Line, place, read_lines
-from worker.logs.port import Log, NewRecord
-from worker.logs.sqlite import wall_clock
-from worker.refusal import BadRecord
-from worker.replay import dead_line, ends
-from worker.stages import DETECT_INPUTS
+from worker.logs.sqlite.log import wall_clock
+from worker.run.replay import dead_line, ends
 
 _CHUNK_RECORDS: Final = 5_000
 _CHUNK_BYTES: Final = 16 * 1024 * 1024

@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from worker.config import Loaded
+from worker.config.load import Loaded
+from worker.engine.log import Log
 from worker.errors import UsageError
-from worker.logs import open_log
-from worker.logs.port import Log
+from worker.run.open_log import open_log
 
 _ITEMS_PER_STEP: Final = 1_000
 _LONGEST_NAME: Final = 256

@@ -22,16 +22,16 @@ from worker.cli.output import (
     visible,
 )
 from worker.cli.scores import explainer, show
-from worker.config import load_settings
+from worker.codec.lines import read_lines
+from worker.config.load import load_settings
+from worker.detect.stage import Policy
+from worker.engine.log import Record, stored
 from worker.errors import CheckFailed, Exit, UsageError
-from worker.lines import read_lines
-from worker.logs.port import Record, stored
-from worker.replay import Replayed, replay
-from worker.runner import policy_of
-from worker.score_report import report
-from worker.scoring import Census, Plant, alerts_of, read_truth, score
-from worker.sorting import Room
-from worker.stages import Policy
+from worker.evaluate.score_report import report
+from worker.evaluate.scoring import Census, Plant, alerts_of, read_truth, score
+from worker.run.replay import Replayed, replay
+from worker.run.runner import policy_of
+from worker.run.spool import Room
 
 _OUTPUTS: Final = {
     "alerts.ndjson": ALERTS,

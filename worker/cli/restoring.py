@@ -5,8 +5,8 @@ from time import monotonic
 from typing import Final
 
 from worker.cli.output import say
-from worker.observer import Observer
-from worker.task import Task
+from worker.engine.observer import Observer
+from worker.engine.task import Task
 
 _SILENT_SECONDS: Final = 2.0
 """After that long without a word one is said, so that nobody takes the worker for dead."""

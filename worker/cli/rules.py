@@ -11,12 +11,12 @@ import typer
 from rules.contract import Rule
 from worker.cli.diff import diff
 from worker.cli.output import ConfigOption, JsonOption, emit, environment, table
-from worker.config import Loaded, known_keys, load_settings, value_at
-from worker.config_report import dotted, shown
-from worker.config_rules import candidate_of, mode_of
+from worker.config.load import Loaded, known_keys, load_settings, value_at
+from worker.config.report import dotted, shown
+from worker.config.rule_settings import candidate_of, mode_of
+from worker.config.settings import KNOWN_RULES
 from worker.errors import CheckFailed, UsageError
-from worker.examples import run_example
-from worker.settings import KNOWN_RULES
+from worker.evaluate.run_examples import run_example
 
 app = typer.Typer(help="The rules that find anomalies.", no_args_is_help=True)
 app.command()(diff)

@@ -22,15 +22,15 @@ from worker.cli.output import (
     writable_log,
 )
 from worker.cli.restoring import Restoring
-from worker.config import Settings, load_settings
+from worker.config.load import Settings, load_settings
+from worker.config.token_keys import tokens_for
+from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE
+from worker.engine.log import Log, TopicPartition
+from worker.engine.observer import Observer, Observers
 from worker.errors import UsageError
-from worker.keys import tokens_for
-from worker.logs import refuse_wrong_topics
-from worker.logs.port import Log, TopicPartition
-from worker.logs.sqlite import wall_clock
-from worker.observer import Observer, Observers
-from worker.runner import Runner
-from worker.stages import DETECT, DETECT_INPUTS, TRIAGE
+from worker.logs.sqlite.log import wall_clock
+from worker.run.open_log import refuse_wrong_topics
+from worker.run.runner import Runner
 
 _RANGE = re.compile(r"(?P<topic>[^/]+)/(?P<partition>\d+):(?P<first>\d+)-(?P<last>\d+)")
 _STAGES: Final = {"all": (DETECT, TRIAGE), DETECT: (DETECT,), TRIAGE: (TRIAGE,)}
@@ -116,7 +116,7 @@ def _observed(settings: Settings, stages: Sequence[str], log: Log) -> Iterator[O
     if settings.metrics.port is None:
         yield Restoring()
         return
-    from worker.watching import watching  # noqa: PLC0415 - its client takes long to load
+    from worker.observe.watching import watching  # noqa: PLC0415 - its client takes long to load
 
     with watching(settings, stages, log.offsets) as (observer, url):
         say(f"Metrics are at {url}/metrics, probes at /livez and /readyz.")

@@ -7,7 +7,7 @@ from typing import Any, Final
 import typer
 
 from worker.cli.output import table
-from worker.score_report import PROBLEMS, Explain
+from worker.evaluate.score_report import PROBLEMS, Explain
 
 _LISTED: Final = 20
 _ALWAYS: Final = ("missed", "false")

@@ -23,9 +23,9 @@ from worker.cli.output import (
     writable_log,
 )
 from worker.cli.pace import paced, refuse_wrong_rate
-from worker.config import load_settings
+from worker.config.load import load_settings
 from worker.errors import UsageError
-from worker.logs.sqlite import wall_clock
+from worker.logs.sqlite.log import wall_clock
 from worker.simulate.config import DAY_MS, DEFAULT_START
 
 _GZIP_LEVEL: Final = 5

@@ -19,9 +19,9 @@ from worker.cli.output import (
     readable_log,
     visible,
 )
-from worker.config import load_settings
+from worker.config.load import load_settings
+from worker.engine.log import Log, Record
 from worker.errors import UsageError
-from worker.logs.port import Log, Record
 
 _CHUNK: Final = 1_000
 _FOLLOW_SECONDS: Final = 0.5

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.output import ConfigOption, JsonOption, LogOption, emit, environment, table
-from worker.config import load_settings
+from worker.config.load import load_settings
 from worker.errors import Exit
-from worker.logs import cluster_at
-from worker.logs.kafka.acls import Role, acls
 from worker.logs.kafka.names import Names
+from worker.logs.kafka.ops.acls import Role, acls
+from worker.run.open_log import cluster_at
 
 if TYPE_CHECKING:
-    from worker.logs.kafka.topics import Difference, Topics
+    from worker.logs.kafka.ops.topics import Difference, Topics
 
 app = typer.Typer(help="Topics of a Kafka cluster: make them, check them.", no_args_is_help=True)
 
@@ -104,7 +104,7 @@ def list_acls(
 
 def _topics(config: Path | None, log: str | None, partitions: int | None) -> "Topics":
     # Imported here: the client takes longer to load than most commands to run.
-    from worker.logs.kafka.topics import Topics  # noqa: PLC0415
+    from worker.logs.kafka.ops.topics import Topics  # noqa: PLC0415
 
     settings = load_settings(config, environment(), log_url=log).settings
     cluster = cluster_at(settings.log.url, settings.kafka)

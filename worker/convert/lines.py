@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from worker.codec.files import UTF8_MARK
 from worker.errors import CheckFailed
-from worker.files import UTF8_MARK
 
 MAX_LINE_BYTES = 256 * 1024
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from worker.engine.log import Commit, Record, TopicPartition
 from worker.errors import LogError
-from worker.logs.port import Commit, Record, TopicPartition
 
 RECHECK_SECONDS = 0.025
 """How often a waiting poll looks whether something was appended."""

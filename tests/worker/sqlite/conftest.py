@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.worker.sqlite.logs import TOPICS
-from worker.logs.sqlite import SqliteLog
+from worker.logs.sqlite.log import SqliteLog
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import sys
 import pytest
 
 from tests.commands import ROOT
+from worker.engine.log import Commit, NewRecord, StateChange, TopicPartition
 from worker.errors import LogError
-from worker.logs.port import Commit, NewRecord, StateChange, TopicPartition
-from worker.logs.sqlite import SqliteLog
-from worker.logs.sqlite_session import SqliteSession
+from worker.logs.sqlite.log import SqliteLog
+from worker.logs.sqlite.session import SqliteSession
 from worker.logs.topics import Cleanup
 
 TOPICS: dict[str, Cleanup] = {"in": "delete", "out": "delete"}

@@ -20,9 +20,9 @@ from tests.worker.sqlite.logs import (
     session,
     start,
 )
+from worker.engine.log import Commit, NewRecord, stored
 from worker.errors import ConfigError, LogError, LogInDoubt
-from worker.logs.port import Commit, NewRecord, stored
-from worker.logs.sqlite import SqliteLog
+from worker.logs.sqlite.log import SqliteLog
 
 
 def assert_whole(log: SqliteLog, done: int) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.worker.sqlite.logs import TOPICS, fill, raw, session
+from worker.engine.log import Commit, NewRecord, stored
 from worker.errors import ConfigError, LogError
-from worker.logs import open_log
-from worker.logs.port import Commit, NewRecord, stored
-from worker.logs.sqlite import SqliteLog
-from worker.logs.sqlite_file import create
+from worker.logs.sqlite.file import create
+from worker.logs.sqlite.log import SqliteLog
 from worker.logs.topics import WALLET_TOPICS
+from worker.run.open_log import open_log
 
 # Where it is
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.worker.sqlite.logs import AT, TOPICS, fill, finish, line, session, start
+from worker.engine.log import Commit, NewRecord, TopicPartition, stored
 from worker.errors import TaskTaken
-from worker.logs.port import Commit, NewRecord, TopicPartition, stored
-from worker.logs.sqlite import SqliteLog
+from worker.logs.sqlite.log import SqliteLog
 
 HOLDER = """
 import sys

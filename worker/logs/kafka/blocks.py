@@ -20,9 +20,9 @@ from typing import Final
 
 import msgspec
 
+from worker.detect.account_upgrade import damaged, numbered
+from worker.engine.packing import Unpacker
 from worker.errors import LogError
-from worker.packing import Unpacker
-from worker.upgrade import damaged, numbered
 
 Key = bytes | None
 """None: what is kept of the task itself."""

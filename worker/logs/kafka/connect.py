@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from worker.config.settings import KafkaSettings
 from worker.errors import ConfigError
 from worker.logs.kafka.cluster import Cluster, Timings
-from worker.settings import KafkaSettings
 
 _OTHERS: Final = 0o077
 

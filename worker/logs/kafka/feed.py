@@ -6,8 +6,8 @@ from typing import Final
 
 import kafka
 
-from worker.logs.kafka.member import Member
-from worker.logs.port import Batch, Record, TopicPartition
+from worker.engine.log import Batch, Record, TopicPartition
+from worker.logs.kafka.group_consumer import Member
 from worker.logs.reading import Fairness, even
 
 _SLICE_MS: Final = 200

@@ -6,15 +6,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from kafka import TopicPartition as Place
 
+from worker.engine.log import NewRecord, Record, last_record
+from worker.engine.murmur2 import partition_of
 from worker.errors import LogError, TaskTaken
 from worker.logs.kafka.cluster import Cluster
-from worker.logs.kafka.member import Member, owners_of
+from worker.logs.kafka.group_consumer import Member, owners_of
 from worker.logs.kafka.reader import Reader
-from worker.logs.kafka.seat import Seat
 from worker.logs.kafka.session import KafkaSession
+from worker.logs.kafka.stage_membership import Seat
 from worker.logs.kafka.transaction import Outgoing, Producer
-from worker.logs.murmur2 import partition_of
-from worker.logs.port import NewRecord, Record, last_record
 
 
 class KafkaLog:

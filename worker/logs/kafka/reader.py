@@ -7,10 +7,10 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from worker.engine.log import Record
 from worker.errors import LogError
 from worker.logs.kafka.cluster import Cluster, client_id, told
-from worker.logs.kafka.member import as_records
-from worker.logs.port import Record
+from worker.logs.kafka.group_consumer import as_records
 
 _SLICE_MS: Final = 200
 _ANSWER_MS: Final = 10_000

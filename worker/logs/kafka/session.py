@@ -4,12 +4,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
+from worker.engine.log import Batch, Commit, NewRecord, Snapshot, TasksMoved, TopicPartition
 from worker.errors import LogError, LogInDoubt, TaskTaken
 from worker.logs.kafka.feed import Rebalanced
-from worker.logs.kafka.member import SILENT_AFTER
-from worker.logs.kafka.seat import HANGS_AFTER, Seat
+from worker.logs.kafka.group_consumer import SILENT_AFTER
+from worker.logs.kafka.stage_membership import HANGS_AFTER, Seat
 from worker.logs.kafka.transaction import Outgoing
-from worker.logs.port import Batch, Commit, NewRecord, Snapshot, TasksMoved, TopicPartition
 from worker.logs.reading import Reading
 
 T = TypeVar("T")

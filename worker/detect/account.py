@@ -1,0 +1,90 @@
+"""The record of one account as the engine keeps it. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+import msgspec
+from msgspec import Struct
+
+from rules.contract import OpenAlert, Rule
+from rules.profile import Facts
+from worker.detect.account_upgrade import LAYOUT_FIELD, downgrade, saved_name, upgraded
+from worker.engine.keyed_state import Timer
+from worker.engine.packing import Unpacker
+
+LAYOUT: Final = 2
+
+
+class Account(
+    Struct,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+    tag_field=LAYOUT_FIELD,
+    tag=LAYOUT,
+):
+    """One account, decoded: its record is this as a map, absent where empty.
+
+    Each handler adds one field per rule to it: the rule's code, saved as "code.version", its state
+    or None. So another version of one rule leaves the rest of the record as it is.
+    """
+
+    ids: bytearray = msgspec.field(default_factory=bytearray, name="i")
+    facts: Facts = msgspec.field(default_factory=Facts, name="f")
+    alerts: list[OpenAlert] = msgspec.field(default_factory=list, name="a")
+    timers: list[Timer] = msgspec.field(default_factory=list, name="t")
+
+
+def layout_for(rules: Sequence[Rule[Any, Any]]) -> type[Account]:
+    """Return the record of an account with the states of these rules."""
+    fields: list[Any] = [
+        (rule.state_code, rule.State | None, msgspec.field(default=None, name=saved_name(rule)))
+        for rule in rules
+    ]
+    layout = msgspec.defstruct(
+        "Account",
+        fields,
+        bases=(Account,),
+        omit_defaults=True,
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+    return cast(type[Account], layout)
+
+
+class SavedAccounts:
+    """Reads accounts that this or an older release has saved.
+
+    Attributes:
+        new: makes an account of which nothing is known.
+        afresh: how many states were dropped since somebody last emptied this, by rule: those of
+            older versions that their rules cannot use.
+    """
+
+    def __init__(self, rules: Sequence[Rule[Any, Any]]) -> None:
+        self.new = layout_for(rules)
+        self.afresh: Counter[tuple[str, ...]] = Counter()
+        self._unpack = Unpacker(self.new)
+        self._rules = {rule.state_code: rule for rule in rules}
+
+    def read(self, payload: bytes | memoryview) -> Account:
+        """Decode an account.
+
+        Raises:
+            LogError: a newer release has written it, or it is damaged.
+        """
+        try:
+            account = self._unpack(payload)
+        except msgspec.MsgspecError:
+            account, afresh = upgraded(payload, self.new, LAYOUT, self._rules)
+            self.afresh.update(afresh)
+        if account.alerts:
+            self._refuse_unknown(account.alerts)
+        return account
+
+    def _refuse_unknown(self, alerts: Sequence[OpenAlert]) -> None:
+        for alert in alerts:
+            rule = self._rules.get(alert.rule)
+            if rule is None or alert.rule_version > rule.version:
+                raise downgrade(f"alerts of version {alert.rule_version} of rule {alert.rule}")

@@ -1,0 +1,148 @@
+"""Reading what an older release has saved, and refusing what a newer one has. Pure.
+
+Every record carries the number of its layout. One of today's layout is decoded as it stands; only
+one that is not comes here. What a release saved is kept as test data (`tests/data/state`).
+
+Layouts of an account:
+1. No number. A known balance told offset, event_id, input and time of its event one by one, a hold
+   its transaction_id, an alert a list to match events with.
+2. Number under "v". Addresses are a `Ref`, a hold keeps a mark, an alert the facts it quotes;
+   there are habits. An alert of layout 1 quotes no facts: it can only expire.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from rules.contract import Rule
+from rules.profile import mark_of
+from worker.engine.packing import Unpacker
+from worker.errors import LogError
+
+T = TypeVar("T")
+Rules = Mapping[str, Rule[Any, Any]]
+"""Every rule of this release by its state code, live and in shadow."""
+
+LAYOUT_FIELD: Final = "v"
+_RULE_VERSION: Final = "."
+"""Stands between the code of a rule and its version, and in no other name of a field."""
+_MATCH: Final = 12
+"""Where an alert of layout 1 has what it matched events with."""
+
+_TEXT: Final = b"{"
+_MAP: Final[Unpacker[dict[str, Any]]] = Unpacker(dict)
+_LIST: Final[Unpacker[list[Any]]] = Unpacker(list)
+
+
+def downgrade(what: str) -> LogError:
+    """Return the refusal of what only a newer release can read."""
+    return LogError(
+        f"A newer release of walletwatch has saved {what}: run that release on this log, or one "
+        "after it. Nothing was changed."
+    )
+
+
+def damaged(what: str) -> LogError:
+    """Return the refusal of what no release has written."""
+    return LogError(f"The saved state of {what} cannot be read: it is damaged.")
+
+
+def numbered(unpack: Unpacker[T], stored: bytes | memoryview, what: str, layout: int = 1) -> T:
+    """Decode a record that begins with the number of its layout.
+
+    Raises:
+        LogError: it has another layout than this one.
+    """
+    try:
+        found = unpack(stored)
+        number = found.layout  # type: ignore[attr-defined]
+        if number == layout:
+            return found
+    except msgspec.MsgspecError:
+        number = _number(stored)
+    raise downgrade(what) if number > layout else damaged(what)
+
+
+def _number(stored: bytes | memoryview) -> int:
+    """Return the first value of a list where it is a number, else 0."""
+    try:
+        values = _LIST(stored)
+    except msgspec.MsgspecError:
+        return 0
+    first = values[0] if values else 0
+    return first if type(first) is int else 0
+
+
+def upgraded(
+    stored: bytes | memoryview, into: type[T], layout: int, rules: Rules
+) -> tuple[T, Counter[tuple[str, ...]]]:
+    """Return an account of an older layout, or with states of older rules, in today's layout.
+
+    Also returns how many states started afresh, by rule.
+
+    Raises:
+        LogError: a newer release has written it, or it is damaged.
+    """
+    try:
+        saved = _MAP(stored)
+        found = saved.pop(LAYOUT_FIELD, 1)
+        if found > layout:
+            raise downgrade("accounts")
+        if found == 1:
+            _from_layout_1(saved)
+        afresh = _upgrade_rules(saved, rules)
+        text = bytes(memoryview(stored)[:1]) == _TEXT
+        account = msgspec.convert(
+            saved | {LAYOUT_FIELD: layout}, into, builtin_types=() if text else (bytes, bytearray)
+        )
+    except (msgspec.MsgspecError, AttributeError, IndexError, TypeError, ValueError) as error:
+        raise damaged("an account") from error
+    return account, afresh
+
+
+def _upgrade_rules(saved: dict[str, Any], rules: Rules) -> Counter[tuple[str, ...]]:
+    """Bring states to today's version of their rule; leave those of other rules alone."""
+    afresh: Counter[tuple[str, ...]] = Counter()
+    for name in [name for name in saved if _RULE_VERSION in name]:
+        code, _, text = name.partition(_RULE_VERSION)
+        rule, version = rules.get(code), int(text)
+        if rule is None:
+            raise downgrade(f"states of a rule {code}")
+        if version > rule.version:
+            raise downgrade(f"states of version {version} of rule {code}")
+        if version < rule.version:
+            state = rule.upgrade(version, saved.pop(name))
+            if state is None:
+                afresh["state_afresh", rule.id] += 1
+            else:
+                saved[saved_name(rule)] = state
+    return afresh
+
+
+def saved_name(rule: Rule[Any, Any]) -> str:
+    """Return the name under which an account saves the state of this version of a rule."""
+    return f"{rule.state_code}{_RULE_VERSION}{rule.version}"
+
+
+def _from_layout_1(saved: dict[str, Any]) -> None:
+    facts = saved.get("f", [])
+    if facts:
+        facts[0] = [_known(*known) for known in facts[0]]
+    if len(facts) > 1:
+        facts[1] = [[mark_of(hold[0]), *hold[1:]] for hold in facts[1]]
+    saved["a"] = [alert[:_MATCH] + alert[_MATCH + 1 :] for alert in saved.get("a", [])]
+
+
+def _known(
+    currency: str,
+    kind: str,
+    minor: int,
+    at: int,
+    offset: int,
+    event_id: str,
+    source: int,
+    occurred_at: int,
+) -> list[Any]:
+    return [currency, kind, minor, at, [source, offset, event_id, occurred_at]]

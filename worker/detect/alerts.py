@@ -1,0 +1,184 @@
+"""From what a rule asked for to the alert records that are published. Pure.
+
+An alert keeps the cause and dedup_key of its raising for life. Its id is a hash of rule, account
+and anchor: the same history gives the same ids everywhere.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from rules.contract import ACCOUNT_CAUSE, Amount, Draft, OpenAlert, Quote, Rule, Verdict
+from rules.events import Ref
+from schemas.alert import MAX_EVIDENCE, MAX_TRANSACTIONS, Alert, AlertKind, Evidence, Fact, Money
+from schemas.topics import ALERTS, ALERTS_SHADOW, SIGNALS
+from worker.detect.seal import sealed
+from worker.detect.signals import signal_of
+from worker.engine.context import Turn
+from worker.engine.log import NewRecord
+from worker.tokens import Tokens
+
+_ID_DIGITS: Final = 32
+Cited = Sequence[tuple[Ref, str]]
+AnyRule = Rule[Any, Any]
+
+
+def derived_id(*parts: str) -> str:
+    """Return 32 hex digits that depend on the parts alone."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_ID_DIGITS]
+
+
+class Change(Struct):
+    """One step in an alert's life, before it becomes a record."""
+
+    kind: AlertKind
+    evidence: Cited = ()
+    late: bool = False
+    verdict: Verdict | None = None
+    """What was judged anew; None: nothing was."""
+
+
+class Publisher:
+    """Makes alert records of one stage."""
+
+    def __init__(self, topics: Sequence[str], tokens: Tokens) -> None:
+        self._topics = topics
+        self._tokens = tokens
+        self._parameters: dict[str, dict[str, Any]] = {}
+
+    def opened(
+        self, rule: AnyRule, draft: Draft, verdict: Verdict, others: Sequence[OpenAlert], turn: Turn
+    ) -> OpenAlert:
+        """Return what the engine has to remember of a new alert beside the `others` it has."""
+        account = turn.key.decode()
+        times = [ref.occurred_at for ref, _ in draft.evidence] or [verdict.at]
+        return OpenAlert(
+            rule=rule.state_code,
+            anchor=draft.anchor,
+            at=verdict.at,
+            severity=verdict.severity,
+            sequence=0,
+            alert_id=derived_id(rule.id, account, draft.anchor),
+            cause=self._cause(draft.cause, account),
+            dedup_key=self._dedup_key(rule, draft, account, others),
+            title=verdict.title,
+            raised_at=turn.now,
+            first_event_at=min(times),
+            last_event_at=max(times),
+            transaction_ids=list(draft.transaction_ids[:MAX_TRANSACTIONS]),
+            provider=draft.provider,
+            amount_at_stake=list(verdict.amount_at_stake),
+            rule_version=rule.version,
+            facts=list(draft.facts),
+        )
+
+    def _cause(self, cause: str, account: str) -> str:
+        return cause + self._tokens.of(account) if cause == ACCOUNT_CAUSE else cause
+
+    def _dedup_key(
+        self, rule: AnyRule, draft: Draft, account: str, others: Sequence[OpenAlert]
+    ) -> str:
+        """Name the subject with the present key, or as an alert that is open names it still."""
+        what = f"{draft.dedup_rule or rule.id}:{'transaction' if draft.subject else 'account'}:"
+        keys = [what + token for token in self._tokens.all_of(draft.subject or account)]
+        shadow = rule.mode == "shadow"  # what is in shadow changes nothing that is live
+        used = {alert.dedup_key for alert in others if alert.in_shadow == shadow}
+        return next((key for key in keys if key in used), keys[0])
+
+    def publish(self, rule: AnyRule, alert: OpenAlert, change: Change, turn: Turn) -> None:
+        """Write one more record of an alert, for the world and, where it is live, for triage."""
+        alert.sequence += 1
+        for ref, _ in change.evidence:
+            alert.first_event_at = min(alert.first_event_at, ref.occurred_at)
+            alert.last_event_at = max(alert.last_event_at, ref.occurred_at)
+        verdict = change.verdict
+        record = Alert(
+            alert_id=alert.alert_id,
+            kind=change.kind,
+            sequence=alert.sequence,
+            rule=rule.id,
+            rule_version=alert.rule_version,
+            mode=rule.mode,
+            category=rule.category,
+            severity=alert.severity,
+            title=alert.title,
+            cause=alert.cause,
+            dedup_key=alert.dedup_key,
+            account_id=turn.key.decode(),
+            transaction_ids=tuple(alert.transaction_ids),
+            provider=alert.provider,
+            amount_at_stake=tuple(map(_money, alert.amount_at_stake)),
+            at=alert.at,
+            first_event_at=alert.first_event_at,
+            last_event_at=alert.last_event_at,
+            detected_at=turn.now,
+            published_at=turn.published_at,
+            late=change.late,
+            evidence=tuple(self._evidence(change.evidence, turn.task)),
+            evidence_total=len(change.evidence),
+            facts=tuple(self._fact(fact, turn.task) for fact in alert.facts) if verdict else (),
+            parameters=self._parameters_of(rule),
+            details=verdict.details if verdict else {},
+            suspected_root_cause=verdict.suspected_root_cause if verdict else "unknown",
+            owner_advice=tuple(verdict.owner_advice) if verdict else (),
+            origin=turn.origin,
+            origin_sequence=turn.next_signal() if rule.mode == "live" else 0,
+        )
+        send(record, turn)
+
+    def _parameters_of(self, rule: AnyRule) -> dict[str, Any]:
+        if rule.state_code not in self._parameters:
+            self._parameters[rule.state_code] = rule.params.model_dump(mode="json")
+        return self._parameters[rule.state_code]
+
+    def _evidence(self, cited: Cited, partition: int) -> list[Evidence]:
+        if len(cited) > MAX_EVIDENCE:
+            cited = [cited[0], *cited[1 - MAX_EVIDENCE :]]
+        return [
+            Evidence(
+                topic=self._topics[ref.kind],
+                partition=partition,
+                offset=ref.offset,
+                event_id=ref.event_id,
+                role=role,
+                crc32=ref.crc32,
+            )
+            for ref, role in cited
+        ]
+
+    def _fact(self, fact: Quote, partition: int) -> Fact:
+        name, value, ref = fact
+        if ref is None:
+            return Fact(name=name, value=value)
+        return Fact(
+            name=name,
+            value=value,
+            topic=self._topics[ref.kind],
+            partition=partition,
+            offset=ref.offset,
+            event_id=ref.event_id,
+        )
+
+
+def send(alert: Alert, turn: Turn) -> None:
+    """Publish an alert, sealed, and the signal that carries it to triage (not of shadow rules)."""
+    key = alert.cause.encode()
+    value = sealed(alert.model_dump_json(exclude_none=True).encode())
+    turn.outbox.counts[_COUNTED[alert.mode], alert.rule, alert.kind, alert.severity] += 1
+    if alert.mode == "shadow":
+        turn.outbox.records.append(NewRecord(ALERTS_SHADOW, key, value))
+        return
+    turn.outbox.records.append(NewRecord(ALERTS, key, value))
+    origin, sequence = alert.origin, alert.origin_sequence
+    signal = signal_of("alert", turn.now, origin, sequence, msgspec.Raw(value))
+    turn.outbox.records.append(NewRecord(SIGNALS, key, signal))
+
+
+_COUNTED: Final = {"live": "alert", "shadow": "shadow_alert"}
+
+
+def _money(amount: Amount) -> Money:
+    return Money(currency=amount.currency, minor_units=amount.minor, exponent=amount.exponent)

@@ -1,0 +1,271 @@
+"""Volumes: how many events there are per cause, in buckets of ten seconds of event time.
+
+A bucket's counts are told at its end; an event that comes late tells those of its cause again with
+a higher revision: the newest replaces. The counts are those of one task: whoever reads them adds
+up over origins.
+
+What one unit of work tells of a cause is one signal, since a worker that catches up ends thousands
+of buckets at once, and a record costs more than an event. The signal stands where the unit counted
+first, so that all before it are not younger and all behind it are not older; each volume says its
+own time, which no split into units of work changes.
+
+The buckets of the last ten minutes are a ring of keys: a new one takes the place of the one that
+is ten minutes older and can change no more, so that nothing has to be forgotten. A timer stands in
+for each that goes on beyond its unit of work. Pure.
+"""
+
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
+from typing import Final
+
+from msgspec import Struct
+
+from schemas.time import format_time
+from schemas.topics import SIGNALS
+from worker.detect.account_upgrade import numbered
+from worker.detect.signals import signal_of
+from worker.engine.context import Turn
+from worker.engine.event_time import BEGINNING
+from worker.engine.keyed_state import Timer, pack, payload_of
+from worker.engine.log import NewRecord
+from worker.engine.packing import Unpacker, packed
+
+PREFIX: Final = b"\0"
+"""Begins the keys of volumes: no account_id can."""
+_BUCKETS: Final = PREFIX + PREFIX
+"""Begins the keys of buckets; what follows PREFIX alone is the cause of a layout 1 volume."""
+BUCKET_MS: Final = 10_000
+_KEPT: Final = 60
+"""Buckets that may be told again; what is later than ten minutes is only counted."""
+_KEPT_MS: Final = _KEPT * BUCKET_MS
+_KEYS: Final = [_BUCKETS + bytes([place]) for place in range(_KEPT)]
+_END: Final = "send"
+_MOST_AT_ONCE: Final = 1_000
+"""Volumes in one signal, about 120 bytes each: far below what a record may be."""
+
+
+class Count(Struct, array_like=True):
+    """What one bucket has counted of one cause."""
+
+    revision: int = 0
+    """How often it was told."""
+    counts: dict[str, int] = {}
+
+
+class Bucket(Struct, array_like=True):
+    """Layout 2 of a bucket's record: what was counted of every cause."""
+
+    layout: int = 2
+    begin: int = BEGINNING
+    """Milliseconds."""
+    causes: dict[str, Count] = {}
+    timers: list[Timer] = []
+
+    @property
+    def end(self) -> int:
+        """Milliseconds; no part of the bucket."""
+        return self.begin + BUCKET_MS
+
+    def add(self, cause: str, measure: str, more: int) -> Count:
+        """Count; return what is counted of the cause."""
+        count = self.causes.get(cause)
+        if count is None:
+            count = self.causes[cause] = Count(0, {})
+        count.counts[measure] = count.counts.get(measure, 0) + more
+        return count
+
+
+class _Told(Struct, gc=False):
+    """One volume on its signal."""
+
+    at: str
+    """Where the bucket begins."""
+    detected_at: str
+    revision: int
+    counts: dict[str, int]
+
+
+_DETECTED_AT: Final = attrgetter("detected_at")
+
+
+class _Body(Struct, gc=False):
+    """What a signal says of one cause."""
+
+    measure: str
+    cause: str
+    bucket_ms: int
+    volumes: list[_Told]
+    """In the order of `detected_at`."""
+
+
+class _BucketOfCause(Struct, array_like=True):
+    """Layout 1: one bucket of one cause."""
+
+    at: int
+    revision: int
+    counts: dict[str, int]
+
+
+class _Volume(Struct, array_like=True):
+    """Layout 1: the newest buckets of one cause."""
+
+    layout: int
+    buckets: list[_BucketOfCause]
+    timers: list[Timer]
+
+
+_BUCKET: Final = Unpacker(Bucket)
+_VOLUME: Final = Unpacker(_Volume)
+
+
+def volumes_of(turn: Turn) -> "Volumes":
+    """Return the volumes of the present unit of work."""
+    if turn.unit is None:
+        turn.unit = Volumes(turn)
+    volumes: Volumes = turn.unit
+    return volumes
+
+
+def load_bucket(payload: bytes | memoryview | None) -> Bucket:
+    """Decode a bucket.
+
+    Raises:
+        LogError: a newer release has written it, or it is damaged.
+    """
+    return Bucket() if payload is None else numbered(_BUCKET, payload, "volumes", layout=2)
+
+
+class Volumes:
+    """The volumes of one unit of work: counted event by event, told at its end."""
+
+    def __init__(self, turn: Turn) -> None:
+        """Begin where the unit counts first."""
+        self._since = turn.now
+        self._place = len(turn.outbox.records)
+        self._in_time: dict[tuple[str, str], dict[int, int]] = {}
+        """By cause and measure, then by where the bucket begins: what came before its end."""
+        self._late: list[tuple[int, int, str, str]] = []
+        """(order time, where the bucket begins, cause, measure) of what came after its end."""
+        self._buckets: dict[int, Bucket] = {}
+        """Those that other units count in too, or have late events."""
+        self._told: dict[str, list[_Told]] = {}
+
+    def add(self, tally: tuple[str, str], at: int, turn: Turn) -> None:
+        """Count one event of that time (milliseconds) for a cause and a measure."""
+        begin, now = at - at % BUCKET_MS, turn.now
+        if begin + BUCKET_MS > now:
+            counts = self._in_time.get(tally)
+            if counts is None:
+                counts = self._in_time[tally] = {}
+            counts[begin] = counts.get(begin, 0) + 1
+        elif begin > now - _KEPT_MS:
+            self._late.append((now, begin, *tally))
+        else:
+            turn.outbox.counts["volume_too_late", tally[1]] += 1
+
+    def on_timer(self, bucket: Bucket) -> None:
+        """Take over a bucket of an earlier unit that ends in this one."""
+        self._buckets[bucket.begin] = bucket
+
+    def finish(self, watermark: int, turn: Turn) -> None:
+        """Tell what has ended; keep what may change."""
+        kept_from = watermark - _KEPT_MS + 1
+        self._take_in_time(kept_from, turn)
+        for now, begin, cause, measure in self._late:
+            bucket = self._bucket(begin, turn)
+            self._end(bucket)
+            self._tell(bucket, cause, bucket.add(cause, measure, 1), now)
+        for begin, bucket in sorted(self._buckets.items()):
+            if bucket.end < watermark:
+                self._end(bucket)
+            if begin >= kept_from:
+                _keep(bucket, turn)
+        turn.outbox.records[self._place : self._place] = self._signals(turn)
+
+    def _take_in_time(self, kept_from: int, turn: Turn) -> None:
+        """Tell the buckets that are this unit's alone; others take over what it has counted."""
+        late = {begin for _, begin, _, _ in self._late}
+        alone: dict[str, dict[int, dict[str, int]]] = {}
+        for (cause, measure), counts in sorted(self._in_time.items()):
+            of_cause = alone.setdefault(cause, {})
+            for begin, count in counts.items():
+                if not self._since <= begin < kept_from or begin in late:
+                    self._bucket(begin, turn).add(cause, measure, count)
+                elif begin in of_cause:
+                    of_cause[begin][measure] = count
+                else:
+                    of_cause[begin] = {measure: count}
+        for cause, volumes in alone.items():
+            self._told[cause] = [
+                _Told(format_time(begin), format_time(begin + BUCKET_MS), 1, counts)
+                for begin, counts in volumes.items()
+            ]
+
+    def _bucket(self, begin: int, turn: Turn) -> Bucket:
+        """Return a bucket as earlier units, if there were any, have left it."""
+        bucket = self._buckets.get(begin)
+        if bucket is None:
+            bucket = Bucket(begin=begin, causes={}, timers=[])
+            if begin < self._since:
+                saved: Bucket = turn.touch(_key(begin))
+                bucket = saved if saved.begin == begin else bucket
+            self._buckets[begin] = bucket
+        return bucket
+
+    def _end(self, bucket: Bucket) -> None:
+        """Tell what a bucket has counted by its end, if that was not done."""
+        for cause, count in bucket.causes.items():
+            if not count.revision:
+                self._tell(bucket, cause, count, bucket.end)
+
+    def _tell(self, bucket: Bucket, cause: str, count: Count, at: int) -> None:
+        count.revision += 1
+        counts = dict(sorted(count.counts.items()))
+        told = _Told(format_time(bucket.begin), format_time(at), count.revision, counts)
+        self._told.setdefault(cause, []).append(told)
+
+    def _signals(self, turn: Turn) -> Iterator[NewRecord]:
+        for cause, told in self._told.items():
+            told.sort(key=_DETECTED_AT)
+            for first in range(0, len(told), _MOST_AT_ONCE):
+                body = _Body("volume", cause, BUCKET_MS, told[first : first + _MOST_AT_ONCE])
+                signal = signal_of("count", self._since, turn.origin, turn.next_signal(), body)
+                yield NewRecord(SIGNALS, cause.encode(), signal)
+
+
+def _keep(bucket: Bucket, turn: Turn) -> None:
+    """Save a bucket in the place of an older one, with a timer if it has not ended."""
+    turn.key = _key(bucket.begin)
+    kept: Bucket = turn.touch(turn.key)
+    kept.begin, kept.causes = bucket.begin, bucket.causes
+    if not kept.timers and any(not count.revision for count in bucket.causes.values()):
+        turn.set_timer(kept, Timer(bucket.end, "", _END))
+
+
+def renewed(states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return what replaces the volumes of layout 1, which had a key per cause; none: remove it.
+
+    Raises:
+        LogError: they are damaged.
+    """
+    old = [key for key in states if key[:1] == PREFIX and key[1:2] != PREFIX]
+    changed = dict.fromkeys(old, b"")
+    buckets: dict[bytes, Bucket] = {}
+    for key in old:
+        cause = key.removeprefix(PREFIX).decode()
+        for each in numbered(_VOLUME, payload_of(states[key]), "volumes").buckets:
+            bucket = buckets.setdefault(_key(each.at), Bucket())
+            if each.at > bucket.begin:
+                bucket.begin, bucket.causes = each.at, {}
+            if each.at == bucket.begin:
+                bucket.causes[cause] = Count(each.revision, each.counts)
+    for key, bucket in buckets.items():
+        # All causes of a bucket are told at its end: none is, or every one.
+        if not any(count.revision for count in bucket.causes.values()):
+            bucket.timers = [Timer(bucket.end, "", _END)]
+        changed[key] = pack(bucket.timers, packed(bucket))
+    return changed
+
+
+def _key(begin: int) -> bytes:
+    return _KEYS[begin // BUCKET_MS % _KEPT]

@@ -1,0 +1,326 @@
+"""The handler of detect: one account's recent ids, facts, rule states and open alerts. Pure.
+
+For each event, in this order: recognise a redelivery, or an event too old to tell from one; publish
+what is late; update the facts; call the rules. What a rule asks for is applied only after it has
+returned, so that one that raises leaves nothing behind.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import Raw, Struct
+
+from rules.contract import Effects, OpenAlert, Rule
+from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Kind
+from rules.marks import Marks
+from rules.profile import Facts, fade, see
+from worker.detect.account import Account, SavedAccounts
+from worker.detect.alerts import Publisher
+from worker.detect.cause_counts import PREFIX, Bucket, Volumes, load_bucket, renewed, volumes_of
+from worker.detect.effects import ENGINE, Applier, Collector
+from worker.detect.rare_events import Measures
+from worker.detect.redelivery import known_as, without_old
+from worker.engine.context import RuleFailed, Turn
+from worker.engine.event_time import EVENT, IDENTITY, OCCURRED, ORDER, RECORD, SOURCE, Entry
+from worker.engine.keyed_state import Timer, payload_of
+from worker.engine.log import TopicPartition
+from worker.engine.packing import Unpacker, packed
+
+_FORGET_IDS: Final = "ids"
+_MANY_IDS: Final = 64
+
+
+class Horizons(Struct, frozen=True):
+    """How long the engine remembers, in milliseconds."""
+
+    dedup: int = 24 * 3_600_000
+    max_open: int = 7 * 24 * 3_600_000
+
+
+class _Bound:
+    """A rule with what the handler needs of it at every call."""
+
+    __slots__ = ("code", "empty", "new", "rule", "unpack")
+
+    def __init__(self, rule: Rule[Any, Any]) -> None:
+        self.rule = rule
+        self.code = rule.state_code
+        self.new = rule.State
+        self.empty = rule.State()
+        self.unpack = Unpacker(rule.State)
+
+
+_HANDLERS: Final[Mapping[Kind, tuple[str, str]]] = {
+    TRANSACTION: ("on_transaction", "late_transaction"),
+    LOGIN: ("on_login", "late_login"),
+    BALANCE: ("on_balance", "late_balance"),
+}
+
+Handle = Callable[[Any, Any, Facts, Effects], None]
+
+
+class Accounts:
+    """Applies the rules to accounts.
+
+    Args:
+        rules: those that run, live or in shadow, in the order in which they are called.
+        known: all rules there are; alerts of one that was switched off still expire.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[Rule[Any, Any]],
+        known: Sequence[Rule[Any, Any]],
+        addresses: Sequence[TopicPartition],
+        publisher: Publisher,
+        measures: Measures,
+        marks: Marks,
+        horizons: Horizons,
+    ) -> None:
+        self._rules = [_Bound(rule) for rule in rules]
+        self._by_code = {bound.code: bound for bound in self._rules}
+        self._idle = [rule.state_code for rule in known if rule.state_code not in self._by_code]
+        self._saved = SavedAccounts(known)
+        self._addresses = addresses
+        self._horizons = horizons
+        self._on = {kind: self._overriding(names[0]) for kind, names in _HANDLERS.items()}
+        self._late = {kind: self._overriding(names[1]) for kind, names in _HANDLERS.items()}
+        self._measures = measures
+        self._fx = Collector(marks)
+        by_code = {rule.state_code: rule for rule in known}
+        self.applier = Applier(self._fx, by_code, publisher, measures, horizons.max_open)
+
+    def _overriding(self, name: str) -> list[tuple[_Bound, str, Handle]]:
+        """The rules that handle this kind of event: the others are not even called."""
+        return [
+            (bound, bound.code, getattr(bound.rule, name))
+            for bound in self._rules
+            if getattr(type(bound.rule), name) is not getattr(Rule, name)
+        ]
+
+    # -- state ----------------------------------------------------------------------------
+
+    def renewed(self, states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Return what replaces states that are not kept like that any more."""
+        return renewed(states)
+
+    def load(self, key: bytes, stored: bytes | None) -> Account | Bucket:
+        """Decode an account, or a bucket.
+
+        Raises:
+            LogError: a newer release has written it, or it is damaged.
+        """
+        if key[:1] == PREFIX:
+            return load_bucket(None if stored is None else payload_of(stored))
+        if stored is None:
+            return self._saved.new()
+        return self._saved.read(payload_of(stored))
+
+    def dump(self, live: Account | Bucket) -> bytes:
+        """Encode an account; empty when nothing is left to know of it."""
+        if type(live) is Bucket:
+            return packed(live)
+        assert isinstance(live, Account)
+        for code in self._idle:
+            if getattr(live, code) is not None:  # it would be stale when the rule comes back
+                setattr(live, code, None)
+                live.timers = [timer for timer in live.timers if timer.owner != code]
+        kept = False
+        for bound in self._rules:
+            state = getattr(live, bound.code)
+            if state is not None:
+                if state == bound.empty:
+                    setattr(live, bound.code, None)
+                else:
+                    kept = True
+        if not (kept or live.ids or live.alerts or live.timers) and live == self._saved.new():
+            return b""
+        return packed(live)
+
+    def _state(self, live: Account, bound: _Bound) -> Any:
+        state = getattr(live, bound.code)
+        if state is None:
+            state = bound.new()
+            setattr(live, bound.code, state)
+        return state
+
+    def _tell_afresh(self, turn: Turn) -> None:
+        """Count states of older rules that were dropped."""
+        turn.outbox.counts.update(self._saved.afresh)
+        self._saved.afresh.clear()
+
+    # -- events ---------------------------------------------------------------------------
+
+    def on_keyless(self, entry: Entry, turn: Turn) -> None:
+        """Count a login under an unknown name: it belongs to its source, and to no account."""
+        self._measures.tell("failed_login", entry[EVENT], turn)
+        turn.outbox.counts["unknown_account", self._addresses[entry[SOURCE]].topic] += 1
+        if entry[ORDER] > entry[OCCURRED]:
+            self._publish_late(entry, turn)
+
+    def on_event(self, live: Account, entry: Entry, turn: Turn) -> None:
+        """Handle one event of the account."""
+        if self._saved.afresh:
+            self._tell_afresh(turn)
+        if not self._is_new(live, entry, turn):
+            return
+        event: Event = entry[EVENT]
+        late = entry[ORDER] > entry[OCCURRED]
+        if late:
+            self._publish_late(entry, turn)
+        facts, fx = live.facts, self._fx
+        fx.begin(turn.now, live, entry, None)
+        see(facts, event, fx, late)
+        handlers = (self._late if late else self._on)[entry[SOURCE]]
+        if turn.careful:
+            for bound, _, handle in handlers:
+                self._call_guarded(bound, handle, live, (event, facts, fx), turn)
+        else:
+            self._call(handlers, live, event, turn)
+        if fx.tallies:
+            volumes = volumes_of(turn)
+            for tally in fx.tallies:
+                volumes.add(tally, entry[OCCURRED], turn)
+            fx.tallies.clear()
+
+    def _call(
+        self, handlers: list[tuple[_Bound, str, Handle]], live: Account, event: Event, turn: Turn
+    ) -> None:
+        """Call the rules one after the other; the first that raises ends the whole unit."""
+        facts, fx = live.facts, self._fx
+        try:
+            for bound, code, handle in handlers:
+                fx.code = code
+                state = getattr(live, code)
+                handle(self._state(live, bound) if state is None else state, event, facts, fx)
+                if fx.actions:
+                    self.applier.apply(bound.rule, live, turn)
+        except Exception as error:
+            fx.actions.clear()
+            fx.tallies.clear()
+            raise RuleFailed from error
+
+    def _is_new(self, live: Account, entry: Entry, turn: Turn) -> bool:
+        """Recognise redeliveries and what is too old to tell from one; remember the others."""
+        order, occurred, identity = entry[ORDER], entry[OCCURRED], entry[IDENTITY]
+        ids, horizon = live.ids, self._horizons.dedup
+        known = known_as(ids, identity, order - horizon) if ids else None
+        if known is not None:
+            at = self._addresses[entry[SOURCE]]
+            if known:
+                turn.outbox.counts["redelivered", at.topic] += 1
+            else:
+                error = "event_id: known, with other content"
+                turn.outbox.dead_letter(at, entry[RECORD], "event_id_conflict", error)
+            return False
+        if occurred < order - horizon:
+            turn.outbox.counts["too_old", self._addresses[entry[SOURCE]].topic] += 1
+            self._publish_late(entry, turn)
+            return False
+        if not ids:
+            turn.set_timer(live, Timer(occurred + horizon + 1, ENGINE, _FORGET_IDS))
+        ids += identity
+        return True
+
+    def _publish_late(self, entry: Entry, turn: Turn) -> None:
+        at = self._addresses[entry[SOURCE]]
+        turn.outbox.late(at, entry[RECORD], entry[OCCURRED], entry[ORDER])
+
+    def _call_guarded(
+        self, bound: _Bound, handle: Callable[..., None], live: Account, args: Any, turn: Turn
+    ) -> None:
+        """Call a rule so that, if it raises, nothing of the call is left but a report of it."""
+        state = self._state(live, bound)
+        before = packed((state, live.alerts, live.timers))
+        written, signals = len(turn.outbox.records), turn.signals
+        counts, tallies = turn.outbox.counts.copy(), len(self._fx.tallies)
+        self._fx.code = bound.code
+        try:
+            handle(state, *args)
+            self.applier.apply(bound.rule, live, turn)
+        except Exception as error:  # noqa: BLE001 - the one place where the errors of rules end
+            self._fx.actions.clear()
+            del self._fx.tallies[tallies:]
+            saved = _GUARD(before)
+            setattr(live, bound.code, bound.unpack(saved.state))
+            live.alerts, live.timers = saved.alerts, saved.timers
+            del turn.outbox.records[written:]
+            turn.signals, turn.outbox.counts = signals, counts
+            self._report(bound, error, turn)
+
+    def _report(self, bound: _Bound, error: Exception, turn: Turn) -> None:
+        turn.outbox.counts["rule_error", bound.rule.id] += 1
+        entry = self._fx.entry
+        if entry is not None:
+            at = self._addresses[entry[SOURCE]]
+            what = f"rule {bound.rule.id}: {type(error).__name__}"
+            turn.outbox.dead_letter(at, entry[RECORD], "rule_error", what)
+
+    # -- timers ---------------------------------------------------------------------------
+
+    def on_timer(self, live: Account | Bucket, timer: Timer, turn: Turn) -> None:
+        """Handle a timer of a rule or of the engine."""
+        if timer.owner == ENGINE:
+            self._on_engine_timer(live, timer, turn)
+            return
+        assert isinstance(live, Account)
+        if self._saved.afresh:
+            self._tell_afresh(turn)
+        bound = self._by_code.get(timer.owner)
+        if bound is None:
+            turn.outbox.counts["timer_of_no_rule", timer.owner] += 1
+            return
+        fx = self._fx
+        fx.begin(turn.now, live, None, timer.due)
+        args = (timer.name, timer.due, live.facts, fx)
+        if turn.careful:
+            self._call_guarded(bound, bound.rule.on_timer, live, args, turn)
+            return
+        fx.code = bound.code
+        try:
+            bound.rule.on_timer(self._state(live, bound), *args)
+            self.applier.apply(bound.rule, live, turn)
+        except Exception as error:
+            fx.actions.clear()
+            raise RuleFailed from error
+
+    def _on_engine_timer(self, live: Account | Bucket, timer: Timer, turn: Turn) -> None:
+        if type(live) is Bucket:
+            volumes_of(turn).on_timer(live)
+            return
+        assert isinstance(live, Account)
+        if timer.name == _FORGET_IDS:
+            self._forget_ids(live, timer.due, turn)
+        else:
+            self.applier.expire_old(live, timer.due, turn)
+
+    def finish(self, watermark: int, turn: Turn) -> None:
+        """Tell the volumes that have ended."""
+        volumes: Volumes | None = turn.unit
+        if volumes is not None:
+            volumes.finish(watermark, turn)
+
+    def _forget_ids(self, live: Account, due: int, turn: Turn) -> None:
+        """Drop the ids whose horizon has passed; come back once for the rest.
+
+        Few ids wait until the newest may go, many leave by the hour: so memory stays bounded by
+        about the horizon and an account costs one or two timers a day.
+        """
+        fade(live.facts, due)
+        live.ids, times = without_old(live.ids, due - self._horizons.dedup)
+        if times:
+            newest = max(times) + self._horizons.dedup + 1
+            hourly = due + self._horizons.dedup // 24
+            again = min(newest, hourly) if len(times) > _MANY_IDS else newest
+            turn.set_timer(live, Timer(again, ENGINE, _FORGET_IDS))
+
+
+class _Guard(Struct, array_like=True):
+    """What a guarded call may have changed."""
+
+    state: Raw
+    alerts: list[OpenAlert]
+    timers: list[Timer]
+
+
+_GUARD = Unpacker(_Guard)

@@ -1,0 +1,50 @@
+"""What detect measures event by event: rare events, for rules over many accounts. Pure."""
+
+from ipaddress import IPv6Address, IPv6Network
+from typing import Any, Final
+
+from rules.events import Event, Login
+from schemas.time import format_time
+from schemas.topics import SIGNALS
+from worker.detect.signals import signal_of
+from worker.engine.context import Turn
+from worker.engine.log import NewRecord
+from worker.tokens import Tokens
+
+_IPV6_NETWORK: Final = 64
+"""Bits of an IPv6 address that tell a site: within it addresses change at will."""
+
+
+class Measures:
+    """Tells rare events, without anything that names account, source or device."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def tell(self, measure: str, event: Event, turn: Turn) -> None:
+        """Send one event."""
+        body: dict[str, Any] = {
+            "measure": measure,
+            "at": format_time(event.occurred_at),
+            "account": self._tokens.of(event.account_id),
+        }
+        cause = "auth"
+        if isinstance(event, Login):
+            told = {"reason": event.reason, "channel": event.channel, "network": event.network}
+            body |= {name: value for name, value in told.items() if value is not None}
+            if event.ip is not None:
+                body["source"] = self._tokens.of(_site(event.ip))
+                cause = f"source:{body['source']}" if measure == "failed_login" else cause
+        signal = signal_of("event", turn.now, turn.origin, turn.next_signal(), body)
+        turn.outbox.records.append(NewRecord(SIGNALS, cause.encode(), signal))
+
+
+def _site(ip: str) -> str:
+    """Return what tells sources apart: an IPv4 address, the network of an IPv6 address."""
+    if ":" not in ip:
+        return ip
+    try:
+        address = IPv6Address(ip)
+    except ValueError:
+        return ip
+    return str(address.ipv4_mapped or IPv6Network((int(address), _IPV6_NETWORK), strict=False))

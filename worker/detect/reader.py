@@ -1,0 +1,153 @@
+"""The reader of detect: records of the three inputs into entries, time and dead letters. Pure."""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from rules.events import Event, Login, Transaction
+from worker.codec.bad_record import BadRecord
+from worker.codec.codec import Codec, Control, Limits
+from worker.detect.dead_letter_limit import Window
+from worker.detect.redelivery import begun, identity_of
+from worker.engine.event_time import Entry, InputTime, Source
+from worker.engine.log import Record
+from worker.engine.outbox import Outbox
+from worker.engine.task import Task
+
+
+class InputPolicy(Struct, frozen=True):
+    """How one input is read; times in milliseconds."""
+
+    topic: str
+    kind: int
+    lateness: int = 5_000
+    may_be_silent: bool = False
+    max_clock_skew: int = 300_000
+
+
+class Intake:
+    """Reads the inputs of one detect task."""
+
+    def __init__(
+        self,
+        inputs: Sequence[InputPolicy],
+        limits: Limits,
+        window: Window,
+        partition_of: Callable[[bytes], int] | None = None,
+    ) -> None:
+        self._inputs = inputs
+        self._codecs = [Codec(policy.kind, limits) for policy in inputs]
+        self._hashes = [begun(policy.topic) for policy in inputs]
+        self._window = window
+        self._partition_of = partition_of
+
+    def read(
+        self, task: Task, source: Source, records: Sequence[Record], outbox: Outbox
+    ) -> list[Entry]:
+        """Decode a batch of one source.
+
+        What was decided at reading before a restart (offsets below `reread_until`) is not decided
+        again; events that were applied before it are skipped.
+        """
+        at, codec = task.addresses[source.index], self._codecs[source.index]
+        entries = self._entries(task, source, records, outbox)
+        self._window.check(at, source)
+        if codec.unknown_fields:
+            outbox.counts["unknown_fields", at.topic] += codec.unknown_fields
+            codec.unknown_fields = 0
+        return entries
+
+    def _entries(
+        self, task: Task, source: Source, records: Sequence[Record], outbox: Outbox
+    ) -> list[Entry]:
+        policy, index, time = self._inputs[source.index], source.index, source.inputs[0]
+        decode, hashed, lateness = (
+            self._codecs[index].decode,
+            self._hashes[index],
+            policy.lateness,
+        )
+        number, partition_of = task.number, self._partition_of
+        proof, floor = time.proof, time.floor  # nobody else moves them while events come
+        entries: list[Entry] = []
+        for record in records:
+            event = decode(record.value)
+            if isinstance(event, BadRecord):
+                self._refuse(event, task, source, record, outbox)
+                continue
+            if isinstance(event, Control):
+                _control(event, time, record, lateness)
+                proof = time.proof
+                continue
+            occurred = usable = event.occurred_at
+            appended, key = record.append_time, record.key
+            if appended is not None and appended < occurred:
+                usable = appended
+            if (
+                occurred - usable > policy.max_clock_skew
+                or key != event.account_id.encode()
+                or (partition_of is not None and partition_of(key) != number)
+            ):
+                self._refuse(_misfit(policy, record, event), task, source, record, outbox)
+                continue
+            frontier = proof if proof >= floor else floor
+            order = occurred if occurred >= frontier else frontier
+            if usable - lateness > proof:
+                if floor > proof:
+                    time.prove(usable - lateness)
+                proof = time.proof = usable - lateness
+            if record.offset >= source.reread_until or order >= task.applied_until:
+                identity = identity_of(hashed, event)
+                entries.append(_entry(order, index, record, event, identity))
+        source.ended = isinstance(event, Control) and event.is_end
+        return entries
+
+    def _refuse(
+        self, bad: BadRecord, task: Task, source: Source, record: Record, outbox: Outbox
+    ) -> None:
+        if record.offset >= source.reread_until:
+            at = task.addresses[source.index]
+            outbox.dead_letter(at, record, bad.reason, bad.error)
+            self._window.add(at, source, record.offset)
+
+
+def _entry(order: int, index: int, record: Record, event: Event, identity: bytes) -> Entry:
+    sequence, key = -1, record.key
+    if type(event) is Transaction:
+        if event.ledger_sequence is not None:
+            sequence = event.ledger_sequence
+    elif type(event) is Login and event.reason == "unknown_account":
+        key = None
+    return (
+        order,
+        event.occurred_at,
+        index,
+        sequence,
+        event.event_id,
+        record.offset,
+        index,
+        record,
+        event,
+        key,
+        identity,
+    )
+
+
+def _control(control: Control, time: InputTime, record: Record, lateness: int) -> None:
+    """Take over a heartbeat or an end; only an end says that nothing older will follow."""
+    if control.is_end:
+        time.prove(control.occurred_at)
+        return
+    usable = control.occurred_at
+    if record.append_time is not None:
+        usable = min(usable, record.append_time)
+    time.prove(usable - lateness)
+
+
+def _misfit(policy: InputPolicy, record: Record, event: Event) -> BadRecord:
+    """Return what is wrong with the record around a valid event."""
+    appended = record.append_time
+    if appended is not None and event.occurred_at - appended > policy.max_clock_skew:
+        return BadRecord("future_timestamp", "occurred_at: too long after the append time")
+    if record.key != event.account_id.encode():
+        return BadRecord("key_mismatch", "the record's key is not its account_id")
+    return BadRecord("wrong_partition", "the key belongs to another partition")

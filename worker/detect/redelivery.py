@@ -1,0 +1,61 @@
+"""Recognising redeliveries: what tells an event from all others of its account. Pure.
+
+Identity is (input topic, account, event_id). An account keeps, per recent event, a 64-bit hash of
+topic and event_id, a CRC of what the event says, and its occurred_at: 20 bytes in one row. The
+same id with other content is a producer that reuses ids, not a redelivery.
+
+Both hashes are made when the event is decoded, while its fields are still in the processor's cache.
+"""
+
+import struct
+from hashlib import blake2b
+from typing import Final
+from zlib import crc32
+
+from rules.events import Event
+from worker.engine.packing import packed
+
+_ROW: Final = struct.Struct(">8sIq")
+"""Hash of topic and event_id, CRC of the content, occurred_at (milliseconds)."""
+_HASH_BYTES: Final = 8
+
+_pack, _unpack_from = _ROW.pack, _ROW.unpack_from
+
+
+def begun(topic: str) -> blake2b:
+    """Return the hash of an id as far as all events of a topic have it in common."""
+    return blake2b(topic.encode() + b"\0", digest_size=_HASH_BYTES)
+
+
+def identity_of(begun: blake2b, event: Event) -> bytes:
+    """Return the 20 bytes that are remembered of an event."""
+    digest = begun.copy()
+    digest.update(event.event_id.encode())
+    return _pack(digest.digest(), crc32(packed(event)), event.occurred_at)
+
+
+def known_as(ids: bytearray, identity: bytes, oldest: int) -> bool | None:
+    """Say whether the event is among those remembered: with this content True, with other False.
+
+    None: it is not. Rows with an occurred_at before `oldest` count as forgotten, whether or not
+    they have been removed yet.
+    """
+    digest = identity[:_HASH_BYTES]
+    at = ids.find(digest)
+    while at >= 0:
+        if at % _ROW.size == 0:
+            _, content, occurred = _unpack_from(ids, at)
+            if occurred >= oldest:
+                return bool(content == _unpack_from(identity)[1])
+        at = ids.find(digest, at + 1)
+    return None
+
+
+def without_old(ids: bytearray, oldest: int) -> tuple[bytearray, list[int]]:
+    """Return the rows from the first one that is not before `oldest` on, and their times.
+
+    So an old row that came late stays as long as those that came before it.
+    """
+    times = [row[2] for row in _ROW.iter_unpack(ids)]
+    gone = next((at for at, time in enumerate(times) if time >= oldest), len(times))
+    return ids[gone * _ROW.size :], times[gone:]

@@ -1,0 +1,78 @@
+"""The engine's own alert: a topic from which nothing comes any more. Pure.
+
+The task of partition 0 raises it once per silence, and takes it back with the topic's next record.
+It depends on the clock, so it is left out when runs are compared.
+"""
+
+import msgspec
+
+from schemas.alert import Alert, AlertKind
+from worker.detect.alerts import derived_id, send
+from worker.engine.context import Turn
+
+RULE = "pipeline_silent"
+
+
+class Silence(msgspec.Struct, array_like=True):
+    """A topic that is silent now."""
+
+    topic: str
+    since: int
+    """Append time of its last record, milliseconds."""
+
+
+_SILENCES = msgspec.msgpack.Decoder(list[Silence])
+
+
+def watch(saved: bytes, newest: dict[str, int], limit: int, now: int, turn: Turn) -> bytes:
+    """Raise and cure, and return what to save.
+
+    Args:
+        saved: what the last call returned, empty at first.
+        newest: newest append time per topic that is expected to speak, milliseconds; of one whose
+            partitions all stand at an end, `now`: it is never silent.
+        limit: how long a topic may say nothing, milliseconds.
+        now: wall time, milliseconds.
+        turn: where to publish.
+    """
+    silences = {silence.topic: silence for silence in (_SILENCES.decode(saved) if saved else [])}
+    for topic, since in newest.items():
+        known = silences.get(topic)
+        if known is not None and since > known.since:
+            _publish(known, limit, "cured", 2, turn)
+            del silences[topic]
+        if topic not in silences and now - since > limit:
+            silences[topic] = Silence(topic, since)
+            _publish(silences[topic], limit, "raised", 1, turn)
+    return msgspec.msgpack.encode(list(silences.values()))
+
+
+def _publish(silence: Silence, limit: int, kind: AlertKind, sequence: int, turn: Turn) -> None:
+    at = silence.since + limit
+    send(
+        Alert(
+            alert_id=derived_id(RULE, silence.topic, str(silence.since)),
+            kind=kind,
+            sequence=sequence,
+            rule=RULE,
+            rule_version=1,
+            mode="live",
+            category="pipeline",
+            severity="error",
+            title=f"Nothing has come on {silence.topic}"[:130],
+            cause=f"pipeline:{silence.topic}",
+            dedup_key=f"{RULE}:topic:{silence.topic}",
+            at=at,
+            first_event_at=silence.since,
+            last_event_at=silence.since,
+            detected_at=turn.now,
+            published_at=turn.published_at,
+            late=False,
+            evidence_total=0,
+            parameters={"silence_limit_ms": limit},
+            suspected_root_cause="technical",
+            origin=turn.origin,
+            origin_sequence=turn.next_signal(),
+        ),
+        turn,
+    )

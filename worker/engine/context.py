@@ -1,0 +1,116 @@
+"""What a stage's handler is, and what it may use while it handles one event or timer. Pure."""
+
+from collections.abc import Callable, Mapping
+from heapq import heappush
+from typing import Any, Protocol
+
+from worker.engine.event_time import Entry
+from worker.engine.keyed_state import Timer
+from worker.engine.outbox import Outbox
+
+HeapEntry = tuple[int, int, bytes, str, str, int]
+"""(order time, due, key, owner, name, awaits): sorts in the order in which timers fire."""
+
+
+class RuleFailed(Exception):
+    """A rule raised outside careful mode: the unit has to be worked through again."""
+
+
+class Live(Protocol):
+    """The decoded state of one key during one unit of work."""
+
+    timers: list[Timer]
+
+
+class Handler(Protocol):
+    """What a stage does with its keys. Implementations are pure."""
+
+    def renewed(self, states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Return the stored form that replaces those of an older release, where keys differ.
+
+        Empty bytes remove a key.
+        """
+
+    def load(self, key: bytes, stored: bytes | None) -> Any:
+        """Decode a key's state; None for a key that has none."""
+
+    def dump(self, live: Any) -> bytes:
+        """Encode a key's state without timers' header; empty when there is nothing to keep."""
+
+    def on_keyless(self, entry: Entry, turn: "Turn") -> None:
+        """Handle one released event that belongs to no key's state."""
+
+    def on_event(self, live: Any, entry: Entry, turn: "Turn") -> None:
+        """Handle one released event."""
+
+    def on_timer(self, live: Any, timer: Timer, turn: "Turn") -> None:
+        """Handle one timer, already removed from the state."""
+
+    def finish(self, watermark: int, turn: "Turn") -> None:
+        """End a unit of work: all below the watermark has been handled."""
+
+
+class Turn:
+    """What a handler may use while it handles one event or timer.
+
+    Attributes:
+        now: order time of the event or timer, milliseconds; never falls.
+        published_at: wall time of this unit of work, milliseconds.
+        origin: the task's name on signals.
+        careful: guard each rule with a copy of its state.
+        touch: returns the decoded state of a key, which will be saved.
+        unit: what the handler keeps over one unit of work; None until it does.
+    """
+
+    __slots__ = (
+        "_heap",
+        "careful",
+        "key",
+        "now",
+        "origin",
+        "outbox",
+        "published_at",
+        "signals",
+        "task",
+        "touch",
+        "unit",
+    )
+
+    def __init__(
+        self,
+        task: int,
+        heap: list[HeapEntry],
+        now: int,
+        signals: int,
+        touch: Callable[[bytes], Any],
+    ) -> None:
+        self.touch = touch
+        self.task = task
+        self.origin = f"detect-{task}"
+        self.now = now
+        self.signals = signals
+        self.published_at = 0
+        self.careful = False
+        self.key = b""
+        self.outbox = Outbox("")
+        self.unit: Any = None
+        self._heap = heap
+
+    def set_timer(self, live: Live, timer: Timer) -> None:
+        """Set a timer of the present key, replacing one of the same owner and name."""
+        self.cancel_timer(live, timer.owner, timer.name)
+        live.timers.append(timer)
+        order = timer.due if timer.due > self.now else self.now
+        heappush(self._heap, (order, timer.due, self.key, timer.owner, timer.name, timer.awaits))
+
+    def cancel_timer(self, live: Live, owner: str, name: str) -> None:
+        """Forget a timer of the present key, if it is set."""
+        for index, timer in enumerate(live.timers):
+            if timer.name == name and timer.owner == owner:
+                del live.timers[index]
+                return
+
+    def next_signal(self) -> int:
+        """Return the origin sequence for one more signal."""
+        self.signals += 1
+        return self.signals

@@ -1,0 +1,55 @@
+"""What one unit of work has to say: records to publish, and counts with a reason."""
+
+from collections import Counter
+
+from schemas.dead_letter import DeadLetterHeaders, DeadLetterReason
+from schemas.late import LateHeaders
+from schemas.topics import DEAD_LETTERS, LATE
+from worker.engine.event_time import Entry
+from worker.engine.log import NewRecord, Record, TopicPartition
+
+_MAX_ERROR = 1024
+
+
+class Outbox:
+    """Collects the outputs and counts of one task during one unit of work."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self.records: list[NewRecord] = []
+        self.counts: Counter[tuple[str, ...]] = Counter()
+        self.released: list[Entry] = []
+        """The events that were judged, in their order."""
+
+    def dead_letter(
+        self, at: TopicPartition, record: Record, reason: DeadLetterReason, error: str
+    ) -> None:
+        """Publish the original bytes with what is wrong; `error` must not quote any value."""
+        headers = DeadLetterHeaders(
+            dlq_reason=reason,
+            dlq_error=error[:_MAX_ERROR] or reason,
+            dlq_topic=at.topic,
+            dlq_partition=at.partition,
+            dlq_offset=record.offset,
+            dlq_timestamp=record.append_time,
+            dlq_stage=self._stage,
+        )
+        self.counts["dead_letter", at.topic, reason] += 1
+        key = record.key or b""  # a bad record may lack the key that chooses a partition
+        self.records.append(
+            NewRecord(DEAD_LETTERS, key, record.value, headers=headers.to_headers())
+        )
+
+    def late(self, at: TopicPartition, record: Record, occurred_at: int, order_time: int) -> None:
+        """Publish the original bytes of a late event with how late it was."""
+        headers = LateHeaders(
+            late_by_ms=order_time - occurred_at,
+            late_order_time=order_time,
+            dlq_topic=at.topic,
+            dlq_partition=at.partition,
+            dlq_offset=record.offset,
+            dlq_timestamp=record.append_time,
+            dlq_stage=self._stage,
+        )
+        self.counts["late", at.topic] += 1
+        self.records.append(NewRecord(LATE, record.key, record.value, headers=headers.to_headers()))

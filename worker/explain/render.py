@@ -1,0 +1,185 @@
+"""An alert told so that a support agent can follow it. Pure.
+
+Names of devices, sessions, addresses and payees are never told: only what happened, and when.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from rules.contract import Rule, Value, Values
+from rules.events import Balance, Event, Login, Transaction
+from schemas.money import from_minor
+from schemas.time import format_span, format_time
+from worker.explain.derive import Derivation, Life, is_sound, values_of
+
+_DONE: Final = {
+    "lock": "account locked",
+    "unlock": "account unlocked",
+    "password_change": "password changed",
+    "password_reset": "password reset",
+    "phone_change": "phone number changed",
+    "email_change": "e-mail address changed",
+    "mfa_enable": "second factor switched on",
+    "mfa_disable": "second factor switched off",
+    "device_add": "device added",
+    "device_remove": "device removed",
+    "logout": "logged out",
+    "login": "logged in",
+}
+
+
+_MOMENTS: Final = ("_at_ms", "_until_ms", "_since_ms", "_seen_ms")
+"""Ends of the names of facts that tell a moment; others in milliseconds tell a span."""
+
+
+def happened(event: Event) -> str:
+    """Return what an event says, in a few words."""
+    if isinstance(event, Transaction):
+        return _transaction(event)
+    if isinstance(event, Login):
+        return _login(event)
+    return _balance(event)
+
+
+def _transaction(event: Transaction) -> str:
+    def money(minor: int) -> str:
+        return f"{from_minor(minor, event.exponent)} {event.currency}"
+
+    what = f"{event.type.replace('_', ' ')} of {money(event.amount)} {event.status}"
+    if event.fee:
+        what += f", fee {money(event.fee)}"
+    if event.initiator not in (None, "customer"):
+        what += f", by the {event.initiator}"
+    if event.provider:
+        what += f", at {event.provider}"
+    if event.failure_code:
+        what += f", code {event.failure_code}"
+    if event.available_balance is not None:
+        what += f"; {money(event.available_balance)} available just before"
+    if event.balance_before is not None and event.balance_after is not None:
+        what += f"; balance {money(event.balance_before)} -> {money(event.balance_after)}"
+    return what
+
+
+def _login(event: Login) -> str:
+    done = _DONE[event.action]
+    what = done if event.outcome == "success" else f"{event.action.replace('_', ' ')} failed"
+    told = [f"reason {event.reason}"] if event.reason else []
+    told += [f"by {event.channel}"] if event.channel else []
+    told += [f"until {format_time(event.lock_until)}"] if event.lock_until is not None else []
+    told += [f"from {event.country}"] if event.country else []
+    return ", ".join([what, *told])
+
+
+def _balance(event: Balance) -> str:
+    amount = f"{from_minor(event.balance, event.exponent)} {event.currency}"
+    what = f"{event.source} reported a {event.balance_kind} balance of {amount}"
+    late = event.as_of != event.occurred_at
+    return f"{what}, as of {format_time(event.as_of)}" if late else what
+
+
+def told(life: Life, found: Derivation, checked: str) -> Iterator[str]:
+    """Yield the story of an alert line by line; `checked` says how it was derived."""
+    raised, last = life.raised, life.steps[-1]
+    yield raised["title"]
+    yield f"  {_kind_of(raised)}, alert {raised['alert_id']}"
+    yield f"  account {raised.get('account_id', '-')}, cause {raised['cause']}"
+    yield f"  true at {raised['at']}, found at {raised['detected_at']}"
+    yield f"  suspected: {_words([life.judged['suspected_root_cause']])}"
+    if advice := life.judged.get("owner_advice"):
+        yield f"  the owner may: {_words(advice)}"
+    if last is not raised:
+        yield f"  now: {last['kind']}, {last['severity']}"
+    yield from ("", "What happened", *_timeline(life, found))
+    if found.rule is not None and is_sound(found.rule, life):
+        yield from _reasons(found.rule, life.judged)
+    yield from ("", "What became of it", *_course(life))
+    yield from ("", *_result(found, checked))
+
+
+def _words(codes: Sequence[str]) -> str:
+    return ", ".join(code.replace("_", " ") for code in codes)
+
+
+def _kind_of(raised: dict[str, Any]) -> str:
+    shadow = ", in shadow: nobody was told" if raised["mode"] == "shadow" else ""
+    return f"{raised['severity']} from rule {raised['rule']}{shadow}"
+
+
+def _timeline(life: Life, found: Derivation) -> Iterator[str]:
+    for cited in sorted(found.cited, key=lambda each: each.event.occurred_at):
+        at = format_time(cited.event.occurred_at)
+        yield f"  {at}  {happened(cited.event)}"
+        yield f"  {'':24}    as {cited.role}: {cited.address}, event {cited.event.event_id}"
+    total = sum(step["evidence_total"] for step in life.steps)
+    shown = sum(len(step.get("evidence", ())) for step in life.steps)
+    if total > shown:
+        yield f"  and {total - shown} more like these, which are counted but not cited"
+
+
+def _reasons(rule: Rule[Any, Any], judged: dict[str, Any]) -> Iterator[str]:
+    facts = values_of(judged)
+    yield from ("", f"Why: {_finds(rule)}")
+    yield from (f"  {sentence}" for sentence in rule.because(facts))
+    yield from ("", "What would have made it milder")
+    yield from (f"  {each.sentence}" for each in rule.otherwise(facts))
+    thresholds: dict[str, list[str]] = {}
+    for name, fact in rule.DECIDED_BY.items():
+        thresholds.setdefault(fact, []).append(f"{name} {_shown(name, judged['parameters'][name])}")
+    yield from ("", "Facts, and the thresholds they are compared with")
+    for name, value in facts.items():
+        if value is not None and not name.endswith("exponent"):
+            against = ", ".join(thresholds.get(name, ()))
+            yield f"  {_label(name)}: {_fact(name, value, facts)}" + (against and f"  ({against})")
+
+
+def _label(name: str) -> str:
+    return name.removesuffix("_ms").removesuffix("_minor").replace("_", " ")
+
+
+def _fact(name: str, value: Value, facts: Values) -> str:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return _plain(value)
+    if name.endswith(_MOMENTS):
+        return format_time(value)
+    of = name.removesuffix("amount_minor")
+    of = of if f"{of}exponent" in facts else ""
+    exponent = facts.get(f"{of}exponent")
+    if name.endswith("_minor") and isinstance(exponent, int):
+        return f"{from_minor(value, exponent)} {facts.get(f'{of}currency')}"
+    return _shown(name, value)
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return a value for people; what is in milliseconds as a span."""
+    return format_span(value) if name.endswith("_ms") and isinstance(value, int) else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value == "":
+        return "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value if value not in ({}, None) else "none")
+
+
+def _finds(rule: Rule[Any, Any]) -> str:
+    return f"{rule.code} {rule.id.replace('_', ' ')}"
+
+
+def _course(life: Life) -> Iterator[str]:
+    for step in life.steps:
+        why = "".join(f", by event {cited['event_id']}" for cited in step.get("evidence", ()))
+        why = why if step["kind"] in ("cured", "retracted") else ""
+        late = " (it came late)" if step["late"] else ""
+        yield f"  {step['detected_at']}  {step['kind']}, {step['severity']}{why}{late}"
+
+
+def _result(found: Derivation, checked: str) -> Iterator[str]:
+    if not found.failures:
+        yield f"Derived: {checked}"
+        return
+    yield "NOT derived:"
+    yield from (f"  {failure}" for failure in found.failures)

@@ -1,0 +1,300 @@
+"""What keeps workers from running on a cluster: one finding for each thing that can be wrong.
+
+Nothing is changed on the cluster but the offsets of a group of the doctor's own.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any, Final
+
+import kafka
+from kafka import KafkaAdminClient, OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaError, UnsupportedVersionError
+
+from worker.config.settings import Settings
+from worker.detect.stage import DETECT, DETECT_INPUTS
+from worker.engine.log import Log
+from worker.engine.murmur2 import partition_of
+from worker.errors import LogError, WalletwatchError
+from worker.logs.finding import Finding, Verdict
+from worker.logs.kafka.cluster import (
+    SEE_DOCTOR,
+    Cluster,
+    broker_version,
+    brokers_of,
+    checksum_in_c,
+    told,
+)
+from worker.logs.kafka.decode import VERSIONS, decode_lean
+from worker.logs.kafka.ops.acls import Role, acls
+from worker.logs.kafka.ops.reach import Unreachable, reach
+from worker.logs.kafka.ops.rights import not_allowed
+from worker.logs.kafka.ops.topics import Topics
+
+_SAMPLE: Final = 200
+"""Records per partition whose keys are looked at: the newest."""
+_NAMES_TRANSACTIONS: Final = (3, 0)
+"""Since when brokers say which transactions are open, and when they began."""
+_OWN: Final = "~doctor"
+"""Instead of a slot; no slot can be called so."""
+
+
+class Doctor:
+    """Looks at one cluster with the settings of a worker.
+
+    Args:
+        log: the same cluster as a log, to read records.
+        clock: milliseconds since the epoch.
+    """
+
+    def __init__(
+        self, cluster: Cluster, settings: Settings, log: Log, clock: Callable[[], int]
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._log = log
+        self._clock = clock
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what was found, as it is found. What needs something that failed is skipped."""
+        yield _checksum()
+        yield _decoding(self._settings)
+        reached = []
+        for server in self._cluster.servers:
+            finding = self._broker(server)
+            reached.append(finding.verdict is not Verdict.FAIL)
+            yield finding
+        if not any(reached):
+            yield Finding("login", Verdict.SKIP, "no broker was reached; nor is all the rest known")
+            return
+        try:
+            admin = self._cluster.admin()
+        except WalletwatchError as error:
+            said = str(error).removesuffix(SEE_DOCTOR)
+            yield Finding("login", Verdict.FAIL, said, self._login_advice())
+            return
+        with closing(admin):
+            yield from self._inside(admin)
+
+    def _inside(self, admin: KafkaAdminClient) -> Iterator[Finding]:
+        """Yield what can be seen after the login."""
+        yield self._login()
+        yield _version(broker_version(admin))
+        yield from _guarded("advertised", lambda: self._advertised(admin))
+        yield from _guarded("topics", self._topics)
+        yield from _guarded("rights", lambda: self._rights(admin))
+        if self._partitions() is None:
+            told = f"{self._cluster.topic(DETECT_INPUTS[0])} is not there, or may not be read"
+            yield Finding("producers, transaction, clock", Verdict.SKIP, told)
+            return
+        yield from _guarded("producers", self._producers)
+        yield from _guarded("transaction", lambda: self._transaction(admin))
+
+    # -- ways to the brokers ----------------------------------------------------------------
+
+    def _broker(self, server: str) -> Finding:
+        try:
+            reached = reach(server, self._cluster.options, self._clock())
+        except Unreachable as error:
+            return Finding(f"broker {server}", Verdict.FAIL, str(error), error.advice)
+        if reached.expires_soon:
+            advice = "renew the certificate of the broker"
+            return Finding(f"broker {server}", Verdict.WARN, reached.told, advice)
+        return Finding(f"broker {server}", Verdict.OK, reached.told)
+
+    def _login(self) -> Finding:
+        user = self._settings.kafka.username
+        if user is None:
+            return Finding("login", Verdict.OK, "none is asked for")
+        return Finding("login", Verdict.OK, f"as {user} ({self._settings.kafka.sasl_mechanism})")
+
+    def _login_advice(self) -> str:
+        if self._settings.kafka.username is None:
+            return (
+                "if the port asks for TLS, a certificate or a login, set kafka.security_protocol, "
+                "kafka.cert_file, or kafka.username with kafka.password_file"
+            )
+        return "check kafka.sasl_mechanism, kafka.username and kafka.password_file"
+
+    def _advertised(self, admin: KafkaAdminClient) -> Iterator[Finding]:
+        """Look at the addresses by which the cluster sends its clients on."""
+        brokers = brokers_of(admin)
+        bad = []
+        for server in brokers:
+            try:
+                reach(server, self._cluster.options, self._clock())
+            except Unreachable as error:
+                bad.append(f"{server} ({error})")
+        if bad:
+            yield Finding(
+                "advertised",
+                Verdict.FAIL,
+                f"the cluster sends clients on to {', '.join(bad)}",
+                "set advertised.listeners of the brokers to addresses that exist here",
+            )
+        else:
+            yield Finding("advertised", Verdict.OK, ", ".join(brokers))
+
+    # -- topics -----------------------------------------------------------------------------
+
+    def _topics(self) -> Iterator[Finding]:
+        topics = Topics(self._cluster, self._settings, self._partitions())
+        differences = topics.differences()
+        missing = [each.topic for each in differences if each.what == "topic"]
+        if missing:
+            yield Finding(
+                "topics",
+                Verdict.FAIL,
+                f"missing: {', '.join(missing)}",
+                "walletwatch topics create makes them",
+            )
+        for each in differences:
+            if each.topic not in missing:
+                verdict = Verdict.FAIL if each.vital else Verdict.WARN
+                advice = "change it with Kafka's own tools, or the setting that asks for it"
+                yield Finding("topics", verdict, str(each), advice)
+        if not differences:
+            yield Finding("topics", Verdict.OK, "as they should be")
+
+    def _partitions(self) -> int | None:
+        """Return how many there are, which is for life; None if not even that is known."""
+        try:
+            return self._log.partitions(DETECT_INPUTS[0])
+        except LogError:
+            return None
+
+    def _rights(self, admin: KafkaAdminClient) -> Iterator[Finding]:
+        """Compare what this user may do with topics and groups with what a worker needs to."""
+        lacking = [str(acl) for acl in not_allowed(admin, acls(self._cluster, Role.WORKER))]
+        if lacking:
+            advice = "walletwatch topics acls lists all that a worker must be allowed"
+            yield Finding("rights", Verdict.FAIL, f"not allowed: {', '.join(lacking)}", advice)
+        else:
+            yield Finding("rights", Verdict.OK, "all that a worker needs on topics and groups")
+
+    def _producers(self) -> Iterator[Finding]:
+        """Look where producers have put the newest records of each input."""
+        for topic in DETECT_INPUTS:
+            seen, astray = self._astray(topic)
+            if not seen:
+                yield Finding("producers", Verdict.SKIP, f"{topic} has no records yet")
+                continue
+            told = f"{topic}: {astray} of the {seen} newest keys are in another partition"
+            if not astray:
+                yield Finding("producers", Verdict.OK, f"{topic}: {seen} keys where they belong")
+            else:
+                limit = self._settings.engine.dead_letter_limit or seen
+                yield Finding(
+                    "producers",
+                    Verdict.FAIL if astray * 1000 > limit * seen else Verdict.WARN,
+                    f"{told} than murmur2 of the key says; each becomes a dead letter",
+                    "let its producers use murmur2 (librdkafka: partitioner=murmur2_random), "
+                    "then walletwatch dlq replay --reason wrong_partition",
+                )
+
+    def _astray(self, topic: str) -> tuple[int, int]:
+        """Return how many of the newest records have a key, and how many lie where none belongs."""
+        extents = self._log.offsets(topic)
+        keys = [
+            (record.key, partition)
+            for partition, (first, end) in enumerate(extents)
+            for record in self._log.read(topic, partition, max(first, end - _SAMPLE), _SAMPLE)
+            if record.key is not None
+        ]
+        return len(keys), sum(partition_of(key, len(extents)) != at for key, at in keys)
+
+    # -- commits ----------------------------------------------------------------------------
+
+    def _transaction(self, admin: KafkaAdminClient) -> Iterator[Finding]:
+        """Commit a position of a group of the doctor's own, and nothing else, in a transaction."""
+        cluster = self._cluster
+        own, group = cluster.transactional_id(DETECT, _OWN), cluster.group("doctor")
+        place = TopicPartition(cluster.topic(DETECT_INPUTS[0]), 0)
+        producer = cluster.producer(
+            transactional_id=own, transaction_timeout_ms=cluster.timings.transaction
+        )
+        try:
+            producer.init_transactions()
+            producer.begin_transaction()
+            before = self._clock()
+            position = OffsetAndMetadata(self._log.offsets(DETECT_INPUTS[0])[0][0], "", -1)
+            producer.send_offsets_to_transaction({place: position}, group)
+            began = _began(admin, own)
+            after = self._clock()
+            producer.commit_transaction()
+        finally:
+            producer.close(timeout=0)
+        yield Finding("transaction", Verdict.OK, f"committed one as {own}")
+        yield self._judged(before, began, after)
+
+    def _judged(self, before: int, began: int | None, after: int) -> Finding:
+        """Judge when a transaction began by the broker's clock, and between which moments here."""
+        if began is None:
+            return Finding("clock", Verdict.SKIP, "brokers before Kafka 3.0 do not tell their time")
+        ahead = max(0, before - began) or min(0, after - began)
+        if not ahead:
+            return Finding("clock", Verdict.OK, f"that of the broker, within {after - before} ms")
+        inputs = self._settings.inputs
+        lateness = min(
+            each.lateness_ms for each in (inputs.transactions, inputs.logins, inputs.balances)
+        )
+        told = (
+            f"this machine is {abs(ahead):,} ms {'ahead of' if ahead > 0 else 'behind'} the broker"
+        )
+        advice = "set both by the same time servers: idle inputs are judged by this clock"
+        return Finding("clock", Verdict.FAIL if ahead > lateness else Verdict.WARN, told, advice)
+
+
+def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield what a check finds; an error that it does not expect is a finding too."""
+    try:
+        yield from check()
+    except (KafkaError, WalletwatchError) as error:
+        said = told(error) if isinstance(error, KafkaError) else str(error)
+        yield Finding(name, Verdict.FAIL, said)
+
+
+def _checksum() -> Finding:
+    if checksum_in_c():
+        return Finding("crc32c", Verdict.OK, "record batches are checked in C")
+    return Finding(
+        "crc32c",
+        Verdict.FAIL,
+        "record batches are checked in Python, a hundred times slower",
+        "install crc32c for this Python: python -m pip install --force-reinstall crc32c",
+    )
+
+
+def _decoding(settings: Settings) -> Finding:
+    wanted = settings.kafka.lean_decode
+    if decode_lean(wanted):
+        return Finding("client", Verdict.OK, f"kafka-python {kafka.__version__}, lean decoding")
+    advice = f"install kafka-python {' or '.join(VERSIONS)}" if wanted else ""
+    return Finding(
+        "client",
+        Verdict.WARN if wanted else Verdict.OK,
+        f"kafka-python {kafka.__version__}, which decodes records itself: slower",
+        advice,
+    )
+
+
+def _version(version: tuple[int, ...]) -> Finding:
+    named = ".".join(map(str, version))
+    if version >= _NAMES_TRANSACTIONS:
+        return Finding("version", Verdict.OK, f"requests of Kafka {named} or newer")
+    return Finding(
+        "version",
+        Verdict.WARN,
+        f"Kafka {named}: who takes over from a dead worker has to wait for its transaction to time "
+        "out",
+        "use brokers of Kafka 3.0 or newer",
+    )
+
+
+def _began(admin: KafkaAdminClient, transactional_id: str) -> int | None:
+    """Return when its open transaction began by the clock of its coordinator, milliseconds."""
+    try:
+        described: Any = admin.describe_transactions([transactional_id])
+    except UnsupportedVersionError:
+        return None
+    return int(described[transactional_id].transaction_start_time_ms)

@@ -1,0 +1,198 @@
+"""Making topics on a cluster as walletwatch needs them, and finding where they differ from that."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
+
+from schemas.topics import TOPICS, Topic
+from worker.config.settings import Settings
+from worker.detect.stage import DETECT, TRIAGE
+from worker.errors import ConfigError, LogError
+from worker.logs.kafka.cluster import Cluster, told
+
+_HOUR: Final = 3_600_000
+_TOMBSTONES_MS: Final = 24 * _HOUR
+"""Longer than any restore: a tombstone must not vanish before who reads towards it."""
+_BLOCK_LIMIT: Final = 8 * 1024 * 1024
+_HIDDEN: Final = "settings"
+VITAL: Final = frozenset(
+    {"topic", _HIDDEN, "partitions", "cleanup.policy", "message.timestamp.type"}
+)
+"""What is wrong if it differs; the rest is a matter of keeping and of safety."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A topic as it should be."""
+
+    name: str
+    """On the cluster."""
+    partitions: int
+    replication: int
+    configs: dict[str, str]
+
+    def compare(self, found: Mapping[str, str] | None) -> list[tuple[str, str, str]]:
+        """Return (what, expected, found) of all that differs.
+
+        Args:
+            found: what is so; None: there is no such topic; nothing: it may not be looked at.
+        """
+        if found is None:
+            return [("topic", "there", "missing")]
+        if not found:
+            return [("topic", "there", "hidden from this user: allow Describe")]
+        facts = {"partitions": str(self.partitions), "replication": str(self.replication)}
+        if self.configs.keys().isdisjoint(found):
+            return [(_HIDDEN, "visible", "hidden from this user: allow DescribeConfigs")]
+        facts |= self.configs
+        return [(what, is_, found[what]) for what, is_ in facts.items() if found[what] != is_]
+
+    def new(self) -> NewTopic:
+        """Return it as the client makes topics."""
+        return NewTopic(self.name, self.partitions, self.replication, topic_configs=self.configs)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing about a topic that is not as it should be."""
+
+    topic: str
+    what: str
+    expected: str
+    found: str
+
+    @property
+    def vital(self) -> bool:
+        """Whether a worker must not run on it."""
+        return self.what in VITAL
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.what} should be {self.expected}, and is {self.found}"
+
+
+class Topics:
+    """The topics of one cluster: the one list, and a changelog for each stage."""
+
+    def __init__(self, cluster: Cluster, settings: Settings, partitions: int | None = None) -> None:
+        """Decide how they should be.
+
+        Args:
+            partitions: instead of `log.partitions`.
+        """
+        self._cluster = cluster
+        self._settings = settings
+        self._partitions = partitions or settings.log.partitions
+
+    def wanted(self) -> list[Wanted]:
+        """Return every topic as it should be."""
+        cluster, replication = self._cluster, self._settings.kafka.replication
+        configs = {cluster.topic(topic.name): self._configs(topic) for topic in TOPICS}
+        configs |= {cluster.changelog(stage): self._changelog() for stage in (DETECT, TRIAGE)}
+        insync = {"min.insync.replicas": str(self._settings.kafka.min_insync)}
+        return [
+            Wanted(name, self._partitions, replication, own | insync)
+            for name, own in configs.items()
+        ]
+
+    def create(self) -> list[str]:
+        """Make those that are not there, and return their names on the cluster.
+
+        Raises:
+            LogError: the cluster refused one; says why.
+        """
+        new = [topic.new() for topic in self.wanted()]
+        try:
+            with closing(self._cluster.admin()) as admin:
+                answers = admin.create_topics(new, raise_errors=False)["topics"]
+                made = [answer["name"] for answer in answers if answer["error_code"] == 0]
+                admin.wait_for_topics(made)
+        except KafkaError as error:
+            raise LogError(f"The topics cannot be made: {told(error)}") from error
+        for answer in answers:
+            if answer["error_code"] not in (0, TopicAlreadyExistsError.errno):
+                raise LogError(
+                    f"Topic {answer['name']} cannot be made: {answer['error_message']} "
+                    "See kafka.replication and kafka.min_insync."
+                )
+        return made
+
+    def differences(self) -> list[Difference]:
+        """Return what is not as it should be; nothing if all is well.
+
+        Raises:
+            LogError: the cluster did not answer.
+        """
+        wanted = self.wanted()
+        try:
+            with closing(self._cluster.admin()) as admin:
+                found = _look_at(admin, wanted)
+        except KafkaError as error:
+            raise LogError(f"The topics cannot be looked at: {told(error)}") from error
+        return [
+            Difference(topic.name, what, expected, is_)
+            for topic in wanted
+            for what, expected, is_ in topic.compare(found.get(topic.name))
+        ]
+
+    def refuse_wrong(self) -> None:
+        """Look whether workers can run on the topics as they are.
+
+        Raises:
+            ConfigError: one is missing, or its partitions, cleanup or timestamps are wrong.
+            LogError: the cluster did not answer.
+        """
+        wrong = [difference for difference in self.differences() if difference.vital]
+        if wrong:
+            raise ConfigError(
+                "The topics are not those that a worker needs (walletwatch topics check says "
+                "more): " + "; ".join(map(str, wrong[:3]))
+            )
+
+    def _configs(self, topic: Topic) -> dict[str, str]:
+        configs: dict[str, str] = {"cleanup.policy": topic.cleanup}
+        if topic.cleanup == "delete":
+            configs["retention.ms"] = str(self._settings.retention[topic.name])
+        else:
+            configs["delete.retention.ms"] = str(_TOMBSTONES_MS)
+        if topic.role == "input":
+            # Time is judged by when the log took a record, not by a producer's clock.
+            configs["message.timestamp.type"] = "LogAppendTime"
+        return configs
+
+    def _changelog(self) -> dict[str, str]:
+        return {
+            "cleanup.policy": "compact",
+            "delete.retention.ms": str(_TOMBSTONES_MS),
+            "max.message.bytes": str(_BLOCK_LIMIT),
+            "segment.ms": str(_HOUR),
+            "min.cleanable.dirty.ratio": "0.3",
+        }
+
+
+def _look_at(admin: KafkaAdminClient, wanted: list[Wanted]) -> dict[str, dict[str, str]]:
+    """Return the facts of every topic that is there."""
+    found: dict[str, dict[str, str]] = {}
+    for topic in admin.describe_topics([topic.name for topic in wanted]):
+        if topic["error_code"] == 0:
+            replicas = min(len(partition["replica_nodes"]) for partition in topic["partitions"])
+            found[topic["name"]] = {
+                "partitions": str(len(topic["partitions"])),
+                "replication": str(replicas),
+            }
+        elif topic["error_code"] == TopicAuthorizationFailedError.errno:
+            found[topic["name"]] = {}
+    resources = [
+        ConfigResource("topic", topic.name, list(topic.configs))
+        for topic in wanted
+        if found.get(topic.name)
+    ]
+    if resources:
+        answer = admin.describe_configs(resources, config_filter="all")
+        for name, configs in answer["topic"].items():
+            found[name] |= {key: str(config["value"]) for key, config in configs.items()}
+    return found

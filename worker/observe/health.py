@@ -1,0 +1,74 @@
+"""Whether the process is alive and whether it is ready, for those who restart and route.
+
+Alive is judged by promises: with each sign of life the worker says by when it will give the next.
+So a long restore is life, and a loop that hangs is not, whatever the brokers do.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from time import monotonic
+from typing import Final
+
+from worker.engine.observer import Observer
+from worker.engine.task import Task
+
+RESTORE_SECONDS: Final = 600.0
+"""How long opening the log, or restoring one task, may take; on Kafka a longer one is ended."""
+
+
+class Health(Observer):
+    """Hears of the workers of some stages, and answers from another thread.
+
+    Args:
+        patience: seconds within which a loop that is at work gives a sign of life.
+        clock: seconds, from any beginning.
+    """
+
+    def __init__(
+        self, stages: Sequence[str], patience: float, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._patience = patience
+        self._clock = clock
+        self._heard = clock()
+        self._deadline = self._heard + RESTORE_SECONDS
+        self._tasks: dict[str, int] = dict.fromkeys(stages, 0)
+        self._unrestored: dict[str, frozenset[int]] = {}
+
+    def begins(self, phase: str) -> None:
+        """Take it as a sign of life."""
+        self._hear(self._patience)
+
+    def moved(self, stage: str, tasks: Collection[int], kept: Collection[int]) -> None:
+        """Be unready until the new tasks are restored."""
+        self._unrestored[stage] = frozenset(tasks).difference(kept)
+        self._tasks[stage] = len(tasks)
+        self._hear(RESTORE_SECONDS)
+
+    def restoring(self, stage: str, task: int) -> None:
+        """Have patience."""
+        self._hear(RESTORE_SECONDS)
+
+    def restored(self, stage: str, task: Task) -> None:
+        """Wait for one task less."""
+        self._unrestored[stage] -= {task.number}
+        self._hear(RESTORE_SECONDS if self._unrestored[stage] else self._patience)
+
+    def _hear(self, patience: float) -> None:
+        self._heard = self._clock()
+        self._deadline = self._heard + patience
+
+    def ailment(self) -> str | None:
+        """Say why the process should be restarted, None if it should not."""
+        now = self._clock()
+        if now < self._deadline:
+            return None
+        return f"The worker has given no sign of life for {now - self._heard:.0f} s."
+
+    def unreadiness(self) -> str | None:
+        """Say what is missing until the process is at work, None if nothing is."""
+        for stage, tasks in self._tasks.items():
+            if not tasks:
+                return f"Stage {stage} has no tasks."
+            if missing := self._unrestored[stage]:
+                numbers = ", ".join(map(str, sorted(missing)))
+                return f"Stage {stage} has not restored all its tasks: {numbers} to go."
+        return None

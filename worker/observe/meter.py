@@ -1,0 +1,171 @@
+"""From what the workers tell to the metrics. Pure but for the clocks it is given.
+
+Counters move when a unit of work is committed, by what it did: they neither fall behind the
+outputs nor run ahead of them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from operator import itemgetter
+from typing import Final
+
+from schemas.topics import SIGNALS
+from worker.detect.stage import TRIAGE
+from worker.engine.event_time import BEGINNING, ORDER, SOURCE, Entry
+from worker.engine.log import TopicPartition
+from worker.engine.observer import Observer, Work
+from worker.engine.task import Task
+from worker.observe.metrics import INPUTS, SEVERITIES, Metrics
+from worker.triage.open_incidents import OpenIncidents
+
+_LAG_INTERVAL_MS: Final = 5_000
+_OUTCOME_OF: Final = {"late": "late", "redelivered": "duplicate"}
+
+
+class Meter(Observer):
+    """Keeps the metrics of a process by what its workers tell.
+
+    Args:
+        offsets: gives per partition of a topic (the oldest stored offset, the one appended next).
+        clock: wall time in milliseconds.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        offsets: Callable[[str], list[tuple[int, int]]],
+        clock: Callable[[], int],
+    ) -> None:
+        self._metrics = metrics
+        self._offsets = offsets
+        self._clock = clock
+        self._held: dict[str, frozenset[int]] = {}
+        self._open = OpenIncidents()
+        self._restoring_since = 0
+        self._lag_told: dict[str, int] = {}
+        metrics.last_poll.set(clock() / 1000)
+
+    # -- tasks ----------------------------------------------------------------------------
+
+    def moved(self, stage: str, tasks: Collection[int], kept: Collection[int]) -> None:
+        """Drop the series of tasks that are not kept."""
+        metrics = self._metrics
+        if stage in self._held:
+            metrics.rebalances.labels(stage).inc()
+        for number in self._held.get(stage, frozenset()).difference(kept):
+            metrics.lag.remove_by_labels({"stage": stage, "partition": str(number)})
+            metrics.watermark.remove(stage, str(number))
+        self._held[stage] = frozenset(tasks)
+        metrics.assigned.labels(stage).set(len(tasks))
+        metrics.restored.labels(stage).set(len(kept))
+        if stage == TRIAGE:
+            self._open.keep(kept)
+            self._tell_open()
+
+    def restoring(self, stage: str, task: int) -> None:
+        """Look at the clock."""
+        self._restoring_since = self._clock()
+
+    def restored(self, stage: str, task: Task) -> None:
+        """Count it, and the incidents that came with it."""
+        took = self._clock() - self._restoring_since
+        self._metrics.restores.labels(stage).observe(took / 1000)
+        self._metrics.restored.labels(stage).inc()
+        if stage == TRIAGE:
+            self._open.restore(task.number, task.states.items())
+            self._tell_open()
+
+    # -- units of work --------------------------------------------------------------------
+
+    def worked(self, work: Work) -> None:
+        """Take over what was committed; measure the lag, now and then.
+
+        Raises:
+            LogError: the log does not say how far it reaches.
+        """
+        self._metrics.last_poll.set(work.now / 1000)
+        if work.committed:
+            self._take_over(work)
+        if work.now - self._lag_told.get(work.stage, 0) >= _LAG_INTERVAL_MS:
+            self._lag_told[work.stage] = work.now
+            self._tell_lag(work)
+
+    def _take_over(self, work: Work) -> None:
+        metrics = self._metrics
+        metrics.commits.labels(work.stage).inc()
+        for topic, number in work.read.items():
+            metrics.consumed.labels(topic).inc(number)
+        for labels, number in self._outcomes(work).items():
+            metrics.processed.labels(*labels).inc(number)
+        for key, number in work.counts.items():
+            self._count(key, number)
+        for task in work.tasks:
+            if task.watermark > BEGINNING:
+                watermark = metrics.watermark.labels(work.stage, str(task.number))
+                watermark.set(task.watermark / 1000)
+        if work.stage == TRIAGE and work.states:
+            self._open.change(work.states)
+            self._tell_open()
+
+    def _outcomes(self, work: Work) -> Counter[tuple[str, str]]:
+        """Return how many events had which outcome, by (topic, outcome); notes their ages."""
+        found: Counter[tuple[str, str]] = Counter()
+        now = self._clock()
+        for entries in work.released:
+            for topic, times in _by_topic(entries, INPUTS[work.stage]):
+                found[topic, "ok"] += len(times)
+                self._metrics.ages.add(topic, times, now)
+        for key, number in work.counts.items():
+            match key:
+                case ("late" | "redelivered" as what, topic):
+                    _move(found, topic, _OUTCOME_OF[what], number)
+                case ("late_signal", _):
+                    _move(found, SIGNALS, "late", number)
+                case ("dead_letter", topic, "event_id_conflict"):
+                    _move(found, topic, "invalid", number)
+                case ("dead_letter", topic, reason) if reason != "rule_error":
+                    found[topic, "invalid"] += number
+        return found
+
+    def _count(self, key: tuple[str, ...], number: int) -> None:
+        metrics = self._metrics
+        match key:
+            case ("dead_letter", *labels):
+                metrics.dead_letters.labels(*labels).inc(number)
+            case ("alert", *labels):
+                metrics.alerts.labels(*labels).inc(number)
+            case ("shadow_alert", *labels):
+                metrics.shadow_alerts.labels(*labels).inc(number)
+            case ("rule_error", rule):
+                metrics.rule_errors.labels(rule).inc(number)
+            case ("incident", "opened", severity):
+                metrics.incidents_opened.labels(severity).inc(number)
+
+    def _tell_lag(self, work: Work) -> None:
+        for index, topic in enumerate(INPUTS[work.stage]):
+            lags = {task.number: 0 for task in work.tasks}
+            behind = [
+                task for task in work.tasks if TopicPartition(topic, task.number) not in work.at_end
+            ]
+            ends = self._offsets(topic) if behind else []
+            for task in behind:
+                lags[task.number] = max(0, ends[task.number][1] - task.sources[index].position)
+            for number, lag in lags.items():
+                self._metrics.lag.labels(work.stage, topic, str(number)).set(lag)
+
+    def _tell_open(self) -> None:
+        for severity in SEVERITIES:
+            number = self._open.by_severity[severity]
+            self._metrics.incidents_open.labels(severity).set(number)
+
+
+def _by_topic(entries: Sequence[Entry], topics: Sequence[str]) -> Iterator[tuple[str, list[int]]]:
+    """Yield the order times of each topic's events; they keep their order."""
+    for source in set(map(itemgetter(SOURCE), entries)):
+        yield topics[source], [entry[ORDER] for entry in entries if entry[SOURCE] == source]
+
+
+def _move(found: Counter[tuple[str, str]], topic: str, outcome: str, number: int) -> None:
+    """Count events that were released under another outcome than ok."""
+    found[topic, outcome] += number
+    found[topic, "ok"] -= number

@@ -1,0 +1,34 @@
+"""Everything that lets others watch a process that runs stages, put together."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from worker.config.rule_settings import build_rules
+from worker.config.settings import Settings
+from worker.engine.observer import Observer, Observers
+from worker.logs.sqlite.log import wall_clock
+from worker.observe.health import Health
+from worker.observe.meter import Meter
+from worker.observe.metrics import Metrics
+from worker.observe.serving import Answer, probe, serving
+
+
+@contextmanager
+def watching(
+    settings: Settings, stages: Sequence[str], offsets: Callable[[str], list[tuple[int, int]]]
+) -> Iterator[tuple[Observer, str]]:
+    """Serve metrics and probes; yield who must be told what happens, and the address.
+
+    Raises:
+        ConfigError: the port cannot be had, or the candidate's file of rules is wrong.
+    """
+    running, _ = build_rules(settings)
+    metrics = Metrics(stages, running)
+    health = Health(stages, settings.metrics.stalled_after_ms / 1000)
+    pages = {
+        "/metrics": lambda accepts: Answer(*metrics.text(accepts)),
+        "/livez": probe(health.ailment),
+        "/readyz": probe(health.unreadiness),
+    }
+    with serving(settings.metrics.host, settings.metrics.port or 0, pages) as url:
+        yield Observers(health, Meter(metrics, offsets, wall_clock)), url

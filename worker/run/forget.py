@@ -1,0 +1,105 @@
+"""Removing what detect keeps of one account, in one commit: its open alerts expire with it.
+
+What stands on topics is not touched: records go when their retention has passed.
+"""
+
+from contextlib import closing
+from dataclasses import dataclass
+
+import msgspec
+
+from rules.habits import Habits
+from worker.detect.account import Account, SavedAccounts
+from worker.detect.alerts import Change, Publisher
+from worker.detect.redelivery import without_old
+from worker.detect.stage import DETECT, DETECT_INPUTS, Policy
+from worker.engine.context import Turn
+from worker.engine.event_time import BEGINNING
+from worker.engine.keyed_state import payload_of
+from worker.engine.log import Commit, Log, StateChange
+from worker.engine.murmur2 import partition_of
+from worker.engine.task import TaskMeta, read_meta
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How much was removed."""
+
+    open_alerts: int
+    """Each was published as expired."""
+    event_ids: int
+    balances: int
+    holds: int
+    habits: int
+    """Devices, countries, payees, places, failed logins, changes of credentials, currencies."""
+    timers: int
+
+
+def forget(log: Log, policy: Policy, account_id: str, now: int) -> Forgotten | None:
+    """Remove an account's state and expire its open alerts; None if nothing is kept of it.
+
+    Args:
+        now: wall time, milliseconds.
+
+    Raises:
+        TaskTaken: a worker runs the account's task; says which process.
+        LogError: the log cannot be used, or a newer release has written it; nothing was changed.
+    """
+    key = account_id.encode()
+    task = partition_of(key, log.partitions(DETECT_INPUTS[0]))
+    with closing(log.open_session(DETECT, DETECT_INPUTS, [task])) as session:
+        snapshot = session.restore(task)
+        stored = next((value for each, value in snapshot.states if each == key), None)
+        if stored is None or snapshot.meta is None:
+            return None
+        meta = read_meta(snapshot.meta, DETECT)
+        account = SavedAccounts(policy.known_rules).read(payload_of(stored))
+        found = _count(account)
+        turn = _turn(task, meta, key, now)
+        _expire_all(account, policy, turn)
+        told = msgspec.structs.replace(meta, now=turn.now, signals=turn.signals)
+        session.commit(
+            Commit(
+                outputs=turn.outbox.records,
+                states=[StateChange(task, key, b"")],
+                metas={task: msgspec.msgpack.encode(told)},
+            )
+        )
+    return found
+
+
+def _turn(task: int, meta: TaskMeta, key: bytes, now: int) -> Turn:
+    """Return a turn at the watermark: nothing decided later has an order time below it."""
+
+    def touch(_: bytes) -> None:
+        raise AssertionError("only the account itself is touched")
+
+    turn = Turn(task, [], max(meta.now, meta.watermark), meta.signals, touch)
+    turn.published_at, turn.key = now, key
+    return turn
+
+
+def _expire_all(account: Account, policy: Policy, turn: Turn) -> None:
+    publisher = Publisher(DETECT_INPUTS, policy.tokens)
+    rules = {rule.state_code: rule for rule in policy.known_rules}
+    for alert in account.alerts:
+        publisher.publish(rules[alert.rule], alert, Change("expired"), turn)
+
+
+def _count(account: Account) -> Forgotten:
+    _, times = without_old(account.ids, BEGINNING)
+    return Forgotten(
+        open_alerts=len(account.alerts),
+        event_ids=len(times),
+        balances=len(account.facts.balances),
+        holds=len(account.facts.holds),
+        habits=_count_habits(account.facts.habits),
+        timers=len(account.timers),
+    )
+
+
+def _count_habits(habits: Habits) -> int:
+    books = [book for book in (habits.book, habits.former) if book is not None]
+    marks = sum(len(book.devices) + len(book.counterparties) for book in books)
+    told = len(habits.places) + len(habits.failures) + len(habits.changes)
+    return marks + len(habits.countries) + told + len(habits.spending)

@@ -1,0 +1,115 @@
+"""Logs: the port between tasks and the world, and its implementations.
+
+The one on Kafka is imported when it is asked for: its client takes longer to load than most
+commands take to run.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from schemas.topics import TRANSACTIONS
+from worker.config.settings import KafkaSettings, Settings
+from worker.engine.log import Log
+from worker.errors import ConfigError
+from worker.logs.finding import Finding, Verdict
+from worker.logs.sqlite.log import SqliteLog, wall_clock
+
+if TYPE_CHECKING:
+    from worker.logs.kafka.cluster import Cluster
+
+_SQLITE = "sqlite:///"
+
+
+_KAFKA = "kafka://"
+
+
+def open_log(
+    url: str,
+    partitions: int | None = None,
+    clock: Callable[[], int] = wall_clock,
+    kafka: KafkaSettings | None = None,
+) -> Log:
+    """Open the log of `log.url`, making it if it is a file that is not there.
+
+    `sqlite:///wallet.db` is relative to the working directory, `sqlite:////data/wallet.db`
+    absolute. A new log gets `partitions` per topic, 4 if None; an existing one must have as many
+    as given. `clock` gives milliseconds since the epoch.
+
+    `kafka://host:port,host:port` are brokers to begin with, reached as `kafka` says.
+
+    Raises:
+        ConfigError: the URL names no log.
+        LogError: the log cannot be used.
+    """
+    if url.startswith(_KAFKA):
+        from worker.logs.kafka.decode import decode_lean  # noqa: PLC0415
+        from worker.logs.kafka.log import KafkaLog  # noqa: PLC0415
+
+        settings = kafka or KafkaSettings()
+        decode_lean(settings.lean_decode)
+        return KafkaLog(cluster_at(url, settings), settings.slot, clock)
+    path = url.removeprefix(_SQLITE)
+    if path in ("", url, ":memory:") or "?" in path:
+        raise ConfigError(
+            "log.url: expected sqlite:///relative/path.db, sqlite:////absolute/path.db, "
+            "or kafka://host:port."
+        )
+    return SqliteLog(Path(path), partitions=partitions, clock=clock)
+
+
+def make_topics(settings: Settings) -> None:
+    """Make the topics that are missing, where they do not come with the log.
+
+    Raises:
+        LogError: the cluster refused one, or did not answer.
+    """
+    if settings.log.url.startswith(_KAFKA):
+        from worker.logs.kafka.ops.topics import Topics  # noqa: PLC0415
+
+        Topics(cluster_at(settings.log.url, settings.kafka), settings).create()
+
+
+def refuse_wrong_topics(settings: Settings, partitions: int) -> None:
+    """Look whether workers can run on the topics of the log, if somebody else makes these.
+
+    Raises:
+        ConfigError: they cannot; says what is wrong.
+        LogError: the cluster did not answer.
+    """
+    if settings.log.url.startswith(_KAFKA):
+        from worker.logs.kafka.ops.topics import Topics  # noqa: PLC0415
+
+        cluster = cluster_at(settings.log.url, settings.kafka)
+        Topics(cluster, settings, partitions).refuse_wrong()
+
+
+def examine(
+    log: Log, settings: Settings, clock: Callable[[], int] = wall_clock
+) -> Iterator[Finding]:
+    """Yield what there is to say about the log of the settings, as a worker would meet it.
+
+    Raises:
+        ConfigError: a file of the settings cannot be used.
+    """
+    url = settings.log.url
+    if url.startswith(_KAFKA):
+        from worker.logs.kafka.ops.doctor import Doctor  # noqa: PLC0415
+
+        yield from Doctor(cluster_at(url, settings.kafka), settings, log, clock).findings()
+    else:
+        counts = f"{log.partitions(TRANSACTIONS)} partitions per topic"
+        yield Finding("log", Verdict.OK, f"{url}: opened, {counts}")
+
+
+def cluster_at(url: str, kafka: KafkaSettings) -> "Cluster":
+    """Return how to reach the brokers of a kafka:// URL.
+
+    Raises:
+        ConfigError: the URL names none, or a file of the settings cannot be used.
+    """
+    if not url.startswith(_KAFKA):
+        raise ConfigError(f"log.url: {url} is not on Kafka: expected kafka://host:port.")
+    from worker.logs.kafka.connect import cluster_of  # noqa: PLC0415
+
+    return cluster_of(url.removeprefix(_KAFKA).split(","), kafka)

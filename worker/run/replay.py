@@ -1,0 +1,216 @@
+"""The whole job in one process, in event time: lines in, alerts and incidents out.
+
+The same stages and the same loop as on a server; only the log is in memory, the clock stands still,
+and every input ends 1 ms after the largest time of all. The lines are read once to learn that time
+and to sort them, if need be on disk. Then the log is filled as it is read: a topic gets its next
+records when a task has read all it has of it and can go on no more. So what is in memory at a
+time does not grow with the files, unless the inputs are kept.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from schemas.dead_letter import DeadLetterHeaders
+from schemas.time import format_time, parse_time
+from schemas.topics import DEAD_LETTERS, SIGNALS
+from worker.codec.bad_record import BadRecord
+from worker.codec.fast import FIRST_TIME, LAST_TIME
+from worker.codec.lines import Line, place
+from worker.detect.stage import DETECT_INPUTS, Policy, detect, triage
+from worker.engine.event_time import BEGINNING
+from worker.engine.keyed_state import Timer
+from worker.engine.log import NewRecord
+from worker.engine.loop import Pace, StageWorker
+from worker.engine.murmur2 import partition_of
+from worker.logs.memory import MemoryLog
+from worker.run.gc_pause import calm_collector
+from worker.run.runner import READERS
+from worker.run.spool import Room, Spool
+
+DEFAULT_ROOM: Final = Room()
+_PACE: Final = Pace(poll_records=100_000, idle_advances=False, progress_interval=0)
+_FORGOTTEN: Final = dict.fromkeys(READERS, 0)
+"""Per topic how old a record is, once read, when it is forgotten: milliseconds."""
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a replay found; the records themselves are in `log`."""
+
+    log: MemoryLog
+    events: int = 0
+    counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    undecided: list[tuple[str, str, Timer]] = field(default_factory=list)
+    """(account_id, rule code, timer) of what would be decided after the end."""
+
+
+class _Arrival:
+    """Places lines: into the spool what belongs to a topic, aside what does not."""
+
+    def __init__(self, partitions: int, spool: Spool) -> None:
+        self._partitions = partitions
+        self._spool = spool
+        self._time = BEGINNING
+        """Of the last record; one whose own cannot be read keeps its place behind it."""
+        self.dead: list[NewRecord] = []
+        self.refused: Counter[tuple[str, ...]] = Counter()
+        self.latest = FIRST_TIME - 1
+        self.lines = 0
+
+    def add(self, name: str, number: int, raw: bytes) -> None:
+        line = place(raw)
+        if isinstance(line, BadRecord):
+            self.dead.append(dead_line(name, number, raw, line))
+            self.refused["dead_letter", "lines", line.reason] += 1
+            return
+        self.lines += 1
+        try:
+            occurred = parse_time(line.occurred_at)
+            if self.latest < occurred < LAST_TIME:
+                self.latest = occurred
+        except ValueError:  # the codec will say so
+            occurred = self._time
+        key = line.key
+        if key is None:
+            self._add_control(line, occurred)
+            return
+        self._time = occurred
+        partition = 0 if self._partitions == 1 else partition_of(key, self._partitions)
+        self._spool.add(occurred, NewRecord(line.topic, key, raw, partition), len(raw))
+
+    def _add_control(self, line: Line, occurred: int) -> None:
+        if line.partition is not None and line.partition >= self._partitions:
+            # It speaks of a part of what is one partition here: that says nothing of the whole.
+            self.refused["passed_over", line.topic] += 1
+            return
+        self._time = occurred
+        for partition in range(self._partitions):
+            if line.partition in (None, partition):
+                record = NewRecord(line.topic, None, line.value, partition)
+                self._spool.add(occurred, record, len(line.value))
+
+
+class _Feed:
+    """Puts records into the log, topic by topic, as they are asked for."""
+
+    def __init__(self, log: MemoryLog, spool: Spool, end: Sequence[NewRecord], size: int) -> None:
+        self._log = log
+        self._end = end
+        self._size = size
+        topics = dict.fromkeys((*DETECT_INPUTS, *spool.topics))
+        self._left = {topic: spool.records(topic) for topic in topics}
+
+    def next(self, wanted: Collection[str]) -> bool:
+        """Append the next slice of the topics wanted, or, if they have none, of all others.
+
+        Say whether there was any.
+        """
+        asked = [topic for topic in self._left if topic in wanted] or list(self._left)
+        for topic in asked:
+            records = list(islice(self._left[topic], self._size))
+            if len(records) < self._size:
+                records += (end for end in self._end if end.topic == topic)
+                del self._left[topic]
+            self._log.append(records)
+        return bool(asked)
+
+
+def dead_line(
+    name: str, number: int, raw: bytes, bad: BadRecord, stage: str = "detect"
+) -> NewRecord:
+    """Return the dead letter of a line that belongs to no topic."""
+    headers = DeadLetterHeaders(
+        dlq_reason=bad.reason,
+        dlq_error=bad.error,
+        dlq_topic=name,
+        dlq_partition=0,
+        dlq_offset=number,
+        dlq_stage=stage,
+    )
+    return NewRecord(DEAD_LETTERS, b"", raw, headers=headers.to_headers())
+
+
+def replay(
+    lines: Iterable[tuple[str, int, bytes]],
+    policy: Policy,
+    as_is: bool = False,
+    partitions: int = 1,
+    *,
+    keep_inputs: bool = True,
+    room: Room = DEFAULT_ROOM,
+) -> Replayed:
+    """Run both stages over lines (file name, number, text), sorted by occurred_at unless `as_is`.
+
+    Neither the order of equal times nor the number of partitions changes what is found. Without
+    `keep_inputs` the log forgets inputs and signals when they have been read; offsets stay.
+
+    Raises:
+        UsageError: temporary files cannot be used.
+    """
+    with calm_collector(), Spool(not as_is, room) as spool:
+        return _replay(lines, policy, spool, partitions, None if keep_inputs else _FORGOTTEN, room)
+
+
+def _replay(
+    lines: Iterable[tuple[str, int, bytes]],
+    policy: Policy,
+    spool: Spool,
+    partitions: int,
+    retention: Mapping[str, int] | None,
+    room: Room,
+) -> Replayed:
+    arrival = _Arrival(partitions, spool)
+    for name, number, raw in lines:
+        arrival.add(name, number, raw)
+    log = MemoryLog(partitions=partitions)
+    result = Replayed(log, arrival.lines)
+    log.append(arrival.dead)
+    result.counts.update(arrival.refused)
+    end = ends(arrival.latest + 1, partitions) if arrival.latest >= FIRST_TIME else []
+    feed = _Feed(log, spool, end, room.slice_records)
+    _run(log, policy, feed, retention, result)
+    return result
+
+
+def ends(at: int, partitions: int) -> list[NewRecord]:
+    """Return the records that end every partition of every input of detect, `at` in milliseconds.
+
+    The signals need none: detect tells triage how far it is.
+    """
+    end = msgspec.json.encode({"kind": "end", "occurred_at": format_time(at)})
+    return [NewRecord(topic, None, end, n) for topic in DETECT_INPUTS for n in range(partitions)]
+
+
+def _run(
+    log: MemoryLog,
+    policy: Policy,
+    feed: _Feed,
+    retention: Mapping[str, int] | None,
+    result: Replayed,
+) -> None:
+    numbers = range(log.partitions(SIGNALS))
+    stages = (detect(policy), triage(policy, len(numbers)))
+    workers = [StageWorker(log, stage, numbers, lambda: 0, _PACE) for stage in stages]
+    detecting = workers[0].tasks.values()
+    while feed.next(
+        {task.addresses[s.index].topic for task in detecting for s, _ in task.blocking()}
+    ):
+        for worker in workers:
+            while worker.run_once():
+                pass
+        if retention is not None:
+            log.prune(retention, READERS)
+    for worker in workers:
+        result.counts.update(worker.counts)
+        worker.close()
+    result.undecided = [
+        (key.decode(), owner, Timer(due, owner, name))
+        for task in detecting
+        for due, key, owner, name in task.undecided()
+        if owner
+    ]

@@ -1,0 +1,106 @@
+"""Dead letters read back, and judged again as the reader of detect would judge them now. Pure."""
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final, NamedTuple
+
+from schemas.dead_letter import DeadLetterHeaders
+from worker.codec.bad_record import BadRecord
+from worker.codec.codec import Codec, Control
+from worker.codec.lines import Line, place
+from worker.detect.stage import Policy
+from worker.engine.log import NewRecord, Record, TopicPartition
+
+INGEST: Final = "ingest"
+"""The stage of dead letters that never had a topic: lines of files."""
+
+_DECIDED: Final = {
+    "rule_error": "the event was taken, only a rule failed on it",
+    "event_id_conflict": "another event has its id",
+}
+"""Reasons that the record's own bytes do not tell, so that to read it again changes nothing."""
+
+
+class DeadLetter(NamedTuple):
+    """A record of `wallet.dead-letters`: where it is, and what its headers say."""
+
+    at: TopicPartition
+    record: Record
+    headers: DeadLetterHeaders | None
+    """None: somebody else wrote it, walletwatch cannot tell what it is."""
+
+
+class Wanted(NamedTuple):
+    """Which dead letters are meant; an empty collection means all."""
+
+    reasons: Collection[str] = ()
+    topics: Collection[str] = ()
+
+
+def dead_letters(
+    stored: Iterable[tuple[TopicPartition, Record]], wanted: Wanted
+) -> Iterator[DeadLetter]:
+    """Yield the wanted ones of the records of `wallet.dead-letters`, in their order."""
+    for at, record in stored:
+        headers = _headers(record)
+        if _fits(headers, wanted):
+            yield DeadLetter(at, record, headers)
+
+
+def _headers(record: Record) -> DeadLetterHeaders | None:
+    try:
+        return DeadLetterHeaders.from_headers(record.headers)
+    except ValueError:
+        return None
+
+
+def _fits(headers: DeadLetterHeaders | None, wanted: Wanted) -> bool:
+    if headers is None:
+        return not (wanted.reasons or wanted.topics)
+    return (not wanted.reasons or headers.dlq_reason in wanted.reasons) and (
+        not wanted.topics or headers.dlq_topic in wanted.topics
+    )
+
+
+class Judge:
+    """Tells which dead letters would be accepted now.
+
+    Args:
+        policy: what the worker would run with: its limits, currencies, and allowed clock skew.
+        now: milliseconds since the epoch at which they would be appended again.
+    """
+
+    def __init__(self, policy: Policy, now: int) -> None:
+        self._codecs = {each.topic: Codec(each.kind, policy.limits) for each in policy.inputs}
+        self._latest = {each.topic: now + each.max_clock_skew for each in policy.inputs}
+
+    def again(self, dead: DeadLetter) -> NewRecord | str:
+        """Return the record to append to its topic once more, or why it would stay dead."""
+        headers, value = dead.headers, dead.record.value
+        if headers is None:
+            return "it was not written by walletwatch"
+        if headers.dlq_reason in _DECIDED:
+            return _DECIDED[headers.dlq_reason]
+        if value is None:
+            return "not_json"
+        topic, key = headers.dlq_topic, dead.record.key
+        if headers.dlq_stage == INGEST:
+            line = place(value)
+            if not isinstance(line, Line):
+                return line.reason
+            topic, key = line.topic, line.key
+        return self._judged(topic, key, value)
+
+    def _judged(self, topic: str, key: bytes | None, value: bytes) -> NewRecord | str:
+        codec = self._codecs.get(topic)
+        if codec is None:
+            return "its topic is no input of detect"
+        event = codec.decode(value)
+        if isinstance(event, BadRecord):
+            return event.reason
+        if isinstance(event, Control):
+            return "the time of a heartbeat or an end is past"
+        if event.occurred_at > self._latest[topic]:
+            return "future_timestamp"
+        if key != event.account_id.encode():
+            return "key_mismatch"
+        return NewRecord(topic, key, value)

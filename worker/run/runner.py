@@ -1,0 +1,180 @@
+"""Running stages on a log until told to stop, or until every input has ended."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from schemas.money import ISO_4217
+from schemas.topics import SIGNALS
+from worker.codec.codec import Limits
+from worker.config.load import Settings
+from worker.config.rule_settings import build_rules
+from worker.config.token_keys import tokens_for
+from worker.detect.handler import Horizons
+from worker.detect.reader import InputPolicy
+from worker.detect.stage import (
+    DETECT,
+    DETECT_INPUTS,
+    INPUT_POLICIES,
+    TRIAGE,
+    Policy,
+    detect,
+    triage,
+)
+from worker.engine.log import Log, TopicPartition
+from worker.engine.loop import Pace, StageWorker
+from worker.engine.murmur2 import partition_of
+from worker.engine.observer import UNOBSERVED, Observer
+from worker.run.gc_pause import calm_collector
+from worker.tokens import Tokens
+
+_IDLE_WAIT_SECONDS: Final = 0.1
+_PRUNE_INTERVAL_MS: Final = 600_000
+READERS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(DETECT_INPUTS, (DETECT,)),
+    SIGNALS: (TRIAGE,),
+}
+"""Per topic the stages that must have passed a record before it may be pruned."""
+
+Accepted = Mapping[TopicPartition, Sequence[tuple[int, int]]]
+
+
+def policy_of(
+    settings: Settings, accepted: Accepted | None = None, tokens: Tokens | None = None
+) -> Policy:
+    """Return what decides the results, as the settings say.
+
+    Args:
+        tokens: those of the log; None: by the configured key, or else the public one.
+
+    Raises:
+        ConfigError: a key file or the candidate's file cannot be used.
+    """
+    running, known = build_rules(settings)
+    engine, inputs = settings.engine, settings.inputs
+    named = (inputs.transactions, inputs.logins, inputs.balances)
+    return Policy(
+        rules=running,
+        known_rules=known,
+        inputs=tuple(
+            InputPolicy(
+                default.topic,
+                default.kind,
+                setting.lateness_ms,
+                setting.may_be_silent,
+                setting.max_clock_skew_ms,
+            )
+            for default, setting in zip(INPUT_POLICIES, named, strict=True)
+        ),
+        limits=Limits(
+            engine.max_event_bytes,
+            engine.accept_json_numbers,
+            {**ISO_4217, **settings.currencies},
+        ),
+        horizons=Horizons(engine.dedup_horizon_ms, engine.max_open_ms),
+        tokens=tokens or tokens_for(settings),
+        dead_letter_limit=engine.dead_letter_limit,
+        accepted_dead_letters=accepted or {},
+        resolved_retention=engine.resolved_retention_ms,
+    )
+
+
+def pace_of(settings: Settings) -> Pace:
+    """Return how the workers go about it, as the settings say."""
+    engine = settings.engine
+    return Pace(
+        poll_records=engine.poll_records,
+        max_buffered=engine.max_buffered,
+        idle_advances=engine.idle_advances,
+        silence_limit=engine.silence_limit_ms,
+        origin_timeout=engine.origin_timeout_ms,
+        progress_interval=engine.progress_interval_ms,
+    )
+
+
+class Runner:
+    """Some tasks of one stage or both, in this process.
+
+    Args:
+        stages: names of the stages to run, detect before triage.
+        tasks: numbers of the tasks of each of them; None: all, or what the log gives this worker.
+        tokens: those of the log; None: by the configured key, or else the public one.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        settings: Settings,
+        stages: Sequence[str],
+        tasks: Sequence[int] | None,
+        clock: Callable[[], int],
+        accepted: Accepted | None = None,
+        observer: Observer = UNOBSERVED,
+        tokens: Tokens | None = None,
+    ) -> None:
+        policy = policy_of(settings, accepted, tokens)
+        partitions = log.partitions(DETECT_INPUTS[0])
+        made = {
+            DETECT: detect(policy, lambda key: partition_of(key, partitions)),
+            TRIAGE: triage(policy, partitions),
+        }
+        self._log = log
+        self._clock = clock
+        self._retention = settings.retention
+        self._pruned_at = clock()
+        self._workers: dict[str, StageWorker] = {}
+        try:
+            for name in stages:
+                self._workers[name] = StageWorker(
+                    log, made[name], tasks, clock, pace_of(settings), observer
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def counts(self) -> Counter[tuple[str, ...]]:
+        """What was committed since the start, by reason."""
+        return sum((worker.counts for worker in self._workers.values()), Counter())
+
+    def run(self, stopping: Callable[[], bool], until_ended: bool = False) -> None:
+        """Work until `stopping()`, asked after each unit of work, or until all inputs ended.
+
+        Raises:
+            LogError: the log failed; what was committed is safe.
+            DeadLetterLimit: too much of an input is bad.
+        """
+        busy = True
+        with calm_collector():
+            while not stopping():
+                busy = self._run_once(0.0 if busy else _IDLE_WAIT_SECONDS)
+                self._prune()
+                if until_ended and not busy and self._ended():
+                    return
+
+    def _run_once(self, wait: float) -> bool:
+        """Let each stage do one unit of work; only the first waits for records."""
+        busy = False
+        for worker in self._workers.values():
+            busy |= worker.run_once(wait)
+            wait = 0.0
+        return busy
+
+    def close(self) -> None:
+        """Release the tasks."""
+        for worker in self._workers.values():
+            worker.close()
+
+    def _ended(self) -> bool:
+        """Say whether every input stands at its end and triage has heard of it."""
+        detecting, judging = self._workers.get(DETECT), self._workers.get(TRIAGE)
+        if detecting is None or not detecting.ended:
+            return False
+        reached = min(task.watermark for task in detecting.tasks.values())
+        return judging is None or all(t.watermark >= reached for t in judging.tasks.values())
+
+    def _prune(self) -> None:
+        now = self._clock()
+        if DETECT in self._workers and now - self._pruned_at >= _PRUNE_INTERVAL_MS:
+            self._pruned_at = now
+            self._log.prune(self._retention, READERS)
