@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
-from rules import ALL
 from rules.contract import Effects, Params, Rule, State
+from rules.registry import ALL
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS
 from tests.worker.comparing import comparable
 from tests.worker.mutations import clean_events, compact, full_login, mutants

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from rules.ledger_trail import MAX_ENDS, MAX_FORKS, follow
+from rules.balance_mismatch.ledger.trail import MAX_ENDS, MAX_FORKS, follow
 from tests.worker.ledgers import ROWS, Verdict, judge, plan
 from tests.worker.unnumbered import ROWS as GROUPED_ROWS
 from tests.worker.unnumbered import judge_groups, plan_groups

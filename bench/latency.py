@@ -19,7 +19,7 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from bench.kafka import detecting, on_a_broker, topics
-from rules.examples import row
+from rules.builders import row
 from schemas.time import format_time
 from schemas.topics import ALERTS, TRANSACTIONS
 from worker.engine.log import NewRecord

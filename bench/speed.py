@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from bench.baseline import Baseline
-from rules import ALL
+from rules.registry import ALL
 from worker import simulate as traffic
 from worker.cli.ingest import Appender
 from worker.config.load import load_settings

@@ -23,7 +23,7 @@ import msgspec
 from kafka import KafkaAdminClient, TopicPartition
 
 from bench.kafka import Committed, committed, detecting, on_a_broker, topics
-from rules.examples import balance, login, row
+from rules.builders import balance, login, row
 from schemas.time import format_time
 from worker.detect.stage import DETECT, DETECT_INPUTS
 from worker.engine.log import NewRecord

@@ -232,7 +232,7 @@ class Example(Struct, kw_only=True, frozen=True):
     name: str
     """A sentence: what is true here."""
     events: tuple[dict[str, Any], ...]
-    """Wire records with `kind`; `examples.py` of this package has builders for them."""
+    """Wire records with `kind`; `rules.builders` makes them."""
     expect: tuple[str, ...] = ()
     """In order of publication: "raised error", "updated warning", "cured error", ..."""
     params: dict[str, Any] = {}

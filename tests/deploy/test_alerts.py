@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rules import ALL
+from rules.registry import ALL
 from tests.deploy.programs import program
 from worker.config.rule_settings import build_rules
 from worker.config.settings import Settings

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from rules.examples import login
+from rules.builders import login
 from schemas.topics import BALANCES, DEAD_LETTERS, LOGINS, TRANSACTIONS
 from tests.failure.crashing import DEADLINE_SECONDS, Place
 from tests.failure.kafka_place import KafkaPlace

@@ -11,7 +11,7 @@ import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.record import util
 
-from rules.examples import login
+from rules.builders import login
 from schemas.topics import ALERTS, DEAD_LETTERS, LOGINS, TOPICS
 from scripts.broker import Broker, free_port
 from tests.commands import kafka_variables, walletwatch

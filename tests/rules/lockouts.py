@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from rules.account_lockout import AccountLockout
-from rules.examples import at, login
+from rules.account_lockout.rule import AccountLockout
+from rules.builders import at, login
 from tests.rules.driver import Driver
 
 DERIVED: dict[str, Any] = {"derive_locks": True}

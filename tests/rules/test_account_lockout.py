@@ -2,8 +2,8 @@
 
 import pytest
 
-from rules.account_lockout_state import AccountLockoutState
-from rules.examples import at, clock, login
+from rules.account_lockout.state import AccountLockoutState
+from rules.builders import at, clock, login
 from rules.habits import MAX_FAILURES
 from tests.rules.lockouts import (
     FIVE,

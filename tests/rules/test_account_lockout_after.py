@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from rules.account_lockout_state import MAX_UNDER_WAY, AccountLockoutState
+from rules.account_lockout.state import MAX_UNDER_WAY, AccountLockoutState
+from rules.builders import clock, login, txn
 from rules.events import LOGIN
-from rules.examples import clock, login, txn
 from rules.profile import MAX_HOLDS
 from tests.rules.lockouts import earned, kinds, lock, refused, run, timed, unlock
 

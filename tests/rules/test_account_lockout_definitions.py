@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rules.account_lockout import AccountLockout
+from rules.account_lockout.rule import AccountLockout
 from rules.events import LOGIN, TRANSACTION, Login, Transaction
 from tests.rules.driver import Driver
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from rules.account_lockout import MAX_OPEN
-from rules.account_lockout_state import MAX_LOCKS, AccountLockoutState
-from rules.examples import at, clock, login, txn
+from rules.account_lockout.rule import MAX_OPEN
+from rules.account_lockout.state import MAX_LOCKS, AccountLockoutState
+from rules.builders import at, clock, login, txn
 from schemas.alert import MAX_EVIDENCE
 from tests.rules.lockouts import (
     DERIVED,

@@ -1,8 +1,8 @@
 """A4: what is said of an alert is true, and names nobody."""
 
-from rules.account_lockout import AccountLockout
+from rules.account_lockout.rule import AccountLockout
+from rules.builders import at, clock, txn
 from rules.events import TRANSACTION, Login, Transaction
-from rules.examples import at, clock, txn
 from tests.rules.driver import Driver
 from tests.rules.lockouts import (
     DERIVED,

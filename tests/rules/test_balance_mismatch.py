@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rules import ledger_chain
-from rules.balance_mismatch import BalanceMismatch
-from rules.balance_mismatch_params import BalanceMismatchParams
+from rules.balance_mismatch.ledger import chain as ledger_chain
+from rules.balance_mismatch.params import BalanceMismatchParams
+from rules.balance_mismatch.rule import BalanceMismatch
+from rules.builders import clock, row, txn
 from rules.events import TRANSACTION, Transaction
-from rules.examples import clock, row, txn
 from tests.rules.driver import Driver
 
 EFFECTS = {"payment": -1, "withdrawal": -1, "topup": 1, "refund": 1, "adjustment": 1}

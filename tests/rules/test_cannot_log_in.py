@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rules.cannot_log_in import CannotLogIn
-from rules.cannot_log_in_state import MAX_KEPT, CannotLogInState
+from rules.builders import clock, login
+from rules.cannot_log_in.rule import CannotLogIn
+from rules.cannot_log_in.state import MAX_KEPT, CannotLogInState
 from rules.events import LOGIN, Login
-from rules.examples import clock, login
 from schemas.alert import MAX_EVIDENCE
 from tests.rules.driver import Driver
 

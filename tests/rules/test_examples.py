@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from rules import ALL
 from rules.contract import Example, Rule
+from rules.registry import ALL
 from worker.evaluate.run_examples import run_example
 
 CASES = [

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from rules.builders import balance, clock, txn
 from rules.events import TRANSACTION, Transaction
-from rules.examples import balance, clock, txn
-from rules.failed_payment import FailedPayment, FailedPaymentState
-from rules.failure_codes import FAMILIES, family
+from rules.failed_payment.failure_codes import FAMILIES, family
+from rules.failed_payment.rule import FailedPayment, FailedPaymentState
 from tests.rules.driver import Driver
 
 REFUSED = {"failure_code": "insufficient_funds", "failure_code_system": "internal"}
@@ -232,7 +232,7 @@ def test_families_of_codes(system: str | None, code: str | None, expected: str) 
 
 def test_no_code_has_two_families() -> None:
     """A code that stood in two places of the table would silently take the last."""
-    from rules.failure_codes import _CODES
+    from rules.failed_payment.failure_codes import _CODES
 
     listed = sum(len(codes.split()) for table in _CODES.values() for codes in table.values())
     assert listed == len(FAMILIES)

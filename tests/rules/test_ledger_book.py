@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from rules import ledger_book
-from rules.balance_mismatch import BalanceMismatch
-from rules.balance_mismatch_book_examples import FIRST, entry, hold
-from rules.balance_mismatch_params import BalanceMismatchParams
+from rules.balance_mismatch.book_examples import FIRST, entry, hold
+from rules.balance_mismatch.ledger import book as ledger_book
+from rules.balance_mismatch.params import BalanceMismatchParams
+from rules.balance_mismatch.rule import BalanceMismatch
+from rules.builders import balance, clock, row, txn
 from rules.contract import OpenAlert
 from rules.events import TRANSACTION, Balance, Event, Ref, Transaction
-from rules.examples import balance, clock, row, txn
 from tests.rules.driver import Account, Driver, decode
 
 MINUTE = 60_000

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from rules.ledger_history import MAX_KEPT, begins_after, nearest_to, note, off_by
+from rules.balance_mismatch.ledger.history import MAX_KEPT, begins_after, nearest_to, note, off_by
 
 KEPT = 1_000
 

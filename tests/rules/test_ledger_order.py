@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from rules import balance_mismatch_groups as groups
-from rules import ledger_book, ledger_trail
-from rules.balance_mismatch import BalanceMismatch
+from rules.balance_mismatch.checks import groups
+from rules.balance_mismatch.ledger import book as ledger_book
+from rules.balance_mismatch.ledger import trail as ledger_trail
+from rules.balance_mismatch.ledger.book import Book
+from rules.balance_mismatch.ledger.chain import Edge
+from rules.balance_mismatch.rule import BalanceMismatch
+from rules.builders import balance, clock, row
 from rules.contract import Effects
 from rules.events import BALANCE, TRANSACTION, Balance, Ref, Transaction
-from rules.examples import balance, clock, row
-from rules.ledger_book import Book
-from rules.ledger_chain import Edge
 from tests.rules.driver import Driver
 
 DAY = 86_400_000

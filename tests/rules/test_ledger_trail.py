@@ -6,7 +6,7 @@ from itertools import pairwise, permutations, product
 
 import pytest
 
-from rules.ledger_trail import MAX_ENDS, Torn, Trail, follow
+from rules.balance_mismatch.ledger.trail import MAX_ENDS, Torn, Trail, follow
 
 Step = tuple[int, int]
 

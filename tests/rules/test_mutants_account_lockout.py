@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from rules.account_lockout import AccountLockout
+from rules.account_lockout.rule import AccountLockout
+from rules.builders import login, txn
 from rules.contract import OpenAlert, Values
 from rules.events import Ref
-from rules.examples import login, txn
 from tests.rules.driver import Account, Driver
 from tests.rules.lockouts import DERIVED, FIVE, SEEN, earned, failed, kinds, lock, run, unlock
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from rules.balance_mismatch import BalanceMismatch
-from rules.balance_mismatch_alerts import torn_group
+from rules.balance_mismatch.alerts import torn_group
+from rules.balance_mismatch.ledger.book import Found, Group
+from rules.balance_mismatch.ledger.chain import Edge
+from rules.balance_mismatch.ledger.trail import MAX_LINKS, Torn, Trail, follow
+from rules.balance_mismatch.rule import BalanceMismatch
+from rules.builders import balance, clock, row, txn
 from rules.contract import Values
 from rules.events import TRANSACTION, Ref
-from rules.examples import balance, clock, row, txn
-from rules.ledger_book import Found, Group
-from rules.ledger_chain import Edge
-from rules.ledger_trail import MAX_LINKS, Torn, Trail, follow
 from tests.rules.driver import Driver, decode
 
 

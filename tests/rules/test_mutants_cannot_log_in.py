@@ -2,10 +2,10 @@
 
 import pytest
 
-from rules.cannot_log_in import CannotLogIn
+from rules.builders import login
+from rules.cannot_log_in.rule import CannotLogIn
 from rules.contract import OpenAlert, Value
 from rules.events import Ref
-from rules.examples import login
 from tests.rules.driver import Account, Driver
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from rules.examples import balance, txn
-from rules.failed_payment import FailedPayment
+from rules.builders import balance, txn
+from rules.failed_payment.rule import FailedPayment
 from tests.rules.driver import Driver
 
 REFUSED = {"failure_code": "insufficient_funds", "failure_code_system": "internal"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rules.incidents import MAX_TRANSACTIONS, IncidentState, apply, incident_id, record
+from rules.incidents.lifecycle import MAX_TRANSACTIONS, IncidentState, apply, incident_id, record
 from schemas.alert import MAX_EVIDENCE, Alert, Evidence, Money
 
 EUR = Money(currency="EUR", minor_units=100, exponent=2)

@@ -4,19 +4,27 @@ from typing import Any
 
 import pytest
 
-from rules import (
-    balance_mismatch_state,
-    ledger_book,
-    ledger_chain,
-    ledger_history,
-    ledger_reports,
-    ledger_trail,
+from rules.balance_mismatch import state as balance_mismatch_state
+from rules.balance_mismatch.ledger import (
+    book as ledger_book,
 )
+from rules.balance_mismatch.ledger import (
+    chain as ledger_chain,
+)
+from rules.balance_mismatch.ledger import (
+    history as ledger_history,
+)
+from rules.balance_mismatch.ledger import (
+    reports as ledger_reports,
+)
+from rules.balance_mismatch.ledger import (
+    trail as ledger_trail,
+)
+from rules.balance_mismatch.ledger.book import Group, joins
+from rules.balance_mismatch.ledger.chain import Break, Chain, Edge, Ignored, Row, begin, enter, met
+from rules.balance_mismatch.ledger.history import note, shorten
+from rules.balance_mismatch.ledger.row import contents_of, moves_untold
 from rules.events import TRANSACTION, Ref, Transaction
-from rules.ledger_book import Group, joins
-from rules.ledger_chain import Break, Chain, Edge, Ignored, Row, begin, enter, met
-from rules.ledger_history import note, shorten
-from rules.ledger_row import contents_of, moves_untold
 
 BOTH = ("posted", "available")
 

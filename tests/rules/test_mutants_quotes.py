@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from rules import ALL
+from rules.builders import balance, login, txn
 from rules.contract import Example, Rule
 from rules.events import Event
-from rules.examples import balance, login, txn
-from rules.unauthorized_transaction import UnauthorizedTransaction
+from rules.registry import ALL
+from rules.unauthorized_transaction.rule import UnauthorizedTransaction
 from tests.rules.driver import Driver
 
 CASES = [

@@ -4,20 +4,16 @@ from typing import Any, Final
 
 import pytest
 
-from rules import (
-    ALL,
-    account_lockout,
-    account_lockout_state,
-    cannot_log_in_state,
-    habits,
-    marks,
-    profile,
-    unauthorized_transaction,
-)
-from rules.balance_mismatch import BalanceMismatch
+from rules import habits, marks, profile
+from rules.account_lockout import rule as account_lockout
+from rules.account_lockout import state as account_lockout_state
+from rules.balance_mismatch.rule import BalanceMismatch
+from rules.cannot_log_in import state as cannot_log_in_state
 from rules.contract import Rule
+from rules.registry import ALL
 from rules.seen import Seen
-from rules.unauthorized_transaction import UnauthorizedTransaction
+from rules.unauthorized_transaction import rule as unauthorized_transaction
+from rules.unauthorized_transaction.rule import UnauthorizedTransaction
 
 SECOND: Final = 1_000
 MINUTE: Final = 60_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rules.travel import is_impossible, metres_between, slowest_ms
+from rules.unauthorized_transaction.travel import is_impossible, metres_between, slowest_ms
 
 BERLIN, LISBON, SYDNEY, QUITO = (525, 134), (387, -91), (-339, 1512), (-2, -785)
 

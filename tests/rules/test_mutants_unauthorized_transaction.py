@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from rules.examples import login, txn
-from rules.unauthorized_transaction import UnauthorizedTransaction
-from rules.unauthorized_transaction_scenes import KNOWN, TRANSFER, pay
+from rules.builders import login, txn
+from rules.unauthorized_transaction.rule import UnauthorizedTransaction
+from rules.unauthorized_transaction.scenes import KNOWN, TRANSFER, pay
 from tests.rules.driver import Driver
 
 REFUSED: dict[str, Any] = {"authorization": {"method": "otp", "result": "failed"}}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rules import ALL
 from rules.contract import Example, Rule
+from rules.registry import ALL
 from tests.rules.driver import Driver
 
 CASES = [

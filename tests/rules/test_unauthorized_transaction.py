@@ -6,15 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from rules import unauthorized_transaction_facts as noticed
+from rules.builders import balance, clock, login, txn
 from rules.contract import Effects, Otherwise, Rule, Values, Verdict
 from rules.events import LOGIN, TRANSACTION, Authorization, Login, Ref, Transaction
-from rules.examples import balance, clock, login, txn
 from rules.profile import Facts, see
-from rules.travel import is_impossible, metres_between, slowest_ms
-from rules.unauthorized_transaction import MAX_PENDING, UnauthorizedTransaction
-from rules.unauthorized_transaction_facts import UnauthorizedTransactionState
-from rules.unauthorized_transaction_scenes import (
+from rules.unauthorized_transaction import signs as noticed
+from rules.unauthorized_transaction.rule import MAX_PENDING, UnauthorizedTransaction
+from rules.unauthorized_transaction.scenes import (
     ABROAD,
     BERLIN,
     KNOWN,
@@ -27,6 +25,8 @@ from rules.unauthorized_transaction_scenes import (
     guesses,
     pay,
 )
+from rules.unauthorized_transaction.signs import UnauthorizedTransactionState
+from rules.unauthorized_transaction.travel import is_impossible, metres_between, slowest_ms
 from tests.rules.driver import Driver
 from tests.rules.thefts import _RANK, AT, BASE, HOUR, REFUSED, SUSPECT, TRAVEL, steps
 

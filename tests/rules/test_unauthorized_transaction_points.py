@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from rules.builders import balance, login, txn
 from rules.contract import Values
-from rules.examples import balance, login, txn
-from rules.unauthorized_transaction import UnauthorizedTransaction
-from rules.unauthorized_transaction_points import Case, score
-from rules.unauthorized_transaction_scenes import (
+from rules.unauthorized_transaction.points import Case, score
+from rules.unauthorized_transaction.rule import UnauthorizedTransaction
+from rules.unauthorized_transaction.scenes import (
     ABROAD,
     KNOWN,
     KNOWN_PAYEE,

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from rules import ALL
 from rules.contract import Example, Otherwise, Rule, Values, Verdict
+from rules.registry import ALL
 from tests.rules.driver import Driver
 
 _RANK = {None: 0, "info": 1, "warning": 2, "error": 3}

@@ -3,11 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rules.unauthorized_transaction import UnauthorizedTransaction
-from rules.unauthorized_transaction_scenes import (
-    NEW_PAYEE,
-    POOR,
-)
+from rules.unauthorized_transaction.rule import UnauthorizedTransaction
+from rules.unauthorized_transaction.scenes import NEW_PAYEE, POOR
 from tests.rules.driver import Driver
 
 DAY = timedelta(days=1)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from rules import ALL
+from rules.registry import ALL
 from schemas.privacy import PERSONAL, PLACES, Form, Place, forms_of
 from worker.tokens import Tokens
 

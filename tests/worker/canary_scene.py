@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from typer.testing import CliRunner
 
-from rules import ALL
+from rules.registry import ALL
 from schemas.privacy import (
     ALERT,
     EXPLAINED,

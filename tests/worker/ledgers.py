@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from rules.balance_mismatch import BalanceMismatch
-from rules.balance_mismatch_params import BalanceMismatchParams as Params
+from rules.balance_mismatch.params import BalanceMismatchParams as Params
+from rules.balance_mismatch.rule import BalanceMismatch
 from schemas.money import from_minor
 from schemas.time import format_time, parse_time
 from schemas.topics import DEAD_LETTERS, LATE, TRANSACTIONS

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from rules.examples import balance, login, row, txn
+from rules.builders import balance, login, row, txn
 
 Pairs = list[tuple[str, str]]
 """Names and values of an object as JSON text: a name may stand twice, a value may be anything."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any, Final, Literal
 
-from rules import ALL
 from rules.contract import Rule
+from rules.registry import ALL
 from tests.worker.delivery import Arrival
 from worker.detect.stage import Policy, Stage, detect, triage
 from worker.engine.log import Commit, NewRecord

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from rules import ALL
+from rules.registry import ALL
 from schemas.time import format_time, parse_time
 from schemas.topics import SIGNALS
 from tests.worker.ordeal import PLAIN, POLICY

@@ -14,8 +14,8 @@ from typing import Any, Final
 import pytest
 from typer.testing import CliRunner
 
-from rules import ALL
-from rules.cannot_log_in import CannotLogIn
+from rules.cannot_log_in.rule import CannotLogIn
+from rules.registry import ALL
 from schemas.dead_letter import DEAD_LETTER_REASONS
 from schemas.privacy import (
     ALERT,

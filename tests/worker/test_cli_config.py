@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from rules import ALL
 from rules.contract import Example, Rule
+from rules.registry import ALL
 from schemas.export import RECORDS, json_schema
 from worker.cli.app import app
 from worker.config.load import known_keys

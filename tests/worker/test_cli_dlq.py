@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from rules.examples import login
+from rules.builders import login
 from schemas.topics import DEAD_LETTERS, LOGINS
 from worker.cli import dlq as module
 from worker.cli.app import app

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from rules.examples import balance, login, txn
+from rules.builders import balance, login, txn
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.time import parse_time
 from schemas.topics import BALANCES, DEAD_LETTERS, LOGINS, TRANSACTIONS

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rules import ALL
 from rules.contract import Rule
+from rules.registry import ALL
 from schemas.topics import TOPICS
 from worker.config.load import Loaded, known_keys, load_settings
 from worker.config.report import shown

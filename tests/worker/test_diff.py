@@ -13,9 +13,9 @@ import pytest
 from pydantic import Field
 from typer.testing import CliRunner
 
+from rules.builders import balance, clock, login, txn
 from rules.contract import Params, Rule, State, Values, Verdict
-from rules.examples import balance, clock, login, txn
-from rules.failed_payment_examples import REFUSED, TIMEOUT
+from rules.failed_payment.examples import REFUSED, TIMEOUT
 from schemas.base import Severity
 from worker.cli.app import app
 from worker.evaluate.compare import Decider, Difference, Found, Run, compare, lives_of, pages_of

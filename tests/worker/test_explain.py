@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from rules import ALL
+from rules.registry import ALL
 from schemas.topics import ALERTS
 from tests.worker.delivery import deliver, in_order
 from tests.worker.ordeal import POLICY, endure, run_plainly

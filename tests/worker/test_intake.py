@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from rules import ALL
 from rules.contract import Rule
+from rules.registry import ALL
 from schemas.time import parse_time
 from schemas.topics import ALERTS, BALANCES, DEAD_LETTERS, LATE, LOGINS, TRANSACTIONS
 from tests.worker.mutations import compact, full_login, full_transaction

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules import ALL
 from rules.contract import Amount
+from rules.registry import ALL
 from schemas.money import from_minor
 from schemas.topics import ALERTS, INCIDENTS
 from worker.codec.codec import Limits

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rules.balance_mismatch import BalanceMismatch
+from rules.balance_mismatch.rule import BalanceMismatch
 from schemas.money import to_minor
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
 from tests.worker.comparing import documents

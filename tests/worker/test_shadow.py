@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from rules import ALL
-from rules.examples import ACCOUNT, txn
+from rules.builders import ACCOUNT, txn
+from rules.registry import ALL
 from schemas.time import format_time
 from schemas.topics import ALERTS, ALERTS_SHADOW, KINDS, SIGNALS, TRANSACTIONS
 from tests.worker.comparing import comparable, documents

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from rules.failed_payment import FailedPayment
+from rules.failed_payment.rule import FailedPayment
 from schemas.time import format_time
 from schemas.topics import LOGINS, SIGNALS, TRANSACTIONS
 from tests.worker.comparing import documents, volumes

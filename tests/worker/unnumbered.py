@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from rules.balance_mismatch_params import BalanceMismatchParams
+from rules.balance_mismatch.params import BalanceMismatchParams
 from schemas.money import from_minor
 from schemas.topics import DEAD_LETTERS, LATE
 from tests.worker.comparing import documents

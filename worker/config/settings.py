@@ -20,8 +20,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from rules import ALL
 from rules.contract import Params, Rule
+from rules.registry import ALL
 from schemas.money import ISO_4217, MAX_EXPONENT, is_currency_code
 from schemas.topics import DEAD_LETTERS, LATE, TOPICS, Topic
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from rules.contract import Value, Values
-from rules.incidents import PAGING, SEVERITIES
+from rules.incidents.lifecycle import PAGING, SEVERITIES
 from schemas.base import Severity
 from schemas.time import parse_time
 from worker.explain.derive import AnyRule, Life, values_of

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 from pydantic import Field, ValidationError
 
-from rules.incidents import SEVERITIES
+from rules.incidents.lifecycle import SEVERITIES
 from schemas.alert import Alert
 from schemas.base import Id, Record, Severity, ShortText, Timestamp
 from worker.codec.codec import explain

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from pydantic import ValidationError
 
-from rules.incidents import IncidentState, apply, record
+from rules.incidents.lifecycle import IncidentState, apply, record
 from schemas.alert import Alert
 from schemas.base import Severity
 from schemas.signal import SignalKind

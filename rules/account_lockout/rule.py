@@ -1,0 +1,297 @@
+"""A4: an account is locked, and what speaks against the lock.
+
+Finds: every lock, one alert each at its time. Reason customer or max_retries is info, any other
+(or none) a warning. It is raised further when the lock is
+- `unjustified` (error): for too many retries, though fewer failures than `policy_limit` were seen;
+- `repeated` (warning): one of at least `repeated_locks` that the owner did not ask for;
+- `overdue` (error): a login is refused as locked though the lock should have ended;
+- `money_moved` (error): a debit of the owner begins while the account is locked.
+
+Why it matters: who is locked out cannot pay; a lock that fails its purpose protects nobody.
+
+What makes it wrong, and what is done about it:
+- the owner asked for the lock, or mistyped: only info;
+- failures that are not seen cannot be counted: `unjustified` is judged only for channels whose
+  logins stream here, and once the account has been observed for longer than the policy's window;
+- the failure that led to the lock may carry its millisecond: too few are counted again when all
+  events of that moment are known;
+- a timed lock ends by itself, and clocks differ: refusals are overdue only after a grace;
+- a debit may have been under way before the lock: its transaction is remembered;
+- fixed windows miss bursts across their borders: all windows slide.
+
+A newer lock takes the place of the older one: refusals, debits and the end by time are judged for
+the newest alone. The alerts of both are cured when the account opens: by an unlock, a successful
+login, or at the end of the newest lock if no login was refused since it should have ended. At most
+`MAX_OPEN` alerts are open; of more, the oldest expires. A refusal after that end raises a new
+alert. An unlock in the same millisecond takes the lock back if it comes after it in the order of
+event ids. A late lock is judged by its reason alone; late refusals and debits are not judged.
+
+With `derive_locks` (for producers that send no locks) `derive_limit` failures within
+`derive_window_ms` count as a lock for max_retries, by the failure that completes them.
+
+Details of an alert: `kinds` (lock and what else was found, the worst last), `reason`. Of more than
+ten locks in the window ten are counted.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from rules.account_lockout import facts as verdict
+from rules.account_lockout import reasons as story
+from rules.account_lockout.examples import EXAMPLES
+from rules.account_lockout.failures import Evidence, derived_of, failures_of
+from rules.account_lockout.params import AccountLockoutParams
+from rules.account_lockout.state import (
+    AccountLockoutState,
+    Lock,
+    begin,
+    begins_in,
+    earlier_locks,
+    excuse,
+    follow,
+)
+from rules.contract import Draft, Effects, OpenAlert, Otherwise, Quote, Rule, Values, Verdict
+from rules.events import LOGIN, Event, Login, Ref, Transaction
+from rules.profile import Facts
+
+MAX_OPEN: Final = 8
+"""Alerts of one account that may be open."""
+
+
+class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
+    """See the module."""
+
+    id = "account_lockout"
+    code = "A4"
+    category = "access"
+    Params = AccountLockoutParams
+    State = AccountLockoutState
+    EXAMPLES = EXAMPLES
+    QUOTED = verdict.QUOTED
+    DECIDED_BY = {
+        "policy_limit": "failures_in_window",
+        "policy_window_ms": "observed_ms",
+        "streaming_channels": "channel",
+        "overdue_grace_ms": "refused_at_ms",
+        "repeated_locks": "locks_in_window",
+        "repeated_window_ms": "locks_in_window",
+        "derive_locks": "derived_failures",
+        "derive_limit": "derived_failures",
+        "derive_window_ms": "first_failure_at_ms",
+    }
+
+    # -- deciding -------------------------------------------------------------------------
+
+    def judge(self, facts: Values) -> Verdict | None:
+        """Decide from the lock and from what speaks against it."""
+        return verdict.verdict_of(facts, self.params)
+
+    def answers(self, facts: Values, event: Event) -> bool:
+        """Say whether the event opens the account at the time of the lock or after it."""
+        locked_at = facts["locked_at_ms"]
+        return (
+            isinstance(event, Login)
+            and _opens(event)
+            and isinstance(locked_at, int)
+            and event.occurred_at >= locked_at
+        )
+
+    def because(self, facts: Values) -> Sequence[str]:
+        """Say why it was locked, and what speaks against the lock."""
+        return story.because(facts, self.params)
+
+    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+        """Say what would have made it milder."""
+        return story.otherwise(facts, self.params)
+
+    # -- noticing -------------------------------------------------------------------------
+
+    def on_transaction(
+        self, state: AccountLockoutState, event: Transaction, facts: Facts, fx: Effects
+    ) -> None:
+        """Look for a debit that begins while the account is locked."""
+        lock = state.lock
+        if lock is None and not state.under_way and event.status != "pending":
+            return  # nearly always
+        follow(state, event)
+        if lock is None or not begins_in(lock, event):
+            return
+        if lock.crowded:
+            fx.count("too_many_under_way")
+        else:
+            self._note(lock, self.quote(event, fx.ref, *verdict.DEBIT), "debit", fx)
+
+    def late_transaction(
+        self, state: AccountLockoutState, event: Transaction, facts: Facts, fx: Effects
+    ) -> None:
+        """Learn what was under way before the lock."""
+        follow(state, event, late=True)
+        if state.lock is not None:
+            excuse(state.lock, event)
+
+    def on_login(self, state: AccountLockoutState, event: Login, facts: Facts, fx: Effects) -> None:
+        """Tell a lock, close what an opening cures, look at refusals."""
+        lock = state.lock
+        if lock is not None and 0 < lock.ends_at < event.occurred_at:
+            self._end(lock, fx)  # its timer still waits for its proof
+            if _opens(event):
+                state.lock = None
+                return
+        if event.outcome == "success":
+            if event.action == "lock":
+                self._lock(state, event, facts, fx)
+            elif _opens(event):
+                self._open(state, event, fx)
+        elif event.action == "login":
+            if event.reason == "account_locked":
+                self._refuse(lock, event, fx)
+            elif lock is None and self.params.derive_locks:
+                self._derive(state, event, facts, fx)
+
+    def late_login(
+        self, state: AccountLockoutState, event: Login, facts: Facts, fx: Effects
+    ) -> None:
+        """Tell a late lock by its reason; let a late opening correct what was found."""
+        if event.outcome != "success":
+            return
+        if event.action == "lock":
+            self._lock_late(event, facts, fx)
+        elif _opens(event):
+            self._open(state, event, fx)
+
+    def on_timer(
+        self, state: AccountLockoutState, name: str, due: int, facts: Facts, fx: Effects
+    ) -> None:
+        """End a lock, count the failures of its moment, or forget old locks."""
+        lock = state.lock
+        if name == "forget":
+            state.locks = []
+        elif name == "until" and lock is not None:
+            self._end(lock, fx)
+        elif name == "count" and lock is not None:
+            quotes, evidence = failures_of(lock.at, facts.habits, self.params)
+            alert = _alert_of(lock, fx)
+            if alert is not None:
+                fx.update(alert, quotes, evidence)
+        for alert in fx.open_alerts():
+            if name == _late_timer(alert.anchor):
+                fx.lapse(alert)
+
+    # -- locks ----------------------------------------------------------------------------
+
+    def _lock(self, state: AccountLockoutState, event: Login, facts: Facts, fx: Effects) -> None:
+        fx.signal("lock", event)
+        ref = fx.ref
+        told = self.quote(event, ref, *verdict.LOCK)
+        lock = begin(state, ref, told, event.lock_until, facts)
+        if lock.until is None:
+            fx.cancel_timer("until")
+        else:
+            lock.ends_at = lock.until + self.params.overdue_grace_ms
+            fx.set_timer("until", lock.ends_at, (LOGIN,))
+        quotes, evidence = failures_of(ref.occurred_at, facts.habits, self.params)
+        if verdict.is_unjustified({name: v for name, v, _ in (*told, *quotes)}, self.params):
+            # More may carry the same millisecond and come after it.
+            quotes = []
+            fx.set_timer("count", ref.occurred_at)
+        if event.reason != "customer":
+            repeated, earlier = self._repeated(state, ref, fx)
+            quotes, evidence = quotes + repeated, earlier + evidence
+        self._raise(lock.anchor, [*told, *quotes], [*evidence, (ref, "lock")], fx)
+
+    def _derive(self, state: AccountLockoutState, event: Login, facts: Facts, fx: Effects) -> None:
+        """Take failures since the last success and the last lock for a lock, if they suffice."""
+        ref = fx.ref
+        last = state.locks[-1].occurred_at if state.locks else None
+        failures = derived_of(ref, last, facts.habits, self.params)
+        if not failures:
+            return
+        fx.signal("lock", event)
+        quotes: list[Quote] = [
+            *self.quote(event, ref, "locked_at_ms"),
+            ("derived_failures", len(failures), None),
+            ("first_failure_at_ms", failures[0].occurred_at, failures[0]),
+        ]
+        lock = begin(state, ref, quotes, None, facts)
+        repeated, earlier = self._repeated(state, ref, fx)
+        evidence = [*earlier, *((failure, "failure") for failure in failures[:-1]), (ref, "lock")]
+        self._raise(lock.anchor, [*quotes, *repeated], evidence, fx)
+
+    def _lock_late(self, event: Login, facts: Facts, fx: Effects) -> None:
+        """Judge it by its reason alone; it is over with the success that has been seen since."""
+        fx.signal("lock", event)
+        quotes = self.quote(event, fx.ref, *verdict.LOCK)
+        self._raise(event.event_id, quotes, [(fx.ref, "lock")], fx)
+        due = facts.habits.success_at
+        if due is None or due < event.occurred_at:
+            due = event.lock_until and event.lock_until + self.params.overdue_grace_ms
+        if due is not None:
+            fx.set_timer(_late_timer(event.event_id), due, (LOGIN,))
+
+    def _repeated(
+        self, state: AccountLockoutState, ref: Ref, fx: Effects
+    ) -> tuple[list[Quote], Evidence]:
+        window = self.params.repeated_window_ms
+        fx.set_timer("forget", ref.occurred_at + window)
+        earlier = earlier_locks(state, ref, window)
+        evidence = [(lock, "earlier_lock") for lock in earlier]
+        return [("locks_in_window", len(earlier) + 1, None)], evidence
+
+    # -- what follows a lock --------------------------------------------------------------
+
+    def _refuse(self, lock: Lock | None, event: Login, fx: Effects) -> None:
+        if lock is None or lock.until is None or event.occurred_at <= lock.until:
+            return
+        if event.occurred_at > lock.until + self.params.overdue_grace_ms:
+            self._note(lock, self.quote(event, fx.ref, *verdict.REFUSAL), "refusal", fx)
+        else:
+            lock.ends_at = 0
+            fx.cancel_timer("until")
+
+    def _note(self, lock: Lock, quotes: list[Quote], role: str, fx: Effects) -> None:
+        """Lay what the event shows over the lock's alert; raise another if that is closed."""
+        alert = _alert_of(lock, fx)
+        if alert is None:
+            again: Quote = ("raised_again", True, None)
+            cited = dict.fromkeys(ref for _, _, ref in lock.quotes if ref is not None)
+            evidence = [(ref, "lock" if ref == lock.ref else "failure") for ref in cited]
+            lock.anchor = fx.ref.event_id
+            facts = [*lock.quotes, again, *quotes]
+            self._raise(lock.anchor, facts, [*evidence, (fx.ref, role)], fx)
+        elif alert.fact(quotes[0][0]) is None:
+            fx.update(alert, quotes, [(fx.ref, role)])
+
+    def _raise(self, anchor: str, facts: list[Quote], evidence: Evidence, fx: Effects) -> None:
+        alerts = fx.open_alerts()
+        if len(alerts) >= MAX_OPEN:
+            fx.expire(alerts[0])
+        fx.alert(Draft(anchor=anchor, cause="auth", facts=facts, evidence=evidence))
+
+    def _open(self, state: AccountLockoutState, event: Login, fx: Effects) -> None:
+        for alert in fx.open_alerts():
+            if self.answers({"locked_at_ms": alert.fact("locked_at_ms")}, event):
+                fx.settle(alert, "unlock" if event.action == "unlock" else "success")
+                fx.cancel_timer(_late_timer(alert.anchor))
+        if state.lock is not None and state.lock.at <= event.occurred_at:
+            state.lock = None
+            fx.cancel_timer("until")
+            fx.cancel_timer("count")
+
+    def _end(self, lock: Lock, fx: Effects) -> None:
+        """Take the account to be open again, because its lock should have ended."""
+        for alert in fx.open_alerts():
+            fx.lapse(alert)
+        lock.anchor, lock.ends_at = "", 0
+        fx.cancel_timer("until")
+
+
+def _alert_of(lock: Lock, fx: Effects) -> OpenAlert | None:
+    return next((alert for alert in fx.open_alerts() if alert.anchor == lock.anchor), None)
+
+
+def _late_timer(anchor: str) -> str:
+    return f"late:{anchor}"
+
+
+def _opens(event: Login) -> bool:
+    return event.outcome == "success" and event.action in ("login", "unlock")

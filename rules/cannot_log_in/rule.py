@@ -1,0 +1,252 @@
+"""A5: an owner fails to log in again and again, and does not get in.
+
+Finds: `threshold` failed logins within a sliding `window_ms`, and no success within `absence_ms`
+after the failure that completed them (the anchor). One alert until a success.
+
+Why it matters: who cannot log in cannot pay; one account is a support case, many are an outage.
+
+What makes it wrong, and what is done about it:
+- the owner mistypes, then gets in: absence is judged by proof, so a success that is merely held
+  back is waited for, and one that comes late retracts the alert;
+- two layers log one attempt: same session and same second counts once;
+- a fixed grid of windows misses bursts across its borders: the window slides;
+- someone tries names that do not exist: `unknown_account` never creates state;
+- an app that retries by itself looks like a service failure only where the reason says so.
+
+A late failure is told to triage and counted, but never judged: it would be judged against newer
+facts.
+
+Details of an alert: `failures`, `service_failures`, `reasons` (reason -> count). At most
+64 failures are remembered; of more, the first ones (up to the anchor) and the newest.
+"""
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from pydantic import Field
+
+from rules.cannot_log_in import facts as verdict
+from rules.cannot_log_in.examples import EXAMPLES
+from rules.cannot_log_in.state import (
+    CannotLogInState,
+    Failure,
+    cited,
+    facts_of,
+    forget_anchor,
+    forget_before,
+    is_logged,
+    keep,
+)
+from rules.contract import Draft, Effects, Otherwise, Params, Rule, Values, Verdict
+from rules.events import LOGIN, Event, Login, Ref
+from rules.profile import Facts
+from schemas.time import MINUTE_MS
+
+
+class CannotLogInParams(Params):
+    """Thresholds of A5."""
+
+    threshold: int = Field(
+        5, ge=2, le=50, description="failures; fewer are usual typing errors; our own guess"
+    )
+    window_ms: int = Field(
+        10 * MINUTE_MS,
+        ge=1_000,
+        le=24 * 60 * MINUTE_MS,
+        description="milliseconds, sliding, both ends included; within it the failures are one "
+        "attempt to get in; our own guess",
+    )
+    absence_ms: int = Field(
+        10 * MINUTE_MS,
+        ge=1_000,
+        le=24 * 60 * MINUTE_MS,
+        description="milliseconds after the anchor without a success; time for a reset of the "
+        "password; our own guess",
+    )
+    quiet_ms: int = Field(
+        30 * MINUTE_MS,
+        ge=1_000,
+        le=7 * 24 * 60 * MINUTE_MS,
+        description="milliseconds without a failure after which an alert expires: the owner has "
+        "given up; our own guess",
+    )
+    service_percent: int = Field(
+        50,
+        ge=1,
+        le=100,
+        description="percent of the failures with a service's reason from which it is a warning; "
+        "from then on the owner is not the likely cause; our own guess",
+    )
+    collapse_double_logging: bool = Field(
+        True,
+        description="switch; failures of one session in one second count once, because two layers "
+        "may log one attempt; seen in the field (separate buckets per log type)",
+    )
+
+
+class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
+    """See the module."""
+
+    id = "cannot_log_in"
+    code = "A5"
+    category = "access"
+    Params = CannotLogInParams
+    State = CannotLogInState
+    EXAMPLES = EXAMPLES
+    QUOTED = {
+        "first_at_ms": attrgetter("occurred_at"),
+        "anchor_at_ms": attrgetter("occurred_at"),
+    }
+    DECIDED_BY = {
+        "threshold": "failures",
+        "window_ms": "first_at_ms",
+        "absence_ms": "no_success_until_ms",
+        "service_percent": "service_failures",
+        "collapse_double_logging": "failures",
+    }
+
+    # -- deciding -------------------------------------------------------------------------
+
+    def judge(self, facts: Values) -> Verdict | None:
+        """Decide from the failures, their reasons, and how long no success followed."""
+        return verdict.verdict_of(facts, self.params)
+
+    def answers(self, facts: Values, event: Event) -> bool:
+        """Say whether the owner got in, or may again, at the anchor or after it."""
+        return (
+            isinstance(event, Login)
+            and _opens_the_door(event)
+            and event.occurred_at >= verdict.number(facts["anchor_at_ms"])
+        )
+
+    def because(self, facts: Values) -> Sequence[str]:
+        """Say what failed, how often, and for how long."""
+        return verdict.because(facts, self.params)
+
+    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+        """Say how few, how slow or how differently they would have had to fail."""
+        return verdict.otherwise(facts, self.params)
+
+    # -- noticing -------------------------------------------------------------------------
+
+    def on_login(self, state: CannotLogInState, event: Login, facts: Facts, fx: Effects) -> None:
+        """Count a failure; a success or an unlock ends everything."""
+        if _opens_the_door(event):
+            self._let_in(state, event, fx)
+        elif _is_failure(event):
+            self._fail(state, event, fx)
+
+    def late_login(self, state: CannotLogInState, event: Login, facts: Facts, fx: Effects) -> None:
+        """Let a late success correct what was found without it."""
+        if _opens_the_door(event):
+            self._let_in(state, event, fx)
+        elif _is_failure(event):
+            fx.signal("failed_login", event)
+            fx.count("late_failure")
+
+    def on_timer(
+        self, state: CannotLogInState, name: str, due: int, facts: Facts, fx: Effects
+    ) -> None:
+        """Judge the absence, expire a quiet alert, or forget what left the window."""
+        answer = state.answer
+        if name == "absence" and answer is not None:
+            self._raise_answered(state, answer, due, fx)
+        elif name == "absence":
+            self._raise(state, due, fx)
+        elif name == "quiet":
+            for alert in fx.open_alerts():
+                fx.expire(alert)
+        elif not state.anchor:
+            state.failures = []
+
+    def _fail(self, state: CannotLogInState, event: Login, fx: Effects) -> None:
+        session = int.from_bytes(fx.marks.of(event.session_id)) if event.session_id else 0
+        if self.params.collapse_double_logging and is_logged(state, event, session):
+            fx.count("double_logged")
+            return
+        fx.signal("failed_login", event)
+        if not state.anchor:
+            forget_before(state, event.occurred_at - self.params.window_ms)
+        keep(state, Failure(fx.ref, event.reason or "other", session), self.params.threshold)
+        fx.set_timer("forget", event.occurred_at + self.params.window_ms)
+        if fx.open_alerts():
+            fx.set_timer("quiet", event.occurred_at + self.params.quiet_ms, (LOGIN,))
+        elif not state.anchor:
+            self._find_anchor(state, fx)
+
+    def _let_in(self, state: CannotLogInState, event: Login, fx: Effects) -> None:
+        """Forget the failures up to a success, and close what it answers."""
+        alerts, still_open = fx.open_alerts(), False
+        if not state.failures and not alerts:
+            return  # nearly always
+        for alert in alerts:
+            if self.answers({"anchor_at_ms": alert.fact("anchor_at_ms")}, event):
+                fx.settle(alert, "success")
+                fx.cancel_timer("quiet")
+            else:
+                still_open = True
+        if state.anchor and event.occurred_at > state.anchor_at + self.params.absence_ms:
+            # Too late to prevent the alert, which only waits for its proof; but it will cure it.
+            if state.answer is None or event.occurred_at < state.answer.occurred_at:
+                state.answer = fx.ref
+            return
+        since = [failure for failure in state.failures if failure.at > event.occurred_at]
+        if state.anchor and len(since) < len(state.failures):
+            forget_anchor(state)
+            fx.cancel_timer("absence")
+        state.failures = since
+        if not since:
+            fx.cancel_timer("forget")
+        elif not state.anchor and not still_open:
+            self._find_anchor(state, fx)
+
+    def _raise_answered(self, state: CannotLogInState, answer: Ref, due: int, fx: Effects) -> None:
+        """Raise what was true until the success that has been seen already, and cure it."""
+        anchor = state.anchor
+        since = [failure for failure in state.failures if failure.at > answer.occurred_at]
+        del state.failures[len(state.failures) - len(since) :]
+        self._raise(state, due, fx)
+        fx.settle(anchor, "success", answer)
+        fx.cancel_timer("quiet")
+        state.failures = since
+        self._find_anchor(state, fx)
+
+    def _find_anchor(self, state: CannotLogInState, fx: Effects) -> None:
+        """Set the first failure that completes the threshold within the window, if any does."""
+        reach = self.params.threshold - 1
+        ends = zip(state.failures, state.failures[reach:], strict=False)
+        for index, (first, last) in enumerate(ends):
+            if last.at - first.at <= self.params.window_ms:
+                del state.failures[:index]
+                state.anchor, state.anchor_at = last.ref.event_id, last.at
+                fx.set_timer("absence", last.at + self.params.absence_ms, (LOGIN,))
+                return
+
+    def _raise(self, state: CannotLogInState, due: int, fx: Effects) -> None:
+        failures, anchor = state.failures, state.anchor
+        locked = any(failure.reason == verdict.LOCKED for failure in failures)
+        fx.alert(
+            Draft(
+                anchor=anchor,
+                cause="auth",
+                evidence=[
+                    (ref, "anchor" if ref.event_id == anchor else "failure")
+                    for ref in cited(failures, self.params.threshold)
+                ],
+                facts=facts_of(state, due),
+                dedup_rule="account_lockout" if locked else None,
+            )
+        )
+        fx.set_timer("quiet", failures[-1].at + self.params.quiet_ms, (LOGIN,))
+        forget_anchor(state)
+        forget_before(state, due - self.params.window_ms)
+
+
+def _opens_the_door(event: Login) -> bool:
+    return event.outcome == "success" and event.action in ("login", "unlock")
+
+
+def _is_failure(event: Login) -> bool:
+    return (
+        event.outcome == "failure" and event.action == "login" and event.reason != "unknown_account"
+    )

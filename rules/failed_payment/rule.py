@@ -1,0 +1,276 @@
+"""A1: a payment fails although the balance that was to pay it is sufficient.
+
+Finds: a debit of the owner (initiator customer or absent) that reaches `failed` while the wallet
+balance covers amount and fee.
+
+Why it matters: the owner sees the money and is refused; many at once are an outage, with one
+provider or of the balance service.
+
+What makes it wrong, and what is done about it:
+- the available balance is what counts: open holds are taken off a posted balance, and those opened
+  since off an available one;
+- a stale balance proves nothing: older than `max_balance_age_ms`, or followed by a completed row
+  without balance, it is not used;
+- another debit at the same moment may have had the money: within `concurrent_debit_ms` a refusal
+  is only info, unless the event tells the available balance itself;
+- limits, fraud, blocked accounts, duplicates and customers say no for good reasons: silent;
+- a card or bank refuses for its own balance: judged only where the wallet's pays;
+- another currency cannot be compared; the fee must be covered too;
+- a technical failure is often retried with success: info at once, a warning only when no success
+  is proven to have come within `retry_grace_ms`.
+
+Cured by a completed debit with the same transaction_id, idempotency_key or external_reference. A
+late failure is counted but not judged.
+
+Details of an alert: `family`, `failure_code`, `failure_code_system`, `concurrent_debit`, and
+`balance_from`: available_balance or balance_before (of the failed payment itself), balance_after
+or reported_balance (of an earlier event).
+
+Attempts and technical failures are counted per provider, for rules over many accounts.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from rules.contract import Draft, Effects, Otherwise, Params, Rule, State, Values, Verdict
+from rules.events import DEBITS, TRANSACTION, Event, Transaction
+from rules.failed_payment import facts as verdict
+from rules.failed_payment.examples import EXAMPLES
+from rules.failed_payment.failure_codes import Family, family
+from rules.failed_payment.spendable import Spendable, spendable_at
+from rules.profile import Facts, mark_of
+from schemas.time import DAY_MS, MINUTE_MS, SECOND_MS
+
+
+class FailedPaymentParams(Params):
+    """Thresholds and switches of A1."""
+
+    max_balance_age_ms: int = Field(
+        5 * MINUTE_MS,
+        ge=0,
+        le=DAY_MS,
+        description="milliseconds; an older balance does not prove that the money was there; our "
+        "own guess",
+    )
+    hold_ttl_ms: int = Field(
+        7 * DAY_MS,
+        ge=MINUTE_MS,
+        le=31 * DAY_MS,
+        description="milliseconds a hold counts if nothing ends it; as long as most "
+        "authorisations live",
+    )
+    concurrent_debit_ms: int = Field(
+        5 * SECOND_MS,
+        ge=0,
+        le=10 * MINUTE_MS,
+        description="milliseconds; another debit within them before the failure may have had the "
+        "money; our own guess",
+    )
+    retry_grace_ms: int = Field(
+        2 * MINUTE_MS,
+        ge=SECOND_MS,
+        le=DAY_MS,
+        description="milliseconds for a retry to succeed after a technical failure; our own guess",
+    )
+    assume_balance_funded: bool = Field(
+        True,
+        description="switch; without a funding the balance pays, unless the failure code is a "
+        "card's or bank's; off: such payments are not judged",
+    )
+    silent_families: Annotated[tuple[Family, ...], Field(strict=False)] = Field(
+        ("limit", "fraud", "account_state", "customer", "duplicate"),
+        description="families of failure codes that never alert: refusals with a reason that a "
+        "balance cannot contradict; `unknown` is counted only, in any case",
+    )
+
+
+class FailedPaymentState(State):
+    """The newest debits that may have had the money of a failing one."""
+
+    recent: list[int] = []
+    """Mark and time of the newest debit, then of the newest other one: two suffice to find one
+    that is not the failing transaction itself. A mark is the CRC-32 of a transaction_id."""
+
+
+class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
+    """See the module."""
+
+    id = "failed_payment_sufficient_balance"
+    code = "A1"
+    category = "payment"
+    Params = FailedPaymentParams
+    State = FailedPaymentState
+    EXAMPLES = EXAMPLES
+    QUOTED = verdict.QUOTED
+    DECIDED_BY = {
+        "max_balance_age_ms": "balance_at_ms",
+        "hold_ttl_ms": "holds_minor",
+        "concurrent_debit_ms": "concurrent_debit",
+        "retry_grace_ms": "no_retry_until_ms",
+        "assume_balance_funded": "funding",
+        "silent_families": "failure_code",
+    }
+
+    # -- deciding -------------------------------------------------------------------------
+
+    def judge(self, facts: Values) -> Verdict | None:
+        """Compare what the balance was to pay with what could be spent."""
+        return verdict.verdict_of(facts, self.params)
+
+    def answers(self, facts: Values, event: Event) -> bool:
+        """Say whether a completed debit is the payment, or a retry of it."""
+        return (
+            isinstance(event, Transaction)
+            and event.status == "completed"
+            and event.type in DEBITS
+            and any(getattr(event, key) == facts[key] is not None for key in verdict.KEYS)
+        )
+
+    def because(self, facts: Values) -> Sequence[str]:
+        """Say what was needed and what was there."""
+        return verdict.because(facts, self.params)
+
+    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+        """Say how little, how old or how contested the balance would have had to be."""
+        return verdict.otherwise(facts, self.params)
+
+    # -- noticing -------------------------------------------------------------------------
+
+    def on_transaction(
+        self, state: FailedPaymentState, event: Transaction, facts: Facts, fx: Effects
+    ) -> None:
+        """Judge a failed debit; let a completed one cure."""
+        if event.type not in DEBITS:
+            return
+        if event.status == "failed":
+            self._failed(state, event, facts, fx)
+        else:
+            self._passed(state, event, fx)
+
+    def late_transaction(
+        self, state: FailedPaymentState, event: Transaction, facts: Facts, fx: Effects
+    ) -> None:
+        """Let a late completed debit cure or retract."""
+        if event.type not in DEBITS:
+            return
+        if event.status == "failed":
+            _count_attempt(event, family(event.failure_code_system, event.failure_code), fx)
+            fx.count("late_failure")
+        else:
+            self._passed(state, event, fx)
+
+    def on_timer(
+        self, state: FailedPaymentState, name: str, due: int, facts: Facts, fx: Effects
+    ) -> None:
+        """Raise a technical failure that no retry has cured to a warning."""
+        for alert in fx.open_alerts():
+            if name == _retry_timer(alert.anchor):
+                fx.update(alert, [("no_retry_until_ms", due, None)])
+
+    def _failed(
+        self, state: FailedPaymentState, event: Transaction, facts: Facts, fx: Effects
+    ) -> None:
+        why = family(event.failure_code_system, event.failure_code)
+        _count_attempt(event, why, fx)
+        if event.initiator is None or event.initiator == "customer":
+            self._look(state, event, why, facts, fx)
+
+    def _passed(self, state: FailedPaymentState, event: Transaction, fx: Effects) -> None:
+        if event.status == "completed":
+            self._remember(state, event)
+            _count_attempt(event, None, fx)
+            if fx.open_alerts():
+                self._cure(event, fx)
+        elif event.status == "pending":
+            self._remember(state, event)
+
+    def _remember(self, state: FailedPaymentState, event: Transaction) -> None:
+        mark, at, recent = mark_of(event.transaction_id), event.occurred_at, state.recent
+        since = at - self.params.concurrent_debit_ms
+        if not recent or recent[1] < since:
+            state.recent = [mark, at]
+        elif at < recent[1]:  # late
+            if mark != recent[0] and (len(recent) == 2 or at > recent[3]):
+                recent[2:] = [mark, at]
+        elif mark == recent[0]:
+            recent[1] = at
+        else:
+            state.recent = [mark, at, recent[0], recent[1]]
+
+    def _look(
+        self, state: FailedPaymentState, event: Transaction, why: Family, facts: Facts, fx: Effects
+    ) -> None:
+        if why in self.params.silent_families:
+            return
+        if why == "unknown":
+            fx.count("unknown_failure")
+            return
+        needed = verdict.needed_of(
+            event.amount,
+            event.fee,
+            event.funding,
+            event.funding_from_balance,
+            event.failure_code_system,
+            self.params.assume_balance_funded,
+        )
+        if isinstance(needed, str):
+            fx.count(needed)
+            return
+        if any(a.fact("transaction_id") == event.transaction_id for a in fx.open_alerts()):
+            fx.count("already_open")
+            return
+        limits = self.params.max_balance_age_ms, self.params.hold_ttl_ms
+        spendable = spendable_at(event, facts, fx, *limits)
+        if spendable is not None and spendable.minor >= needed:
+            self._raise(event, spendable, self._has_rival(state, event), fx)
+            if why != "insufficient_funds":
+                due = event.occurred_at + self.params.retry_grace_ms
+                fx.set_timer(_retry_timer(event.event_id), due, (TRANSACTION,))
+
+    def _has_rival(self, state: FailedPaymentState, event: Transaction) -> bool:
+        """Say whether another debit shortly before may have had the money."""
+        recent, mark = state.recent, mark_of(event.transaction_id)
+        since = event.occurred_at - self.params.concurrent_debit_ms
+        pairs = zip(recent[::2], recent[1::2], strict=True)
+        return any(other != mark and at >= since for other, at in pairs)
+
+    def _raise(self, event: Transaction, spendable: Spendable, rival: bool, fx: Effects) -> None:
+        ref, source = fx.ref, spendable.ref
+        told = (f"{spendable.fact}_minor", spendable.told, source)
+        balance = [(source, "balance")] if source != ref else []
+        fx.alert(
+            Draft(
+                anchor=event.event_id,
+                cause=f"provider:{event.provider}" if event.provider else "payments",
+                subject=event.transaction_id,
+                evidence=[*balance, (ref, "failure")],
+                facts=[
+                    *self.quote(event, ref, *verdict.FAILURE),
+                    told,
+                    ("balance_at_ms", spendable.at, source),
+                    ("holds_minor", spendable.holds, None),
+                    ("concurrent_debit", rival, None),
+                ],
+                transaction_ids=(event.transaction_id,),
+                provider=event.provider,
+            )
+        )
+
+    def _cure(self, event: Transaction, fx: Effects) -> None:
+        for alert in fx.open_alerts():
+            if self.answers({key: alert.fact(key) for key in verdict.KEYS}, event):
+                fx.settle(alert, "success")
+                fx.cancel_timer(_retry_timer(alert.anchor))
+
+
+def _count_attempt(event: Transaction, why: Family | None, fx: Effects) -> None:
+    if event.provider is not None:
+        fx.tally(f"provider:{event.provider}", "attempts")
+        if why == "technical":
+            fx.tally(f"provider:{event.provider}", "technical_failures")
+
+
+def _retry_timer(anchor: str) -> str:
+    return f"retry:{anchor}"

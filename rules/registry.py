@@ -1,0 +1,19 @@
+"""The list of all rules; to add one, name its class here (see README.md here)."""
+
+from typing import Any, Final
+
+from rules.account_lockout.rule import AccountLockout
+from rules.balance_mismatch.rule import BalanceMismatch
+from rules.cannot_log_in.rule import CannotLogIn
+from rules.contract import Rule
+from rules.failed_payment.rule import FailedPayment
+from rules.unauthorized_transaction.rule import UnauthorizedTransaction
+
+ALL: Final[tuple[type[Rule[Any, Any]], ...]] = (
+    FailedPayment,
+    BalanceMismatch,
+    UnauthorizedTransaction,
+    AccountLockout,
+    CannotLogIn,
+)
+"""Every rule, in the order of their codes."""

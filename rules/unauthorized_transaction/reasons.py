@@ -1,0 +1,253 @@
+"""A3 told: why a transaction was found, and what would have made it milder."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from rules.contract import Otherwise, Value, Values
+from rules.unauthorized_transaction.facts import verdict_of
+from rules.unauthorized_transaction.params import UnauthorizedTransactionParams
+from rules.unauthorized_transaction.points import Case, Score, score
+from rules.unauthorized_transaction.travel import slowest_ms
+from schemas.time import format_span
+
+Limits = UnauthorizedTransactionParams
+Change = tuple[str, Mapping[str, Value]]
+"""A condition in words, and the facts that would have been different."""
+
+_RANK: Final = {None: 0, "info": 1, "warning": 2, "error": 3}
+_CREDENTIALS: Final = {
+    "password": "The password",
+    "phone": "The phone number",
+    "email": "The e-mail address",
+    "mfa": "The second factor",
+}
+
+
+def because(facts: Values, params: Limits) -> Sequence[str]:
+    """Say each sign with its points, then what they come to."""
+    case = msgspec.convert(facts, Case)
+    points = score(case, params)
+    signs = (points.who | points.money).items()
+    said = [f"{_SAID[sign](case, params)}: {worth} points." for sign, worth in signs]
+    if case.masked:
+        said.append("The network hides where someone is: device and place count half.")
+    return [*said, _sum(points, params)]
+
+
+def otherwise(facts: Values, params: Limits) -> Sequence[Otherwise]:
+    """Say which single difference would have made it milder."""
+    case = msgspec.convert(facts, Case)
+    points = score(case, params)
+    severity = points.severity(params)
+    found = []
+    for condition, changes in _changes(case, points, params):
+        verdict = verdict_of({**facts, **changes}, params)
+        milder = verdict.severity if verdict else None
+        if _RANK[milder] < _RANK[severity]:
+            found.append(Otherwise(sentence=f"{_only(milder)} if {condition}", facts=changes))
+    bound = _bound(points, params)
+    more = {bound: points.total + 1}
+    milder = points.severity(params.model_copy(update=more))
+    sentence = f"{_only(milder)} if {points.total + 1} points had been needed ({bound})"
+    return [*found, Otherwise(sentence=sentence, params=more)]
+
+
+def _sum(points: Score, params: Limits) -> str:
+    if "disputed" in points.who:
+        return "What the owner disputes needs no other sign."
+    if not points.money:
+        return (
+            f"Together {points.total} points, but the money is as usual: so it is only info "
+            f"(from {params.warning_points} points, warning_points)."
+        )
+    bound = _bound(points, params)
+    return (
+        f"Together {points.total} points, of who pays and of the money; "
+        f"{getattr(params, bound)} are enough ({bound})."
+    )
+
+
+def _bound(points: Score, params: Limits) -> str:
+    return "error_points" if points.severity(params) == "error" else "warning_points"
+
+
+def _only(severity: str | None) -> str:
+    return f"only {severity}" if severity else "no alert"
+
+
+def _ago(case: Case, time: int | None) -> str:
+    return format_span(case.occurred_at_ms - (time or 0))
+
+
+def _first_seen(case: Case, time: int | None) -> str:
+    return (
+        "never seen before"
+        if time == case.occurred_at_ms
+        else f"first seen {_ago(case, time)} before"
+    )
+
+
+def _said_approval(case: Case, params: Limits) -> str:
+    exempt = case.money(params.exempt(case.currency, case.exponent))
+    return f"Nobody approved it, and it is more than {exempt}"
+
+
+def _said_travel(case: Case, _params: Limits) -> str:
+    found = []
+    if case.travel_m:
+        journey = f"{case.travel_m // 1000} km in {format_span(case.travel_ms)}"
+        found.append(f"{journey} since the last login")
+    if case.logins_travel_at_ms is not None:
+        journey = f"{case.logins_travel_m // 1000} km in {format_span(case.logins_travel_ms)}"
+        found.append(f"{journey} between two logins")
+    return f"Nobody travels like that: {', '.join(found)}"
+
+
+def _said_drained(case: Case, params: Limits) -> str:
+    there = case.money(case.balance_minor(params.max_balance_age_ms))
+    return f"It takes {case.money(case.paid_minor)} of the {there} that were there"
+
+
+_SAID: Final[Mapping[str, Callable[[Case, Limits], str]]] = {
+    "disputed": lambda *_: "The owner disputes it",
+    "authorization_failed": lambda case, _: (
+        "It goes on although its approval "
+        + ("failed" if case.authorization_result == "failed" else "had expired")
+    ),
+    "not_authorized": _said_approval,
+    "unknown_session": lambda case, _: (
+        "Its session has never logged in, and logins are known for "
+        + _ago(case, case.session_unknown_since_ms)
+    ),
+    "new_device": lambda case, _: f"Its device was {_first_seen(case, case.device_first_seen_ms)}",
+    "new_country": lambda case, _: (
+        f"Its country was {_first_seen(case, case.country_first_seen_ms)}"
+    ),
+    "travel": _said_travel,
+    "guessed": lambda case, _: (
+        f"A login succeeded {_ago(case, case.guessed_at_ms)} before, after "
+        f"{case.guess_failures} failures"
+    ),
+    "changed": lambda case, _: (
+        f"{_CREDENTIALS[case.changed_what or 'password']} was changed "
+        f"{_ago(case, case.changed_at_ms)} before"
+    ),
+    "new_counterparty": lambda *_: "Its counterparty was never paid before",
+    "large": lambda case, params: (
+        f"It is more than {params.large_factor} times the largest debit before, "
+        + case.money(case.largest_before_minor)
+    ),
+    "drained": _said_drained,
+    "burst": lambda case, params: (
+        f"It pays the last of {case.new_counterparties} new counterparties within "
+        + format_span(params.burst_window_ms)
+    ),
+    "sends_out": lambda case, _: f"It is a {case.type.replace('_', ' ')}, not a payment",
+}
+
+
+def _changes(case: Case, points: Score, params: Limits) -> Iterator[Change]:
+    """Take away one sign after the other, then all signs of one side together."""
+    for side, condition in (
+        (points.who, "login, device and approval had been as usual"),
+        (points.money, "the money had moved as usual"),
+    ):
+        ways = [_WITHOUT[sign](case, params) for sign in side]
+        for way in ways:
+            yield from way
+        if len(ways) > 1:
+            together: dict[str, Value] = {}
+            for (_, changes), *_ in ways:
+                together |= changes
+            yield condition, together
+
+
+def _known_longer(name: str, what: str) -> Callable[[Case, Limits], list[Change]]:
+    def change(case: Case, params: Limits) -> list[Change]:
+        condition = f"{what} more than {format_span(params.new_for_ms)} before (new_for_ms)"
+        return [(condition, {name: case.occurred_at_ms - params.new_for_ms - 1})]
+
+    return change
+
+
+def _approved(_case: Case, _params: Limits) -> list[Change]:
+    passed = {"authorization_method": "pin", "authorization_result": "passed"}
+    return [("the owner had approved it", passed)]
+
+
+def _exempt(case: Case, params: Limits) -> list[Change]:
+    most = params.exempt(case.currency, case.exponent)
+    condition = f"it had been of {case.money(most)} or less (exempt_amount_major)"
+    return [*_approved(case, params), (condition, {"amount_minor": most})]
+
+
+def _slower(case: Case, params: Limits) -> list[Change]:
+    kmh = params.travel_kmh
+    changes: dict[str, Value] = {"travel_ms": slowest_ms(case.travel_m, kmh)}
+    if case.logins_travel_at_ms is not None:
+        changes["logins_travel_ms"] = slowest_ms(case.logins_travel_m, kmh)
+    return [(f"the journey had been made at {kmh} km/h or slower (travel_kmh)", changes)]
+
+
+def _fewer_failures(_case: Case, params: Limits) -> list[Change]:
+    most = params.guess_failures - 1
+    condition = f"{most} or fewer failures had gone before the login (guess_failures)"
+    return [(condition, {"guess_failures": most})]
+
+
+def _session(case: Case, params: Limits) -> list[Change]:
+    short = case.occurred_at_ms - params.session_history_ms + 1
+    span = format_span(params.session_history_ms)
+    return [
+        ("its session had logged in", {"session_unknown_since_ms": None}),
+        (
+            f"logins had been known for less than {span} (session_history_ms)",
+            {"session_unknown_since_ms": short},
+        ),
+    ]
+
+
+def _larger_before(case: Case, params: Limits) -> list[Change]:
+    enough = -(-case.amount_minor // params.large_factor)
+    condition = f"the largest debit before had been {case.money(enough)} or more (large_factor)"
+    return [(condition, {"largest_before_minor": enough})]
+
+
+def _fuller(case: Case, params: Limits) -> list[Change]:
+    enough = case.paid_minor * 100 // params.drained_percent + 1
+    told = ("available_balance_minor", "balance_before_minor", "known_balance_minor")
+    name = next(each for each in told if getattr(case, each) is not None)
+    condition = f"the balance had been {case.money(enough)} or more (drained_percent)"
+    return [(condition, {name: enough})]
+
+
+def _fewer_payees(_case: Case, params: Limits) -> list[Change]:
+    most = params.burst_counterparties - 1
+    condition = f"there had been {most} or fewer new counterparties (burst_counterparties)"
+    return [(condition, {"new_counterparties": most})]
+
+
+_WITHOUT: Final[Mapping[str, Callable[[Case, Limits], list[Change]]]] = {
+    "disputed": lambda *_: [("the owner had not disputed it", {"disputed_at_ms": None})],
+    "authorization_failed": _approved,
+    "not_authorized": _exempt,
+    "unknown_session": _session,
+    "new_device": _known_longer("device_first_seen_ms", "its device had been known"),
+    "new_country": _known_longer("country_first_seen_ms", "its country had been known"),
+    "travel": _slower,
+    "guessed": _fewer_failures,
+    "changed": _known_longer("changed_at_ms", "the credential had been changed"),
+    "new_counterparty": lambda *_: [
+        (
+            "its counterparty had been paid before",
+            {"counterparty_new": False, "new_counterparties": 0},
+        )
+    ],
+    "large": _larger_before,
+    "drained": _fuller,
+    "burst": _fewer_payees,
+    "sends_out": lambda *_: [("it had been a payment", {"type": "payment"})],
+}
+"""By sign what would have taken it away."""

@@ -1,0 +1,254 @@
+"""A3: somebody else than the owner moves the owner's money.
+
+Finds: a payment, transfer or withdrawal of the customer where signs of another hand (login side:
+who pays) meet an unusual use of the money (money side). Each sign has points; `warning_points` of
+both sides together are a warning, `error_points` an error, if both sides have one. The login side
+alone gives at most info. A dispute by the owner is an error alone.
+
+Why it matters: who holds a stolen account empties it within hours.
+
+What makes it wrong, and what is done about it:
+- owners buy phones, travel, mistype, change passwords, move their salary: no sign is enough alone,
+  and the login side alone does not page;
+- VPN and relay networks show another place: device, country and travel count half;
+- in a young account everything is new: nothing counts as new before `min_history`;
+- an address is only roughly a place: places are cells of 0.1 degree, and less than `travel_km`
+  is no journey;
+- what was forgotten would look new: after an eviction nothing does (`rules.seen`);
+- merchants charge by themselves: only the customer's own transactions are judged;
+- one transaction has many events: it is judged once, at its first pending or completed one.
+
+A late transaction is judged by itself: by its approval and its type, or by its dispute. Nothing
+cures an alert; it expires.
+
+Details of an alert: `points_who` and `points_money` (sign -> points), `total`, `contact_changed`
+(kinds of contact data changed within `new_for_ms`: nobody must be told through them).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from rules.contract import (
+    ACCOUNT_CAUSE,
+    Draft,
+    Effects,
+    OpenAlert,
+    Otherwise,
+    Quote,
+    Rule,
+    Values,
+    Verdict,
+)
+from rules.events import TERMINAL, Login, Ref, Transaction
+from rules.habits import SPENDING_TYPES
+from rules.profile import Facts, mark_of
+from rules.unauthorized_transaction import reasons as story
+from rules.unauthorized_transaction import signs as noticed
+from rules.unauthorized_transaction.examples import EXAMPLES
+from rules.unauthorized_transaction.facts import QUOTED, verdict_of
+from rules.unauthorized_transaction.params import UnauthorizedTransactionParams
+from rules.unauthorized_transaction.points import Case, score
+from rules.unauthorized_transaction.signs import UnauthorizedTransactionState
+
+MAX_PENDING: Final = 64
+_FORGET: Final = "forget"
+_ROLES: Final = {
+    "known_balance_minor": "balance",
+    "guessed_at_ms": "guessed_login",
+    "changed_at_ms": "credential_change",
+    "logins_travel_at_ms": "login",
+}
+"""By fact the part that its event plays."""
+
+
+class UnauthorizedTransaction(Rule[UnauthorizedTransactionParams, UnauthorizedTransactionState]):
+    """See the module."""
+
+    id = "unauthorized_transaction"
+    code = "A3"
+    category = "security"
+    Params = UnauthorizedTransactionParams
+    State = UnauthorizedTransactionState
+    EXAMPLES = EXAMPLES
+    QUOTED = QUOTED
+    DECIDED_BY = {
+        "points_disputed": "disputed_at_ms",
+        "points_authorization_failed": "authorization_result",
+        "points_not_authorized": "authorization_method",
+        "points_unknown_session": "session_unknown_since_ms",
+        "points_new_device": "device_first_seen_ms",
+        "points_new_country": "country_first_seen_ms",
+        "points_travel": "travel_m",
+        "points_guessed": "guessed_at_ms",
+        "points_changed": "changed_at_ms",
+        "points_new_counterparty": "counterparty_new",
+        "points_large": "largest_before_minor",
+        "points_drained": "balance_before_minor",
+        "points_burst": "new_counterparties",
+        "points_sends_out": "type",
+        "new_for_ms": "device_first_seen_ms",
+        "session_history_ms": "session_unknown_since_ms",
+        "min_history_logins": "history_logins",
+        "min_history_debits": "history_debits",
+        "min_history_ms": "history_ms",
+        "travel_kmh": "travel_ms",
+        "travel_km": "travel_m",
+        "guess_failures": "guess_failures",
+        "guess_window_ms": "guess_failures",
+        "exempt_amount_major": "amount_minor",
+        "exempt_amount_minor_by_currency": "amount_minor",
+        "large_factor": "largest_before_minor",
+        "drained_percent": "balance_before_minor",
+        "max_balance_age_ms": "known_balance_at_ms",
+        "burst_counterparties": "new_counterparties",
+        "burst_window_ms": "new_counterparties",
+    }
+
+    # -- deciding -------------------------------------------------------------------------
+
+    def judge(self, facts: Values) -> Verdict | None:
+        """Add up the points of both sides."""
+        return verdict_of(facts, self.params)
+
+    def because(self, facts: Values) -> Sequence[str]:
+        """Say each sign with its points."""
+        return story.because(facts, self.params)
+
+    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+        """Say without which sign it would have been milder."""
+        return story.otherwise(facts, self.params)
+
+    # -- noticing -------------------------------------------------------------------------
+
+    def on_transaction(
+        self, state: UnauthorizedTransactionState, event: Transaction, facts: Facts, fx: Effects
+    ) -> None:
+        """Judge the first event of a debit of the customer, and a dispute of one."""
+        if event.type not in SPENDING_TYPES:
+            return
+        first = _is_first(state, event, late=False)
+        if not _is_customers(event):
+            return
+        params, marks = self.params, fx.marks
+        if event.status == "disputed":
+            self._dispute(event, facts, fx)
+        elif first and noticed.is_suspect(event, state, facts.habits, marks, params):
+            self._look(event, noticed.beside_the_known(event, state, facts, marks, params), fx)
+
+    def late_transaction(
+        self, state: UnauthorizedTransactionState, event: Transaction, facts: Facts, fx: Effects
+    ) -> None:
+        """Judge a late one by itself."""
+        if event.type not in SPENDING_TYPES:
+            return
+        first = _is_first(state, event, late=True)
+        if not _is_customers(event):
+            return
+        if event.status == "disputed":
+            self._dispute(event, facts, fx)
+        elif first and noticed.is_unapproved(event):
+            self._look(event, noticed.by_itself(event, facts, self.params), fx)
+
+    def on_login(
+        self, state: UnauthorizedTransactionState, event: Login, facts: Facts, fx: Effects
+    ) -> None:
+        """Remember a success after many failures, or after an impossible journey."""
+        if event.action != "login" or event.outcome != "success":
+            return
+        habits, params = facts.habits, self.params
+        if len(habits.failures) >= params.guess_failures:
+            failures = noticed.failures_before(event, habits, params.guess_window_ms)
+            if failures >= params.guess_failures:
+                state.guessed = noticed.Guess(fx.ref, failures)
+                fx.set_timer(_FORGET, event.occurred_at + params.new_for_ms)
+        way = noticed.way_to(event, habits, params)
+        if way is not None:
+            others = [each for each in state.journeys if each.masked != way.masked]
+            state.journeys = [*others, noticed.Journey(fx.ref, *way)]
+            fx.set_timer(_FORGET, event.occurred_at + params.new_for_ms)
+
+    def late_login(
+        self, state: UnauthorizedTransactionState, event: Login, facts: Facts, fx: Effects
+    ) -> None:
+        """Remember the same of a late success, if there is no newer one."""
+        if event.occurred_at == facts.habits.success_at:
+            self.on_login(state, event, facts, fx)
+
+    def on_timer(
+        self, state: UnauthorizedTransactionState, name: str, due: int, facts: Facts, fx: Effects
+    ) -> None:
+        """Forget what is too old to count: the timer is that of the newest."""
+        state.guessed, state.journeys = None, []
+
+    def _look(self, event: Transaction, facts: list[Quote], fx: Effects) -> None:
+        """Raise if the points of these facts are enough."""
+        case = msgspec.convert({name: value for name, value, _ in facts}, Case)
+        if score(case, self.params).severity(self.params) is None:
+            return
+        if _open_alert(fx, event.transaction_id) is not None:
+            fx.count("already_open")
+            return
+        before = {ref: _ROLES[name] for name, _, ref in facts if ref and name in _ROLES}
+        oldest_first = sorted(before.items(), key=lambda cited: cited[0].occurred_at)
+        own = fx.ref
+        evidence = [*oldest_first, (own, "transaction")]
+        fx.alert(_draft(event.transaction_id, event, noticed.addressed(facts, own), evidence))
+
+    def _dispute(self, event: Transaction, facts: Facts, fx: Effects) -> None:
+        """Raise, or raise what is open of this transaction, because the owner disputes it."""
+        own = fx.ref
+        quotes = noticed.by_itself(event, facts, self.params)
+        dispute = self.quote(event, own, "disputed_at_ms")
+        alert = _open_alert(fx, event.transaction_id)
+        if alert is None:
+            known = [*noticed.addressed(quotes, own), *dispute]
+            fx.alert(_draft(event.event_id, event, known, [(own, "dispute")]))
+        elif alert.fact("disputed_at_ms") is None:
+            contacts = [quote for quote in quotes if quote[0] == "contact_changed"]
+            fx.update(alert, [*dispute, *contacts], [(own, "dispute")])
+        else:
+            fx.count("already_open")
+
+
+def _is_customers(event: Transaction) -> bool:
+    return event.initiator is None or event.initiator == "customer"
+
+
+def _is_first(state: UnauthorizedTransactionState, event: Transaction, *, late: bool) -> bool:
+    """Say whether it is the transaction's first pending or completed event; keep account of it."""
+    status, pending = event.status, state.pending
+    if status == "pending" and _is_customers(event):
+        mark = mark_of(event.transaction_id)
+        if mark in pending:
+            return False
+        if not late:  # its end may have been seen already
+            state.pending = [*pending[1 - MAX_PENDING :], mark]
+        return True
+    if pending and status in TERMINAL:
+        mark = mark_of(event.transaction_id)
+        if mark in pending:
+            pending.remove(mark)
+            return False
+    return status == "completed"
+
+
+def _open_alert(fx: Effects, transaction_id: str) -> OpenAlert | None:
+    for alert in fx.open_alerts():
+        if alert.fact("transaction_id") == transaction_id:
+            return alert
+    return None
+
+
+def _draft(
+    anchor: str, event: Transaction, facts: list[Quote], evidence: list[tuple[Ref, str]]
+) -> Draft:
+    return Draft(
+        anchor=anchor,
+        cause=ACCOUNT_CAUSE,
+        facts=facts,
+        evidence=evidence,
+        transaction_ids=(event.transaction_id,),
+        provider=event.provider,
+    )
