@@ -4,7 +4,8 @@ import pytest
 
 from tests.kafka_broker import kafka_address  # noqa: F401
 from tests.worker import cases, simulated
-from worker.simulate import SimulateConfig, stories
+from worker.simulate import SimulateConfig
+from worker.simulate.stories import assignment as stories
 
 
 @pytest.fixture(scope="session", params=(1, 2))

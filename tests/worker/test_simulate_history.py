@@ -4,16 +4,16 @@ import inspect
 from collections import defaultdict
 from importlib import import_module
 from itertools import pairwise
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 import pytest
 
 from tests.worker.suspicion import DAY, MINUTE, Event, at, in_order, is_debit
 from worker import simulate as package
 from worker.simulate import SimulateConfig, Truth, simulate
-from worker.simulate.account import open_account
-from worker.simulate.history import KNOWN_DAYS, first_seen_at, live_before
-from worker.simulate.stories import ANOMALIES, INNOCENTS, STORIES, cast
+from worker.simulate.life.history import KNOWN_DAYS, first_seen_at, live_before
+from worker.simulate.stories.assignment import ANOMALIES, INNOCENTS, STORIES, cast
+from worker.simulate.world.account import open_account
 
 RULES = {
     "failed_payment_sufficient_balance",
@@ -91,7 +91,8 @@ def test_the_books_go_on_from_the_life_before() -> None:
 
 def tellers() -> set[str]:
     """The public functions of the simulator that tell a story."""
-    modules = [import_module(f"worker.simulate.{m.name}") for m in iter_modules(package.__path__)]
+    found = walk_packages(package.__path__, "worker.simulate.")
+    modules = [import_module(each.name) for each in found]
     return {
         name
         for module in modules

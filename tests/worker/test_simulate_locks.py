@@ -12,7 +12,7 @@ from schemas.time import parse_time
 from tests.worker import lockings
 from tests.worker.cases import LOCK, SHUT_OUT, Case, Run
 from tests.worker.suspicion import DAY, MINUTE, Event, at, is_debit
-from worker.simulate.stories import STORIES
+from worker.simulate.stories.assignment import STORIES
 
 
 def test_a_second_opinion_on_locks_is_the_truth(security: Run) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.worker.simulated import MINUTE, MONEY, Run, at, cost, minor
 from tests.worker.suspicion import judged_payments
 from worker.simulate import Planted
-from worker.simulate.stories import STORIES
+from worker.simulate.stories.assignment import STORIES
 
 CODES = {
     "insufficient_funds": {"51", "insufficient_funds", "AM04"},

@@ -13,7 +13,7 @@ from tests.worker import lockings, suspicion
 from tests.worker.cases import THEFT, Case, Run
 from tests.worker.suspicion import DAY, MINUTE, Event, at, is_debit, kilometres, minor
 from worker.simulate import SimulateConfig
-from worker.simulate.stories import STORIES
+from worker.simulate.stories.assignment import STORIES
 
 
 def test_a_second_opinion_suspects_the_planted_payments_and_no_others(security: Run) -> None:

@@ -26,7 +26,7 @@ from worker.cli.pace import paced, refuse_wrong_rate
 from worker.config.load import load_settings
 from worker.errors import UsageError
 from worker.logs.sqlite.log import wall_clock
-from worker.simulate.config import DAY_MS, DEFAULT_START
+from worker.simulate.world.config import DAY_MS, DEFAULT_START
 
 _GZIP_LEVEL: Final = 5
 """Level 9 makes files 13 % smaller and the command a quarter slower."""

@@ -3,8 +3,8 @@
 It shares no code with the rules: what must alert is written down at the moment it is planted.
 """
 
-from worker.simulate.config import SimulateConfig
 from worker.simulate.simulation import simulate
 from worker.simulate.truth import Planted, Truth
+from worker.simulate.world.config import SimulateConfig
 
 __all__ = ["Planted", "SimulateConfig", "Truth", "simulate"]

@@ -2,14 +2,22 @@
 
 from collections.abc import Iterator
 
-from worker.simulate import balance_stories, book_stories, sequence_stories
-from worker.simulate.account import HOUR_MS, Account, open_account
-from worker.simulate.config import DAY_MS, SimulateConfig
-from worker.simulate.days import begin_day
-from worker.simulate.delivery import REDELIVERED_WITHIN_MS, Event, Sent, heartbeats
-from worker.simulate.history import live_before
-from worker.simulate.stories import Variant, cast, plan_story
+from worker.simulate.life.days import begin_day
+from worker.simulate.life.history import live_before
+from worker.simulate.stories import (
+    balances as balance_stories,
+)
+from worker.simulate.stories import (
+    book_stories,
+)
+from worker.simulate.stories import (
+    sequences as sequence_stories,
+)
+from worker.simulate.stories.assignment import Variant, cast, plan_story
 from worker.simulate.truth import Truth
+from worker.simulate.world.account import HOUR_MS, Account, open_account
+from worker.simulate.world.config import DAY_MS, SimulateConfig
+from worker.simulate.world.delivery import REDELIVERED_WITHIN_MS, Event, Sent, heartbeats
 
 SPAN_MS = 2 * HOUR_MS
 

@@ -1,0 +1,72 @@
+"""What stories of locked accounts are made of: failures, the lock, refusals, the way back in."""
+
+from collections.abc import Callable
+
+from schemas.base import Severity
+from schemas.time import format_time
+from worker.simulate.stories.scene import Scene, seclude
+from worker.simulate.stories.story import Evidence, Story
+from worker.simulate.world.account import MINUTE_MS, SECOND_MS, Event
+
+GRACE_MS = MINUTE_MS
+"""A lock may outlive its end by so much."""
+LASTS_MS = 5 * MINUTE_MS
+"""How long a lock with an end lasts."""
+OPEN_AGAIN_MS = 2 * MINUTE_MS
+"""When support lets the owner in: soon enough for his failures to be no case of their own."""
+SCENE_MS = 90 * MINUTE_MS
+"""Longer than any story of one day."""
+
+
+class Locked(Scene):
+    """An account that is about to be locked. Delays are in ms from now."""
+
+    def lock(
+        self,
+        reason: str | None,
+        severity: Severity,
+        *,
+        cured_after: int,
+        channel: str = "app",
+        lasts_ms: int | None = None,
+        severity_after: int = 0,
+    ) -> None:
+        """Lock the account, and write down what its alert must come to."""
+        fields: Event = {"action": "lock", "outcome": "success", "channel": channel}
+        if reason is not None:
+            fields["reason"] = reason
+        if lasts_ms is not None:
+            fields["lock_until"] = format_time(self.account.agenda.now + lasts_ms)
+        evidence = Evidence((self.account.emit("login", fields),))
+        self.story.must_alert(
+            severity, evidence, severity_after=severity_after, cured_after=cured_after
+        )
+
+    def lock_for_a_while(self, severity: Severity = "warning", severity_after: int = 0) -> None:
+        """Lock a distrusted account for LASTS_MS; the alert is cured by the passing of it."""
+        self.lock(
+            "suspicious",
+            severity,
+            lasts_ms=LASTS_MS,
+            severity_after=severity_after,
+            cured_after=LASTS_MS + GRACE_MS,
+        )
+
+    def refuse(self) -> str:
+        """Refuse a sign-in because of the lock; return the event_id."""
+        return self.fail(self.owner(), "account_locked")
+
+    def open(self) -> None:
+        """Unlock the account; the owner signs in a second later."""
+        fields: Event = {"action": "unlock", "outcome": "success", "channel": "backoffice"}
+        self.account.emit("login", fields)
+        self.later(SECOND_MS, self.come_back)
+
+    def come_back(self) -> None:
+        """Sign in as the owner."""
+        self.sign_in(self.owner())
+
+
+def locked_out(story: Story, act: Callable[[Locked], None], lasts_ms: int = SCENE_MS) -> None:
+    """Seclude the account, then let `act` have its turn."""
+    seclude(story, lambda _: act(Locked(story)), lasts_ms)
