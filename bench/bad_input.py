@@ -19,8 +19,8 @@ import msgspec
 from rules.contract import Effects, Params, Rule, State
 from rules.registry import ALL
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS
-from tests.worker.comparing import comparable
-from tests.worker.mutations import clean_events, compact, full_login, mutants
+from tests.support.events.mutations import clean_events, compact, full_login, mutants
+from tests.support.run_comparison import comparable
 from worker.detect.stage import Policy
 from worker.engine.log import Log, stored
 from worker.run.replay import replay

@@ -16,9 +16,9 @@ from itertools import pairwise
 from typing import Any, Final
 
 from rules.balance_mismatch.ledger.trail import MAX_ENDS, MAX_FORKS, follow
-from tests.worker.ledgers import ROWS, Verdict, judge, plan
-from tests.worker.unnumbered import ROWS as GROUPED_ROWS
-from tests.worker.unnumbered import judge_groups, plan_groups
+from tests.support.events.numbered_ledgers import ROWS, Verdict, judge, plan
+from tests.support.events.unnumbered_ledgers import ROWS as GROUPED_ROWS
+from tests.support.events.unnumbered_ledgers import judge_groups, plan_groups
 
 ACCOUNTS: Final = 10_000
 CORRUPTED_PER_ACCOUNT: Final = 0.02

@@ -140,10 +140,15 @@ class _Mutator(ast.NodeTransformer):
         return node
 
 
+def path_of(module: str) -> Path:
+    """Return the file of a module, which is named as below `rules`: failed_payment.facts."""
+    return RULES.joinpath(*module.split(".")).with_suffix(".py")
+
+
 def mutants_of(module: str) -> Iterator[Mutant]:
     """Yield every mutant of a module of `rules/`."""
     mutator = _Mutator(None)
-    mutator.visit(ast.parse((RULES / f"{module}.py").read_text(encoding="utf-8")))
+    mutator.visit(ast.parse(path_of(module).read_text(encoding="utf-8")))
     for number, (line, was, now) in enumerate(mutator.places):
         yield Mutant(module, number, line, was, now)
 
@@ -153,7 +158,7 @@ class Mutated(MetaPathFinder, Loader):
 
     def __init__(self, mutant: Mutant) -> None:
         self._mutant = mutant
-        self._path = RULES / f"{mutant.module}.py"
+        self._path = path_of(mutant.module)
         self.loaded = False
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:

@@ -13,7 +13,7 @@ import resource
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -31,24 +31,12 @@ CPU_SECONDS: Final = 60
 MEMORY_BYTES: Final = 2 << 30
 NOT_LOADED: Final = 99
 """Exit code of a process whose tests never used the mutant."""
-SKIPPED: Final = ("__init__", "examples", "scenes", "story")
-"""Ends of the names of modules that decide nothing."""
-USED_BY: Final = {
-    "failed_payment": {"A1"},
-    "failure_codes": {"A1"},
-    "spendable": {"A1"},
-    "balance_mismatch": {"A2"},
-    "ledger": {"A2"},
-    "unauthorized_transaction": {"A3"},
-    "travel": {"A3"},
-    "seen": {"A3"},
-    "habits": {"A3", "A4"},
-    "marks": {"A3", "A5"},
-    "account_lockout": {"A4"},
-    "cannot_log_in": {"A5"},
-    "incidents": {"triage"},
+SKIPPED: Final = frozenset({"__init__", "builders", "registry", "scenes", "reasons"})
+"""Modules that decide nothing, as do those whose names end in `examples`."""
+USED_BY: Final = {"seen": ["unauthorized_transaction"]} | {
+    name: ["account_lockout", "unauthorized_transaction"] for name in ("habits", "marks")
 }
-"""By the beginning of the name of a module or test the rules it has to do with; else all."""
+"""Of the modules that all rules share, those that only some rules use."""
 
 
 def start(mutant: Mutant) -> int:
@@ -82,26 +70,20 @@ def _tested(module: str) -> int:
 
 
 def tests_for(module: str) -> tuple[Sequence[Path], Sequence[Path]]:
-    """Return the test files of a module of that name, and all others, the nearest names first.
-
-    Tests of rules that do not use the module are left out.
-    """
-    rules = _rules_of(module)
-    found = []
-    for path in (ROOT / "tests" / "rules").glob("test_*.py"):
-        name = path.stem.removeprefix("test_").removeprefix("mutants_")
-        pairs = zip(module, name, strict=False)
-        near = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-        if rules & _rules_of(name):
-            found.append((-near, path))
-    every = [path for _, path in sorted(found)]
-    own = sum(-near >= min(len(module), 8) for near, _ in found)
-    return every[:own], every[own:]
+    """Return the test files of a module's own rule, and those of all rules."""
+    folder = ROOT / "tests" / "rules"
+    package, _, name = module.rpartition(".")
+    owners = [package.partition(".")[0]] if package else USED_BY.get(name, [])
+    own = [path for owner in owners for path in sorted((folder / owner).glob("test_*.py"))]
+    if not package:
+        own = [*sorted(folder.glob(f"test_{name}*.py")), *own]
+    others = folder.glob("test_*.py") if owners else folder.rglob("test_*.py")
+    return own, [path for path in sorted(others) if path not in own]
 
 
-def _rules_of(name: str) -> set[str]:
-    known = (rules for prefix, rules in USED_BY.items() if name.startswith(prefix))
-    return next(known, set().union(*USED_BY.values()))
+def decide(path: Path) -> bool:
+    """Say whether a module of `rules/` decides anything."""
+    return path.stem not in SKIPPED and not path.stem.endswith("examples")
 
 
 def survivors(mutants: Iterable[Mutant]) -> Iterator[Mutant]:
@@ -117,7 +99,7 @@ def survivors(mutants: Iterable[Mutant]) -> Iterator[Mutant]:
         mutant = running.pop(child)
         code = os.waitstatus_to_exitcode(status)
         if code == NOT_LOADED:
-            sys.exit(f"No test has used the changed rules/{mutant.module}.py.")
+            sys.exit(f"No test has used the changed module rules.{mutant.module}.")
         if code == 0:
             yield mutant
 
@@ -142,7 +124,9 @@ def main() -> None:
     given = parser.parse_args()
     again = _read(given.again) if given.again else None
     chosen = given.modules or [
-        path.stem for path in sorted(RULES.glob("*.py")) if not path.stem.endswith(SKIPPED)
+        ".".join(path.relative_to(RULES).with_suffix("").parts)
+        for path in sorted(RULES.rglob("*.py"))
+        if decide(path)
     ]
     os.chdir(ROOT)
     os.nice(NICENESS)

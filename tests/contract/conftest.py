@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 from kafka.admin import MemberToRemove, NewTopic
 
-from tests.kafka_broker import kafka_address  # noqa: F401 - a fixture
+from tests.support.kafka_broker import kafka_address  # noqa: F401 - a fixture
 from worker.engine.log import Log
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog

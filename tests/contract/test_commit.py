@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contract.steps import (
+from tests.support.log_steps import (
     IN0,
     IN1,
     INPUTS,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.contract.steps import (
+from tests.support.log_steps import (
     IN0,
     INPUTS,
     everything,

@@ -2,7 +2,7 @@
 
 from threading import Thread
 
-from tests.contract.steps import IN0, IN1, INPUTS, ORDERS, VISITS, fill, new, session, values
+from tests.support.log_steps import IN0, IN1, INPUTS, ORDERS, VISITS, fill, new, session, values
 from worker.engine.log import Log, Record, TopicPartition
 
 

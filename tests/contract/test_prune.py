@@ -2,7 +2,17 @@
 
 import pytest
 
-from tests.contract.steps import IN0, ORDERS, VISITS, Clock, everything, fill, new, session, values
+from tests.support.log_steps import (
+    IN0,
+    ORDERS,
+    VISITS,
+    Clock,
+    everything,
+    fill,
+    new,
+    session,
+    values,
+)
 from worker.engine.log import Commit, Log, TopicPartition, stored
 
 EMBEDDED = pytest.mark.parametrize("world", ["memory", "sqlite"], indirect=True)

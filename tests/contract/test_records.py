@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contract.steps import IN1, ORDERS, VISITS, Clock, Reopen, everything, fill, new
+from tests.support.log_steps import IN1, ORDERS, VISITS, Clock, Reopen, everything, fill, new
 from worker.engine.log import Log, NewRecord, stored
 from worker.engine.murmur2 import partition_of
 from worker.errors import LogError

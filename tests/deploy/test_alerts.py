@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rules.registry import ALL
-from tests.deploy.programs import program
+from tests.support.prometheus_programs import program
 from worker.config.rule_settings import build_rules
 from worker.config.settings import Settings
 from worker.detect.stage import DETECT, TRIAGE

@@ -15,11 +15,11 @@ from ruamel.yaml import YAML
 
 from schemas.topics import ALERTS, INCIDENTS, LATE, TRANSACTIONS
 from scripts.broker import VERSION, Broker, Unavailable, free_port
-from tests.commands import ROOT
-from tests.deploy.dockerfile import environment, exec_form
-from tests.deploy.programs import program
-from tests.failure.crashing import DEADLINE_SECONDS, wait_until
-from tests.failure.scraping import Pages
+from tests.support.commands import ROOT
+from tests.support.crashing_worker import DEADLINE_SECONDS, wait_until
+from tests.support.dockerfile import environment, exec_form
+from tests.support.prometheus_programs import program
+from tests.support.scraping import Pages
 from worker.config.load import load_settings
 from worker.engine.log import Log
 from worker.run.open_log import open_log

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT
-from tests.deploy.dockerfile import DOCKERFILE, VENV, exec_form, stages
+from tests.support.commands import ROOT
+from tests.support.dockerfile import DOCKERFILE, VENV, exec_form, stages
 
 
 def test_hadolint_has_nothing_to_say() -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 from schemas.topics import LOGINS
 from scripts.broker import free_port
-from tests.deploy.programs import program
 from tests.deploy.test_alerts import ALERTS, CONFIG
-from tests.failure.crashing import DEADLINE_SECONDS, Place, wait_until
-from tests.failure.producer import crowd
-from tests.failure.scraping import Pages
+from tests.support.crashing_worker import DEADLINE_SECONDS, Place, wait_until
+from tests.support.producer import crowd
+from tests.support.prometheus_programs import program
+from tests.support.scraping import Pages
 from worker.detect.stage import DETECT
 
 TARGET = "127.0.0.1:9464"

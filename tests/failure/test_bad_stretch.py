@@ -12,8 +12,8 @@ import pytest
 
 from rules.builders import login
 from schemas.topics import BALANCES, DEAD_LETTERS, LOGINS, TRANSACTIONS
-from tests.failure.crashing import DEADLINE_SECONDS, Place
-from tests.failure.kafka_place import KafkaPlace
+from tests.support.crashing_worker import DEADLINE_SECONDS, Place
+from tests.support.kafka_place import KafkaPlace
 from worker.engine.log import NewRecord, stored
 from worker.engine.murmur2 import partition_of
 

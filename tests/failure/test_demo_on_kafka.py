@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.broker import ALONE, Unavailable, jars
-from tests.commands import ROOT, walletwatch
+from tests.support.commands import ROOT, walletwatch
 
 SMALL = ("--accounts", "60", "--days", "1")
 

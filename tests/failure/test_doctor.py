@@ -14,9 +14,9 @@ from kafka.record import util
 from rules.builders import login
 from schemas.topics import ALERTS, DEAD_LETTERS, LOGINS, TOPICS
 from scripts.broker import Broker, free_port
-from tests.commands import kafka_variables, walletwatch
-from tests.failure.crashing import wait_until
-from tests.failure.kafka_place import TIMINGS, KafkaPlace
+from tests.support.commands import kafka_variables, walletwatch
+from tests.support.crashing_worker import wait_until
+from tests.support.kafka_place import TIMINGS, KafkaPlace
 from worker.engine.log import NewRecord
 from worker.engine.murmur2 import partition_of
 from worker.logs.finding import Finding, Verdict

@@ -15,11 +15,11 @@ import pytest
 
 from schemas.topics import ALERTS
 from scripts.broker import Broker
-from tests.failure.crashing import DEADLINE_SECONDS, Killer, Process, wait_until
-from tests.failure.judging import Outcome, differences, of_the_embedded_log, outcome
-from tests.failure.kafka_place import KafkaPlace
-from tests.failure.producer import crowd, sliced
-from tests.failure.victim import BETWEEN
+from tests.support.crashing_worker import DEADLINE_SECONDS, Killer, Process, wait_until
+from tests.support.kafka_place import KafkaPlace
+from tests.support.log_comparison import Outcome, differences, of_the_embedded_log, outcome
+from tests.support.producer import crowd, sliced
+from tests.support.victim import BETWEEN
 from worker.detect.account_upgrade import LAYOUT_FIELD
 from worker.detect.stage import DETECT, DETECT_INPUTS
 from worker.engine.keyed_state import payload_of

@@ -19,9 +19,9 @@ from kafka import KafkaAdminClient
 from kafka.errors import RetriableError
 
 from schemas.time import format_time
-from tests.failure.crashing import DEADLINE_SECONDS, Process
-from tests.failure.kafka_place import KafkaPlace
-from tests.failure.producer import PARTITIONS
+from tests.support.crashing_worker import DEADLINE_SECONDS, Process
+from tests.support.kafka_place import KafkaPlace
+from tests.support.producer import PARTITIONS
 from worker.detect.stage import DETECT, DETECT_INPUTS
 from worker.engine.log import Log, NewRecord
 from worker.engine.loop import READING

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from scripts.broker import Broker, Unavailable
-from tests.commands import kafka_variables
-from tests.failure.crashing import Process, wait_until
-from tests.failure.judging import Outcome, differences, of_the_embedded_log, outcome
-from tests.failure.kafka_place import KafkaPlace
-from tests.failure.producer import crowd
+from tests.support.commands import kafka_variables
+from tests.support.crashing_worker import Process, wait_until
+from tests.support.kafka_place import KafkaPlace
+from tests.support.log_comparison import Outcome, differences, of_the_embedded_log, outcome
+from tests.support.producer import crowd
 
 SEED = 37
 EVENTS = 3_000

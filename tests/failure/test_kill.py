@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.failure.crashing import Killer, Place, producing
-from tests.failure.judging import Outcome, differences, outcome
-from tests.failure.producer import crowd
-from tests.failure.victim import BETWEEN, Order
+from tests.support.crashing_worker import Killer, Place, producing
+from tests.support.log_comparison import Outcome, differences, outcome
+from tests.support.producer import crowd
+from tests.support.victim import BETWEEN, Order
 
 SEED = 20_000
 

@@ -4,9 +4,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from schemas.topics import ALERTS
-from tests.failure.crashing import DEADLINE_SECONDS, Place, producing, wait_until
-from tests.failure.judging import differences, outcome
-from tests.failure.producer import PARTITIONS, crowd
+from tests.support.crashing_worker import DEADLINE_SECONDS, Place, producing, wait_until
+from tests.support.log_comparison import differences, outcome
+from tests.support.producer import PARTITIONS, crowd
 from worker.detect.stage import TRIAGE
 from worker.logs.sqlite.log import SqliteLog
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import SIGNALS
-from tests.failure.crashing import DEADLINE_SECONDS, Place, wait_until
-from tests.failure.kafka_place import KafkaPlace
-from tests.failure.producer import PARTITIONS, crowd
-from tests.failure.scraping import Pages
-from tests.worker.counted import problems
+from tests.support.crashing_worker import DEADLINE_SECONDS, Place, wait_until
+from tests.support.expected_metrics import problems
+from tests.support.kafka_place import KafkaPlace
+from tests.support.producer import PARTITIONS, crowd
+from tests.support.scraping import Pages
 from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE
 from worker.engine.loop import READING
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.commands import kafka_variables, walletwatch
-from tests.failure.crashing import DEADLINE_SECONDS
-from tests.failure.judging import Outcome, differences, of_the_embedded_log, outcome
-from tests.failure.kafka_place import TIMINGS, KafkaPlace
-from tests.failure.producer import PARTITIONS, crowd
-from tests.secured_broker import SecuredBroker
+from tests.support.commands import kafka_variables, walletwatch
+from tests.support.crashing_worker import DEADLINE_SECONDS
+from tests.support.kafka_place import TIMINGS, KafkaPlace
+from tests.support.log_comparison import Outcome, differences, of_the_embedded_log, outcome
+from tests.support.producer import PARTITIONS, crowd
+from tests.support.secured_broker import SecuredBroker
 from worker.engine.loop import COMMITTING
 from worker.errors import ConfigError
 from worker.logs.kafka.cluster import Cluster

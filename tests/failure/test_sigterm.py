@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.failure.crashing import DEADLINE_SECONDS, Place, Process, wait_until
-from tests.failure.judging import differences, outcome
-from tests.failure.producer import crowd
+from tests.support.crashing_worker import DEADLINE_SECONDS, Place, Process, wait_until
+from tests.support.log_comparison import differences, outcome
+from tests.support.producer import crowd
 from worker.detect.stage import DETECT, TRIAGE
 from worker.engine.loop import RELEASING
 

@@ -9,7 +9,7 @@ from rules.contract import Example, Rule
 from rules.events import Event
 from rules.registry import ALL
 from rules.unauthorized_transaction.rule import UnauthorizedTransaction
-from tests.rules.driver import Driver
+from tests.support.rule_driver import Driver
 
 CASES = [
     pytest.param(rule, example, id=f"{rule.code}: {example.name}")

@@ -9,7 +9,7 @@ import pytest
 
 from rules.contract import Example, Rule
 from rules.registry import ALL
-from tests.rules.driver import Driver
+from tests.support.rule_driver import Driver
 
 CASES = [
     pytest.param(rule, case, id=f"{rule.code}: {case.name}")

@@ -6,7 +6,7 @@ import pytest
 
 from rules.contract import Example, Otherwise, Rule, Values, Verdict
 from rules.registry import ALL
-from tests.rules.driver import Driver
+from tests.support.rule_driver import Driver
 
 _RANK = {None: 0, "info": 1, "warning": 2, "error": 3}
 CASES = [

@@ -8,7 +8,7 @@ import sys
 
 import msgspec
 
-from tests.worker.released import FOLDER, events, newest, save
+from tests.support.saved_releases import FOLDER, events, newest, save
 
 
 def main(names: list[str]) -> None:

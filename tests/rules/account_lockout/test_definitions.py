@@ -1,0 +1,131 @@
+"""A4 against its definitions, read word by word over whole random histories."""
+
+import random
+from typing import Any
+
+import pytest
+
+from rules.account_lockout.rule import AccountLockout
+from rules.events import LOGIN, TRANSACTION, Login, Transaction
+from tests.support.rule_driver import Driver
+
+SMALL: dict[str, Any] = {
+    "policy_limit": 2,
+    "policy_window_ms": 4_000,
+    "overdue_grace_ms": 2_000,
+    "repeated_locks": 2,
+    "repeated_window_ms": 60_000,
+}
+
+
+def random_history(rng: random.Random) -> list[Login | Transaction]:
+    """Return events of one account at whole seconds, never two at one time."""
+    found: list[Login | Transaction] = []
+    now = 1_000_000
+    for number in range(70):
+        now += 1_000 * rng.choice((1, 1, 1, 2, 3, 20))
+        name, draw = f"e{number}", rng.random()
+        if draw < 0.3:
+            reason = rng.choice(("bad_credentials", "timeout", "account_locked", "account_locked"))
+            found.append(Login(name, "acc-1", "login", "failure", now, reason=reason))
+        elif draw < 0.5:
+            reason = rng.choice(("customer", "max_retries", "max_retries", "suspicious"))
+            channel = rng.choice(("app", "app", "branch"))
+            until = rng.choice((None, now + 3_000, now + 5_000))
+            found.append(Login(name, "acc-1", "lock", "success", now, reason, until, channel))
+        elif draw < 0.65:
+            action = rng.choice(("login", "unlock", "logout"))
+            found.append(Login(name, "acc-1", action, "success", now))
+        else:
+            status = rng.choice(("pending", "pending", "completed", "failed"))
+            transaction = f"t{rng.randrange(number // 4 + 1)}"
+            funding = rng.choice(("card", "balance"))
+            what = ("acc-1", "payment", status, 100, "EUR", now)
+            found.append(Transaction(name, transaction, *what, funding=funding))
+    return found
+
+
+def opens(event: Login) -> bool:
+    """Say whether the account is open after it."""
+    return event.outcome == "success" and event.action in ("login", "unlock")
+
+
+def is_under_way(events: list[Transaction], transaction_id: str, time: int) -> bool:
+    """Say whether a transaction is pending at a time."""
+    before = [
+        event.status
+        for event in events
+        if event.transaction_id == transaction_id and event.occurred_at <= time
+    ]
+    return before[-1:] == ["pending"]
+
+
+def is_unjustified(lock: Login, before: list[Login]) -> bool:
+    """Look at the logins before a lock."""
+    if (lock.reason, lock.channel) != ("max_retries", "app") or not before:
+        return False
+    successes = [e.occurred_at for e in before if opens(e) and e.action == "login"]
+    since = max([lock.occurred_at - 4_000, *(time + 1 for time in successes)])
+    wrong = [e for e in before if e.reason == "bad_credentials" and e.occurred_at >= since]
+    return before[0].occurred_at < lock.occurred_at - 4_000 and len(wrong) < 2
+
+
+def is_repeated(lock: Login, before: list[Login]) -> bool:
+    """Look at the locks before a lock."""
+    since = lock.occurred_at - 60_000
+    locks = [e for e in before if e.action == "lock" and e.occurred_at >= since]
+    return lock.reason != "customer" and any(e.reason != "customer" for e in locks)
+
+
+def moves_money(lock: Login, end: int, debits: list[Transaction]) -> bool:
+    """Look at the debits in a lock."""
+    last = end if lock.lock_until is None else min(end, lock.lock_until + 1)
+    return any(
+        lock.occurred_at < debit.occurred_at < last
+        and debit.status != "failed"
+        and not is_under_way(debits, debit.transaction_id, lock.occurred_at)
+        for debit in debits
+    )
+
+
+def defined(events: list[Login | Transaction]) -> dict[str, set[str]]:
+    """Return by anchor what each alert must have found in the end, looking at everything."""
+    logins = [event for event in events if isinstance(event, Login)]
+    debits = [event for event in events if isinstance(event, Transaction)]
+    found: dict[str, set[str]] = {}
+    for index, lock in enumerate(logins):
+        if lock.action != "lock":
+            continue
+        before, after = logins[:index], logins[index + 1 :]
+        ends = (e.occurred_at for e in after if opens(e) or e.action == "lock")
+        end, until = next(ends, 2**60), lock.lock_until
+        kinds = found[lock.event_id] = {"lock"}
+        kinds |= {"unjustified"} if is_unjustified(lock, before) else set()
+        kinds |= {"repeated"} if is_repeated(lock, before) else set()
+        kinds |= {"money_moved"} if moves_money(lock, end, debits) else set()
+        refused = [e for e in after if e.reason == "account_locked" and e.occurred_at < end]
+        overdue = [e for e in refused if until is not None and e.occurred_at > until + 2_000]
+        excused = [e for e in refused if until is not None and 0 < e.occurred_at - until <= 2_000]
+        if overdue and excused:
+            kinds.add("overdue")
+        elif overdue:
+            found[overdue[0].event_id] = {"lock", "overdue"}
+    return found
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_what_is_found_is_what_the_definitions_say(seed: int) -> None:
+    """In random histories, for every lock and every refusal."""
+    events = random_history(random.Random(seed))
+    driver = Driver(AccountLockout, **SMALL)
+    for event in events:
+        driver.handle(LOGIN if isinstance(event, Login) else TRANSACTION, event)
+    driver.pass_time(driver.now + 1)
+    found: dict[str, set[str]] = {}
+    for step, what in driver.log:
+        if step.split()[0] in ("raised", "updated"):
+            facts = what.draft.facts if step.startswith("raised") else what.facts
+            verdict = driver.rule.judge({name: value for name, value, _ in facts})
+            assert verdict is not None
+            found[what.anchor] = set(verdict.details["kinds"])
+    assert found == defined(events)

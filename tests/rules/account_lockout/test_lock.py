@@ -1,0 +1,262 @@
+"""A4: the lock itself, and whether it is justified or repeated; each threshold from both sides."""
+
+import pytest
+
+from rules.account_lockout.state import AccountLockoutState
+from rules.builders import at, clock, login
+from rules.habits import MAX_FAILURES
+from tests.support.events.lockout_builders import (
+    FIVE,
+    SEEN,
+    earned,
+    failed,
+    kinds,
+    lock,
+    refused,
+    run,
+    thrice,
+    unlock,
+)
+
+SERVICE = ("service_error", "otp_not_delivered", "timeout", "network")
+
+
+@pytest.mark.parametrize(
+    ("reason", "severity", "cause", "advice"),
+    [
+        ("customer", "info", "user_error", ("contact_support",)),
+        ("max_retries", "info", "user_error", ("reset_password", "retry")),
+        (
+            "suspicious",
+            "warning",
+            "security",
+            ("change_password", "review_devices", "contact_support"),
+        ),
+        ("admin", "warning", "unknown", ("contact_support",)),
+        ("other", "warning", "unknown", ("contact_support",)),
+        (None, "warning", "unknown", ("contact_support",)),
+    ],
+)
+def test_the_reason_decides_what_a_lock_is(
+    reason: str | None, severity: str, cause: str, advice: tuple[str, ...]
+) -> None:
+    """Severity, cause and advice."""
+    driver = earned(lock(reason=reason))
+    (draft,) = driver.drafts
+    assert driver.steps == [f"raised {severity}"]
+    assert (draft.suspected_root_cause, draft.owner_advice) == (cause, advice)
+    assert draft.details == {"kinds": ["lock"], "reason": reason}
+    assert (draft.anchor, draft.cause, draft.subject) == ("lock-10:00:00", "auth", None)
+    assert draft.at % 86_400_000 == 10 * 3_600_000
+    assert driver.rule.because(driver.judged[0])[0].startswith("The account was locked without an")
+
+
+def test_a_lock_that_failed_is_none() -> None:
+    """Nothing was locked."""
+    assert run(SEEN, lock(outcome="failure")).log == []
+
+
+def test_what_is_quoted_is_read_from_what_is_cited() -> None:
+    """The lock, and the failures before it, the newest last."""
+    driver = earned(lock(lock_until=at("10:15:00")))
+    (draft,) = driver.drafts
+    roles = [role for _, role in draft.evidence]
+    assert roles == ["failure"] * 5 + ["lock"]
+    assert driver.judged == [
+        {
+            "locked_at_ms": draft.at,
+            "reason": "max_retries",
+            "channel": "app",
+            "lock_until_ms": draft.at + 15 * 60_000,
+            "failures_in_window": 5,
+            "observed_ms": 3_600_000,
+            "locks_in_window": 1,
+        }
+    ]
+    addressed = {name for name, _, ref in draft.facts if ref is not None}
+    assert addressed == {"locked_at_ms", "reason", "channel", "lock_until_ms"}
+
+
+def test_every_lock_is_a_signal_and_nothing_else_is() -> None:
+    """Late ones too."""
+    driver = earned(lock(), unlock("10:10:00"), lock("10:20:00", "customer"), refused("10:21:00"))
+    driver.give(lock("09:30:00"), late=True)
+    assert [(measure, event.event_id) for measure, event in driver.signals] == [
+        ("lock", "lock-10:00:00"),
+        ("lock", "lock-10:20:00"),
+        ("lock", "lock-09:30:00"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [("09:45:00", ["raised info"]), ("09:44:59.999", ["raised info", "updated error"])],
+)
+def test_the_window_of_the_policy_includes_its_edge(first: str, expected: list[str]) -> None:
+    """A failure fifteen minutes before counts, one millisecond earlier not."""
+    driver = run(SEEN, *failed(first, *FIVE[1:]), lock(), clock("10:01:00"))
+    assert driver.steps == expected
+
+
+def test_as_many_failures_as_the_policy_says_justify_a_lock() -> None:
+    """One fewer does not; the parameter moves the limit."""
+    six = {"policy_limit": 6}
+    assert earned(lock(), clock("10:01:00")).steps == ["raised info"]
+    assert earned(lock(), clock("10:01:00"), **six).steps == ["raised info", "updated error"]
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [("09:45:00", ["raised info"]), ("09:44:59.999", ["raised info", "updated error"])],
+)
+def test_an_account_must_have_been_seen_for_longer_than_the_window(
+    first: str, expected: list[str]
+) -> None:
+    """Exactly the window is too short. Any event on the logins input counts as seeing."""
+    driver = run(login(first, action="logout"), lock(), clock("10:01:00"))
+    assert driver.steps == expected
+
+
+@pytest.mark.parametrize("reason", SERVICE)
+def test_failures_of_the_service_do_not_count(reason: str) -> None:
+    """The owner has not been wrong."""
+    driver = run(SEEN, *failed(*FIVE[:4]), *failed(FIVE[4], reason=reason), lock())
+    assert driver.give(clock("10:01:00")).steps == ["raised info", "updated error"]
+
+
+def test_refusals_do_not_count_as_failures() -> None:
+    """They come from a lock."""
+    driver = run(SEEN, *failed(*FIVE[:4]), refused(FIVE[4]), lock(), clock("10:01:00"))
+    assert driver.steps == ["raised info", "updated error"]
+
+
+@pytest.mark.parametrize("reason", ["otp_failed", "mfa_failed", "other"])
+def test_other_failures_of_the_owner_count(reason: str) -> None:
+    """Whatever the factor."""
+    driver = run(SEEN, *failed(*FIVE[:4]), *failed(FIVE[4], reason=reason), lock())
+    assert driver.give(clock("10:01:00")).steps == ["raised info"]
+
+
+def test_failures_before_a_success_do_not_count() -> None:
+    """The login service counts anew after it."""
+    driver = run(SEEN, *failed(*FIVE[:3]), login("09:55:00"), *failed(*FIVE[3:]), lock())
+    driver.give(clock("10:01:00"))
+    assert driver.steps == ["raised info", "updated error"]
+    assert driver.judged[-1]["failures_in_window"] == 2
+    (_, verdict) = driver.log[-1]
+    assert verdict.title == "Account locked for too many retries after 2 failed logins"
+
+
+@pytest.mark.parametrize("channel", ["branch", None])
+def test_only_channels_that_stream_are_judged(channel: str | None) -> None:
+    """Nobody knows what failed elsewhere; a parameter names those that stream."""
+    driver = run(SEEN, lock(channel=channel), clock("10:01:00"))
+    assert driver.steps == ["raised info"]
+    driver = run(SEEN, lock(), clock("10:01:00"), streaming_channels=["web"])
+    assert driver.steps == ["raised info"]
+    driver = run(SEEN, lock(channel="atm"), clock("10:01:00"), streaming_channels=["atm"])
+    assert driver.steps == ["raised info", "updated error"]
+
+
+@pytest.mark.parametrize("reason", ["customer", "suspicious", "admin", None])
+def test_only_too_many_retries_can_be_unjustified(reason: str | None) -> None:
+    """Other reasons count no failures."""
+    assert len(run(SEEN, lock(reason=reason), clock("10:01:00")).steps) == 1
+
+
+def test_failures_that_were_forgotten_may_have_justified_the_lock() -> None:
+    """More are not remembered than there are places: nobody knows how many came before."""
+    service = [f"09:{50 + n // 3}:{n % 3 * 10:02}" for n in range(MAX_FAILURES)]
+    driver = run(SEEN, *failed(*FIVE[:1]), *failed(*service, reason="timeout"), lock())
+    assert driver.give(clock("10:01:00")).steps == ["raised info"]
+    assert driver.judged[-1]["failures_in_window"] is None
+    driver = run(SEEN, *failed(*service[1:], reason="timeout"), lock(), clock("10:01:00"))
+    assert driver.steps == ["raised info", "updated error"]
+    driver = run(
+        SEEN,
+        *failed("09:44:59"),
+        *failed(*service[1:], reason="timeout"),
+        lock(),
+        clock("10:01:00"),
+    )
+    assert driver.steps == ["raised info", "updated error"]
+
+
+def test_with_many_failures_those_that_are_known_may_suffice() -> None:
+    """Exactly the limit is enough, whatever was forgotten; one fewer leaves it unknown."""
+    for known, count in ((5, 5), (4, None)):
+        wrong = [f"09:5{n}:30" for n in range(known)]
+        service = [f"09:56:{n:02}" for n in range(MAX_FAILURES - known)]
+        driver = run(SEEN, *failed(*wrong), *failed(*service, reason="timeout"), lock())
+        assert driver.judged[-1]["failures_in_window"] == count
+
+
+@pytest.mark.parametrize(("oldest", "count"), [("09:45:00", None), ("09:44:59.999", 0)])
+def test_what_is_forgotten_is_older_than_the_oldest_that_is_remembered(
+    oldest: str, count: int | None
+) -> None:
+    """At the edge of the window more may have been forgotten; before it none that counts."""
+    service = [oldest, *(f"09:56:{n:02}" for n in range(MAX_FAILURES - 1))]
+    driver = run(SEEN, *failed(*service, reason="timeout"), lock(), clock("10:01:00"))
+    assert driver.judged[-1]["failures_in_window"] == count
+
+
+@pytest.mark.parametrize(
+    ("time", "count"), [("09:49:59.999", 4), ("09:50:00", 4), ("09:50:00.001", 5)]
+)
+def test_failures_count_from_the_millisecond_after_a_success(time: str, count: int) -> None:
+    """Those of its own millisecond are taken to have led to it."""
+    driver = run(SEEN)
+    events = [login("09:50:00"), *failed(time, event_id="z")]
+    for event in sorted(events, key=lambda each: str(each["occurred_at"])):
+        driver.give(event)
+    for event in (*failed(*FIVE[1:]), lock(), clock("10:01:00")):
+        driver.give(event)
+    assert driver.judged[-1]["failures_in_window"] == count
+
+
+def test_a_late_failure_justifies_nothing() -> None:
+    """Late failures are not counted by anybody."""
+    driver = run(SEEN, *failed(*FIVE[:4])).give(failed(FIVE[4])[0], late=True)
+    driver.give(lock()).give(clock("10:01:00"))
+    assert driver.steps == ["raised info", "updated error"]
+
+
+@pytest.mark.parametrize(
+    ("third", "severity"),
+    [("2026-03-03T10:00:00.000Z", "warning"), ("2026-03-03T10:00:00.001Z", "info")],
+)
+def test_the_day_of_the_third_lock_includes_its_edge(third: str, severity: str) -> None:
+    """Sliding, both ends included."""
+    driver = thrice(third)
+    assert driver.steps[-1] == f"raised {severity}"
+    assert ("repeated" in kinds(driver)) == (severity == "warning")
+
+
+def test_locks_that_the_owner_asks_for_are_not_repeated() -> None:
+    """Nor do they count for others."""
+    assert thrice(at("12:00:00"), "customer").steps[-1] == "raised info"
+    assert thrice(at("12:00:00"), "admin").steps[-1] == "raised warning"
+    assert thrice(at("12:00:00"), repeated_locks=4).steps[-1] == "raised info"
+
+
+def test_earlier_locks_are_cited() -> None:
+    """Oldest first, before the lock itself."""
+    draft = thrice(at("12:00:00")).drafts[-1]
+    assert [(ref.event_id, role) for ref, role in draft.evidence] == [
+        ("lock-10:00:00", "earlier_lock"),
+        ("lock-11:00:00", "earlier_lock"),
+        ("lock-third", "lock"),
+    ]
+    assert draft.title == "Account locked again (max retries): 3 locks"
+
+
+def test_locks_are_forgotten_when_they_have_left_the_window() -> None:
+    """The state of an open account is empty after that."""
+    driver = earned(lock(), unlock("10:10:00"))
+    assert driver.state() != AccountLockoutState()
+    driver.give(clock("x") | {"occurred_at": "2026-03-03T10:00:00.000Z"})
+    assert driver.state() != AccountLockoutState()
+    driver.give(clock("y") | {"occurred_at": "2026-03-03T10:00:00.001Z"})
+    assert driver.state() == AccountLockoutState()
+    assert driver.accounts["acc-1"].timers == {}

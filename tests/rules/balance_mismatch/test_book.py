@@ -1,0 +1,357 @@
+"""A2 for books without numbers and for reports: order, lateness, bounds, what it says."""
+
+import random
+from itertools import pairwise, permutations
+from typing import Any
+
+import pytest
+
+from rules.balance_mismatch.book_examples import FIRST, entry, hold
+from rules.balance_mismatch.ledger import book as ledger_book
+from rules.balance_mismatch.params import BalanceMismatchParams
+from rules.balance_mismatch.rule import BalanceMismatch
+from rules.builders import balance, clock, row, txn
+from rules.contract import OpenAlert
+from rules.events import TRANSACTION, Balance, Event, Ref, Transaction
+from tests.support.rule_driver import Account, Driver, decode
+
+MINUTE = 60_000
+
+
+def moves(rng: random.Random, groups: int, largest: int) -> list[list[Transaction]]:
+    """Return groups of right rows, each a minute after the one before."""
+    now, found, number = 100_000, [], 0
+    for group in range(1, groups + 1):
+        rows = []
+        for _ in range(rng.randrange(1, largest + 1)):
+            number += 1
+            amount = rng.randrange(1, 5_000)
+            found_type = rng.choice(("payment", "topup"))
+            before, now = now, now + (amount if found_type == "topup" else -amount)
+            rows.append(_booked(number, found_type, amount, group * MINUTE, before, now))
+        found.append(rows)
+    return found
+
+
+def _booked(number: int, type_: str, amount: int, at: int, before: int, after: int) -> Transaction:
+    return Transaction(
+        event_id=f"e{number}",
+        transaction_id=f"t{number}",
+        account_id="acc-1",
+        type=type_,
+        status="completed",
+        amount=amount,
+        currency="EUR",
+        occurred_at=at,
+        balance_before=before,
+        balance_after=after,
+        balance_kind="posted",
+    )
+
+
+def run(groups: list[list[Transaction]], rng: random.Random, **params: Any) -> Driver:
+    """Handle groups, each in random order and within the slack, and let all timers fire."""
+    driver = Driver(BalanceMismatch, **params)
+    for rows in groups:
+        rng.shuffle(rows)
+        for place, event in enumerate(rows):
+            event.occurred_at += place * rng.choice((0, 1))
+            driver.handle(TRANSACTION, event)
+    driver.pass_time(driver.now + 24 * 60 * MINUTE)
+    return driver
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_order_within_groups_is_silent(seed: int) -> None:
+    """And leaves no group and no timer behind."""
+    rng = random.Random(seed)
+    groups = moves(rng, 15, 8)
+    last = groups[-1][-1].balance_after
+    driver = run(groups, rng, row_check=bool(seed % 2))
+    assert driver.log == []
+    assert driver.counts == {}
+    (book,) = driver.state().books
+    assert book.group is None
+    assert book.known.balances == (last,)
+    assert book.history[1::2] == [last]
+    assert driver.accounts["acc-1"].timers == {}
+
+
+@pytest.mark.parametrize("row_check", [True, False])
+@pytest.mark.parametrize("seed", range(40))
+def test_one_corruption_of_one_minor_unit_is_one_alert(seed: int, row_check: bool) -> None:
+    """About the row where rows are judged, else about its group or, for a last end, the next."""
+    rng = random.Random(seed)
+    groups = moves(rng, 12, 8)
+    index = rng.randrange(1, 11)
+    event = rng.choice(groups[index])
+    name = rng.choice(("balance_before", "balance_after"))
+    is_last_end = name == "balance_after" and event is groups[index][-1]
+    setattr(event, name, getattr(event, name) + rng.choice((-1, 1)))
+    at = groups[index + is_last_end][0].occurred_at
+    driver = run(groups, rng, row_check=row_check)
+    (draft,) = driver.drafts
+    assert abs(draft.details["drift_minor"]) == 1
+    assert draft.severity == "warning"
+    if row_check:
+        assert (draft.details["check"], draft.anchor) == ("row", event.event_id)
+    else:
+        assert draft.details["check"] == "group"
+        assert at <= draft.at < at + 10
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_group_of_up_to_six_rows_alerts_exactly_if_no_order_closes(seed: int) -> None:
+    """Against all permutations, over so few balances that much coincides."""
+    rng = random.Random(seed)
+    balances = [rng.randrange(5) for _ in range(rng.randrange(2, 8))]
+    rows = [[a, b] for a, b in pairwise(balances)]
+    if rng.random() < 0.7:
+        rng.choice(rows)[rng.randrange(2)] = rng.randrange(5)
+    closes = any(
+        order[0][0] == balances[0] and all(left[1] == right[0] for left, right in pairwise(order))
+        for order in permutations(rows)
+    )
+    first = _booked(1, "payment", 1, MINUTE, 9, balances[0])
+    group = [_booked(2 + i, "payment", 1, 2 * MINUTE, *row) for i, row in enumerate(rows)]
+    driver = run([[first], group], rng, row_check=False)
+    assert driver.steps == ([] if closes else ["raised warning"])
+
+
+def test_a_thousand_rows_are_judged_at_once_and_the_rest_goes_on_from_there() -> None:
+    """The state stays bounded; the alert cites what is left of the addresses."""
+    rng = random.Random(1)
+    (rows,) = moves(rng, 1, 1)
+    now = rows[0].balance_after
+    assert now is not None
+    driver = Driver(BalanceMismatch, row_check=False).handle(TRANSACTION, rows[0])
+    for number in range(2, 1_503):
+        at = 2 * MINUTE + number
+        event = _booked(number, "payment", 1, at, now, now - 1)
+        now -= 1
+        if number == 700:
+            event.balance_before = now + 2
+        driver.handle(TRANSACTION, event)
+        assert len(driver.accounts["acc-1"].state) < 24_000
+    assert driver.steps == ["raised warning"]
+    (draft,) = driver.drafts
+    assert (draft.details["rows"], draft.details["drift_minor"]) == (ledger_book.MAX_ROWS, 1)
+    assert len(draft.evidence) == 1 + ledger_book.MAX_REFS <= 50
+    driver.pass_time(driver.now + MINUTE)
+    assert len(driver.steps) == 1
+    assert driver.state().books[0].known.balances == (now,)
+
+
+def test_the_timers_wait_for_proof_about_transactions() -> None:
+    """A missing row, or one that explains a report, may be held back."""
+    driver = Driver(BalanceMismatch).give(FIRST).give(balance("10:00:01", "1.00"))
+    timers = driver.accounts["acc-1"].timers
+    assert {name: awaits for name, (_, awaits) in timers.items()} == {
+        "group:EUR:posted": (TRANSACTION,),
+        "idle": (),
+        "report:balance-10:00:01": (TRANSACTION,),
+    }
+
+
+def broken() -> Driver:
+    """Return a driver in which a row from 90.00 to 70.00 is missing, which is told."""
+    driver = Driver(BalanceMismatch).give(FIRST)
+    driver.give(entry("c", "10:01:00", "10.00", "70.00", "60.00")).give(clock("10:02:00"))
+    assert driver.steps == ["raised warning"]
+    return driver
+
+
+@pytest.mark.parametrize("time", ["10:00:30", "10:01:00", "09:59:00"])
+def test_a_late_row_that_closes_a_broken_group_retracts_it(time: str) -> None:
+    """Whenever before it the row happened; the book goes on from its end."""
+    driver = broken().give(entry("b", time, "20.00", "90.00", "70.00"), late=True)
+    assert driver.steps[1:] == ["retracted warning"]
+    driver.give(entry("d", "10:03:00", "10.00", "60.00", "50.00")).give(clock("10:04:00"))
+    assert len(driver.steps) == 2
+
+
+def test_a_late_row_that_does_not_close_it_is_counted() -> None:
+    """It proves nothing."""
+    driver = broken().give(entry("b", "10:00:30", "19.00", "90.00", "71.00"), late=True)
+    assert driver.steps == ["raised warning"]
+    assert driver.counts["late_row_unplaced"] == 1
+
+
+def test_a_late_row_joins_the_group_that_waits() -> None:
+    """What is known in time prevents the alert."""
+    driver = Driver(BalanceMismatch).give(FIRST)
+    driver.give(entry("c", "10:01:00", "10.00", "70.00", "60.00"))
+    driver.give(entry("b", "10:00:59.500", "20.00", "90.00", "70.00"), late=True)
+    assert driver.give(clock("10:02:00")).log == []
+    assert driver.state().books[0].known.balances == (6_000,)
+
+
+def test_a_late_row_may_be_the_last_of_what_was_judged() -> None:
+    """The next row may go on from it, or not: neither is an alert."""
+    for start, end in (("70.00", "60.00"), ("90.00", "80.00")):
+        driver = Driver(BalanceMismatch).give(FIRST).give(clock("10:00:30"))
+        driver.give(entry("b", "10:00:02", "20.00", "90.00", "70.00"), late=True)
+        driver.give(entry("c", "10:01:00", "10.00", start, end)).give(clock("10:02:00"))
+        assert driver.log == []
+
+
+def test_a_late_row_explains_a_report() -> None:
+    """Its balance held around the moment of the report, be it from long before."""
+    for time in ("10:00:10", "10:05:00", "10:05:04.999"):
+        driver = Driver(BalanceMismatch).give(FIRST).give(balance("10:05:00", "70.00"))
+        driver.give(clock("10:06:00"))
+        driver.give(entry("b", time, "20.00", "90.00", "70.00"), late=True)
+        assert driver.steps == ["raised error", "retracted error"]
+
+
+def test_a_late_row_of_another_time_explains_no_report() -> None:
+    """After the slack, or no longer in force."""
+    driver = Driver(BalanceMismatch).give(FIRST)
+    driver.give(entry("b", "10:04:00", "10.00", "90.00", "80.00"))
+    driver.give(balance("10:05:00", "70.00")).give(clock("10:06:00"))
+    driver.give(entry("x", "10:02:00", "20.00", "90.00", "70.00"), late=True)
+    driver.give(entry("y", "10:05:05.001", "10.00", "80.00", "70.00"), late=True)
+    assert driver.steps == ["raised error"]
+
+
+def test_a_late_report_cures_but_is_not_judged() -> None:
+    """It is of the past."""
+    driver = Driver(BalanceMismatch).give(FIRST).give(balance("10:05:00", "70.00"))
+    driver.give(clock("10:10:00"))
+    driver.give(balance("10:06:00", "71.00"), late=True)
+    driver.give(balance("10:07:00", "90.00"), late=True)
+    assert driver.steps == ["raised error", "cured error"]
+    assert driver.counts["late_snapshot"] == 1
+
+
+@pytest.mark.parametrize(("age", "judged"), [(600_000, True), (600_001, False)])
+def test_a_report_is_judged_up_to_its_history(age: int, judged: bool) -> None:
+    """The balance before the last rows is still known then."""
+    driver = Driver(BalanceMismatch).give(entry("a", "09:00:00", "1.00", "9.00", "8.00"))
+    for minute in range(10, 21):
+        start = f"{18 - minute}.00" if minute < 19 else f"-{minute - 18}.00"
+        end = f"{17 - minute}.00" if minute < 18 else f"-{minute - 17}.00"
+        driver.give(entry(f"m{minute}", f"10:{minute}:00", "1.00", start, end))
+    report = balance("10:20:00", "77.00")
+    _, event = decode(report)
+    assert isinstance(event, Balance)
+    event.as_of = event.occurred_at - age
+    driver.handle(2, event).give(clock("11:00:00"))
+    assert driver.steps == (["raised error"] if judged else [])
+    assert driver.counts["snapshot_too_old"] == (not judged)
+
+
+def test_reports_that_wait_are_bounded() -> None:
+    """The oldest is forgotten, and counted."""
+    driver = Driver(BalanceMismatch).give(FIRST)
+    for n in range(20):
+        driver.give(balance("10:00:30", f"{n}.00", event_id=f"report-{n}"))
+    assert len(driver.state().reports) == 16
+    assert driver.counts["snapshot_forgotten"] == 4
+    driver.give(clock("10:01:00"))
+    assert driver.steps == ["raised error"] * 16
+    assert driver.state().reports == []
+
+
+def test_books_are_bounded() -> None:
+    """An account that pays in ever new currencies keeps the last ones."""
+    driver = Driver(BalanceMismatch)
+    for n in range(20):
+        code = "EUR USD GBP CHF SEK NOK DKK PLN CZK HUF RON THB TRY INR CAD AUD NZD ZAR MXN BRL"
+        driver.give(entry(f"t{n}", "10:00:00", "1.00", "9.00", "8.00", currency=code.split()[n]))
+    driver.pass_time(driver.now + MINUTE)
+    assert len(driver.state().books) == 16
+    assert driver.counts["book_forgotten"] == 4
+
+
+def test_numbers_that_begin_to_come_end_the_guessing() -> None:
+    """Rows without one are not compared with those that have one."""
+    driver = Driver(BalanceMismatch).give(FIRST)
+    driver.give(row(7, "10:01:00", "10.00", "50.00", "40.00"))
+    driver.give(entry("b", "10:02:00", "20.00", "90.00", "70.00"))
+    driver.give(row(8, "10:03:00", "10.00", "40.00", "30.00")).give(clock("10:04:00"))
+    assert driver.log == []
+
+
+def test_money_moved_without_a_word_blinds_what_is_close_to_it() -> None:
+    """In whatever order the two came."""
+    for times in (("10:01:00", "10:01:00.500"), ("10:01:00.500", "10:01:00")):
+        driver = Driver(BalanceMismatch)
+        events = [
+            FIRST,
+            txn("u", times[0]),
+            entry("b", times[1], "20.00", "77.00", "57.00"),
+            entry("c", "10:02:00", "20.00", "33.00", "13.00"),
+        ]
+        driver.run([*events, clock("10:03:00")])
+        assert driver.log == []
+        assert driver.counts["group_unknown"] == 1
+        assert driver.state().books[0].known.balances == (1_300,)
+
+
+def test_many_wrong_rows_in_one_group_are_told_by_themselves_only() -> None:
+    """What they leave behind is anyone's guess: the next group anchors."""
+    wrong = [entry(f"w{n}", "10:01:00", "1.00", f"{90 - n}.00", f"{88 - n}.00") for n in range(4)]
+    after = entry("c", "10:02:00", "20.00", "33.00", "13.00")
+    driver = Driver(BalanceMismatch).run([FIRST, *wrong, after, clock("10:03:00")])
+    assert [draft.details["check"] for draft in driver.drafts] == ["row"] * 4
+    assert driver.counts["group_with_many_wrong_rows"] == 1
+
+
+def test_a_posted_row_makes_the_available_balance_unknown() -> None:
+    """A capture moves what is available, and does not say to what."""
+    events = [
+        hold("h1", "10:00:00", "pending", "60.00", "100.00", "40.00"),
+        entry("h1", "10:01:00", "60.00", "100.00", "40.00"),
+        hold("h2", "10:02:00", "pending", "5.00", "47.00", "42.00"),
+    ]
+    assert Driver(BalanceMismatch).run([*events, clock("10:03:00")]).log == []
+
+
+class Checking(Driver):
+    """Checks of every settled alert that the rule finds the event an answer."""
+
+    events: dict[str, Event]
+
+    def _settle(self, account: Account, which: OpenAlert | str, ref: Ref, role: str) -> None:
+        alert = next(a for a in account.alerts if which in (a, a.anchor))
+        facts = {name: value for name, value, _ in alert.facts}
+        assert self.rule.answers(facts, self.events[ref.event_id])
+        super()._settle(account, which, ref, role)
+
+
+@pytest.mark.parametrize("example", BalanceMismatch.EXAMPLES, ids=lambda example: example.name)
+def test_what_is_quoted_said_and_settled_holds(example: Any) -> None:
+    """Facts are those of the events cited; each claim of `otherwise` is true."""
+    driver = Checking(BalanceMismatch, **example.params)
+    driver.events = {event["event_id"]: decode(event)[1] for event in example.events}
+    driver.run(example.events)
+    order = ["info", "warning", "error"]
+    for draft in driver.drafts:
+        for name, value, ref in draft.facts:
+            if ref is not None:
+                assert BalanceMismatch.QUOTED[name](driver.events[ref.event_id]) == value, name
+    for facts in driver.judged:
+        verdict = driver.rule.judge(facts)
+        assert verdict is not None
+        assert all(driver.rule.because(facts))
+        claims = driver.rule.otherwise(facts)
+        assert claims
+        for claim in claims:
+            params = driver.rule.params.model_dump() | dict(claim.params)
+            other = BalanceMismatch(BalanceMismatchParams(**params))
+            milder = other.judge({**facts, **claim.facts})
+            assert milder is None or order.index(milder.severity) < order.index(verdict.severity)
+            assert (milder is None) == claim.sentence.startswith("no alert"), claim.sentence
+
+
+def test_every_parameter_is_decided_by_a_fact() -> None:
+    """`rules diff` can name it."""
+    assert set(BalanceMismatch.DECIDED_BY) == set(BalanceMismatchParams.model_fields)
+
+
+def test_a_quiet_book_costs_little() -> None:
+    """After many groups: one balance, and where it came from."""
+    rng = random.Random(5)
+    driver = run(moves(rng, 30, 8), rng)
+    assert len(driver.accounts["acc-1"].state) < 80

@@ -1,0 +1,236 @@
+"""Groups in order need no timer and no search, and nothing comes out otherwise than with them."""
+
+import random
+from typing import Any
+
+import pytest
+
+from rules.balance_mismatch.checks import groups
+from rules.balance_mismatch.ledger import book as ledger_book
+from rules.balance_mismatch.ledger import trail as ledger_trail
+from rules.balance_mismatch.ledger.book import Book
+from rules.balance_mismatch.ledger.chain import Edge
+from rules.balance_mismatch.rule import BalanceMismatch
+from rules.builders import balance, clock, row
+from rules.contract import Effects
+from rules.events import BALANCE, TRANSACTION, Balance, Ref, Transaction
+from tests.support.rule_driver import Driver
+
+DAY = 86_400_000
+Given = tuple[int, Transaction | Balance, bool]
+"""(kind, event, whether it is late)."""
+
+
+def traffic(rng: random.Random, rows: int) -> list[Given]:
+    """Return rows of one account: mostly right, some wrong, blind, late, at known few balances."""
+    now, at = rng.randrange(20), 1_000_000
+    found: list[Given] = []
+    few = rng.random() < 0.3
+    for number in range(rows):
+        at += rng.choice((0, 0, 1, 300, 999, 1_000, 1_001, 5_000, 400_000))
+        chance = rng.random()
+        if chance < 0.1:
+            balance = now + (rng.random() < 0.3)
+            found.append((BALANCE, _report(number, at, balance), rng.random() < 0.1))
+            continue
+        amount = rng.randrange(3) if few else rng.randrange(1, 5_000)
+        type_ = rng.choice(("payment", "topup"))
+        event = _row(number, type_, amount, at, now)
+        if chance < 0.9 or rng.random() < 0.5:
+            now = _told(event.balance_after)
+        late = False
+        match rng.randrange(25):
+            case 0:
+                event.balance_after = _told(event.balance_after) + rng.choice((-1, 1))
+            case 1:
+                event.balance_before = _told(event.balance_before) + rng.choice((-1, 1))
+            case 2:
+                event.balance_before = event.balance_after = event.balance_kind = None
+            case 3 | 4:
+                late = True
+                event.occurred_at -= rng.choice((0, 1, 500, 1_000, 1_500, 60_000))
+            case 5:
+                event.type, event.amount = "adjustment", rng.choice((-1, 1))
+        found.append((TRANSACTION, event, late))
+    for _ in range(rng.randrange(rows // 5)):
+        place = rng.randrange(rows - 1)
+        if found[place][1].occurred_at == found[place + 1][1].occurred_at:
+            found[place : place + 2] = found[place + 1], found[place]
+    return found
+
+
+def _told(balance: int | None) -> int:
+    """Return a balance that the row surely tells."""
+    assert balance is not None
+    return balance
+
+
+def _row(number: int, type_: str, amount: int, at: int, before: int) -> Transaction:
+    return Transaction(
+        event_id=f"e{number}",
+        transaction_id=f"t{number}",
+        account_id="acc-1",
+        type=type_,
+        status="completed",
+        amount=amount,
+        currency="EUR",
+        occurred_at=at,
+        balance_before=before,
+        balance_after=before + (amount if type_ == "topup" else -amount),
+        balance_kind="posted",
+    )
+
+
+def _report(number: int, at: int, balance: int) -> Balance:
+    return Balance(
+        event_id=f"e{number}",
+        account_id="acc-1",
+        currency="EUR",
+        balance=balance,
+        balance_kind="posted",
+        occurred_at=at,
+        as_of=at - number % 3 * 4_000,
+        source="ledger",
+    )
+
+
+def said(given: list[Given], most: int = 24_000, **params: Any) -> tuple[Any, ...]:
+    """Return all that comes of events, and the state two days after; it is restored at each.
+
+    It takes less than `most` bytes.
+    """
+    driver = Driver(BalanceMismatch, **params)
+    for kind, event, late in given:
+        driver.handle(kind, event, late=late)
+        assert len(driver.accounts["acc-1"].state) < most
+    driver.pass_time(driver.now + 2 * DAY)
+    log = [
+        (step, what.anchor, what.facts, step.startswith("raised") and what.evidence)
+        for step, what in driver.log
+    ]
+    return log, driver.counts, driver.state(), driver.accounts["acc-1"].timers
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_a_search_for_every_group_says_the_same(seed: int) -> None:
+    """With forks, blind rows, late rows, unknown starts, reports, and a restart at each event."""
+    params = {"row_check": bool(seed % 2), "chain_slack_ms": (1_000, 1, 10_000)[seed % 3]}
+    found = said(traffic(random.Random(seed), 60), **params)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger_book, "goes_on", lambda *_: False)
+        assert found == said(traffic(random.Random(seed), 60), **params)
+
+
+def test_what_is_compared_there_is_much() -> None:
+    """Alerts of all checks, cures, and what is only counted."""
+    steps, checks, counts = set(), set(), set()
+    for seed in range(60):
+        log, counted, _, _ = said(traffic(random.Random(seed), 60), row_check=bool(seed % 2))
+        steps |= {step.split()[0] for step, *_ in log}
+        checks |= {facts[0][1] for _, _, facts, _ in log}
+        counts |= set(counted)
+    assert steps >= {"raised", "cured"}
+    assert checks == {"row", "group", "snapshot"}
+    assert counts >= {"group_unknown", "late_row_unplaced", "snapshot_still_off"}
+
+
+@pytest.mark.parametrize("step", [0, 1, 700])
+def test_2500_rows_one_after_the_other_are_judged_without_a_search(step: int) -> None:
+    """Also those of one group of more than a thousand; only the first group anchors."""
+    rows, now = [], 50_000
+    for number in range(2_500):
+        rows.append(_row(number, "payment", 1, 5_000 + number * step, now))
+        now -= 1
+    rows[0].occurred_at = 0
+    with pytest.MonkeyPatch.context() as patch:
+        searched: list[int] = []
+        real = ledger_trail.follow
+
+        def counted(*of: Any) -> Any:
+            searched.append(len(of[1]))
+            return real(*of)
+
+        patch.setattr(ledger_book, "follow", counted)
+        log, counts, state, timers = said([(TRANSACTION, each, False) for each in rows], 9_000)
+    assert (log, counts, timers, searched) == ([], {}, {}, [2])
+    assert state.books[0].known.balances == (now,)
+
+
+def test_a_row_that_does_not_go_on_has_its_group_judged_at_its_end() -> None:
+    """With the rows that came before it in order."""
+    rows = [_row(0, "payment", 10, 0, 100), _row(1, "payment", 10, 5_000, 90)]
+    rows += [_row(2, "payment", 10, 5_500, 70), _row(3, "payment", 10, 6_400, 80)]
+    driver = Driver(BalanceMismatch)
+    driver.handle(TRANSACTION, rows[0]).handle(TRANSACTION, rows[1])
+    assert set(driver.accounts["acc-1"].timers) == {"idle"}
+    driver.handle(TRANSACTION, rows[2])
+    assert driver.accounts["acc-1"].timers["group:EUR:posted"] == (6_000, (TRANSACTION,))
+    driver.handle(TRANSACTION, rows[3])
+    driver.pass_time(DAY)
+    assert driver.log == []
+    assert driver.state().books[0].known.balances == (60,)
+
+
+def silent() -> Driver:
+    """Return a driver with an account that had numbered rows at ten, a day and a half ago."""
+    driver = Driver(BalanceMismatch)
+    for number in range(1, 10):
+        driver.give(row(number, f"10:00:0{number}", "1", f"{20 - number}", f"{19 - number}"))
+    driver.pass_time(driver.now + DAY)
+    return driver
+
+
+def test_a_silent_account_with_numbers_keeps_its_chain_alone() -> None:
+    """Its book says no more than the end of the chain does."""
+    driver = silent()
+    state = driver.state()
+    assert (state.books, state.watched, state.chains[0].rests) == ([], False, True)
+    assert driver.accounts["acc-1"].timers == {}
+    assert len(driver.accounts["acc-1"].state) < 95
+
+
+def later(wire: dict[str, Any]) -> dict[str, Any]:
+    """Return the record, two days later."""
+    times = {name for name in ("occurred_at", "as_of") if name in wire}
+    return wire | {name: wire[name].replace("-02T", "-04T") for name in times}
+
+
+@pytest.mark.parametrize(("reported", "steps"), [("10.00", []), ("11.00", ["raised error"])])
+def test_a_report_on_a_silent_account_is_judged(reported: str, steps: list[str]) -> None:
+    """By the balance of its last row, be it ever so old."""
+    driver = silent()
+    driver.give(later(balance("10:00:00", reported))).give(later(clock("11:00:00")))
+    assert driver.steps == steps
+    assert driver.counts == {}
+
+
+def test_a_row_after_a_silence_is_compared_with_the_row_before() -> None:
+    """As ever; reports before it hold too."""
+    driver = silent()
+    driver.give(later(row(10, "10:00:00", "1", "10", "9")))
+    driver.give(later(balance("10:00:08", "10.00")) | {"as_of": "2026-03-04T09:55:00Z"})
+    driver.give(later(row(11, "10:00:09", "1", "10", "9"))).give(later(clock("11:00:00")))
+    assert [draft.details["check"] for draft in driver.drafts] == ["chain"]
+    assert driver.counts == {}
+
+
+def test_what_was_long_before_is_not_looked_at() -> None:
+    """A report tells how far off its balance was only as far back as the past is kept."""
+    driver = Driver(BalanceMismatch).give(row(1, "10:00:00", "1", "9", "8"))
+    driver.give(row(2, "10:01:00", "1", "8", "7")).give(row(3, "10:20:00", "1", "7", "6"))
+    for minute, reported in (("20", "7.00"), ("21", "8.00")):
+        driver.give(balance(f"10:{minute}:30", reported))
+    driver.give(clock("10:30:00"))
+    offs = [{name: value for name, value, _ in draft.facts}["off_by_ms"] for draft in driver.drafts]
+    assert offs == [30_000, None]
+
+
+def test_a_group_in_order_is_judged_if_its_beginning_becomes_doubtful() -> None:
+    """It goes on from either of two balances then: where it ends is for a search to find."""
+    ref = Ref(TRANSACTION, 1, "e", 0)
+    book = Book("EUR", "posted", [0, 90], Edge("posted", (90,), ref))
+    ledger_book.go_on(book, _row(1, "payment", 10, 5_000, 90), ref, 1_000)
+    fx = Effects(5_500, None, ())
+    groups.also(book, 95, BalanceMismatch.Params(), fx)
+    assert book.known == Edge("posted", (90, 95), ref)
+    assert fx.actions == [("set_timer", "group:EUR:posted", 6_000, (TRANSACTION,))]

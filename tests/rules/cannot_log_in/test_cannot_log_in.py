@@ -1,0 +1,461 @@
+"""A5 beyond its examples: the sliding window against brute force, late events, bounds."""
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+
+from rules.builders import clock, login
+from rules.cannot_log_in.rule import CannotLogIn
+from rules.cannot_log_in.state import MAX_KEPT, CannotLogInState
+from rules.events import LOGIN, Login
+from schemas.alert import MAX_EVIDENCE
+from tests.support.rule_driver import Driver
+
+HALF = 500
+SMALL = {"threshold": 3, "window_ms": 4_000, "absence_ms": 3_000, "quiet_ms": 6_000}
+PATIENT = {"threshold": 3, "window_ms": 3_000, "absence_ms": 5_000, "quiet_ms": 7_000}
+FIVE = ("10:00:00", "10:01:00", "10:02:00", "10:03:00", "10:04:00")
+
+
+def an_event(number: int, at: int, outcome: str, action: str = "login", **more: str) -> Login:
+    """Return a login event of the account."""
+    return Login(f"e{number}", "acc-1", action, outcome, at, **more)  # type: ignore[arg-type]
+
+
+def random_logins(rng: random.Random) -> list[Login]:
+    """Return events in order of time, on half seconds, several at one moment too."""
+    found: list[Login] = []
+    at = 100_000
+    for number in range(60):
+        at += HALF * rng.choice((0, 1, 1, 2, 2, 3, 8, 14))
+        draw = rng.random()
+        session = {"session_id": rng.choice("ab")} if rng.random() < 0.5 else {}
+        if draw < 0.82:
+            reason = rng.choice(("bad_credentials", "timeout", "account_locked", "unknown_account"))
+            found.append(an_event(number, at, "failure", reason=reason, **session))
+        elif draw < 0.95:
+            action = rng.choice(("login", "unlock"))
+            found.append(an_event(number, at, "success", action))
+        else:
+            found.append(an_event(number, at, "success", "password_reset"))
+    return found
+
+
+@dataclass
+class BruteForce:
+    """Looks at the whole history at each half second; keeps nothing but what is open."""
+
+    history: list[Login]
+    params: dict[str, int]
+    counted: list[Login] = field(default_factory=list)
+    anchor: int | None = None
+    is_open: bool = False
+    log: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def run(self, end: int) -> list[tuple[str, int, int]]:
+        """Return (step, time, number of failures) of everything that is published."""
+        for now in range(self.history[0].occurred_at, end, HALF):
+            for event in self.history:
+                if event.occurred_at == now:
+                    self.see(event)
+            self.timers(now)
+        return self.log
+
+    def see(self, event: Login) -> None:
+        """Handle one event."""
+        now = event.occurred_at
+        if event.outcome == "success":
+            if event.action != "password_reset":
+                if self.is_open:
+                    self.log.append(("cured", now, 0))
+                self.counted, self.anchor, self.is_open = [], None, False
+        elif event.reason != "unknown_account" and not self.is_double(event):
+            self.counted.append(event)
+            window = [f for f in self.counted if now - self.params["window_ms"] <= f.occurred_at]
+            if not self.is_open and self.anchor is None and len(window) >= self.params["threshold"]:
+                self.anchor = now
+                self.counted = window
+
+    def is_double(self, event: Login) -> bool:
+        """Say whether the same session has failed in the same second."""
+        return event.session_id is not None and any(
+            f.session_id == event.session_id and f.occurred_at // 1000 == event.occurred_at // 1000
+            for f in self.counted
+        )
+
+    def timers(self, now: int) -> None:
+        """Do what falls due at the end of this moment."""
+        if self.anchor is not None and now == self.anchor + self.params["absence_ms"]:
+            self.log.append(("raised", now, len(self.counted)))
+            self.anchor, self.is_open = None, True
+        if self.is_open and now == self.counted[-1].occurred_at + self.params["quiet_ms"]:
+            self.log.append(("expired", now, 0))
+            self.is_open = False
+
+
+@pytest.mark.parametrize("params", [SMALL, PATIENT], ids=["small", "patient"])
+@pytest.mark.parametrize("seed", range(200))
+def test_the_sliding_window_finds_what_brute_force_finds(seed: int, params: dict[str, int]) -> None:
+    """Anchors, absences, cures, quiet ends and numbers of failures are the same."""
+    events = random_logins(random.Random(seed))
+    end = events[-1].occurred_at + 30_000
+    driver = Driver(CannotLogIn, **params)
+    for event in events:
+        driver.handle(LOGIN, event)
+    driver.pass_time(end)
+    expected = BruteForce(events, params).run(end)
+    assert [step.split()[0] for step in driver.steps] == [step for step, _, _ in expected]
+    raised = [(draft.at, draft.details["failures"]) for draft in driver.drafts]
+    assert raised == [(at, total) for step, at, total in expected if step == "raised"]
+    assert driver.state() == CannotLogInState()
+    assert driver.accounts["acc-1"].timers == {}
+
+
+def failed_five() -> Driver:
+    """Return a driver that has seen the five failures of the fifth minute."""
+    driver = Driver(CannotLogIn)
+    for time in FIVE:
+        driver.give(login(time, "failure"))
+    return driver
+
+
+def test_a_late_success_before_the_alert_prevents_it() -> None:
+    """Held back, but read in time."""
+    driver = failed_five().give(clock("10:12:00"))
+    driver.give(login("10:04:30"), late=True).give(clock("11:00:00"))
+    assert driver.log == []
+    assert driver.state() == CannotLogInState()
+
+
+def test_a_late_success_after_the_alert_retracts_it() -> None:
+    """It happened within the ten minutes: the alert was wrong."""
+    driver = failed_five().give(clock("10:15:00"))
+    driver.give(login("10:10:00"), late=True)
+    assert driver.steps == ["raised info", "retracted info"]
+
+
+def test_a_late_success_that_happened_after_the_absence_cures() -> None:
+    """The alert was right, and is over."""
+    driver = failed_five().give(clock("10:20:00"))
+    driver.give(login("10:14:30"), late=True)
+    assert driver.steps == ["raised info", "cured info"]
+
+
+def test_a_late_success_before_the_anchor_leaves_an_alert_open() -> None:
+    """The owner got in before, and could not afterwards."""
+    driver = failed_five().give(clock("10:15:00")).give(login("09:59:00"), late=True)
+    assert driver.steps == ["raised info"]
+
+
+def test_a_late_success_among_the_failures_takes_back_the_anchor() -> None:
+    """Fewer than five are left."""
+    driver = failed_five().give(login("10:01:30"), late=True).give(clock("10:15:00"))
+    assert driver.log == []
+
+
+def test_a_late_success_moves_the_anchor_to_the_failure_that_completes_five_after_it() -> None:
+    """The absence then runs from there."""
+    driver = failed_five().give(login("10:05:00", "failure"))
+    driver.give(login("10:00:30"), late=True).give(clock("10:14:30"))
+    assert driver.log == []
+    driver.give(clock("10:15:01"))
+    (draft,) = driver.drafts
+    assert (draft.anchor, draft.details["failures"]) == ("login-10:05:00", 5)
+
+
+def test_failures_after_a_late_success_make_an_attempt_of_their_own() -> None:
+    """The first alert is retracted, and five failures after the success find a second one."""
+    driver = failed_five()
+    for minute in range(15, 20):
+        driver.give(login(f"10:{minute}:00", "failure"))
+    driver.give(login("10:05:00"), late=True)
+    assert driver.steps == ["raised info", "retracted info"]
+    driver.give(clock("10:29:01"))
+    assert driver.drafts[1].anchor == "login-10:19:00"
+
+
+def test_failures_outside_the_new_window_are_no_part_of_it() -> None:
+    """A late success may leave older failures that the new anchor's window does not reach."""
+    driver = Driver(CannotLogIn)
+    for time in (
+        "10:00:00",
+        "10:00:01",
+        "10:00:02",
+        "10:09:00",
+        "10:09:01",
+        "10:13:00",
+        "10:15:00",
+    ):
+        driver.give(login(time, "failure"))
+    driver.give(login("10:00:01.500"), late=True)
+    assert driver.state().anchor == ""
+    driver.give(login("10:16:00", "failure"))
+    assert driver.state().anchor == "login-10:16:00"
+    driver = Driver(CannotLogIn)
+    for time in (
+        "10:00:00",
+        "10:00:01",
+        "10:00:02",
+        "10:08:00",
+        "10:09:00",
+        "10:10:01",
+        "10:11:00",
+    ):
+        driver.give(login(time, "failure"))
+    driver.give(login("10:00:00"), late=True)
+    assert driver.state().anchor == "login-10:10:01"
+    driver.give(login("10:12:00", "failure")).give(login("10:18:00", "failure"))
+    driver.give(login("10:00:01"), late=True)
+    assert driver.state().anchor == "login-10:12:00"
+    assert driver.state().failures[0].at % 3_600_000 == 8 * 60_000
+
+
+def test_a_late_success_before_an_open_alert_sets_no_second_anchor() -> None:
+    """One alert until a success that came after its anchor."""
+    driver = failed_five()
+    for minute in range(5, 12):
+        driver.give(login(f"10:{minute:02}:00", "failure"))
+    driver.give(clock("10:14:01")).give(login("10:03:59"), late=True).give(clock("10:30:00"))
+    assert driver.steps == ["raised info"]
+
+
+def test_a_success_leaves_no_timer() -> None:
+    """One that stayed would expire a later alert."""
+    driver = failed_five().give(login("10:05:00"))
+    assert driver.accounts["acc-1"].timers == {}
+    driver = failed_five().give(clock("10:14:01")).give(login("10:15:00"))
+    assert driver.accounts["acc-1"].timers == {}
+
+
+def test_a_late_failure_is_counted_and_not_judged() -> None:
+    """It would be judged against newer facts."""
+    driver = Driver(CannotLogIn)
+    for time in FIVE[:4]:
+        driver.give(login(time, "failure"))
+    driver.give(login("10:02:30", "failure"), late=True).give(clock("10:30:00"))
+    assert driver.log == []
+    assert driver.counts["late_failure"] == 1
+
+
+def test_a_failure_keeps_an_open_alert_from_expiring() -> None:
+    """Quiet is counted from the last failure."""
+    driver = failed_five().give(login("10:30:00", "failure")).give(clock("10:59:59"))
+    assert driver.steps == ["raised info"]
+    driver.give(clock("11:00:01"))
+    assert driver.steps == ["raised info", "expired info"]
+
+
+def test_absence_and_quiet_await_logins() -> None:
+    """Only a proof about logins lets them fire."""
+    driver = failed_five()
+    timers = driver.accounts["acc-1"].timers
+    assert timers["absence"][1] == (LOGIN,)
+    driver.give(clock("10:15:00"))
+    assert driver.accounts["acc-1"].timers["quiet"][1] == (LOGIN,)
+
+
+def test_a_locked_account_joins_the_incident_of_the_lockout() -> None:
+    """One trouble of the owner, one incident."""
+    driver = Driver(CannotLogIn)
+    for time in FIVE[:4]:
+        driver.give(login(time, "failure"))
+    driver.give(login(FIVE[4], "failure", reason="account_locked")).give(clock("10:15:00"))
+    (draft,) = driver.drafts
+    assert draft.dedup_rule == "account_lockout"
+    assert draft.suspected_root_cause == "unknown"
+    assert draft.owner_advice == ["reset_password", "contact_support"]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "cause", "advice"),
+    [
+        (["bad_credentials"] * 5, "user_error", ["reset_password"]),
+        (["timeout", "network", "timeout", "bad_credentials", "otp_failed"], "network", None),
+        (["service_error"] * 3 + ["bad_credentials"] * 2, "technical", ["reset_password", "retry"]),
+        (["otp_not_delivered"] * 5, "technical", ["retry"]),
+        (["account_locked"] * 5, "unknown", ["contact_support"]),
+        (["other"] * 5, "unknown", ["contact_support"]),
+    ],
+)
+def test_cause_and_advice_follow_the_reasons(
+    reasons: list[str], cause: str, advice: list[str] | None
+) -> None:
+    """By what most of the failures say."""
+    driver = Driver(CannotLogIn)
+    for time, reason in zip(FIVE, reasons, strict=True):
+        driver.give(login(time, "failure", reason=reason))
+    (draft,) = driver.give(clock("10:15:00")).drafts
+    assert draft.suspected_root_cause == cause
+    assert advice is None or draft.owner_advice == advice
+
+
+def test_evidence_shows_the_anchor_and_state_no_session() -> None:
+    """The session id itself never enters the state, nor the alert."""
+    driver = Driver(CannotLogIn)
+    for time in FIVE:
+        driver.give(login(time, "failure", session_id="secret-session"))
+    assert b"secret" not in driver.accounts["acc-1"].state
+    (draft,) = driver.give(clock("10:15:00")).drafts
+    roles = [role for _, role in draft.evidence]
+    assert roles == ["failure"] * 4 + ["anchor"]
+
+
+def test_many_failures_are_bounded_and_all_counted() -> None:
+    """An attack of hundreds of failures cannot fill the state; the first and newest stay."""
+    driver = Driver(CannotLogIn)
+    for number in range(300):
+        driver.handle(LOGIN, an_event(number, 10_000_000 + 1_000 * number, "failure"))
+    assert len(driver.state().failures) == MAX_KEPT
+    driver.pass_time(11_000_000)
+    (draft,) = driver.drafts
+    names = [ref.event_id for ref, _ in draft.evidence]
+    assert (draft.details["failures"], len(names)) == (300, MAX_EVIDENCE)
+    assert [*names[:5], names[-1]] == ["e0", "e1", "e2", "e3", "e4", "e299"]
+    for number in range(300):
+        driver.handle(LOGIN, an_event(number, 11_000_000 + 1_000 * number, "failure"))
+    driver.pass_time(20_000_000)
+    assert driver.steps == ["raised info", "expired info"]
+    assert driver.state() == CannotLogInState()
+
+
+def test_an_account_that_falls_silent_leaves_no_state() -> None:
+    """One failure is forgotten when it leaves the window."""
+    driver = Driver(CannotLogIn).give(login("10:00:00", "failure"))
+    assert driver.state() != CannotLogInState()
+    driver.give(clock("10:10:01"))
+    assert driver.state() == CannotLogInState()
+
+
+def test_an_ordinary_success_asks_for_nothing() -> None:
+    """The most frequent event costs no effect and leaves no state."""
+    driver = Driver(CannotLogIn).give(login("10:00:00"))
+    assert driver.state() == CannotLogInState()
+    assert driver.accounts["acc-1"].timers == {}
+
+
+def test_each_failure_is_a_signal() -> None:
+    """Late ones too; one attempt logged twice is one, unknown names the engine tells itself."""
+    driver = Driver(CannotLogIn)
+    driver.give(login("10:00:00", "failure", session_id="s"))
+    driver.give(login("10:00:00.900", "failure", session_id="s"))
+    driver.give(login("10:00:01", "failure", session_id="s"))
+    driver.give(login("10:00:02", "failure", reason="unknown_account"))
+    driver.give(login("10:00:03"))
+    driver.give(login("09:59:00", "failure"), late=True)
+    assert [(measure, event.event_id) for measure, event in driver.signals] == [
+        ("failed_login", "login-10:00:00"),
+        ("failed_login", "login-10:00:01"),
+        ("failed_login", "login-09:59:00"),
+    ]
+
+
+def test_what_is_quoted_is_read_from_what_is_cited() -> None:
+    """The anchor too, where more failures are remembered than an alert may cite."""
+    driver = Driver(CannotLogIn, threshold=50, window_ms=100_000)
+    for number in range(80):
+        driver.handle(LOGIN, an_event(number, 10_000_000 + 1_000 * number, "failure"))
+    driver.pass_time(11_000_000)
+    (draft,) = driver.drafts
+    assert {name: ref.event_id for name, _, ref in draft.facts if ref is not None} == {
+        "first_at_ms": "e0",
+        "anchor_at_ms": "e49",
+    }
+    assert (draft.evidence[-1][1], len(draft.evidence)) == ("anchor", MAX_EVIDENCE)
+    (facts,) = driver.judged
+    assert (facts["failures"], facts["failures_other"]) == (80, MAX_KEPT)
+    assert driver.rule.because(facts)[0] == "80 logins failed; of the 64 remembered: 64 for other."
+
+
+@pytest.mark.parametrize(
+    ("fact", "inside", "outside"),
+    [
+        ("failures", 5, 4),
+        ("first_at_ms", 400_000, 399_999),
+        ("no_success_until_ms", 1_600_000, 1_599_999),
+    ],
+)
+def test_each_threshold_includes_its_edge(fact: str, inside: int, outside: int) -> None:
+    """One unit further there is no alert."""
+    rule = CannotLogIn(CannotLogIn.Params())
+    facts = {
+        "failures": 5,
+        "service_failures": 0,
+        "failures_other": 5,
+        "first_at_ms": 1_000_000,
+        "anchor_at_ms": 1_000_000,
+        "no_success_until_ms": 1_600_000,
+    }
+    assert rule.judge(facts | {fact: inside}) is not None
+    assert rule.judge(facts | {fact: outside}) is None
+
+
+@pytest.mark.parametrize(("service", "severity"), [(3, "warning"), (2, "info")])
+def test_half_of_the_reasons_make_a_warning(service: int, severity: str) -> None:
+    """Exactly half suffices, whatever the share of them that are remembered."""
+    rule = CannotLogIn(CannotLogIn.Params())
+    facts = {
+        "failures": 9,
+        "service_failures": service,
+        "failures_timeout": service,
+        "failures_other": 6 - service,
+        "first_at_ms": 1_000_000,
+        "anchor_at_ms": 1_000_000,
+        "no_success_until_ms": 1_600_000,
+    }
+    verdict = rule.judge(facts)
+    assert verdict is not None
+    assert verdict.severity == severity
+    assert len(rule.otherwise(facts)) == (4 if severity == "warning" else 3)
+
+
+def test_an_event_answers_from_the_anchor_on() -> None:
+    """A success or an unlock; a reset of the password opens nothing."""
+    rule = CannotLogIn(CannotLogIn.Params())
+    facts = {"anchor_at_ms": 1_000}
+    assert rule.answers(facts, an_event(1, 1_000, "success"))
+    assert rule.answers(facts, an_event(1, 1_001, "success", "unlock"))
+    assert not rule.answers(facts, an_event(1, 999, "success"))
+    assert not rule.answers(facts, an_event(1, 1_001, "failure"))
+    assert not rule.answers(facts, an_event(1, 1_001, "success", "password_reset"))
+
+
+def test_two_sessions_in_one_second_are_two_attempts() -> None:
+    """And so are two failures that tell no session."""
+    driver = Driver(CannotLogIn)
+    driver.give(login("10:00:00", "failure", session_id="a"))
+    driver.give(login("10:00:00.100", "failure", session_id="b"))
+    driver.give(login("10:00:00.200", "failure"))
+    driver.give(login("10:00:00.300", "failure"))
+    assert len(driver.state().failures) == 4
+    assert driver.counts["double_logged"] == 0
+
+
+@pytest.mark.parametrize(
+    ("reasons", "cause"),
+    [
+        ({"bad_credentials": 2, "otp_failed": 2, "mfa_failed": 2}, "user_error"),
+        ({"bad_credentials": 5, "other": 1}, "unknown"),
+        ({"timeout": 2, "network": 1, "other": 3}, "technical"),
+        ({"timeout": 2, "network": 2, "other": 2}, "network"),
+        ({"service_error": 3, "other": 3}, "technical"),
+        ({"service_error": 2, "other": 4}, "unknown"),
+    ],
+)
+def test_the_cause_needs_half_of_the_reasons(reasons: dict[str, int], cause: str) -> None:
+    """The service exactly half, the network more; the owner all of them."""
+    rule = CannotLogIn(CannotLogIn.Params())
+    service = sum(reasons.get(name, 0) for name in ("timeout", "network", "service_error"))
+    facts = {
+        "failures": 6,
+        "service_failures": service,
+        "first_at_ms": 1_000_000,
+        "anchor_at_ms": 1_000_000,
+        "no_success_until_ms": 1_600_000,
+        **{f"failures_{name}": count for name, count in reasons.items()},
+    }
+    verdict = rule.judge(facts)
+    assert verdict is not None
+    assert verdict.suspected_root_cause == cause
+    told = any("reasons of the service" in said for said in rule.because(facts))
+    assert told == (verdict.severity == "warning") == (service >= 3)

@@ -1,0 +1,238 @@
+"""A1 beyond its examples: late events, what it remembers, what it says."""
+
+import random
+from typing import Any
+
+import pytest
+
+from rules.builders import balance, clock, txn
+from rules.events import TRANSACTION, Transaction
+from rules.failed_payment.failure_codes import FAMILIES, family
+from rules.failed_payment.rule import FailedPayment, FailedPaymentState
+from tests.support.rule_driver import Driver
+
+REFUSED = {"failure_code": "insufficient_funds", "failure_code_system": "internal"}
+TIMEOUT = {"failure_code": "timeout", "failure_code_system": "internal"}
+WINDOW = 5_000
+
+
+def refused(**fields: Any) -> dict[str, Any]:
+    """Return a refused payment of 60.00 with 100.00 available."""
+    return txn(
+        "t9", "10:00:00", "failed", "60.00", **{"available_balance": "100.00"} | REFUSED | fields
+    )
+
+
+def technical(**fields: Any) -> dict[str, Any]:
+    """Return a payment that failed in a timeout."""
+    return refused(**TIMEOUT | fields)
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"), [("10:00:30", "cured info"), ("09:59:59", "retracted info")]
+)
+def test_a_late_success_cures_or_retracts_and_ends_the_waiting(time: str, expected: str) -> None:
+    """Whichever side of the failure it happened on; no warning follows."""
+    driver = Driver(FailedPayment).give(technical()).give(clock("10:01:00"))
+    driver.give(txn("t9", time, amount="60.00"), late=True)
+    assert driver.accounts["acc-1"].timers == {}
+    assert driver.give(clock("11:00:00")).steps == ["raised info", expected]
+
+
+def test_the_warning_waits_for_proof_about_transactions() -> None:
+    """It judges an absence."""
+    driver = Driver(FailedPayment).give(technical())
+    ((name, (_, awaits)),) = driver.accounts["acc-1"].timers.items()
+    assert (name, awaits) == ("retry:t9-failed", (TRANSACTION,))
+
+
+def test_a_late_failure_is_counted_and_not_judged() -> None:
+    """It may be cured already, and its balance is of the past."""
+    driver = Driver(FailedPayment).give(refused(), late=True)
+    assert driver.log == []
+    assert driver.counts["late_failure"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"available_balance": None}, "balance_unknown"),
+        ({"failure_code": None}, "unknown_failure"),
+        ({"funding": "bank"}, "not_balance_funded"),
+        ({"funding": "mixed"}, "mixed_part_unknown"),
+        ({"failure_code_system": "iso8583", "failure_code": "51"}, "not_balance_funded"),
+    ],
+)
+def test_what_is_not_judged_is_counted(fields: dict[str, Any], reason: str) -> None:
+    """Nothing is silent."""
+    event = {name: value for name, value in refused(**fields).items() if value is not None}
+    driver = Driver(FailedPayment).give(event)
+    assert driver.log == []
+    assert driver.counts[reason] == 1
+
+
+@pytest.mark.parametrize(
+    ("known", "reason"),
+    [
+        (balance("09:54:59.999", "100.00"), "balance_too_old"),
+        (balance("09:59:00", "100.00", currency="USD"), "other_currency"),
+    ],
+)
+def test_a_balance_that_proves_nothing_is_counted(known: dict[str, Any], reason: str) -> None:
+    """Too old, or of another currency."""
+    event = refused()
+    del event["available_balance"]
+    driver = Driver(FailedPayment).give(known).give(event)
+    assert driver.log == []
+    assert driver.counts[reason] == 1
+
+
+def test_a_balance_of_exactly_the_greatest_age_still_counts() -> None:
+    """The bound is included, and so is an amount equal to the balance."""
+    event = refused()
+    del event["available_balance"]
+    driver = Driver(FailedPayment).give(balance("09:55:00", "60.00")).give(event)
+    assert driver.steps == ["raised error"]
+
+
+@pytest.mark.parametrize("completed", ["withdrawal", "adjustment"])
+def test_a_completed_debit_that_tells_no_balance_makes_the_known_one_stale(completed: str) -> None:
+    """Otherwise the money it took would seem to be there still."""
+    event = refused()
+    del event["available_balance"]
+    driver = Driver(FailedPayment).give(balance("09:58:00", "100.00"))
+    driver.give(txn("t1", "09:59:00", type=completed, amount="80.00")).give(event)
+    assert driver.log == []
+    assert driver.counts["balance_unknown"] == 1
+
+
+@pytest.mark.parametrize("fields", [{"funding": "card"}, {"type": "topup"}])
+def test_what_takes_nothing_from_the_balance_leaves_the_known_one(fields: dict[str, str]) -> None:
+    """A card's payment moves nothing, a topup only adds."""
+    event = refused()
+    del event["available_balance"]
+    driver = Driver(FailedPayment).give(balance("09:58:00", "100.00"))
+    driver.give(txn("t1", "09:59:00", amount="80.00", **fields)).give(event)
+    assert driver.drafts
+
+
+def test_the_window_of_the_rival_includes_its_edge() -> None:
+    """Five seconds before is within five seconds."""
+    for time, severity in (("09:59:55.000", "info"), ("09:59:54.999", "error")):
+        event = refused(balance_before="100.00", balance_kind="available")
+        del event["available_balance"]
+        driver = Driver(FailedPayment).give(txn("t1", time, "pending")).give(event)
+        assert driver.steps == [f"raised {severity}"]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_two_remembered_debits_suffice_to_find_a_rival(seed: int) -> None:
+    """Against the whole history, on time and late."""
+    rng = random.Random(seed)
+    driver, now = Driver(FailedPayment), 1_000_000
+    history: list[tuple[str, int]] = []
+    for number in range(60):
+        now += rng.choice((0, 500, 1_500, 4_000, 6_000))
+        late = rng.random() < 0.2
+        at = now - rng.randrange(1, 8_000) if late else now
+        name = rng.choice("abcd")
+        if rng.random() < 0.3 and not late:
+            raised = len(driver.drafts)
+            driver.handle(TRANSACTION, _event(number, name, "failed", at))
+            rivals = [at for other, at in history if other != name and at >= now - WINDOW]
+            if len(driver.drafts) > raised:
+                assert driver.drafts[-1].details["concurrent_debit"] == bool(rivals)
+                driver.accounts["acc-1"].alerts.clear()
+        else:
+            status = rng.choice(("pending", "completed"))
+            driver.handle(TRANSACTION, _event(number, name, status, at), late=late)
+            history.append((name, at))
+    assert len(driver.drafts) > 3
+
+
+def _event(number: int, name: str, status: str, at: int) -> Transaction:
+    extra: dict[str, Any] = (
+        {"balance_before": 100, "balance_kind": "available", **REFUSED}
+        if status == "failed"
+        else {}
+    )
+    return Transaction(f"e{number}", name, "acc-1", "payment", status, 10, "EUR", at, **extra)
+
+
+def test_a_quiet_account_costs_little() -> None:
+    """One mark and one time; nothing at all without debits."""
+    driver = Driver(FailedPayment).give(txn("t0", "08:00:00", type="topup"))
+    assert driver.state() == FailedPaymentState()
+    for minute in range(10, 40):
+        driver.give(txn(f"t{minute}", f"09:{minute}:00"))
+    assert len(driver.accounts["acc-1"].state) <= 17
+
+
+@pytest.mark.parametrize(
+    ("fields", "cause", "root"),
+    [
+        (REFUSED | {"provider": "acme-pay"}, "provider:acme-pay", "technical"),
+        (TIMEOUT | {"provider": "acme-pay"}, "provider:acme-pay", "third_party"),
+        (TIMEOUT, "payments", "technical"),
+    ],
+)
+def test_cause_and_root_cause(fields: dict[str, str], cause: str, root: str) -> None:
+    """The provider is the coarsest thing that may explain it."""
+    (draft,) = Driver(FailedPayment).give(refused(**fields)).drafts
+    assert (draft.cause, draft.suspected_root_cause) == (cause, root)
+    assert (draft.anchor, draft.subject) == ("t9-failed", "t9")
+
+
+def test_an_alert_quotes_the_balance_with_the_event_it_came_from() -> None:
+    """And the holds taken off it."""
+    event = refused(fee="0.50")
+    del event["available_balance"]
+    driver = Driver(FailedPayment)
+    driver.give(txn("t1", "09:50:00", "pending", "20.00")).give(balance("09:58:00", "100.00"))
+    (draft,) = driver.give(event).drafts
+    facts = {name: (value, ref and ref.event_id) for name, value, ref in draft.facts}
+    assert facts["reported_balance_minor"] == (10_000, "balance-09:58:00")
+    assert facts["holds_minor"] == (2_000, None)
+    assert facts["fee_minor"] == (50, "t9-failed")
+    assert [role for _, role in draft.evidence] == ["balance", "failure"]
+    assert draft.title == (
+        "Payment of 60.00 EUR refused for insufficient funds although the balance covers it"
+    )
+
+
+def test_silent_families_are_a_parameter() -> None:
+    """Given as a list, as a file of thresholds does."""
+    driver = Driver(FailedPayment, silent_families=["technical"]).give(technical())
+    assert driver.log == []
+    driver = Driver(FailedPayment, silent_families=[])
+    driver.give(refused(failure_code="limit"))
+    assert driver.steps == ["raised info"]
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "expected"),
+    [
+        ("iso8583", "51", "insufficient_funds"),
+        ("iso8583", "05", "unknown"),
+        ("iso20022", "am04", "insufficient_funds"),
+        ("iso20022", "MS03", "unknown"),
+        ("stripe", "do_not_honor", "unknown"),
+        ("adyen", "Not enough balance", "insufficient_funds"),
+        ("adyen", "28", "limit"),
+        ("internal", "timeout", "technical"),
+        (None, "insufficient_funds", "insufficient_funds"),
+        (None, "51", "unknown"),
+        ("internal", None, "unknown"),
+    ],
+)
+def test_families_of_codes(system: str | None, code: str | None, expected: str) -> None:
+    """Raw code and its system give the family."""
+    assert family(system, code) == expected
+
+
+def test_no_code_has_two_families() -> None:
+    """A code that stood in two places of the table would silently take the last."""
+    from rules.failed_payment.failure_codes import _CODES
+
+    listed = sum(len(codes.split()) for table in _CODES.values() for codes in table.values())
+    assert listed == len(FAMILIES)

@@ -1,0 +1,31 @@
+"""The command line as a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+WALLETWATCH: Final = (sys.executable, "-m", "worker.cli.app")
+_TIMEOUT_SECONDS: Final = 120
+
+
+def walletwatch(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end, with these variables added to the environment."""
+    return subprocess.run(
+        [*WALLETWATCH, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_TIMEOUT_SECONDS,
+    )
+
+
+def kafka_variables(settings: Mapping[str, object]) -> dict[str, str]:
+    """Return the environment variables that give these settings of the section `kafka`."""
+    return {f"WALLETWATCH_KAFKA__{name.upper()}": str(value) for name, value in settings.items()}

@@ -1,0 +1,72 @@
+"""Builders of histories with locks, for the tests of A4."""
+
+from typing import Any
+
+from rules.account_lockout.rule import AccountLockout
+from rules.builders import at, login
+from tests.support.rule_driver import Driver
+
+DERIVED: dict[str, Any] = {"derive_locks": True}
+SEEN = login("09:00:00")
+FIVE = ("09:50:00", "09:52:00", "09:54:00", "09:56:00", "09:58:00")
+
+
+def lock(time: str = "10:00:00", reason: str | None = "max_retries", **fields: Any) -> Any:
+    """Return a lock in the app."""
+    fields = {"channel": "app", "event_id": f"lock-{time}", "reason": reason} | fields
+    event = login(time, action="lock", **fields)
+    return {name: value for name, value in event.items() if value is not None}
+
+
+def failed(*times: str, **fields: Any) -> list[Any]:
+    """Return failed logins."""
+    return [login(time, "failure", **fields) for time in times]
+
+
+def refused(time: str) -> Any:
+    """Return a login that is refused as locked."""
+    return login(time, "failure", reason="account_locked")
+
+
+def unlock(time: str, **fields: Any) -> Any:
+    """Return an unlock."""
+    return login(time, action="unlock", **fields)
+
+
+def run(*events: Any, **params: Any) -> Driver:
+    """Give events in the order of the list."""
+    driver = Driver(AccountLockout, **params)
+    for event in events:
+        driver.give(event)
+    return driver
+
+
+def earned(*events: Any, **params: Any) -> Driver:
+    """Give a justified history first."""
+    return run(SEEN, *failed(*FIVE), *events, **params)
+
+
+def timed(*events: Any, **params: Any) -> Driver:
+    """Give a justified lock until 10:15 first."""
+    return earned(lock(lock_until=at("10:15:00")), *events, **params)
+
+
+def kinds(driver: Driver) -> Any:
+    """Return what the facts of the last verdict show."""
+    verdict = driver.rule.judge(driver.judged[-1])
+    assert verdict is not None
+    return verdict.details["kinds"]
+
+
+def thrice(third: str, first_reason: str = "max_retries", **params: Any) -> Driver:
+    """Give three locks in a branch, each unlocked but the last: the first at 10:00."""
+    elsewhere = {"channel": "branch"}
+    return run(
+        SEEN,
+        lock("10:00:00", first_reason, **elsewhere),
+        unlock("10:10:00"),
+        lock("11:00:00", **elsewhere),
+        unlock("11:10:00"),
+        lock("third", **elsewhere, occurred_at=third),
+        **params,
+    )

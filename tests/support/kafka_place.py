@@ -1,0 +1,72 @@
+"""A place whose log is on Kafka, under a prefix of its own; several workers can share it."""
+
+import os
+import uuid
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from types import MappingProxyType
+
+from tests.support.commands import kafka_variables
+from tests.support.crashing_worker import Place
+from tests.support.producer import PARTITIONS
+from worker.config.load import load_settings
+from worker.engine.log import Log
+from worker.logs.kafka.ops.topics import Topics
+from worker.run.open_log import cluster_at, open_log
+
+TIMINGS = {
+    "session_timeout_ms": 2_000,
+    "request_timeout_ms": 3_000,
+    "delivery_timeout_ms": 4_000,
+    "transaction_timeout_ms": 6_000,
+    "replication": 1,
+    "min_insync": 1,
+}
+
+
+class KafkaPlace(Place):
+    """One worker's folder and page; the log belongs to all places of the same prefix."""
+
+    def __init__(
+        self,
+        folder: Path,
+        address: str,
+        poll: int = 200,
+        prefix: str = "",
+        slot: str = "0",
+        login: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Make the topics, unless a prefix says that somebody else has made them.
+
+        Args:
+            login: settings by which to log in, as environment.
+        """
+        super().__init__(folder, poll)
+        self._address, self._poll, self._login = address, poll, login
+        self.url = f"kafka://{address}"
+        self.prefix = prefix or f"{uuid.uuid4().hex[:12]}."
+        settings = TIMINGS | {"prefix": self.prefix, "slot": slot}
+        self.environment = kafka_variables(settings) | dict(login)
+        self.settings = load_settings(
+            self.config, self.environment | {"PATH": os.environ["PATH"]}, log_url=self.url
+        ).settings
+        if not prefix:
+            Topics(cluster_at(self.url, self.settings.kafka), self.settings, PARTITIONS).create()
+
+    def beside(self, slot: str) -> "KafkaPlace":
+        """Return the place of another worker on the same log."""
+        folder = self.config.parent.with_name(f"{self.config.parent.name}-{slot}")
+        return KafkaPlace(folder, self._address, self._poll, self.prefix, slot, self._login)
+
+    def open(self) -> Log:
+        """Open the log, to look at it or to append."""
+        return open_log(self.url, kafka=self.settings.kafka)
+
+    def remove(self) -> None:
+        """Delete the topics."""
+        cluster = cluster_at(self.url, self.settings.kafka)
+        with closing(cluster.admin()) as admin:
+            admin.delete_topics(
+                [name for name in admin.list_topics() if name.startswith(self.prefix)]
+            )

@@ -1,0 +1,147 @@
+"""The command line as a whole: how commands end, and what is said then."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from schemas.topics import ALERTS
+from tests.support.commands import ROOT, WALLETWATCH
+from worker.cli import rules
+from worker.cli.app import app
+from worker.cli.output import visible
+from worker.engine.log import NewRecord
+from worker.errors import CheckFailed, ConfigError, LogError, UsageError
+from worker.run.open_log import open_log
+
+SECRET = "hunter2"
+
+run = CliRunner().invoke
+
+
+@contextmanager
+def started(*args: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start walletwatch as a process of its own."""
+    with subprocess.Popen(
+        [*WALLETWATCH, *args], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> str:
+    """The URL of a log with more alerts than a pipe holds."""
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    log = open_log(url)
+    log.append([NewRecord(ALERTS, b"auth", b"x" * 1000, 0) for _ in range(1000)])
+    log.close()
+    return url
+
+
+def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `rules list` raise this."""
+
+    def load(*args: object) -> None:
+        raise error
+
+    monkeypatch.setattr(rules, "load_settings", load)
+
+
+def test_version_and_help_need_nothing_else() -> None:
+    """Neither command nor configuration."""
+    assert run(app, ["--version"]).stdout.startswith("walletwatch")
+    assert "Exit codes: 0 fine" in run(app, ["--help"]).stdout
+
+
+@pytest.mark.parametrize("args", [[], ["nothing"], ["tail"], ["rules", "list", "--nothing"]])
+def test_wrong_usage_exits_2(args: list[str]) -> None:
+    """With the usage, on stderr unless the help itself was what is shown."""
+    ended = run(app, args)
+    assert ended.exit_code == 2
+    assert "Usage: " in ended.output
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(UsageError, 2), (CheckFailed, 1), (ConfigError, 78), (LogError, 70)]
+)
+def test_known_errors_are_one_sentence_and_an_exit_code(
+    error: type[Exception], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On stderr, without a traceback."""
+    raising(error("A whole sentence."), monkeypatch)
+    ended = run(app, ["rules", "list"])
+    assert (ended.exit_code, ended.stdout) == (code, "")
+    assert ended.stderr == "walletwatch: A whole sentence.\n"
+
+
+def test_unknown_errors_tell_type_and_place_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their message may quote an event; the traceback is for those who ask."""
+    raising(KeyError(SECRET), monkeypatch)
+    ended = run(app, ["rules", "list"])
+    assert (ended.exit_code, ended.stdout) == (70, "")
+    assert "internal error: KeyError in worker.cli.rules, line " in ended.stderr
+    assert SECRET not in ended.stderr
+    assert "Traceback" not in ended.stderr
+    asked = run(app, ["rules", "list"], env={"WALLETWATCH_DEBUG": "1"})
+    assert asked.exit_code == 70
+    assert "Traceback" in asked.stderr
+    assert SECRET in asked.stderr
+
+
+def test_an_error_of_the_system_is_told_by_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They hold no event."""
+    raising(OSError(28, "No space left on device"), monkeypatch)
+    ended = run(app, ["rules", "list"])
+    assert ended.exit_code == 70
+    assert "internal error: OSError (No space left on device) in worker.cli.rules" in ended.stderr
+
+
+def test_ctrl_c_ends_quietly(filled: str) -> None:
+    """With the exit code that shells know, and no traceback."""
+    with started("tail", ALERTS, "--log", filled, "-n", "1", "--follow") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr.read() == b""
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(filled: str) -> None:
+    """As in `walletwatch tail ... | head -1`."""
+    with started("tail", ALERTS, "--log", filled, "--from-start") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(30) == 141
+        assert process.stderr.read() == b""
+
+
+def test_output_to_a_pipe_is_plain(filled: str) -> None:
+    """No colours, no boxes, no lines cut to a width."""
+    with started("config", "show", "--log", filled) as process:
+        out, _ = process.communicate(timeout=30)
+    assert b"\x1b" not in out
+    assert filled.encode() in out
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Überweisung 12.50 €", "Überweisung 12.50 €"),
+        ("a\x1b[2Jb\n", "a\\x1b[2Jb\\n"),
+        ("\u202eabc", "\\u202eabc"),
+        ("\udc80", "\\udc80"),
+    ],
+)
+def test_nothing_shown_can_command_the_terminal(text: str, shown: str) -> None:
+    """Events are written by others."""
+    assert visible(text) == shown

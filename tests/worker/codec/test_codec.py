@@ -1,0 +1,436 @@
+"""The two ways through the codec agree, nothing makes it raise, and every error has its reason."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rules.events import BALANCE, LOGIN, TRANSACTION, Kind, Login, Transaction
+from tests.support.events.mutations import (
+    FULL,
+    KIND_OF,
+    ODD_VALUES,
+    Pairs,
+    compact,
+    full_balance,
+    full_login,
+    full_transaction,
+    mutated,
+    object_of,
+    written,
+)
+from worker.codec.bad_record import BadRecord, Refused
+from worker.codec.codec import MAX_DEPTH, Codec, Control, Limits
+from worker.codec.fast import MODELS
+
+SECRET = "zq9-marked-zq9"
+CURRENCIES = {"EUR": 2, "JPY": 0, "BHD": 3, "CLF": 4, "COIN": 18}
+
+kinds = st.sampled_from(tuple(KIND_OF))
+seeds = st.integers(0, 2**32)
+
+
+def codec(kind: Kind, **limits: Any) -> Codec:
+    """Return a codec with a currency of 18 decimals among the usual ones."""
+    return Codec(kind, Limits(currencies=CURRENCIES, **limits))
+
+
+def quickly(of: Codec, raw: bytes) -> Any:
+    """Return the event of the quick way, None where it does not accept the bytes."""
+    values = of._shape.quick(raw)
+    event = None if values is None else of._convert(values, CURRENCIES)
+    return None if isinstance(event, BadRecord) else event
+
+
+def agree(of: Codec, raw: bytes) -> bool:
+    """Assert that the careful way says the same as the quick one; say whether that accepted."""
+    event = quickly(of, raw)
+    if event is None:
+        return False
+    try:
+        careful = of._careful(raw)
+    except Refused as refused:
+        careful = refused.bad
+    assert type(careful) is type(event)
+    assert careful == event
+    if len(raw) <= Limits().max_event_bytes:
+        assert of.decode(raw) == event
+    return True
+
+
+# -- the two ways -------------------------------------------------------------------------
+
+
+@settings(max_examples=300)
+@given(kinds, seeds)
+def test_what_is_valid_and_plain_goes_the_quick_way(kind: str, seed: int) -> None:
+    """With any of the optional fields, in any order, with white space; both ways give one event."""
+    chance = random.Random(seed)
+    event = FULL[kind]()
+    required = {
+        name for name, field in MODELS[KIND_OF[kind]][1].model_fields.items() if field.is_required()
+    } | {"balance_kind"}
+    kept = {
+        name: value for name, value in event.items() if name in required or chance.random() < 0.5
+    }
+    pairs = [(json.dumps(name), json.dumps(value)) for name, value in kept.items()]
+    assert agree(codec(KIND_OF[kind]), written(pairs, chance))
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> tuple[str, bytes]:
+    """An object with fields of one kind, some of them odd, unknown, missing or there twice."""
+    kind = draw(kinds)
+    odd = (
+        st.sampled_from(ODD_VALUES)
+        | st.text(max_size=130).map(json.dumps)
+        | st.one_of(
+            st.integers().map(str),
+            st.floats(allow_nan=False, allow_infinity=False).map(repr),
+            st.text(max_size=10).map(lambda text: json.dumps(text, ensure_ascii=False)),
+            st.dictionaries(st.text(max_size=66), st.text(max_size=5), max_size=18).map(json.dumps),
+        )
+    )
+    pairs: Pairs = [(json.dumps(n), json.dumps(v)) for n, v in FULL[kind]().items()]
+    names = [name for name, _ in pairs]
+    for name in draw(st.sets(st.sampled_from(names), max_size=4)):
+        pairs[names.index(name)] = (name, draw(odd))
+    unknown = st.text(max_size=3).map(json.dumps)
+    pairs += draw(st.lists(st.tuples(unknown | st.sampled_from(names), odd), max_size=1))
+    random.Random(draw(seeds)).shuffle(pairs)
+    text = written(pairs, random.Random(draw(seeds)))
+    return kind, text if draw(st.booleans()) else text.replace(b"a", b"\\u0061", 1)
+
+
+@settings(max_examples=600)
+@given(documents(), st.booleans())
+def test_what_the_quick_way_accepts_the_careful_way_accepts_equally(
+    document: tuple[str, bytes], numbers: bool
+) -> None:
+    kind, raw = document
+    agree(codec(KIND_OF[kind], accept_json_numbers=numbers), raw)
+
+
+@pytest.mark.parametrize("kind", FULL)
+def test_every_field_with_every_odd_value_gives_one_answer(kind: str) -> None:
+    """The same, for each pair of field and odd value: nothing is left to chance here."""
+    one, event = codec(KIND_OF[kind]), FULL[kind]()
+    accepted = 0
+    for name in event:
+        for odd in ODD_VALUES:
+            pairs = [(json.dumps(n), json.dumps(v)) for n, v in event.items() if n != name]
+            raw = object_of([(json.dumps(name), odd), *pairs])
+            accepted += agree(one, raw)
+            assert isinstance(one.decode(raw), (BadRecord, MODELS[KIND_OF[kind]][2]))
+    assert accepted > 5 * len(event)
+
+
+@settings(max_examples=300)
+@given(kinds, st.binary(max_size=200), st.booleans())
+def test_no_bytes_make_it_raise(kind: str, raw: bytes, numbers: bool) -> None:
+    for value in (raw, b'{"kind":"%b"' % raw, raw.decode("latin-1").encode(), b'"' * len(raw)):
+        codec(KIND_OF[kind], accept_json_numbers=numbers).decode(value)
+
+
+@settings(max_examples=500)
+@given(kinds, seeds, st.booleans())
+def test_no_mutation_makes_it_raise_or_the_two_ways_differ(
+    kind: str, seed: int, numbers: bool
+) -> None:
+    raw = mutated(FULL[kind](), random.Random(seed))
+    one = codec(KIND_OF[kind], accept_json_numbers=numbers)
+    assert one.decode(raw) == one.decode(raw)
+    agree(one, raw)
+
+
+def test_a_missing_quote_costs_no_more_than_reading_the_text() -> None:
+    """Searching its end from every escaped quote would take minutes here."""
+    raw = b'{"a":"' + b'\\"' * 120_000
+    assert isinstance(codec(LOGIN).decode(raw), BadRecord)
+
+
+# -- what comes out -----------------------------------------------------------------------
+
+
+def test_money_and_time_are_whole_numbers() -> None:
+    event = codec(TRANSACTION).decode(compact(full_transaction()))
+    assert isinstance(event, Transaction)
+    assert (event.amount, event.fee, event.balance_before, event.exponent) == (1250, 50, 10000, 2)
+    assert event.posted_at == event.occurred_at + 500 - 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("currency", "text", "minor"),
+    [
+        ("EUR", "9999999999999999.99", 10**18 - 1),
+        ("EUR", "10000000000000000", 10**18),
+        ("JPY", "999999999999999999", 10**18 - 1),
+        ("EUR", "9" * 18, int("9" * 18 + "00")),
+        ("JPY", "5.00", 5),
+        ("COIN", "0.12345678901234567", 123456789012345670),
+        ("EUR", "-0.00", 0),
+    ],
+)
+def test_amounts_are_exact(currency: str, text: str, minor: int) -> None:
+    """Of 18 digits too, which is more than a float has."""
+    raw = compact(
+        full_transaction(
+            currency=currency,
+            amount=text,
+            fee=None,
+            balance_before=None,
+            balance_after=None,
+            available_balance=None,
+            funding_from_balance=None,
+        )
+    )
+    event = codec(TRANSACTION).decode(raw)
+    assert isinstance(event, Transaction)
+    assert event.amount == minor
+
+
+def test_unknown_fields_are_ignored_and_counted() -> None:
+    one = codec(LOGIN)
+    known = one.decode(compact(full_login()))
+    assert one.decode(compact(full_login(shoe_size=43, hat={"deep": [1e3, None]}))) == known
+    assert one.unknown_fields == 2
+
+
+def test_a_null_is_an_absent_field() -> None:
+    one = codec(LOGIN)
+    event = one.decode(compact(full_login(ip=None, extra=None, schema_version=None)))
+    assert isinstance(event, Login)
+    assert (event.ip, event.extra) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "minor"), [("12.5", 1250), ("0", 0), ("0.10", 10), ("9999999999999999.99", 10**18 - 1)]
+)
+def test_numbers_are_read_from_their_text_where_that_is_allowed(text: str, minor: int) -> None:
+    raw = compact(full_transaction(amount="@")).replace(b'"@"', text.encode())
+    event = codec(TRANSACTION, accept_json_numbers=True).decode(raw)
+    assert isinstance(event, Transaction)
+    assert event.amount == minor
+    assert codec(TRANSACTION).decode(raw) == BadRecord("amount", "amount: amount")
+
+
+@pytest.mark.parametrize("text", ["1e2", "1.001", "9" * 19, "1e1000000", "-1"])
+def test_a_number_that_is_no_amount_is_refused_all_the_same(text: str) -> None:
+    raw = compact(full_transaction(amount="@")).replace(b'"@"', text.encode())
+    found = codec(TRANSACTION, accept_json_numbers=True).decode(raw)
+    assert isinstance(found, BadRecord)
+    assert found.reason == "amount"
+
+
+@pytest.mark.parametrize("kind", [TRANSACTION, LOGIN, BALANCE])
+def test_heartbeats_and_ends_are_time_alone(kind: Kind) -> None:
+    one = codec(kind)
+    assert one.decode(b'{"kind":"heartbeat","occurred_at":"1970-01-01T00:00:01Z"}') == Control(
+        False, 1000
+    )
+    assert one.decode(b'{"kind":"end","occurred_at":"1970-01-01T00:00:01Z","x":1}') == Control(
+        True, 1000
+    )
+
+
+# -- reasons ------------------------------------------------------------------------------
+
+
+def nested(levels: int) -> bytes:
+    """Return an object in which one field is that deep."""
+    return compact(full_login())[:-1] + b',"x":' + b"[" * levels + b"]" * levels + b"}"
+
+
+def with_value(event: dict[str, Any], name: str, token: str) -> bytes:
+    """Return the event with this JSON text behind a name."""
+    return compact(event | {name: "@@"}).replace(b'"@@"', token.encode())
+
+
+LOGIN_TEXT, TRANSACTION_TEXT = compact(full_login()), compact(full_transaction())
+
+REASONS: list[tuple[str, Kind, bytes | None, str, str]] = [
+    ("no value", LOGIN, None, "not_json", "the record has no value"),
+    ("too long", LOGIN, b" " * 262_145, "too_large", "262145 bytes"),
+    ("ten megabytes", LOGIN, b"[" * 10_000_000, "too_large", "10000000 bytes"),
+    ("latin-1", LOGIN, LOGIN_TEXT.replace(b"north", b"n\xf6rd"), "not_utf8", "byte"),
+    ("utf-16", LOGIN, LOGIN_TEXT.decode().encode("utf-16"), "not_utf8", "byte 0"),
+    ("utf-16 without mark", LOGIN, LOGIN_TEXT.decode().encode("utf-16-le"),
+     "not_json", "character"),
+    ("byte order mark", LOGIN, b"\xef\xbb\xbf" + LOGIN_TEXT, "not_json", "character 0"),
+    ("an encoded surrogate", LOGIN, LOGIN_TEXT.replace(b"north", b"\xed\xa0\x80"),
+     "not_utf8", "byte"),
+    ("empty", LOGIN, b"", "not_json", "character 0"),
+    ("white space", LOGIN, b" \t", "not_json", "character"),
+    ("cut", LOGIN, LOGIN_TEXT[:-9], "not_json", "character"),
+    ("two objects", LOGIN, LOGIN_TEXT * 2, "not_json", "character"),
+    ("binary", LOGIN, bytes(range(256)), "not_utf8", "byte"),
+    ("NUL bytes", LOGIN, b"\0" * 100, "not_json", "character 0"),
+    ("NaN", LOGIN, with_value(full_login(), "latitude", "NaN"), "not_json", "NaN is not JSON"),
+    ("Infinity", LOGIN, with_value(full_login(), "asn", "-Infinity"), "not_json", "is not JSON"),
+    ("control character", LOGIN, LOGIN_TEXT.replace(b"north", b"no\trth"), "not_json", "character"),
+    ("lone surrogate", LOGIN, LOGIN_TEXT.replace(b"north", b"\\ud800"), "not_json", "record"),
+    ("leading zero", LOGIN, with_value(full_login(), "asn", "01"), "not_json", "character"),
+    ("16 levels are the limit", LOGIN, nested(MAX_DEPTH), "too_deep", "more than 16 levels"),
+    ("100,000 brackets", LOGIN, nested(50_000), "too_deep", "more than 16 levels"),
+    ("100,000 open brackets", LOGIN, b"[" * 100_000, "too_deep", "more than 16 levels"),
+    ("100,000 objects", LOGIN, b'{"":' * 50_000, "too_deep", "more than 16 levels"),
+    ("a name twice", LOGIN, LOGIN_TEXT[:-1] + b',"ip":"::1"}', "duplicate_key", "twice"),
+    ("the same value twice", LOGIN, LOGIN_TEXT[:-1] + b',"schema_version":1}', "duplicate_key", ""),
+    ("an unknown name twice", LOGIN, LOGIN_TEXT[:-1] + b',"x":1,"x":2}', "duplicate_key", ""),
+    ("twice, once escaped", LOGIN, LOGIN_TEXT[:-1] + b',"\\u0069p":"::1"}', "duplicate_key", ""),
+    ("twice within a field", LOGIN, with_value(full_login(), "extra", '{"a":"b","a":"b"}'),
+     "duplicate_key", ""),
+    ("no object", LOGIN, b"[]", "schema", "record: must be an object"),
+    ("a string", LOGIN, b'"x"', "schema", "record: must be an object"),
+    ("nothing in it", LOGIN, b"{}", "schema", "event_id: missing; account_id: missing"),
+    ("another kind", LOGIN, TRANSACTION_TEXT, "schema", "kind: literal_error"),
+    ("an unknown kind", LOGIN, compact(full_login(kind="complaint")),
+     "schema", "kind: literal_error"),
+    ("an exponent of a million", LOGIN, with_value(full_login(), "latitude", "1e1000000"), "schema",
+     "latitude: finite_number"),
+    ("a boolean number", LOGIN, compact(full_login(asn=True)), "schema", "asn: int_type"),
+    ("a fraction that is whole", LOGIN, with_value(full_login(), "asn", "1.0"), "schema",
+     "asn: int_type"),
+    ("too large a number", LOGIN, compact(full_login(asn=2**63)), "schema", "asn: less_than_equal"),
+    ("a number of 4,400 digits", LOGIN, with_value(full_login(), "asn", "1" * 4400), "not_json",
+     "record: json_invalid"),
+    ("a negative count", LOGIN, compact(full_login(asn=-1)), "schema", "asn: greater_than_equal"),
+    ("a number as id", LOGIN, compact(full_login(event_id=5)), "schema", "event_id: string_type"),
+    ("an id with a space", LOGIN, compact(full_login(event_id="a b")), "schema", "event_id: id"),
+    ("an empty id", LOGIN, compact(full_login(event_id="")),
+     "schema", "event_id: string_too_short"),
+    ("an id of 129", LOGIN, compact(full_login(event_id="x" * 129)), "schema", "event_id"),
+    ("an invisible id", LOGIN, compact(full_login(event_id="a\u200bb")), "schema", "event_id: id"),
+    ("DEL in an id", LOGIN, compact(full_login(event_id="a\x7fb")), "schema", "event_id: id"),
+    ("control in a text", LOGIN, compact(full_login(user_agent="a\nb")),
+     "schema", "user_agent: text"),
+    ("not a country", LOGIN, compact(full_login(country="de")), "schema", "country"),
+    ("17 extras", LOGIN, compact(full_login(extra={str(n): "x" for n in range(17)})), "schema",
+     "extra: too_long"),
+    ("a nameless extra", LOGIN, compact(full_login(extra={"": "x"})), "schema", "extra"),
+    ("a long name of an extra", LOGIN, compact(full_login(extra={"x" * 65: ""})),
+     "schema", "extra"),
+    ("a long extra", LOGIN, compact(full_login(extra={"x": "x" * 257})), "schema", "extra"),
+    ("a deep extra", LOGIN, compact(full_login(extra={"x": {}})), "schema", "extra: string_type"),
+    ("no time", LOGIN, compact(full_login(occurred_at=1)), "schema", "occurred_at: timestamp"),
+    ("no offset", LOGIN, compact(full_login(occurred_at="2026-03-02T10:00:00")), "schema",
+     "occurred_at: timestamp"),
+    ("no such day", LOGIN, compact(full_login(occurred_at="2026-02-30T10:00:00Z")), "schema",
+     "occurred_at: timestamp"),
+    ("the first year", LOGIN, compact(full_login(occurred_at="0001-01-01T00:00:00.000Z")), "schema",
+     "occurred_at: not in the years"),
+    ("the last year", LOGIN, compact(full_login(lock_until="9999-12-31T23:59:59.999Z")), "schema",
+     "lock_until: not in the years"),
+    ("an end at the end of time", LOGIN, b'{"kind":"end","occurred_at":"9999-12-31T23:59:59.999Z"}',
+     "schema", "occurred_at: not in the years"),
+    ("a heartbeat without time", LOGIN, b'{"kind":"heartbeat"}', "schema", "occurred_at: missing"),
+    ("half authorized", TRANSACTION, compact(full_transaction(authorization={"method": "pin"})),
+     "schema", "authorization.result: missing"),
+    ("a balance of no kind", TRANSACTION, compact(full_transaction(balance_kind=None)), "schema",
+     "record: balance_kind"),
+    ("as of later", BALANCE, compact(full_balance(as_of="2026-03-02T10:00:01Z")), "schema",
+     "record: as_of"),
+    ("two things wrong", TRANSACTION, compact(full_transaction(amount=1, type="x")), "schema",
+     "type: literal_error; amount: amount"),
+    ("no such currency", TRANSACTION, compact(full_transaction(currency="XXQ")), "currency",
+     "currency: unknown code"),
+    ("no currency at all", BALANCE, compact(full_balance(currency="eur")), "currency",
+     "currency: currency"),
+    ("a number as currency", BALANCE, compact(full_balance(currency=978)), "currency", "currency"),
+    ("a number as amount", TRANSACTION, compact(full_transaction(amount=1)), "amount", "amount"),
+    ("a fraction as amount", BALANCE, compact(full_balance(balance=1.5)),
+     "amount", "balance: amount"),
+    ("an exponent", TRANSACTION, compact(full_transaction(amount="1e1000000")), "amount", "amount"),
+    ("half a cent", TRANSACTION, compact(full_transaction(fee="0.005")), "amount",
+     "fee: a digit beyond"),
+    ("a yen's cents", BALANCE, compact(full_balance(currency="JPY", balance="1.01")), "amount",
+     "balance: a digit beyond"),
+    ("20 digits", TRANSACTION, compact(full_transaction(amount="9" * 20)), "amount", "amount"),
+    ("a negative payment", TRANSACTION, compact(full_transaction(amount="-1.00")), "amount",
+     "amount: only an adjustment"),
+    ("a negative fee", TRANSACTION, compact(full_transaction(fee="-0.01")),
+     "amount", "fee: must not"),
+    ("full-width digits", TRANSACTION, compact(full_transaction(amount="\uff11\uff12.00")),
+     "amount", "amount"),
+    ("the next version", LOGIN, compact(full_login(schema_version=2)), "unsupported_version",
+     "schema_version"),
+    ("version 0", LOGIN, compact(full_login(schema_version=0)), "unsupported_version", ""),
+    ("a huge version", LOGIN, compact(full_login(schema_version=10**30)),
+     "unsupported_version", ""),
+    ("version 1.0", LOGIN, compact(full_login(schema_version=1.0)), "schema", "schema_version"),
+    ("version true", LOGIN, compact(full_login(schema_version=True)), "schema", "schema_version"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "reason", "error"),
+    [pytest.param(*case[1:], id=case[0]) for case in REASONS],
+)
+def test_a_bad_record_has_its_reason_and_place(
+    kind: Kind, raw: bytes | None, reason: str, error: str
+) -> None:
+    found = codec(kind).decode(raw)
+    assert isinstance(found, BadRecord)
+    assert found.reason == reason
+    assert error in found.error
+    assert found.error
+
+
+def test_the_codec_has_a_case_for_every_reason_it_can_give() -> None:
+    assert {reason for _, _, _, reason, _ in REASONS} == {
+        *("too_large", "not_utf8", "not_json", "too_deep", "duplicate_key", "schema"),
+        *("currency", "amount", "unsupported_version"),
+    }
+
+
+def test_what_is_just_within_the_limits_is_an_event() -> None:
+    one = codec(LOGIN)
+    fill = b" " * (256 * 1024 - len(LOGIN_TEXT))
+    extras = {f"{n:064}": "x" * 256 for n in range(16)}
+    for raw in (
+        nested(MAX_DEPTH - 1),
+        LOGIN_TEXT + fill,
+        compact(full_login(extra=extras, event_id="é" * 128, asn=2**63 - 1)),
+        compact(full_login(user_agent='[[[["{{{{' * 25)),
+    ):
+        assert isinstance(one.decode(raw), Login)
+
+
+# -- nothing personal in errors -----------------------------------------------------------
+
+
+def planted(kind: str) -> list[bytes]:
+    """Return events with the secret in each field, as name, in names and values deeper down."""
+    found = []
+    for name, value in FULL[kind]().items():
+        for bad in (
+            *(SECRET, f"{SECRET} {SECRET}", SECRET * 30, f"\x00{SECRET}", f"{SECRET}\ud800"),
+            *({SECRET: SECRET}, {SECRET * 9: SECRET}, {"method": SECRET, SECRET: 1}, [SECRET]),
+        ):
+            text = json.dumps(FULL[kind]() | {name: bad})
+            found += [text.encode(), text[:-1].encode(), text.encode("utf-16")]
+        renamed = {SECRET if n == name else n: v for n, v in FULL[kind]().items()}
+        found.append(compact(renamed))
+        found.append(compact(renamed)[:-1] + b',"%b":1}' % SECRET.encode())
+        found.append(with_value(FULL[kind](), name, SECRET))
+        found.append(with_value(FULL[kind](), name, json.dumps(value) + SECRET))
+    return found
+
+
+@pytest.mark.parametrize("kind", FULL)
+@pytest.mark.parametrize("numbers", [False, True])
+def test_no_error_quotes_what_stood_in_the_record(kind: str, numbers: bool) -> None:
+    """Not the values, not unknown names, not the names within `extra`."""
+    one = codec(KIND_OF[kind], accept_json_numbers=numbers)
+    bad = 0
+    for raw in planted(kind):
+        found = one.decode(raw)
+        if isinstance(found, BadRecord):
+            bad += 1
+            assert "zq9" not in found.error
+            assert len(found.error) <= 1024
+            assert found.error.isprintable()
+    assert bad > len(planted(kind)) / 2

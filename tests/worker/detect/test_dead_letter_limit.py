@@ -1,0 +1,236 @@
+"""When too much is bad the worker stops, says where and how to go on, and has committed nothing."""
+
+import re
+from typing import Any
+
+import pytest
+
+from rules.contract import Effects, Rule, State
+from rules.contract import Params as NoParams
+from rules.events import Login
+from rules.profile import Facts
+from schemas.topics import DEAD_LETTERS, LOGINS, TRANSACTIONS
+from tests.support.events.mutations import full_login
+from tests.worker.detect.test_reader import RULES, Bench
+from worker.detect.stage import Policy
+from worker.engine.log import TopicPartition, stored
+from worker.errors import DeadLetterLimit, Exit
+
+WINDOW = 1000
+LIMIT = 100
+
+
+def policy(
+    limit: int | None = LIMIT, accepted: dict[TopicPartition, list[tuple[int, int]]] | None = None
+) -> Policy:
+    """Return a policy with that limit, and known bad ranges."""
+    return Policy(RULES, RULES, dead_letter_limit=limit, accepted_dead_letters=accepted or {})
+
+
+def good(bench: Bench, count: int) -> None:
+    """Give valid events."""
+    first = bench.log.offsets(LOGINS)[0][1]
+    for number in range(first, first + count):
+        bench.give(full_login(event_id=f"good-{number}", account_id="other"), key="other")
+
+
+def bad(bench: Bench, count: int) -> None:
+    """Give records that are none."""
+    for _ in range(count):
+        bench.give(b"bad")
+
+
+def accepted_by(message: str) -> dict[TopicPartition, list[tuple[int, int]]]:
+    """Return what the printed command accepts."""
+    found = re.search(r"walletwatch run --accept-dead-letters (\S+)/(\d+):(\d+)-(\d+)$", message)
+    assert found is not None
+    topic, partition, first, last = found.groups()
+    return {TopicPartition(topic, int(partition)): [(int(first), int(last))]}
+
+
+def test_a_hundred_of_a_thousand_pass() -> None:
+    bench = Bench()
+    bad(bench, LIMIT)
+    good(bench, 2 * WINDOW)
+    bad(bench, LIMIT)
+    bench.work(policy=policy())
+    assert bench.reasons() == ["not_json"] * 200
+
+
+@pytest.mark.parametrize("poll", [1, 7, 100, 5000])
+def test_one_more_stops_names_the_first_and_the_command(poll: int) -> None:
+    bench = Bench()
+    good(bench, 50)
+    bad(bench, LIMIT + 1)
+    with pytest.raises(DeadLetterLimit) as stopped:
+        bench.work(poll, policy())
+    message = str(stopped.value)
+    assert (
+        "More than 100 of 1000 successive records of wallet.logins, partition 0, are bad" in message
+    )
+    assert "the first is at offset 50, the latest at 150" in message
+    assert message.endswith("walletwatch run --accept-dead-letters wallet.logins/0:50-150")
+    assert "Nothing of this unit of work was committed." in message
+    assert stopped.value.exit_code == Exit.FOUND
+    assert "bad" not in message.replace("are bad", "").replace("known bad range", "")
+
+
+def test_nothing_of_that_unit_of_work_is_committed() -> None:
+    bench = Bench()
+    bad(bench, 60)
+    bench.work(policy=policy())
+    good(bench, 100)
+    bad(bench, 60)
+    with pytest.raises(DeadLetterLimit):
+        bench.work(policy=policy())
+    assert len(bench.reasons()) == 60
+
+
+def test_the_window_is_the_last_thousand_by_offset() -> None:
+    """99 good ones fewer between them, and it stops."""
+    for between, stops in ((WINDOW - LIMIT, False), (WINDOW - LIMIT - 1, True)):
+        bench = Bench()
+        bad(bench, LIMIT)
+        good(bench, between)
+        bad(bench, 1)
+        if stops:
+            with pytest.raises(
+                DeadLetterLimit, match="the first is at offset 0, the latest at 999"
+            ):
+                bench.work(policy=policy())
+        else:
+            bench.work(policy=policy())
+            assert len(bench.reasons()) == LIMIT + 1
+
+
+def test_the_window_survives_restarts() -> None:
+    bench = Bench()
+    for _ in range(LIMIT):
+        bad(bench, 1)
+        bench.work(policy=policy())
+        assert bench.counts["dead_letter", LOGINS, "not_json"] == 1
+    bad(bench, 1)
+    with pytest.raises(DeadLetterLimit, match="the first is at offset 0, the latest at 100"):
+        bench.work(policy=policy())
+
+
+def test_going_on_with_the_printed_command_lets_exactly_that_range_pass() -> None:
+    bench = Bench()
+    good(bench, 10)
+    bad(bench, LIMIT + 1)
+    good(bench, 10)
+    bench.end()
+    with pytest.raises(DeadLetterLimit) as stopped:
+        bench.work(policy=policy())
+    assert bench.reasons() == []
+    accepted = accepted_by(str(stopped.value))
+    bench.work(policy=policy(accepted=accepted))
+    assert [int(headers["dlq_offset"]) for headers in bench.dead()] == list(range(10, 111))
+    bench.work(policy=policy())
+    assert len(bench.reasons()) == LIMIT + 1
+
+
+def test_the_command_lets_the_whole_bad_stretch_of_the_batch_pass() -> None:
+    """Whoever follows it need not come back every hundred records."""
+    bench = Bench()
+    bad(bench, 3 * (LIMIT + 1) + 5)
+    with pytest.raises(DeadLetterLimit, match="first is at offset 0, the latest at 307") as stopped:
+        bench.work(policy=policy())
+    bench.work(policy=policy(accepted=accepted_by(str(stopped.value))))
+    assert len(bench.reasons()) == 308
+
+
+def test_a_bad_stretch_is_told_though_the_batch_went_on_with_good_records() -> None:
+    bench = Bench()
+    bad(bench, LIMIT + 1)
+    good(bench, 2 * WINDOW)
+    bad(bench, 1)
+    with pytest.raises(
+        DeadLetterLimit, match=r"^More than 100 of .* first is at offset 0, "
+    ) as stop:
+        bench.work(5000, policy())
+    bench.work(5000, policy(accepted=accepted_by(str(stop.value))))
+    assert len(bench.reasons()) == LIMIT + 2
+
+
+def test_a_range_of_another_partition_or_topic_accepts_nothing_here() -> None:
+    for at in (TopicPartition(TRANSACTIONS, 0), TopicPartition(LOGINS, 1)):
+        bench = Bench()
+        bad(bench, LIMIT + 1)
+        with pytest.raises(DeadLetterLimit):
+            bench.work(policy=policy(accepted={at: [(0, 10_000)]}))
+
+
+@pytest.mark.parametrize(("first", "last", "stops"), [(2, 5, False), (3, 5, True), (2, 4, True)])
+def test_an_accepted_range_is_from_its_first_to_its_last_offset(
+    first: int, last: int, stops: bool
+) -> None:
+    bench = Bench()
+    good(bench, 2)
+    bad(bench, 4)
+    strict = policy(0, {TopicPartition(LOGINS, 0): [(first, last)]})
+    if stops:
+        with pytest.raises(DeadLetterLimit):
+            bench.work(policy=strict)
+    else:
+        bench.work(policy=strict)
+        assert len(bench.reasons()) == 4
+
+
+def test_partitions_and_inputs_are_counted_each_by_itself() -> None:
+    bench = Bench(partitions=2)
+    for topic in (LOGINS, TRANSACTIONS):
+        for partition in range(2):
+            for _ in range(LIMIT):
+                bench.give(b"bad", "k", topic, partition)
+    bench.work(policy=policy())
+    assert len(bench.reasons()) == 4 * LIMIT
+
+
+def test_no_limit_never_stops_and_zero_stops_at_the_first() -> None:
+    bench = Bench()
+    bad(bench, 1500)
+    bench.work(policy=policy(None))
+    assert len(bench.reasons()) == 1500
+    strict = Bench()
+    bad(strict, 1)
+    with pytest.raises(DeadLetterLimit, match="More than 0 of 1000"):
+        strict.work(policy=policy(0))
+
+
+def test_a_reread_counts_no_bad_record_twice() -> None:
+    """A waiting event makes every restart read all of them again."""
+    bench = Bench()
+    bench.give(full_login("10:00:00"))
+    bad(bench, LIMIT)
+    for _ in range(3):
+        bench.work(policy=policy())
+    good(bench, 1)
+    bench.work(policy=policy())
+    assert len(bench.reasons()) == LIMIT
+
+
+class _Raises(Rule[NoParams, State]):
+    """Raises for every login."""
+
+    id = "raises"
+    code = "T1"
+    category = "access"
+    Params = NoParams
+    State = State
+
+    def on_login(self, state: Any, event: Login, facts: Facts, fx: Effects) -> None:
+        raise RuntimeError(event.event_id)
+
+
+def test_errors_of_rules_do_not_count() -> None:
+    """They are published, but a wrong rule is not a bad input."""
+    bench = Bench()
+    good(bench, 3 * LIMIT)
+    bench.end()
+    raising = [*RULES, _Raises(NoParams())]
+    bench.work(policy=Policy(raising, raising, dead_letter_limit=LIMIT))
+    assert bench.reasons() == ["rule_error"] * 3 * LIMIT
+    assert bench.counts["rule_error", "raises"] == 3 * LIMIT
+    assert {headers["dlq_error"] for headers in bench.dead()} == {"rule raises: RuntimeError"}
+    assert len(list(stored(bench.log, DEAD_LETTERS))) == 3 * LIMIT

@@ -1,0 +1,375 @@
+"""Saved state survives releases: older layouts are read, newer ones refused, rule by rule."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+
+from rules.contract import Params, Rule, State
+from rules.profile import mark_of
+from schemas.topics import ALERTS
+from tests.support.random_runs import POLICY, RULES
+from tests.support.run_comparison import comparable, documents
+from tests.support.saved_releases import (
+    FOLDER,
+    lines_of,
+    newest,
+    records,
+    restored,
+    run,
+    state_of,
+    today,
+)
+from worker.detect import account as account_module
+from worker.detect.account import LAYOUT, Account, SavedAccounts
+from worker.detect.account_upgrade import saved_name
+from worker.detect.cause_counts import PREFIX, load_bucket
+from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE, detect
+from worker.engine.keyed_state import Timer, pack, payload_of
+from worker.engine.log import Commit, Snapshot, StateChange, TopicPartition
+from worker.engine.packing import packed
+from worker.engine.task import TaskMeta
+from worker.errors import LogError
+from worker.logs.memory import MemoryLog
+from worker.tokens import PUBLIC
+from worker.triage.handler import Incidents
+
+FOLDERS = sorted(each for each in FOLDER.iterdir() if (each / "saved.ndjson").exists())
+LAYOUT_1 = FOLDER / "1"
+AFTER_A_RELEASE = """
+What this release saves differs from {folder}, made from the same events.
+If no release has saved {folder} yet, write it again: python -m tests.data.state
+If one has, raise what has changed and keep the old folder as it is:
+  an account or the facts in it: LAYOUT in worker/detect/account.py, and account_upgrade.py reads
+  the old
+  the state of a rule: `version` of the rule, and its `upgrade` reads the old, or it starts afresh
+  a task, an incident, a volume: its layout number, and its `load` reads the old
+then: python -m tests.data.state NUMBER
+"""
+
+releases = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+
+
+def accounts_of(folder: Path) -> dict[bytes, bytes]:
+    """Return the saved bytes of accounts, without the header."""
+    states = state_of(folder, DETECT)
+    return {
+        key: bytes(payload_of(value)) for key, value in states.items() if not key.startswith(PREFIX)
+    }
+
+
+def uninterrupted(folder: Path) -> MemoryLog:
+    """Return the log of a run of this release over all events of the folder."""
+    log = MemoryLog(partitions=1)
+    for name in ("before.ndjson", "later.ndjson"):
+        log.append(list(records(lines_of(folder, name))))
+        run(log)
+    return log
+
+
+def resumed(folder: Path) -> tuple[MemoryLog, dict[tuple[str, ...], int]]:
+    """Return the log of a run that goes on from the folder's state, and what it counted."""
+    log = restored(folder)
+    log.append(list(records(lines_of(folder, "later.ndjson"))))
+    return log, run(log)
+
+
+# -- every release ------------------------------------------------------------------------
+
+
+@releases
+def test_every_account_that_a_release_has_saved_is_read(folder: Path) -> None:
+    """And saved again in today's layout, which says the same."""
+    saved = SavedAccounts(POLICY.known_rules)
+    for payload in accounts_of(folder).values():
+        account = saved.read(payload)
+        assert account != saved.new()
+        again = packed(account)
+        assert msgspec.msgpack.decode(again)["v"] == LAYOUT
+        assert saved.read(again) == account
+
+
+@releases
+def test_the_saved_events_leave_something_of_everything(folder: Path) -> None:
+    """Open alerts of every rule, rule states, timers, balances, holds, incidents."""
+    saved = SavedAccounts(POLICY.known_rules)
+    accounts = [msgspec.msgpack.decode(payload) for payload in accounts_of(folder).values()]
+    of_rules = {"A1", "A2", "A5"} if folder == LAYOUT_1 else {rule.code for rule in RULES}
+    assert {alert[0] for account in accounts for alert in account.get("a", ())} == of_rules
+    assert {name.partition(".")[0] for each in accounts for name in each if "." in name}
+    assert any(account.get("t") for account in accounts)
+    read = [saved.read(payload) for payload in accounts_of(folder).values()]
+    assert any(account.facts.balances for account in read)
+    assert any(account.facts.holds for account in read)
+    assert state_of(folder, TRIAGE)
+    if folder != LAYOUT_1:
+        assert any(key.startswith(PREFIX) for key in state_of(folder, DETECT))
+        assert any(account.facts.habits.book.devices.rows for account in read)
+
+
+@releases
+def test_what_an_account_knew_it_still_knows(folder: Path) -> None:
+    """Ids, balances, holds, open alerts and timers, one by one."""
+    saved = SavedAccounts(POLICY.known_rules)
+    for payload in accounts_of(folder).values():
+        raw, account = msgspec.msgpack.decode(payload), saved.read(payload)
+        facts = [*raw.get("f", ()), [], []]
+        assert bytes(account.ids) == raw.get("i", b"")
+        assert [known.minor for known in account.facts.balances] == [row[2] for row in facts[0]]
+        assert [hold.minor for hold in account.facts.holds] == [row[2] for row in facts[1]]
+        assert [a.alert_id for a in account.alerts] == [row[5] for row in raw.get("a", ())]
+        assert [packed(timer) for timer in account.timers] == [packed(t) for t in raw.get("t", ())]
+
+
+@releases
+def test_after_an_update_alerts_and_incidents_go_on(folder: Path) -> None:
+    """From today's layout as if nothing had been; from an older one every open alert is closed."""
+    log, counts = resumed(folder)
+    assert not any(reason[0] in ("dead_letter", "rule_error") for reason in counts)
+    assert sum(n for reason, n in counts.items() if reason[0] == "redelivered") == 20
+    open_before = {
+        row[5] for payload in accounts_of(folder).values() for row in _raw_alerts(payload)
+    }
+    closed = {
+        alert["alert_id"]
+        for _, alert in documents(log, ALERTS)
+        if alert["kind"] in ("cured", "retracted", "expired")
+    }
+    assert open_before - closed == set()
+    raised = {a["alert_id"] for _, a in documents(log, ALERTS) if a["kind"] == "raised"}
+    assert raised.isdisjoint(open_before)
+    whole = uninterrupted(folder)
+    if folder == newest():
+        found, expected = comparable(log), comparable(whole)
+        assert found.alerts
+        assert [each for each in found.alerts if each not in expected.alerts] == []
+        before = sum(b'\\"kind\\":\\"alert\\"' in s for s in lines_of(folder, "signals.ndjson"))
+        assert len(found.alerts) == len(expected.alerts) - before
+        assert found.incidents
+        assert set(found.incidents) <= set(expected.incidents)
+    told = {a["alert_id"] for _, a in documents(whole, ALERTS) if a["kind"] == "raised"}
+    new = [a for _, a in documents(log, ALERTS) if a["kind"] == "raised"]
+    assert new
+    # A rule that asks whether an alert is open does not see those of layout 1.
+    excused = _with_open_alerts(folder) if folder == LAYOUT_1 else set()
+    assert {a["account_id"] for a in new if a["alert_id"] not in told} <= excused
+
+
+def _with_open_alerts(folder: Path) -> set[str]:
+    return {key.decode() for key, each in accounts_of(folder).items() if _raw_alerts(each)}
+
+
+def _raw_alerts(payload: bytes) -> list[Any]:
+    alerts: list[Any] = msgspec.msgpack.decode(payload).get("a", [])
+    return alerts
+
+
+def test_this_release_saves_what_its_folder_holds() -> None:
+    """Or else somebody has changed what is saved without a word to those who must read it."""
+    folder = newest()
+    differing = [name for name, lines in today(folder).items() if lines_of(folder, name) != lines]
+    assert differing == [], AFTER_A_RELEASE.format(folder=folder.name)
+
+
+def test_todays_layout_is_read_without_a_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One decoding per account, as before there were layouts."""
+
+    def refuse(*args: object) -> None:
+        raise AssertionError("the slow way was gone")
+
+    monkeypatch.setattr(account_module, "upgraded", refuse)
+    saved = SavedAccounts(POLICY.known_rules)
+    for payload in accounts_of(newest()).values():
+        saved.read(payload)
+
+
+def test_layout_1_with_amounts_beyond_64_bits_is_read() -> None:
+    """It was saved as JSON then, and still is."""
+    known = ["ETH", "posted", 10**20, 5, 7, "event-1", 0, 4]
+    old = {"i": bytearray(20), "f": [[known], [["tx-1", "ETH", 10**20, 3]]]}
+    account = SavedAccounts(RULES).read(packed(old))
+    assert account.ids == bytes(20)
+    assert (account.facts.balances[0].minor, account.facts.balances[0].ref.offset) == (10**20, 7)
+    assert account.facts.holds[0].mark == mark_of("tx-1")
+
+
+# -- rules change one by one --------------------------------------------------------------
+
+
+class OldState(State):
+    """One number."""
+
+    count: int = 0
+
+
+class NewState(State):
+    """The number doubled, and a word."""
+
+    doubled: int = 0
+    word: str = ""
+
+
+class Old(Rule[Params, State]):
+    """Version 1."""
+
+    id = "changing"
+    code = "T1"
+    category = "access"
+    Params = Params
+    State: ClassVar[type[Any]] = OldState
+
+
+class New(Old):
+    """Version 2, which cannot use what version 1 has saved."""
+
+    version = 2
+    State = NewState
+
+
+class Kept(New):
+    """Version 2, which can."""
+
+    @classmethod
+    def upgrade(cls, version: int, saved: Any) -> Any:
+        """Double the number."""
+        assert version == 1
+        return NewState(2 * saved[0], "from 1")
+
+
+class Other(Old):
+    """Another rule."""
+
+    id = "other"
+    code = "T2"
+
+
+def made(account: Any, **states: State) -> bytes:
+    """Return the bytes of an account with rule states."""
+    for code, state in states.items():
+        setattr(account, code, state)
+    return packed(account)
+
+
+def rules(*kinds: type[Rule[Any, Any]]) -> list[Rule[Any, Any]]:
+    """Return the rules, live."""
+    return [kind(Params()) for kind in kinds]
+
+
+def test_another_version_of_a_rule_starts_afresh_and_leaves_the_others_alone() -> None:
+    """It is counted."""
+    saved = made(SavedAccounts(rules(Old, Other)).new(), T1=OldState(5), T2=OldState(7))
+    later = SavedAccounts(rules(New, Other))
+    account: Any = later.read(saved)
+    of_other = account.T2
+    assert account.T1 is None
+    assert of_other == OldState(7)
+    assert later.afresh == {("state_afresh", "changing"): 1}
+
+
+def test_a_rule_may_use_what_an_older_version_has_saved() -> None:
+    saved = made(SavedAccounts(rules(Old, Other)).new(), T1=OldState(5), T2=OldState(7))
+    later = SavedAccounts(rules(Kept, Other))
+    account: Any = later.read(saved)
+    own, of_other = account.T1, account.T2
+    assert own == NewState(10, "from 1")
+    assert of_other == OldState(7)
+    assert not later.afresh
+
+
+def test_what_starts_afresh_is_counted_once_in_a_run() -> None:
+    """Also where another key is handled meanwhile."""
+    folder = newest()
+
+    class Renewed(POLICY_RULE):  # type: ignore[misc]
+        version = POLICY_RULE.version + 1
+
+    policy = _with(Renewed)
+    log = restored(folder)
+    log.append(list(records(lines_of(folder, "later.ndjson"))))
+    name = saved_name(POLICY_RULE(POLICY_RULE.Params()))
+    had = sum(name in msgspec.msgpack.decode(each) for each in accounts_of(folder).values())
+    assert run(log, policy)["state_afresh", POLICY_RULE.id] == had > 0
+
+
+POLICY_RULE: Any = type(next(rule for rule in RULES if rule.code == "A5"))
+
+
+def _with(rule: type[Rule[Any, Any]]) -> Any:
+    from dataclasses import replace
+
+    changed = [rule(rule.Params()) if each.code == rule.code else each for each in RULES]
+    return replace(POLICY, rules=changed, known_rules=changed)
+
+
+# -- downgrades ---------------------------------------------------------------------------
+
+REFUSED = r"A newer release of walletwatch has saved {}: run that release on this log, or one after"
+
+
+def refused(what: str) -> Any:
+    """Expect one clear sentence."""
+    return pytest.raises(LogError, match=REFUSED.format(what))
+
+
+def test_accounts_of_a_newer_layout_are_refused() -> None:
+    with refused("accounts"):
+        SavedAccounts(rules(Old)).read(packed({"v": LAYOUT + 1, "new": 1}))
+
+
+def test_states_of_a_newer_or_unknown_rule_are_refused() -> None:
+    newer = made(SavedAccounts(rules(New)).new(), T1=NewState(1))
+    with refused("states of version 2 of rule T1"):
+        SavedAccounts(rules(Old)).read(newer)
+    with refused("states of a rule T1"):
+        SavedAccounts(rules(Other)).read(newer)
+
+
+def test_open_alerts_of_a_newer_or_unknown_rule_are_refused() -> None:
+    """Where there is no state that would tell."""
+    for payload in accounts_of(newest()).values():
+        raw = msgspec.msgpack.decode(payload)
+        for alert in raw.get("a", ()):
+            only = packed({"v": LAYOUT, "a": [alert]})
+            with refused(f"alerts of version {alert[15]} of rule {alert[0]}"):
+                SavedAccounts(rules(Old)).read(only)
+            return
+
+
+def test_a_newer_task_incident_or_volume_is_refused() -> None:
+    meta = packed(TaskMeta(2, 0, 0, 0, []))
+    with refused("a task of stage detect"):
+        detect(POLICY).make(0, Snapshot(meta, ()))
+    with refused("incidents"):
+        Incidents(PUBLIC, 1).load(b"k", pack([], packed([2, {"else": 1}])))
+    with refused("volumes"):
+        load_bucket(packed([3, 0, {}, []]))
+
+
+def test_a_downgrade_ends_a_run_before_anything_is_committed() -> None:
+    """The log stays as it was: the newer release goes on as if nothing had been."""
+    folder = newest()
+    log = restored(folder)
+    log.append(list(records(lines_of(folder, "later.ndjson"))))
+    session = log.open_session(DETECT, DETECT_INPUTS, [0])
+    session.restore(0)
+    key = min(state_of(folder, DETECT).keys() - {b""}, key=lambda key: key[:1] == PREFIX)
+    session.commit(
+        Commit(states=[StateChange(0, key, pack([Timer(0, "", "ids")], packed({"v": LAYOUT + 1})))])
+    )
+    session.close()
+    before = log.offsets(ALERTS), _position(log)
+    with refused("accounts"):
+        run(log)
+    assert (log.offsets(ALERTS), _position(log)) == before
+
+
+def _position(log: MemoryLog) -> dict[TopicPartition, int]:
+    return dict(log._tasks[DETECT, 0].offsets)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff", b"{", packed([1]), packed({"f": 1})])
+def test_damaged_bytes_end_with_a_sentence(payload: bytes) -> None:
+    with pytest.raises(LogError, match=r"^The saved state of an account cannot be read"):
+        SavedAccounts(RULES).read(payload)
+    assert isinstance(SavedAccounts(RULES).new(), Account)

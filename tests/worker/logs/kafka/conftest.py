@@ -1,0 +1,3 @@
+"""The broker that these tests share."""
+
+from tests.support.kafka_broker import kafka_address  # noqa: F401

@@ -1,0 +1,24 @@
+"""Simulations that many tests look at."""
+
+import pytest
+
+from tests.support.events import simulated_accounts as cases
+from tests.support.events import simulated_books as simulated
+from worker.simulate import SimulateConfig
+from worker.simulate.stories import assignment as stories
+
+
+@pytest.fixture(scope="session", params=(1, 2))
+def money(request: pytest.FixtureRequest) -> simulated.Run:
+    """Two days in which only stories of money are told."""
+    told = tuple(variant for variant in stories.STORIES if variant.rule in simulated.MONEY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stories, "STORIES", told)
+        config = SimulateConfig(accounts=420, days=2, stories_per_variant=5)
+        return simulated.Run(config, request.param)
+
+
+@pytest.fixture(scope="session", params=(1, 2, 3))
+def security(request: pytest.FixtureRequest) -> cases.Run:
+    """Two days in which every story is told once."""
+    return cases.Run(SimulateConfig(accounts=400, days=2, stories_per_variant=1), request.param)

@@ -1,0 +1,201 @@
+"""No personal data and no secret stands where the table in `schemas.privacy` does not allow it.
+
+Marked events go through every path: good, late, redelivered, dead letters of every reason, an error
+in a rule, a crash, wrong configuration, every command. Then everything that was written, kept or
+printed is searched for the marks.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from typer.testing import CliRunner
+
+from rules.cannot_log_in.rule import CannotLogIn
+from rules.registry import ALL
+from schemas.dead_letter import DEAD_LETTER_REASONS
+from schemas.privacy import (
+    ALERT,
+    INCIDENT,
+    INPUTS,
+    ORIGINALS,
+    PLACES,
+    SPOKEN,
+    STATE,
+    Place,
+)
+from schemas.topics import ALERTS, DEAD_LETTERS, LATE
+from tests.support.events.canary_scene import (
+    KEY,
+    RAISES,
+    SECRETS,
+    Scene,
+    go_wrong,
+    in_files,
+    on_the_log,
+)
+from tests.support.events.canary_values import ACCOUNT, NAMES, Find, Search, allowed, full
+from worker.cli.app import app
+from worker.engine.log import stored
+from worker.logs.sqlite.log import SqliteLog
+from worker.run import runner
+from worker.tokens import Tokens
+
+LATER: Final = {"stale_update", "unknown_incident"}
+"""Reasons of incident updates, which nothing reads yet."""
+
+
+# -- the paths ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A folder in which everything there is has happened."""
+    with pytest.MonkeyPatch.context() as patch:
+        scene = Scene(tmp_path_factory.mktemp("canary"), patch)
+        noticed = CannotLogIn.on_login
+
+        def on_login(self: Any, state: Any, event: Any, facts: Any, fx: Any) -> None:
+            if event.account_id == RAISES:
+                raise RuntimeError(f"no rule for {event}")
+            noticed(self, state, event, facts, fx)
+
+        patch.setattr(CannotLogIn, "on_login", on_login)
+        on_the_log(scene)
+        in_files(scene)
+        go_wrong(scene, patch)
+        scene.take_log()
+        scene.call(SPOKEN, "forget", f"{ACCOUNT}-failed", "--yes")
+        scene.call(SPOKEN, "forget", f"{ACCOUNT}-row", "--yes", "--json")
+        scene.call(SPOKEN, "forget", f"{ACCOUNT}-unknown", "--yes")
+        scene.take_log()
+        scene.take_files()
+        yield scene
+
+
+# -- the search ---------------------------------------------------------------------------
+
+
+def misplaced(scene: Scene, place: Place) -> Iterator[Find]:
+    """Yield what stands in a place that must not stand there."""
+    search = Search(scene.tokens, scene.events)
+    together = scene.evidence.of(place)
+    if all(allowed(find, place) for find in search.finds(together, "")):
+        return
+    for where, content in scene.evidence.places[place]:
+        yield from (find for find in search.finds(content, where) if not allowed(find, place))
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_every_canary_is_where_it_may_be(scene: Scene, place: Place) -> None:
+    assert sorted(set(misplaced(scene, place))) == []
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_no_secret_is_anywhere(scene: Scene, place: Place) -> None:
+    """Neither the key, nor a password, nor the value of a setting that is wrong."""
+    leaks = [
+        (where, secret)
+        for where, content in scene.evidence.places[place]
+        for secret in SECRETS
+        if secret in content
+    ]
+    assert leaks == []
+
+
+def test_every_path_was_taken(scene: Scene) -> None:
+    """Or else nothing would be shown."""
+    log = SqliteLog(scene.folder / "wallet.db")
+    alerts = [json.loads(record.value or b"") for _, record in stored(log, ALERTS)]
+    assert {alert["rule"] for alert in alerts} >= {rule.id for rule in ALL}
+    dead = Counter(
+        dict(record.headers)["dlq_reason"].decode() for _, record in stored(log, DEAD_LETTERS)
+    )
+    assert dead.keys() == set(DEAD_LETTER_REASONS) - LATER
+    assert len(list(stored(log, LATE))) > 0
+    assert "redelivered" in scene.evidence.text("run --until-ended --json")
+    log.close()
+    assert all(scene.evidence.places.values())
+    search = Search(scene.tokens, scene.events)
+    for place, wanted in _SEEN.items():
+        finds = {(each.field, each.form) for each in search.finds(scene.evidence.of(place), "")}
+        assert wanted - finds == set()
+
+
+_SEEN: Final[dict[Place, set[tuple[str, str]]]] = {
+    INPUTS: {(name, "raw") for name in (*NAMES, "ip", "asn", "country", "latitude", "extra")},
+    ORIGINALS: {(name, "raw") for name in ("account_id", "ip", "device_id", "amount")},
+    ALERT: {(name, "raw") for name in ("account_id", "event_id", "transaction_id", "amount")},
+    INCIDENT: {("event_id", "raw"), ("account_id", "token"), ("transaction_id", "token")},
+    STATE: {("account_id", "raw"), ("device_id", "mark"), ("counterparty_id", "mark")},
+    SPOKEN: {("account_id", "token")},
+}
+"""What is found where it may be: the search does find."""
+
+
+def test_commands_end_as_they_should(scene: Scene) -> None:
+    """None of them with an error that nobody has foreseen, but the one that was made."""
+    internal = [where for where, code in scene.evidence.exits.items() if code == 70]
+    assert internal == ["run"]
+    told = scene.evidence.text("run")
+    assert "internal error: RuntimeError in worker." in told
+    assert "WALLETWATCH_DEBUG=1 shows the traceback, which may hold personal data" in told
+
+
+def test_a_traceback_is_shown_only_where_it_is_asked_for(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And then it holds what the error says: docs/privacy.md warns of it."""
+
+    def crash(*_: object) -> None:
+        raise RuntimeError(f"cannot handle {ACCOUNT}-crash")
+
+    monkeypatch.chdir(scene.folder)
+    monkeypatch.setattr(runner.Runner, "run", crash)
+    quiet = CliRunner().invoke(app, ["run"])
+    told = CliRunner().invoke(app, ["run"], env={"WALLETWATCH_DEBUG": "1"})
+    assert ACCOUNT not in quiet.output
+    assert f"cannot handle {ACCOUNT}-crash" in told.stderr
+    page = Path(__file__).parents[3] / "docs" / "privacy.md"
+    assert "`WALLETWATCH_DEBUG=1`" in page.read_text("utf-8")
+
+
+# The search itself can fail.
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "form"),
+    [
+        (b'{"title":"from 2001:db8:5afe:f1d0:beef:1234:5678:9ABC"}', "ip", "raw"),
+        (b"network 2001:db8:5afe:f1d0::/64", "ip", "raw"),
+        (bytes.fromhex("20010db85afef1d0beef123456789abc"), "ip", "raw"),
+        (NAMES["device_id"].encode().hex().encode(), "device_id", "raw"),
+        (b"x eHh4WnVyZGV2aWNlLcOp x", "device_id", "raw"),
+        (b'"Zurdevice-\\u00e9-1"', "device_id", "raw"),
+        (b"ZURPHONE", "user_agent", "raw"),
+        (b"Zurwords", "failure_reason", "raw"),
+        (b'{"minor_units":734190583}', "amount", "raw"),
+        (b'["DE","QZ"]', "country", "raw"),
+        (b"at 71.235 north", "latitude", "raw"),
+        (b"at 71.2 north", "latitude", "coarse"),
+    ],
+)
+def test_canaries_are_found_in_disguise(content: bytes, field: str, form: str) -> None:
+    finds = Search(Tokens(("k1", KEY)), [full()]).finds(content, "")
+    assert (field, form) in {(find.field, find.form) for find in finds}
+
+
+def test_tokens_and_marks_are_found_and_told_apart() -> None:
+    tokens = Tokens(("k1", KEY))
+    search = Search(tokens, [full()])
+    device = full()["device_id"]
+    (token,) = search.finds(tokens.of(device).encode(), "")
+    assert token == Find("device_id", "token", "")
+    assert [allowed(token, place) for place in (ALERT, STATE, INPUTS)] == [False, False, True]
+    (mark,) = search.finds(b"\0" + tokens.marks.of(device) + b"\0", "")
+    assert mark == Find("device_id", "mark", "")
+    assert [allowed(mark, place) for place in (ALERT, STATE, INPUTS)] == [False, True, True]
+    assert list(search.finds(b"nothing of it", "")) == []
