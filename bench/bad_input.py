@@ -52,7 +52,7 @@ class Witness(Rule[Params, State]):
         self.seen: set[tuple[str, int, int]] = set()
         """(account, kind, offset)."""
 
-    def _see(self, state: Any, event: Any, facts: object, fx: Effects) -> None:
+    def _see(self, state: Any, event: Any, profile: object, fx: Effects) -> None:
         self.seen.add((event.account_id, fx.ref.kind, fx.ref.offset))
 
     on_transaction = on_login = on_balance = _see

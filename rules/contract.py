@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from rules.events import Balance, Event, Kind, Login, Ref, Transaction
 from rules.marks import PUBLIC, Marks
-from rules.profile import Facts
+from rules.profile import Profile
 from schemas.base import Category, RootCause, Severity
 
 
@@ -306,23 +306,23 @@ class Rule(Generic[P, S]):
 
     # -- noticing -------------------------------------------------------------------------
 
-    def on_transaction(self, state: S, event: Transaction, facts: Facts, fx: Effects) -> None:
+    def on_transaction(self, state: S, event: Transaction, profile: Profile, fx: Effects) -> None:
         """Handle a transaction event in its order."""
 
-    def on_login(self, state: S, event: Login, facts: Facts, fx: Effects) -> None:
+    def on_login(self, state: S, event: Login, profile: Profile, fx: Effects) -> None:
         """Handle a login event in its order."""
 
-    def on_balance(self, state: S, event: Balance, facts: Facts, fx: Effects) -> None:
+    def on_balance(self, state: S, event: Balance, profile: Profile, fx: Effects) -> None:
         """Handle a reported balance in its order."""
 
-    def late_transaction(self, state: S, event: Transaction, facts: Facts, fx: Effects) -> None:
+    def late_transaction(self, state: S, event: Transaction, profile: Profile, fx: Effects) -> None:
         """Handle a transaction event that came late."""
 
-    def late_login(self, state: S, event: Login, facts: Facts, fx: Effects) -> None:
+    def late_login(self, state: S, event: Login, profile: Profile, fx: Effects) -> None:
         """Handle a login event that came late."""
 
-    def late_balance(self, state: S, event: Balance, facts: Facts, fx: Effects) -> None:
+    def late_balance(self, state: S, event: Balance, profile: Profile, fx: Effects) -> None:
         """Handle a reported balance that came late."""
 
-    def on_timer(self, state: S, name: str, due: int, facts: Facts, fx: Effects) -> None:
+    def on_timer(self, state: S, name: str, due: int, profile: Profile, fx: Effects) -> None:
         """Handle a timer that this rule has set."""

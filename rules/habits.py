@@ -180,7 +180,7 @@ def place_of(event: Login | Transaction) -> tuple[int, int] | None:
     return round(event.latitude * 10), round(event.longitude * 10)
 
 
-def see_login(habits: Habits, event: Login, source: Source, late: bool) -> None:
+def learn_login(habits: Habits, event: Login, source: Source, late: bool) -> None:
     """Take over what an event on the logins input tells."""
     at = event.occurred_at
     if habits.logins_since is None or at < habits.logins_since:
@@ -198,7 +198,7 @@ def see_login(habits: Habits, event: Login, source: Source, late: bool) -> None:
         _see_change(habits, CHANGES[event.action], source.ref)
 
 
-def see_debit(habits: Habits, event: Transaction, marks: Marks, late: bool) -> None:
+def learn_debit(habits: Habits, event: Transaction, marks: Marks, late: bool) -> None:
     """Take over what a pending or completed debit of the customer tells."""
     at = event.occurred_at
     if habits.since is None or at < habits.since:

@@ -1,7 +1,7 @@
-"""Facts about one account that several rules need, updated once per event before the rules run.
+"""What is known of one account and several rules need, updated once per event before the rules run.
 
 A late event sets a fact only if it is newer than the event the fact came from; closing a hold
-always applies. Facts about a balance come from rows that carry one and from reported balances; a
+always applies. Balances come from rows that carry one and from reported balances; a
 completed debit or adjustment that tells no balance makes what was known before it stale: forgotten.
 """
 
@@ -20,7 +20,7 @@ from rules.events import (
     Ref,
     Transaction,
 )
-from rules.habits import SPENDING_TYPES, Habits, Source, see_debit, see_login
+from rules.habits import SPENDING_TYPES, Habits, Source, learn_debit, learn_login
 
 MAX_HOLDS = 64
 """Open holds remembered per account; beyond that the oldest is forgotten."""
@@ -51,7 +51,7 @@ class Hold(Struct, array_like=True, gc=False):
     opened_at: int
 
 
-class Facts(Struct, array_like=True, omit_defaults=True, gc=False):
+class Profile(Struct, array_like=True, omit_defaults=True, gc=False):
     """The projection of one account."""
 
     balances: list[Known] = []
@@ -98,66 +98,66 @@ def paid_by_balance(event: Transaction) -> int | None:
     return 0
 
 
-def see(facts: Facts, event: Event, source: Source, late: bool) -> None:
+def update_profile(profile: Profile, event: Event, source: Source, late: bool) -> None:
     """Take over what an event tells."""
-    if facts.before is not None:
-        facts.before = None
+    if profile.before is not None:
+        profile.before = None
     if type(event) is Transaction:
-        _see_transaction(facts, event, source, late)
+        _see_transaction(profile, event, source, late)
     elif type(event) is Login:
-        see_login(facts.habits, event, source, late)
+        learn_login(profile.habits, event, source, late)
     elif type(event) is Balance:
         known = Known(event.currency, event.balance_kind, event.balance, event.as_of, source.ref)
-        _set_known(facts, known)
+        _set_known(profile, known)
 
 
-def fade(facts: Facts, now: int) -> None:
+def forget_outdated(profile: Profile, now: int) -> None:
     """Forget what is so old that no rule may look at it, whatever its parameters.
 
     Balances prove nothing after a day, and failed logins count for no longer (upper bounds of
     `max_balance_age_ms` and of the windows of failures).
     """
     oldest = now - OLDEST_MS
-    facts.balances = [known for known in facts.balances if known.at >= oldest]
-    habits = facts.habits
+    profile.balances = [known for known in profile.balances if known.at >= oldest]
+    habits = profile.habits
     habits.failures = [each for each in habits.failures if each.ref.occurred_at >= oldest]
 
 
-def _see_transaction(facts: Facts, event: Transaction, source: Source, late: bool) -> None:
+def _see_transaction(profile: Profile, event: Transaction, source: Source, late: bool) -> None:
     if event.balance_after is not None:
         assert event.balance_kind is not None
         after, at = event.balance_after, event.occurred_at
-        if event.balance_before is None and facts.balances:
-            facts.before = facts.known(event.currency)
-        _set_known(facts, Known(event.currency, event.balance_kind, after, at, source.ref))
-    elif facts.balances and _lowers_untold(event):
-        facts.before = facts.known(event.currency)
-        _forget_known(facts, event.currency, event.occurred_at)
+        if event.balance_before is None and profile.balances:
+            profile.before = profile.known(event.currency)
+        _set_known(profile, Known(event.currency, event.balance_kind, after, at, source.ref))
+    elif profile.balances and _lowers_untold(event):
+        profile.before = profile.known(event.currency)
+        _forget_known(profile, event.currency, event.occurred_at)
     if event.type not in DEBITS:
         return
     status = event.status
     if status in TERMINAL:
-        if facts.holds:
-            _close_hold(facts, mark_of(event.transaction_id))
+        if profile.holds:
+            _close_hold(profile, mark_of(event.transaction_id))
     elif status == "pending" and not late:  # its end may have been seen already
-        _open_hold(facts, event)
+        _open_hold(profile, event)
     if (
         status in ("completed", "pending")
         and (event.initiator is None or event.initiator == "customer")
         and event.type in SPENDING_TYPES
     ):
-        see_debit(facts.habits, event, source.marks, late)
+        learn_debit(profile.habits, event, source.marks, late)
 
 
-def _set_known(facts: Facts, new: Known) -> None:
-    for index, known in enumerate(facts.balances):
+def _set_known(profile: Profile, new: Known) -> None:
+    for index, known in enumerate(profile.balances):
         if known.currency == new.currency and known.balance_kind == new.balance_kind:
             if new.at >= known.at:
-                facts.balances[index] = new
+                profile.balances[index] = new
             return
-    facts.balances.append(new)
-    if len(facts.balances) > MAX_BALANCES:
-        facts.balances.remove(min(facts.balances, key=lambda known: known.at))
+    profile.balances.append(new)
+    if len(profile.balances) > MAX_BALANCES:
+        profile.balances.remove(min(profile.balances, key=lambda known: known.at))
 
 
 def _lowers_untold(event: Transaction) -> bool:
@@ -165,22 +165,22 @@ def _lowers_untold(event: Transaction) -> bool:
     return event.status == "completed" and event.type not in CREDITS and paid_by_balance(event) != 0
 
 
-def _forget_known(facts: Facts, currency: str, until: int) -> None:
-    facts.balances = [
-        known for known in facts.balances if known.currency != currency or known.at > until
+def _forget_known(profile: Profile, currency: str, until: int) -> None:
+    profile.balances = [
+        known for known in profile.balances if known.currency != currency or known.at > until
     ]
 
 
-def _open_hold(facts: Facts, event: Transaction) -> None:
+def _open_hold(profile: Profile, event: Transaction) -> None:
     minor = paid_by_balance(event)
     if not minor:
         return
     mark = mark_of(event.transaction_id)
-    _close_hold(facts, mark)
-    facts.holds.append(Hold(mark, event.currency, minor, event.occurred_at))
-    if len(facts.holds) > MAX_HOLDS:
-        del facts.holds[0]
+    _close_hold(profile, mark)
+    profile.holds.append(Hold(mark, event.currency, minor, event.occurred_at))
+    if len(profile.holds) > MAX_HOLDS:
+        del profile.holds[0]
 
 
-def _close_hold(facts: Facts, mark: int) -> None:
-    facts.holds = [hold for hold in facts.holds if hold.mark != mark]
+def _close_hold(profile: Profile, mark: int) -> None:
+    profile.holds = [hold for hold in profile.holds if hold.mark != mark]

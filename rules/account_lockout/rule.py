@@ -52,7 +52,7 @@ from rules.account_lockout.state import (
 )
 from rules.contract import Draft, Effects, OpenAlert, Otherwise, Quote, Rule, Values, Verdict
 from rules.events import LOGIN, Event, Login, Ref, Transaction
-from rules.profile import Facts
+from rules.profile import Profile
 
 MAX_OPEN: Final = 8
 """Alerts of one account that may be open."""
@@ -107,7 +107,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
     # -- noticing -------------------------------------------------------------------------
 
     def on_transaction(
-        self, state: AccountLockoutState, event: Transaction, facts: Facts, fx: Effects
+        self, state: AccountLockoutState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
         """Look for a debit that begins while the account is locked."""
         lock = state.lock
@@ -122,14 +122,16 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
             self._note(lock, self.quote(event, fx.ref, *verdict.DEBIT), "debit", fx)
 
     def late_transaction(
-        self, state: AccountLockoutState, event: Transaction, facts: Facts, fx: Effects
+        self, state: AccountLockoutState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
         """Learn what was under way before the lock."""
         follow(state, event, late=True)
         if state.lock is not None:
             excuse(state.lock, event)
 
-    def on_login(self, state: AccountLockoutState, event: Login, facts: Facts, fx: Effects) -> None:
+    def on_login(
+        self, state: AccountLockoutState, event: Login, profile: Profile, fx: Effects
+    ) -> None:
         """Tell a lock, close what an opening cures, look at refusals."""
         lock = state.lock
         if lock is not None and 0 < lock.ends_at < event.occurred_at:
@@ -139,28 +141,28 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
                 return
         if event.outcome == "success":
             if event.action == "lock":
-                self._lock(state, event, facts, fx)
+                self._lock(state, event, profile, fx)
             elif _opens(event):
                 self._open(state, event, fx)
         elif event.action == "login":
             if event.reason == "account_locked":
                 self._refuse(lock, event, fx)
             elif lock is None and self.params.derive_locks:
-                self._derive(state, event, facts, fx)
+                self._derive(state, event, profile, fx)
 
     def late_login(
-        self, state: AccountLockoutState, event: Login, facts: Facts, fx: Effects
+        self, state: AccountLockoutState, event: Login, profile: Profile, fx: Effects
     ) -> None:
         """Tell a late lock by its reason; let a late opening correct what was found."""
         if event.outcome != "success":
             return
         if event.action == "lock":
-            self._lock_late(event, facts, fx)
+            self._lock_late(event, profile, fx)
         elif _opens(event):
             self._open(state, event, fx)
 
     def on_timer(
-        self, state: AccountLockoutState, name: str, due: int, facts: Facts, fx: Effects
+        self, state: AccountLockoutState, name: str, due: int, profile: Profile, fx: Effects
     ) -> None:
         """End a lock, count the failures of its moment, or forget old locks."""
         lock = state.lock
@@ -169,7 +171,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
         elif name == "until" and lock is not None:
             self._end(lock, fx)
         elif name == "count" and lock is not None:
-            quotes, evidence = failures_of(lock.at, facts.habits, self.params)
+            quotes, evidence = failures_of(lock.at, profile.habits, self.params)
             alert = _alert_of(lock, fx)
             if alert is not None:
                 fx.update(alert, quotes, evidence)
@@ -179,17 +181,19 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
 
     # -- locks ----------------------------------------------------------------------------
 
-    def _lock(self, state: AccountLockoutState, event: Login, facts: Facts, fx: Effects) -> None:
+    def _lock(
+        self, state: AccountLockoutState, event: Login, profile: Profile, fx: Effects
+    ) -> None:
         fx.signal("lock", event)
         ref = fx.ref
         told = self.quote(event, ref, *verdict.LOCK)
-        lock = begin(state, ref, told, event.lock_until, facts)
+        lock = begin(state, ref, told, event.lock_until, profile)
         if lock.until is None:
             fx.cancel_timer("until")
         else:
             lock.ends_at = lock.until + self.params.overdue_grace_ms
             fx.set_timer("until", lock.ends_at, (LOGIN,))
-        quotes, evidence = failures_of(ref.occurred_at, facts.habits, self.params)
+        quotes, evidence = failures_of(ref.occurred_at, profile.habits, self.params)
         if verdict.is_unjustified({name: v for name, v, _ in (*told, *quotes)}, self.params):
             # More may carry the same millisecond and come after it.
             quotes = []
@@ -199,11 +203,13 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
             quotes, evidence = quotes + repeated, earlier + evidence
         self._raise(lock.anchor, [*told, *quotes], [*evidence, (ref, "lock")], fx)
 
-    def _derive(self, state: AccountLockoutState, event: Login, facts: Facts, fx: Effects) -> None:
+    def _derive(
+        self, state: AccountLockoutState, event: Login, profile: Profile, fx: Effects
+    ) -> None:
         """Take failures since the last success and the last lock for a lock, if they suffice."""
         ref = fx.ref
         last = state.locks[-1].occurred_at if state.locks else None
-        failures = derived_of(ref, last, facts.habits, self.params)
+        failures = derived_of(ref, last, profile.habits, self.params)
         if not failures:
             return
         fx.signal("lock", event)
@@ -212,17 +218,17 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
             ("derived_failures", len(failures), None),
             ("first_failure_at_ms", failures[0].occurred_at, failures[0]),
         ]
-        lock = begin(state, ref, quotes, None, facts)
+        lock = begin(state, ref, quotes, None, profile)
         repeated, earlier = self._repeated(state, ref, fx)
         evidence = [*earlier, *((failure, "failure") for failure in failures[:-1]), (ref, "lock")]
         self._raise(lock.anchor, [*quotes, *repeated], evidence, fx)
 
-    def _lock_late(self, event: Login, facts: Facts, fx: Effects) -> None:
+    def _lock_late(self, event: Login, profile: Profile, fx: Effects) -> None:
         """Judge it by its reason alone; it is over with the success that has been seen since."""
         fx.signal("lock", event)
         quotes = self.quote(event, fx.ref, *verdict.LOCK)
         self._raise(event.event_id, quotes, [(fx.ref, "lock")], fx)
-        due = facts.habits.success_at
+        due = profile.habits.success_at
         if due is None or due < event.occurred_at:
             due = event.lock_until and event.lock_until + self.params.overdue_grace_ms
         if due is not None:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from rules.contract import Quote, State
 from rules.events import TERMINAL, Ref, Transaction
 from rules.habits import SPENDING_TYPES
-from rules.profile import MAX_HOLDS, Facts, mark_of, paid_by_balance
+from rules.profile import MAX_HOLDS, Profile, mark_of, paid_by_balance
 
 MAX_UNDER_WAY: Final = 32
 MAX_LOCKS: Final = 10
@@ -71,11 +71,11 @@ def _add(marks: list[int], mark: int) -> None:
 
 
 def begin(
-    state: AccountLockoutState, ref: Ref, quotes: list[Quote], until: int | None, facts: Facts
+    state: AccountLockoutState, ref: Ref, quotes: list[Quote], until: int | None, profile: Profile
 ) -> Lock:
     """Remember a new lock in the place of the one before."""
-    marks = [*(hold.mark for hold in facts.holds), *state.under_way]
-    crowded = len(facts.holds) >= MAX_HOLDS or len(state.under_way) >= MAX_UNDER_WAY
+    marks = [*(hold.mark for hold in profile.holds), *state.under_way]
+    crowded = len(profile.holds) >= MAX_HOLDS or len(state.under_way) >= MAX_UNDER_WAY
     lock = Lock(ref, ref.event_id, quotes, until, under_way=marks, crowded=crowded)
     state.lock = lock
     return lock

@@ -65,7 +65,7 @@ from rules.balance_mismatch.state import (
 )
 from rules.contract import Effects, Mode, Otherwise, Rule, Values, Verdict
 from rules.events import Balance, Event, Transaction
-from rules.profile import Facts
+from rules.profile import Profile
 
 
 class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
@@ -108,7 +108,7 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
     # -- noticing -------------------------------------------------------------------------
 
     def on_transaction(
-        self, state: BalanceMismatchState, event: Transaction, facts: Facts, fx: Effects
+        self, state: BalanceMismatchState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
         """Judge a row by itself and against its neighbours."""
         if not state.watched:
@@ -123,7 +123,7 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
             self._see(state, event, fx, late=False)
 
     def late_transaction(
-        self, state: BalanceMismatchState, event: Transaction, facts: Facts, fx: Effects
+        self, state: BalanceMismatchState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
         """Judge a late row by itself; it fills gaps, but its junctions stay unjudged."""
         self._wake(state, fx)
@@ -132,7 +132,7 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
             snapshots.explain(state, event, self.params, fx)
 
     def on_balance(
-        self, state: BalanceMismatchState, event: Balance, facts: Facts, fx: Effects
+        self, state: BalanceMismatchState, event: Balance, profile: Profile, fx: Effects
     ) -> None:
         """Compare a report with the rows, at once or when those around its moment are known."""
         if self._kept_ms:
@@ -141,7 +141,7 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
             snapshots.hear(state, event, self.params, fx)
 
     def late_balance(
-        self, state: BalanceMismatchState, event: Balance, facts: Facts, fx: Effects
+        self, state: BalanceMismatchState, event: Balance, profile: Profile, fx: Effects
     ) -> None:
         """Let a late report cure."""
         if self._kept_ms:
@@ -149,7 +149,7 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
             snapshots.hear_late(state, event, self.params, fx)
 
     def on_timer(
-        self, state: BalanceMismatchState, name: str, due: int, facts: Facts, fx: Effects
+        self, state: BalanceMismatchState, name: str, due: int, profile: Profile, fx: Effects
     ) -> None:
         """Judge a group or a report, or tell a gap that is still open."""
         match name.split(":", maxsplit=1)[0]:

@@ -39,7 +39,7 @@ from rules.cannot_log_in.state import (
 )
 from rules.contract import Draft, Effects, Otherwise, Params, Rule, Values, Verdict
 from rules.events import LOGIN, Event, Login, Ref
-from rules.profile import Facts
+from rules.profile import Profile
 from schemas.time import MINUTE_MS
 
 
@@ -129,14 +129,18 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
 
     # -- noticing -------------------------------------------------------------------------
 
-    def on_login(self, state: CannotLogInState, event: Login, facts: Facts, fx: Effects) -> None:
+    def on_login(
+        self, state: CannotLogInState, event: Login, profile: Profile, fx: Effects
+    ) -> None:
         """Count a failure; a success or an unlock ends everything."""
         if _opens_the_door(event):
             self._let_in(state, event, fx)
         elif _is_failure(event):
             self._fail(state, event, fx)
 
-    def late_login(self, state: CannotLogInState, event: Login, facts: Facts, fx: Effects) -> None:
+    def late_login(
+        self, state: CannotLogInState, event: Login, profile: Profile, fx: Effects
+    ) -> None:
         """Let a late success correct what was found without it."""
         if _opens_the_door(event):
             self._let_in(state, event, fx)
@@ -145,7 +149,7 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
             fx.count("late_failure")
 
     def on_timer(
-        self, state: CannotLogInState, name: str, due: int, facts: Facts, fx: Effects
+        self, state: CannotLogInState, name: str, due: int, profile: Profile, fx: Effects
     ) -> None:
         """Judge the absence, expire a quiet alert, or forget what left the window."""
         answer = state.answer

@@ -40,7 +40,7 @@ from rules.failed_payment import facts as verdict
 from rules.failed_payment.examples import EXAMPLES
 from rules.failed_payment.failure_codes import Family, family
 from rules.failed_payment.spendable import Spendable, spendable_at
-from rules.profile import Facts, mark_of
+from rules.profile import Profile, mark_of
 from schemas.time import DAY_MS, MINUTE_MS, SECOND_MS
 
 
@@ -139,18 +139,18 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
     # -- noticing -------------------------------------------------------------------------
 
     def on_transaction(
-        self, state: FailedPaymentState, event: Transaction, facts: Facts, fx: Effects
+        self, state: FailedPaymentState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
         """Judge a failed debit; let a completed one cure."""
         if event.type not in DEBITS:
             return
         if event.status == "failed":
-            self._failed(state, event, facts, fx)
+            self._failed(state, event, profile, fx)
         else:
             self._passed(state, event, fx)
 
     def late_transaction(
-        self, state: FailedPaymentState, event: Transaction, facts: Facts, fx: Effects
+        self, state: FailedPaymentState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
         """Let a late completed debit cure or retract."""
         if event.type not in DEBITS:
@@ -162,7 +162,7 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
             self._passed(state, event, fx)
 
     def on_timer(
-        self, state: FailedPaymentState, name: str, due: int, facts: Facts, fx: Effects
+        self, state: FailedPaymentState, name: str, due: int, profile: Profile, fx: Effects
     ) -> None:
         """Raise a technical failure that no retry has cured to a warning."""
         for alert in fx.open_alerts():
@@ -170,12 +170,12 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
                 fx.update(alert, [("no_retry_until_ms", due, None)])
 
     def _failed(
-        self, state: FailedPaymentState, event: Transaction, facts: Facts, fx: Effects
+        self, state: FailedPaymentState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
         why = family(event.failure_code_system, event.failure_code)
         _count_attempt(event, why, fx)
         if event.initiator is None or event.initiator == "customer":
-            self._look(state, event, why, facts, fx)
+            self._look(state, event, why, profile, fx)
 
     def _passed(self, state: FailedPaymentState, event: Transaction, fx: Effects) -> None:
         if event.status == "completed":
@@ -200,7 +200,12 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
             state.recent = [mark, at, recent[0], recent[1]]
 
     def _look(
-        self, state: FailedPaymentState, event: Transaction, why: Family, facts: Facts, fx: Effects
+        self,
+        state: FailedPaymentState,
+        event: Transaction,
+        why: Family,
+        profile: Profile,
+        fx: Effects,
     ) -> None:
         if why in self.params.silent_families:
             return
@@ -222,7 +227,7 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
             fx.count("already_open")
             return
         limits = self.params.max_balance_age_ms, self.params.hold_ttl_ms
-        spendable = spendable_at(event, facts, fx, *limits)
+        spendable = spendable_at(event, profile, fx, *limits)
         if spendable is not None and spendable.minor >= needed:
             self._raise(event, spendable, self._has_rival(state, event), fx)
             if why != "insufficient_funds":

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from rules.contract import Effects
 from rules.events import BALANCE, Ref, Transaction
-from rules.profile import Facts
+from rules.profile import Profile
 
 
 class Spendable(Struct, frozen=True):
@@ -29,7 +29,7 @@ class Spendable(Struct, frozen=True):
 
 
 def spendable_at(
-    event: Transaction, facts: Facts, fx: Effects, max_age_ms: int, hold_ttl_ms: int
+    event: Transaction, profile: Profile, fx: Effects, max_age_ms: int, hold_ttl_ms: int
 ) -> Spendable | None:
     """Return what could be spent just before the event; None (counted) if nothing proves it."""
     at = event.occurred_at
@@ -39,9 +39,9 @@ def spendable_at(
         told, kind = event.balance_before, event.balance_kind
         fact, told_at, ref = "balance_before", at, fx.ref
     else:
-        known = facts.known(event.currency)
+        known = profile.known(event.currency)
         if known is None:
-            fx.count("other_currency" if facts.balances else "balance_unknown")
+            fx.count("other_currency" if profile.balances else "balance_unknown")
             return None
         if known.at < at - max_age_ms:
             fx.count("balance_too_old")
@@ -51,5 +51,5 @@ def spendable_at(
     since = at - hold_ttl_ms
     if kind == "available":
         since = max(since, told_at + 1)  # older holds are taken off already
-    holds = facts.held(event.currency, since, but=event.transaction_id)
+    holds = profile.held(event.currency, since, but=event.transaction_id)
     return Spendable(told, fact, told_at, ref, holds)

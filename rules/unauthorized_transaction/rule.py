@@ -43,7 +43,7 @@ from rules.contract import (
 )
 from rules.events import TERMINAL, Login, Ref, Transaction
 from rules.habits import SPENDING_TYPES
-from rules.profile import Facts, mark_of
+from rules.profile import Profile, mark_of
 from rules.unauthorized_transaction import reasons as story
 from rules.unauthorized_transaction import signs as noticed
 from rules.unauthorized_transaction.examples import EXAMPLES
@@ -123,7 +123,7 @@ class UnauthorizedTransaction(Rule[UnauthorizedTransactionParams, UnauthorizedTr
     # -- noticing -------------------------------------------------------------------------
 
     def on_transaction(
-        self, state: UnauthorizedTransactionState, event: Transaction, facts: Facts, fx: Effects
+        self, state: UnauthorizedTransactionState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
         """Judge the first event of a debit of the customer, and a dispute of one."""
         if event.type not in SPENDING_TYPES:
@@ -133,12 +133,12 @@ class UnauthorizedTransaction(Rule[UnauthorizedTransactionParams, UnauthorizedTr
             return
         params, marks = self.params, fx.marks
         if event.status == "disputed":
-            self._dispute(event, facts, fx)
-        elif first and noticed.is_suspect(event, state, facts.habits, marks, params):
-            self._look(event, noticed.beside_the_known(event, state, facts, marks, params), fx)
+            self._dispute(event, profile, fx)
+        elif first and noticed.is_suspect(event, state, profile.habits, marks, params):
+            self._look(event, noticed.beside_the_known(event, state, profile, marks, params), fx)
 
     def late_transaction(
-        self, state: UnauthorizedTransactionState, event: Transaction, facts: Facts, fx: Effects
+        self, state: UnauthorizedTransactionState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
         """Judge a late one by itself."""
         if event.type not in SPENDING_TYPES:
@@ -147,17 +147,17 @@ class UnauthorizedTransaction(Rule[UnauthorizedTransactionParams, UnauthorizedTr
         if not _is_customers(event):
             return
         if event.status == "disputed":
-            self._dispute(event, facts, fx)
+            self._dispute(event, profile, fx)
         elif first and noticed.is_unapproved(event):
-            self._look(event, noticed.by_itself(event, facts, self.params), fx)
+            self._look(event, noticed.by_itself(event, profile, self.params), fx)
 
     def on_login(
-        self, state: UnauthorizedTransactionState, event: Login, facts: Facts, fx: Effects
+        self, state: UnauthorizedTransactionState, event: Login, profile: Profile, fx: Effects
     ) -> None:
         """Remember a success after many failures, or after an impossible journey."""
         if event.action != "login" or event.outcome != "success":
             return
-        habits, params = facts.habits, self.params
+        habits, params = profile.habits, self.params
         if len(habits.failures) >= params.guess_failures:
             failures = noticed.failures_before(event, habits, params.guess_window_ms)
             if failures >= params.guess_failures:
@@ -170,14 +170,19 @@ class UnauthorizedTransaction(Rule[UnauthorizedTransactionParams, UnauthorizedTr
             fx.set_timer(_FORGET, event.occurred_at + params.new_for_ms)
 
     def late_login(
-        self, state: UnauthorizedTransactionState, event: Login, facts: Facts, fx: Effects
+        self, state: UnauthorizedTransactionState, event: Login, profile: Profile, fx: Effects
     ) -> None:
         """Remember the same of a late success, if there is no newer one."""
-        if event.occurred_at == facts.habits.success_at:
-            self.on_login(state, event, facts, fx)
+        if event.occurred_at == profile.habits.success_at:
+            self.on_login(state, event, profile, fx)
 
     def on_timer(
-        self, state: UnauthorizedTransactionState, name: str, due: int, facts: Facts, fx: Effects
+        self,
+        state: UnauthorizedTransactionState,
+        name: str,
+        due: int,
+        profile: Profile,
+        fx: Effects,
     ) -> None:
         """Forget what is too old to count: the timer is that of the newest."""
         state.guessed, state.journeys = None, []
@@ -196,10 +201,10 @@ class UnauthorizedTransaction(Rule[UnauthorizedTransactionParams, UnauthorizedTr
         evidence = [*oldest_first, (own, "transaction")]
         fx.alert(_draft(event.transaction_id, event, noticed.addressed(facts, own), evidence))
 
-    def _dispute(self, event: Transaction, facts: Facts, fx: Effects) -> None:
+    def _dispute(self, event: Transaction, profile: Profile, fx: Effects) -> None:
         """Raise, or raise what is open of this transaction, because the owner disputes it."""
         own = fx.ref
-        quotes = noticed.by_itself(event, facts, self.params)
+        quotes = noticed.by_itself(event, profile, self.params)
         dispute = self.quote(event, own, "disputed_at_ms")
         alert = _open_alert(fx, event.transaction_id)
         if alert is None:

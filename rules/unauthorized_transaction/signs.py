@@ -9,7 +9,7 @@ from rules.contract import Quote, State
 from rules.events import Login, Ref, Transaction
 from rules.habits import MASKING, Habits, Place, place_of
 from rules.marks import Marks
-from rules.profile import Facts
+from rules.profile import Profile
 from rules.unauthorized_transaction.facts import BESIDE, BY_ITSELF, QUOTED
 from rules.unauthorized_transaction.params import UnauthorizedTransactionParams
 from rules.unauthorized_transaction.points import is_known
@@ -93,25 +93,25 @@ def is_suspect(
 
 
 def by_itself(
-    event: Transaction, facts: Facts, params: UnauthorizedTransactionParams
+    event: Transaction, profile: Profile, params: UnauthorizedTransactionParams
 ) -> list[Quote]:
     """Return what the event tells alone; its own address is still missing."""
     found: list[Quote] = [(name, QUOTED[name](event), None) for name in BY_ITSELF]
     since = event.occurred_at - params.new_for_ms
-    kinds = {c.what for c in facts.habits.changes if c.ref.occurred_at >= since}
+    kinds = {c.what for c in profile.habits.changes if c.ref.occurred_at >= since}
     return [*found, ("contact_changed", " ".join(sorted(kinds & CONTACTS)), None)]
 
 
 def beside_the_known(
     event: Transaction,
     state: UnauthorizedTransactionState,
-    facts: Facts,
+    profile: Profile,
     marks: Marks,
     params: UnauthorizedTransactionParams,
 ) -> list[Quote]:
     """Return what the event tells beside what is known; its own address is still missing."""
-    habits = facts.habits
-    found = by_itself(event, facts, params)
+    habits = profile.habits
+    found = by_itself(event, profile, params)
     found += ((name, QUOTED[name](event), None) for name in BESIDE)
     names = ("history_ms", "history_logins", "history_debits")
     found += zip(names, _history(event, habits), (None, None, None), strict=True)
@@ -119,7 +119,7 @@ def beside_the_known(
     found += _journey(event, habits, params)
     unknown_since = _unknown_since(event, habits, marks, params)
     found.append(("session_unknown_since_ms", unknown_since, None))
-    found += _balance(event, facts, params)
+    found += _balance(event, profile, params)
     found += _signs_before(event, state, habits, params)
     return [quote for quote in found if quote[1] is not None or quote[0] in BY_ITSELF]
 
@@ -197,12 +197,12 @@ def _way(
 
 
 def _balance(
-    event: Transaction, facts: Facts, params: UnauthorizedTransactionParams
+    event: Transaction, profile: Profile, params: UnauthorizedTransactionParams
 ) -> list[Quote]:
     """Return the last balance known, if the event tells none."""
     if event.available_balance is not None or event.balance_before is not None:
         return []
-    known = facts.before or facts.known(event.currency)
+    known = profile.before or profile.known(event.currency)
     if known is None or known.ref.event_id == event.event_id:
         return []
     if known.at < event.occurred_at - params.max_balance_age_ms:

@@ -17,7 +17,7 @@ from rules.habits import (
     Spending,
 )
 from rules.marks import PUBLIC, Marks
-from rules.profile import Facts, see
+from rules.profile import Profile, update_profile
 
 OLD = Marks("k1", b"one")
 BOTH = Marks("k2", b"two", former=("k1", b"one"))
@@ -34,11 +34,13 @@ class Told:
     marks: Marks = PUBLIC
 
 
-def teach(facts: Facts, event: Event, marks: Marks = PUBLIC, *, late: bool = False) -> Habits:
-    """Let the facts see an event; return the habits."""
+def teach(profile: Profile, event: Event, marks: Marks = PUBLIC, *, late: bool = False) -> Habits:
+    """Update the profile with an event; return the habits."""
     kind = LOGIN if isinstance(event, Login) else TRANSACTION
-    see(facts, event, Told(Ref(kind, 0, event.event_id, event.occurred_at), marks), late)
-    return facts.habits
+    update_profile(
+        profile, event, Told(Ref(kind, 0, event.event_id, event.occurred_at), marks), late
+    )
+    return profile.habits
 
 
 def signed_in(at: int, outcome: str = "success", **fields: Any) -> Login:
@@ -70,55 +72,55 @@ def paid(at: int, status: str = "completed", amount: int = 100, **fields: Any) -
 )
 def test_only_success_of_the_customer_teaches(event: Event, teaches: bool) -> None:
     """Whoever fails to get in is no habit."""
-    habits = teach(Facts(), event)
+    habits = teach(Profile(), event)
     assert len(habits.book.devices) == len(habits.countries) == teaches
 
 
 def test_logins_and_completed_debits_are_counted() -> None:
     """Pending ones are not; late ones are."""
-    facts = Facts()
+    profile = Profile()
     for event in (signed_in(1), signed_in(2, "failure"), paid(3, "pending"), paid(4)):
-        teach(facts, event)
-    habits = teach(facts, signed_in(0), late=True)
-    habits = teach(facts, paid(-1), late=True)
+        teach(profile, event)
+    habits = teach(profile, signed_in(0), late=True)
+    habits = teach(profile, paid(-1), late=True)
     assert (habits.logins, habits.debits) == (2, 2)
     assert (habits.since, habits.logins_since) == (-1, 0)
 
 
 def test_failures_are_those_since_the_last_but_one_success() -> None:
     """So a success can be judged by what went before it."""
-    facts = Facts()
+    profile = Profile()
     for at in (1, 2):
-        teach(facts, signed_in(at, "failure"))
-    teach(facts, signed_in(3))
-    teach(facts, signed_in(4, "failure"))
-    habits = teach(facts, signed_in(5))
+        teach(profile, signed_in(at, "failure"))
+    teach(profile, signed_in(3))
+    teach(profile, signed_in(4, "failure"))
+    habits = teach(profile, signed_in(5))
     assert [failed.ref.occurred_at for failed in habits.failures] == [4]
     assert (habits.success_before, habits.success_at) == (3, 5)
-    assert teach(facts, signed_in(6)).failures == []
+    assert teach(profile, signed_in(6)).failures == []
 
 
 @pytest.mark.parametrize("reason", ["account_locked", "unknown_account"])
 def test_what_was_no_attempt_is_no_failure(reason: str) -> None:
     """A refusal at a locked door says nothing of the password."""
-    assert teach(Facts(), signed_in(1, "failure", reason=reason)).failures == []
+    assert teach(Profile(), signed_in(1, "failure", reason=reason)).failures == []
 
 
 def test_failures_are_bounded_and_the_newest_stay() -> None:
     """And a late one is not among them."""
-    facts = Facts()
+    profile = Profile()
     for at in range(30):
-        teach(facts, signed_in(at, "failure"))
-    habits = teach(facts, signed_in(3, "failure"), late=True)
+        teach(profile, signed_in(at, "failure"))
+    habits = teach(profile, signed_in(3, "failure"), late=True)
     assert [f.ref.occurred_at for f in habits.failures] == list(range(30 - MAX_FAILURES, 30))
 
 
 def test_an_older_success_that_comes_late_does_not_become_the_last_one() -> None:
     """But its device and its session are known from then on."""
-    facts = Facts()
-    teach(facts, signed_in(10, latitude=1.0, longitude=1.0))
+    profile = Profile()
+    teach(profile, signed_in(10, latitude=1.0, longitude=1.0))
     habits = teach(
-        facts, signed_in(5, latitude=9.0, longitude=9.0, session_id="s", device_id="d"), late=True
+        profile, signed_in(5, latitude=9.0, longitude=9.0, session_id="s", device_id="d"), late=True
     )
     assert (habits.success_before, habits.success_at) == (None, 10)
     assert [place.at for place in habits.places] == [10]
@@ -128,10 +130,10 @@ def test_an_older_success_that_comes_late_does_not_become_the_last_one() -> None
 
 def test_places_are_tenths_of_a_degree_of_the_last_two_logins_that_told_one() -> None:
     """With whether the network hides where someone is."""
-    facts = Facts()
+    profile = Profile()
     for at, latitude, network in ((1, 1.0, None), (2, 52.52, "vpn"), (3, None, None)):
-        teach(facts, signed_in(at, latitude=latitude, longitude=13.44, network=network))
-    habits = teach(facts, signed_in(4, latitude=-0.04, longitude=0.06, network="mobile"))
+        teach(profile, signed_in(at, latitude=latitude, longitude=13.44, network=network))
+    habits = teach(profile, signed_in(4, latitude=-0.04, longitude=0.06, network="mobile"))
     assert [(p.at, p.latitude, p.longitude, p.masked) for p in habits.places] == [
         (2, 525, 134, True),
         (4, 0, 1, False),
@@ -140,7 +142,7 @@ def test_places_are_tenths_of_a_degree_of_the_last_two_logins_that_told_one() ->
 
 def test_the_newest_change_of_each_credential_is_kept() -> None:
     """Only one that succeeded, whatever the order they come in."""
-    facts = Facts()
+    profile = Profile()
     for at, action, outcome in (
         (5, "password_change", "success"),
         (7, "password_reset", "success"),
@@ -149,18 +151,18 @@ def test_the_newest_change_of_each_credential_is_kept() -> None:
         (9, "mfa_disable", "success"),
         (9, "device_add", "success"),
     ):
-        habits = teach(facts, signed_in(at, outcome, action=action))
+        habits = teach(profile, signed_in(at, outcome, action=action))
     assert {c.what: c.ref.occurred_at for c in habits.changes} == {"password": 7, "mfa": 9}
 
 
 def test_sessions_are_known_and_the_oldest_is_forgotten() -> None:
     """From then on only sessions since then are all known."""
-    facts = Facts()
+    profile = Profile()
     for number in range(MAX_SESSIONS):
-        habits = teach(facts, signed_in(number, session_id=f"s{number}"))
+        habits = teach(profile, signed_in(number, session_id=f"s{number}"))
     assert habits.sessions_since is None
-    teach(facts, signed_in(1_000, session_id="s0"))
-    habits = teach(facts, signed_in(1_001, session_id="more"))
+    teach(profile, signed_in(1_000, session_id="s0"))
+    habits = teach(profile, signed_in(1_001, session_id="more"))
     assert habits.sessions_since == 1_001
     assert not habits.knows_session("s1", PUBLIC)
     for known in ("s0", "s2", "more"):
@@ -170,7 +172,7 @@ def test_sessions_are_known_and_the_oldest_is_forgotten() -> None:
 
 def test_a_failed_login_knows_no_session() -> None:
     """It has not been let in."""
-    habits = teach(Facts(), signed_in(1, "failure", session_id="s"))
+    habits = teach(Profile(), signed_in(1, "failure", session_id="s"))
     assert not habits.knows_session("s", PUBLIC)
 
 
@@ -190,10 +192,10 @@ def test_the_largest_of_the_last_50_is_exact(seed: int) -> None:
 
 def test_only_completed_debits_on_time_are_compared() -> None:
     """A pending one may never be paid, a late one is of the past."""
-    facts = Facts()
-    teach(facts, paid(1, "pending", 900))
-    teach(facts, paid(2, amount=100))
-    habits = teach(facts, paid(0, amount=700), late=True)
+    profile = Profile()
+    teach(profile, paid(1, "pending", 900))
+    teach(profile, paid(2, amount=100))
+    habits = teach(profile, paid(0, amount=700), late=True)
     spending = habits.spent("EUR")
     assert spending is not None
     assert (spending.count, spending.peak) == (1, 100)
@@ -201,52 +203,52 @@ def test_only_completed_debits_on_time_are_compared() -> None:
 
 def test_the_currency_that_was_not_used_for_longest_is_forgotten() -> None:
     """Not the first one, which is mostly that of home."""
-    facts = Facts()
+    profile = Profile()
     for at, currency in enumerate(["EUR", "USD", "JPY", "GBP", "EUR", "CHF"]):
-        habits = teach(facts, paid(at, currency=currency))
+        habits = teach(profile, paid(at, currency=currency))
     assert [each.currency for each in habits.spending] == ["JPY", "GBP", "EUR", "CHF"]
     assert len(habits.spending) == MAX_CURRENCIES
 
 
 def test_a_payee_is_new_at_the_first_debit_to_it() -> None:
     """Even when the next one is of the same moment; without a payee nobody is."""
-    facts = Facts()
-    assert teach(facts, paid(1, counterparty_id="p")).payee_is_new
-    assert not teach(facts, paid(1, counterparty_id="p")).payee_is_new
-    assert teach(facts, paid(2, "pending", counterparty_id="q")).payee_is_new
-    assert not teach(facts, paid(3)).payee_is_new
+    profile = Profile()
+    assert teach(profile, paid(1, counterparty_id="p")).payee_is_new
+    assert not teach(profile, paid(1, counterparty_id="p")).payee_is_new
+    assert teach(profile, paid(2, "pending", counterparty_id="q")).payee_is_new
+    assert not teach(profile, paid(3)).payee_is_new
 
 
 def test_a_first_key_leaves_nothing_behind() -> None:
     """An account without a past has no former book."""
-    assert teach(Facts(), signed_in(1, device_id="d"), BOTH).former is None
-    habits = teach(Facts(), signed_in(1, device_id="d"))
+    assert teach(Profile(), signed_in(1, device_id="d"), BOTH).former is None
+    habits = teach(Profile(), signed_in(1, device_id="d"))
     assert (habits.former, habits.key_id) == (None, "public")
 
 
 def test_during_a_rotation_what_the_former_key_knew_is_known() -> None:
     """Since the same time; and it is marked with the new key."""
-    facts = Facts()
-    teach(facts, signed_in(1, device_id="d", session_id="s"), OLD)
-    teach(facts, paid(2, counterparty_id="p"), OLD)
-    habits = teach(facts, paid(5, counterparty_id="p", device_id="d"), BOTH)
+    profile = Profile()
+    teach(profile, signed_in(1, device_id="d", session_id="s"), OLD)
+    teach(profile, paid(2, counterparty_id="p"), OLD)
+    habits = teach(profile, paid(5, counterparty_id="p", device_id="d"), BOTH)
     assert habits.book.devices.last_since() == 1
     assert not habits.payee_is_new
     assert habits.knows_session("s", BOTH)
     assert not habits.knows_session("other", BOTH)
     assert habits.former is not None
     assert len(habits.former.devices) == len(habits.former.counterparties) == 0
-    teach(facts, paid(6, counterparty_id="p", device_id="d"), NEW)
+    teach(profile, paid(6, counterparty_id="p", device_id="d"), NEW)
     assert (habits.book.devices.last_since(), habits.since) == (1, 1)
     assert habits.former is None
 
 
 def test_what_is_lost_with_a_key_is_learnt_anew() -> None:
     """Otherwise all of it would look new."""
-    facts = Facts()
-    teach(facts, signed_in(1, device_id="d", session_id="s"), OLD)
-    teach(facts, paid(2, counterparty_id="p"), OLD)
-    habits = teach(facts, paid(5, counterparty_id="p"), NEW)
+    profile = Profile()
+    teach(profile, signed_in(1, device_id="d", session_id="s"), OLD)
+    teach(profile, paid(2, counterparty_id="p"), OLD)
+    habits = teach(profile, paid(5, counterparty_id="p"), NEW)
     assert (habits.since, habits.logins, habits.debits) == (5, 0, 1)
     assert habits.sessions_since == 5
     assert not habits.knows_session("s", NEW)
@@ -254,10 +256,10 @@ def test_what_is_lost_with_a_key_is_learnt_anew() -> None:
 
 def test_a_new_key_does_not_bring_back_what_was_forgotten() -> None:
     """What the former key had to forget is not new under the next one."""
-    facts = Facts()
+    profile = Profile()
     for number in range(33):
-        teach(facts, signed_in(number, device_id=f"d{number}"), OLD)
-    habits = teach(facts, signed_in(100, device_id="d0"), BOTH)
+        teach(profile, signed_in(number, device_id=f"d{number}"), OLD)
+    habits = teach(profile, signed_in(100, device_id="d0"), BOTH)
     assert habits.book.devices.last_since() is None
 
 
@@ -265,29 +267,29 @@ def test_a_new_key_does_not_bring_back_what_was_forgotten() -> None:
 def test_facts_of_a_busy_account_stay_small_and_right(seed: int) -> None:
     """10,000 devices and payees: nothing that was seen before is ever called new."""
     rng = random.Random(seed)
-    facts, devices, payees, now = Facts(), dict[str, int](), set[str](), 0
+    profile, devices, payees, now = Profile(), dict[str, int](), set[str](), 0
     for number in range(10_000):
         now += rng.randrange(10 * MINUTE)
         device, payee = f"d{rng.randrange(number + 1)}", f"p{rng.randrange(number + 1)}"
         devices.setdefault(device, now)
         if rng.random() < 0.5:
-            teach(facts, signed_in(now, device_id=device, session_id=f"s{number}"))
+            teach(profile, signed_in(now, device_id=device, session_id=f"s{number}"))
         else:
             amount = rng.randrange(100_000)
             habits = teach(
-                facts,
+                profile,
                 paid(now, amount=amount, device_id=device, country="DE", counterparty_id=payee),
             )
             assert not (habits.payee_is_new and payee in payees)
             payees.add(payee)
-        since = facts.habits.book.devices.last_since()
+        since = profile.habits.book.devices.last_since()
         assert since is None or since == devices[device]
-    assert len(msgspec.msgpack.encode(facts)) <= 4_096
+    assert len(msgspec.msgpack.encode(profile)) <= 4_096
 
 
 def test_names_never_enter() -> None:
     """Nor where exactly anybody was."""
-    facts = Facts()
+    profile = Profile()
     told: dict[str, Any] = {
         "device_id": "device-secret",
         "session_id": "session-secret",
@@ -295,9 +297,9 @@ def test_names_never_enter() -> None:
         "latitude": 52.5234,
         "longitude": 13.4114,
     }
-    teach(facts, signed_in(1, user_agent="agent-secret", **told))
-    teach(facts, paid(2, counterparty_id="payee-secret", **told))
-    saved = msgspec.json.encode(facts) + msgspec.msgpack.encode(facts)
+    teach(profile, signed_in(1, user_agent="agent-secret", **told))
+    teach(profile, paid(2, counterparty_id="payee-secret", **told))
+    saved = msgspec.json.encode(profile) + msgspec.msgpack.encode(profile)
     for secret in (b"secret", b"203.0.113.7", b"52.5234", b"13.4114"):
         assert secret not in saved
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(facts), type=Facts) == facts
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(profile), type=Profile) == profile

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rules.habits import _SESSION_BYTES, Spending, _session_at
-from rules.profile import Facts
+from rules.profile import Profile
 from tests.rules.test_habits import BOTH, NEW, OLD, paid, signed_in, teach
 
 
@@ -28,9 +28,9 @@ def test_equal_amounts_are_kept_once() -> None:
 )
 def test_devices_alone_or_payees_alone_are_lost_with_a_key(event: Any, learnt_anew: bool) -> None:
     """Then the account is young again; where nothing was lost it is not."""
-    facts = Facts()
-    teach(facts, event, OLD)
-    habits = teach(facts, signed_in(7), NEW)
+    profile = Profile()
+    teach(profile, event, OLD)
+    habits = teach(profile, signed_in(7), NEW)
     assert habits.since == (7 if learnt_anew else 1)
     assert habits.sessions_since is None
 
@@ -40,9 +40,9 @@ def test_devices_alone_or_payees_alone_are_lost_with_a_key(event: Any, learnt_an
 )
 def test_whatever_the_former_key_knew_is_kept_while_it_is_active(fields: dict[str, str]) -> None:
     """Devices or sessions alone too; nothing has to be learnt anew."""
-    facts = Facts()
-    teach(facts, signed_in(1, **fields), OLD)
-    habits = teach(facts, signed_in(5, device_id="other"), BOTH)
+    profile = Profile()
+    teach(profile, signed_in(1, **fields), OLD)
+    habits = teach(profile, signed_in(5, device_id="other"), BOTH)
     assert habits.former is not None
     assert (habits.since, habits.sessions_since, habits.logins) == (1, None, 2)
     assert habits.knows_session("s", BOTH) is ("session_id" in fields)
@@ -50,16 +50,16 @@ def test_whatever_the_former_key_knew_is_kept_while_it_is_active(fields: dict[st
 
 def test_sessions_alone_are_lost_with_a_key() -> None:
     """From then on, sessions are unknown for a while; the account itself is not."""
-    facts = Facts()
-    teach(facts, signed_in(1, session_id="s"), OLD)
-    habits = teach(facts, signed_in(7, session_id="t"), NEW)
+    profile = Profile()
+    teach(profile, signed_in(1, session_id="s"), OLD)
+    habits = teach(profile, signed_in(7, session_id="t"), NEW)
     assert (habits.since, habits.sessions_since, habits.logins) == (1, 7, 2)
 
 
 def test_without_a_former_book_an_unknown_session_is_unknown() -> None:
     """During a rotation as without one."""
     for marks in (BOTH, NEW):
-        habits = teach(Facts(), signed_in(1, session_id="s"), marks)
+        habits = teach(Profile(), signed_in(1, session_id="s"), marks)
         assert habits.knows_session("s", marks)
         assert not habits.knows_session("t", marks)
 
@@ -82,31 +82,31 @@ def test_a_session_is_found_right_before_bytes_that_look_like_it() -> None:
 
 def test_a_late_success_of_the_same_moment_is_not_a_second_one() -> None:
     """The failures since the last but one stay known."""
-    facts = Facts()
-    teach(facts, signed_in(4, "failure"))
-    teach(facts, signed_in(5))
-    habits = teach(facts, signed_in(5), late=True)
+    profile = Profile()
+    teach(profile, signed_in(4, "failure"))
+    teach(profile, signed_in(5))
+    habits = teach(profile, signed_in(5), late=True)
     assert (habits.success_before, habits.success_at, habits.logins) == (None, 5, 2)
     assert len(habits.failures) == 1
 
 
 def test_a_failure_of_the_same_moment_as_the_success_before_does_not_count() -> None:
     """Only what came after it does."""
-    facts = Facts()
-    teach(facts, signed_in(3))
-    teach(facts, signed_in(3, "failure"))
-    teach(facts, signed_in(4, "failure"))
-    habits = teach(facts, signed_in(5))
+    profile = Profile()
+    teach(profile, signed_in(3))
+    teach(profile, signed_in(3, "failure"))
+    teach(profile, signed_in(4, "failure"))
+    habits = teach(profile, signed_in(5))
     assert [failed.ref.occurred_at for failed in habits.failures] == [4]
 
 
 def test_a_session_that_logs_in_again_is_kept_once() -> None:
     """It stands last then: the first to be forgotten is the one not used for longest."""
-    facts = Facts()
-    habits = teach(facts, signed_in(1, session_id="s"))
+    profile = Profile()
+    habits = teach(profile, signed_in(1, session_id="s"))
     first = bytes(habits.book.sessions)
-    assert teach(facts, signed_in(2, session_id="s")).book.sessions == first
-    teach(facts, signed_in(3, session_id="t"))
-    habits = teach(facts, signed_in(4, session_id="s"))
+    assert teach(profile, signed_in(2, session_id="s")).book.sessions == first
+    teach(profile, signed_in(3, session_id="t"))
+    habits = teach(profile, signed_in(4, session_id="s"))
     assert len(habits.book.sessions) == 8
     assert habits.book.sessions[4:] == first

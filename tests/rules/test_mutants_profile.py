@@ -7,7 +7,14 @@ import pytest
 
 from rules.events import BALANCE, LOGIN, TRANSACTION, Balance, Event, Login, Ref, Transaction
 from rules.marks import PUBLIC, Marks
-from rules.profile import MAX_BALANCES, MAX_HOLDS, Facts, fade, paid_by_balance, see
+from rules.profile import (
+    MAX_BALANCES,
+    MAX_HOLDS,
+    Profile,
+    forget_outdated,
+    paid_by_balance,
+    update_profile,
+)
 
 DAY = 86_400_000
 
@@ -20,12 +27,12 @@ class Told:
     marks: Marks = PUBLIC
 
 
-def told(*events: Event, late: bool = False, facts: Facts | None = None) -> Facts:
+def told(*events: Event, late: bool = False, facts: Profile | None = None) -> Profile:
     """Return what is known after these events."""
-    facts = Facts() if facts is None else facts
+    facts = Profile() if facts is None else facts
     for event in events:
         kind = {Transaction: TRANSACTION, Login: LOGIN, Balance: BALANCE}[type(event)]
-        see(facts, event, Told(Ref(kind, 0, event.event_id, event.occurred_at)), late)
+        update_profile(facts, event, Told(Ref(kind, 0, event.event_id, event.occurred_at)), late)
     return facts
 
 
@@ -45,14 +52,14 @@ def report(at: int, minor: int, currency: str = "EUR", kind: str = "posted") -> 
     return Balance(f"b{at}", "acc-1", currency, minor, kind, at, at, "ledger")
 
 
-def before(facts: Facts) -> int | None:
+def before(profile: Profile) -> int | None:
     """Return the balance that the event has replaced."""
-    return None if facts.before is None else facts.before.minor
+    return None if profile.before is None else profile.before.minor
 
 
-def minor(facts: Facts, currency: str = "EUR") -> int | None:
+def minor(profile: Profile, currency: str = "EUR") -> int | None:
     """Return the balance that is known."""
-    known = facts.known(currency)
+    known = profile.known(currency)
     return None if known is None else known.minor
 
 
@@ -170,6 +177,6 @@ def test_what_is_older_than_a_day_fades() -> None:
     """Balances and failed logins of exactly a day stay."""
     refused = [Login(f"l{at}", "acc-1", "login", "failure", at) for at in (9, 10)]
     facts = told(report(9, 1, "USD"), report(10, 2), *refused)
-    fade(facts, 10 + DAY)
+    forget_outdated(facts, 10 + DAY)
     assert [known.minor for known in facts.balances] == [2]
     assert [failed.ref.occurred_at for failed in facts.habits.failures] == [10]

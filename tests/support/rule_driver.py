@@ -14,7 +14,7 @@ import msgspec
 
 from rules.contract import Draft, Effects, OpenAlert, Quote, Rule, Values, Verdict
 from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Ref
-from rules.profile import Facts, see
+from rules.profile import Profile, update_profile
 from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Codec, Control, Limits
 
@@ -28,7 +28,7 @@ class Account:
     """What is kept of one account between two calls."""
 
     state: bytes
-    facts: Facts = field(default_factory=Facts)
+    profile: Profile = field(default_factory=Profile)
     alerts: list[OpenAlert] = field(default_factory=list)
     timers: dict[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
 
@@ -101,7 +101,7 @@ class Driver:
         self._offset += 1
         account = self._account(event.account_id)
         ref = Ref(kind, self._offset, event.event_id, event.occurred_at)
-        see(account.facts, event, Effects(self.now, ref, ()), late)
+        update_profile(account.profile, event, Effects(self.now, ref, ()), late)
         self._call(account, ref, ("late_" if late else "on_") + HANDLERS[kind], event)
         return self
 
@@ -130,7 +130,7 @@ class Driver:
     def _call(self, account: Account, ref: Ref | None, handler: str, *what: Any) -> None:
         state = msgspec.msgpack.decode(account.state, type=self.rule.State)
         fx = Effects(self.now, ref, list(account.alerts))
-        getattr(self.rule, handler)(state, *what, account.facts, fx)
+        getattr(self.rule, handler)(state, *what, account.profile, fx)
         account.state = msgspec.msgpack.encode(state)
         for action, *details in fx.actions:
             getattr(self, f"_{action}")(account, *details)

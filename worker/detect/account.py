@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from rules.contract import OpenAlert, Rule
-from rules.profile import Facts
+from rules.profile import Profile
 from worker.detect.account_upgrade import LAYOUT_FIELD, downgrade, saved_name, upgraded
 from worker.engine.keyed_state import Timer
 from worker.engine.packing import Unpacker
@@ -31,7 +31,7 @@ class Account(
     """
 
     ids: bytearray = msgspec.field(default_factory=bytearray, name="i")
-    facts: Facts = msgspec.field(default_factory=Facts, name="f")
+    profile: Profile = msgspec.field(default_factory=Profile, name="f")
     alerts: list[OpenAlert] = msgspec.field(default_factory=list, name="a")
     timers: list[Timer] = msgspec.field(default_factory=list, name="t")
 

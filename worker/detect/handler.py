@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from rules.contract import Effects, OpenAlert, Rule
 from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Kind
 from rules.marks import Marks
-from rules.profile import Facts, fade, see
+from rules.profile import Profile, forget_outdated, update_profile
 from worker.detect.account import Account, SavedAccounts
 from worker.detect.alerts import Publisher
 from worker.detect.cause_counts import PREFIX, Bucket, Volumes, load_bucket, renewed, volumes_of
@@ -56,7 +56,7 @@ _HANDLERS: Final[Mapping[Kind, tuple[str, str]]] = {
     BALANCE: ("on_balance", "late_balance"),
 }
 
-Handle = Callable[[Any, Any, Facts, Effects], None]
+Handle = Callable[[Any, Any, Profile, Effects], None]
 
 
 class Accounts:
@@ -168,13 +168,13 @@ class Accounts:
         late = entry[ORDER] > entry[OCCURRED]
         if late:
             self._publish_late(entry, turn)
-        facts, fx = live.facts, self._fx
+        profile, fx = live.profile, self._fx
         fx.begin(turn.now, live, entry, None)
-        see(facts, event, fx, late)
+        update_profile(profile, event, fx, late)
         handlers = (self._late if late else self._on)[entry[SOURCE]]
         if turn.careful:
             for bound, _, handle in handlers:
-                self._call_guarded(bound, handle, live, (event, facts, fx), turn)
+                self._call_guarded(bound, handle, live, (event, profile, fx), turn)
         else:
             self._call(handlers, live, event, turn)
         if fx.tallies:
@@ -187,12 +187,12 @@ class Accounts:
         self, handlers: list[tuple[_Bound, str, Handle]], live: Account, event: Event, turn: Turn
     ) -> None:
         """Call the rules one after the other; the first that raises ends the whole unit."""
-        facts, fx = live.facts, self._fx
+        profile, fx = live.profile, self._fx
         try:
             for bound, code, handle in handlers:
                 fx.code = code
                 state = getattr(live, code)
-                handle(self._state(live, bound) if state is None else state, event, facts, fx)
+                handle(self._state(live, bound) if state is None else state, event, profile, fx)
                 if fx.actions:
                     self.applier.apply(bound.rule, live, turn)
         except Exception as error:
@@ -272,7 +272,7 @@ class Accounts:
             return
         fx = self._fx
         fx.begin(turn.now, live, None, timer.due)
-        args = (timer.name, timer.due, live.facts, fx)
+        args = (timer.name, timer.due, live.profile, fx)
         if turn.careful:
             self._call_guarded(bound, bound.rule.on_timer, live, args, turn)
             return
@@ -306,7 +306,7 @@ class Accounts:
         Few ids wait until the newest may go, many leave by the hour: so memory stays bounded by
         about the horizon and an account costs one or two timers a day.
         """
-        fade(live.facts, due)
+        forget_outdated(live.profile, due)
         live.ids, times = without_old(live.ids, due - self._horizons.dedup)
         if times:
             newest = max(times) + self._horizons.dedup + 1

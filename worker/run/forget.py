@@ -91,9 +91,9 @@ def _count(account: Account) -> Forgotten:
     return Forgotten(
         open_alerts=len(account.alerts),
         event_ids=len(times),
-        balances=len(account.facts.balances),
-        holds=len(account.facts.holds),
-        habits=_count_habits(account.facts.habits),
+        balances=len(account.profile.balances),
+        holds=len(account.profile.holds),
+        habits=_count_habits(account.profile.habits),
         timers=len(account.timers),
     )
 

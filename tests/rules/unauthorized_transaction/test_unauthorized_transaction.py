@@ -9,7 +9,7 @@ import pytest
 from rules.builders import balance, clock, login, txn
 from rules.contract import Effects, Otherwise, Rule, Values, Verdict
 from rules.events import LOGIN, TRANSACTION, Authorization, Login, Ref, Transaction
-from rules.profile import Facts, see
+from rules.profile import Profile, update_profile
 from rules.unauthorized_transaction import signs as noticed
 from rules.unauthorized_transaction.rule import MAX_PENDING, UnauthorizedTransaction
 from rules.unauthorized_transaction.scenes import (
@@ -321,7 +321,7 @@ def test_no_name_of_device_session_payee_or_place_leaves_the_events() -> None:
     for facts in driver.judged:
         said += repr((driver.rule.because(facts), driver.rule.otherwise(facts)))
     account = driver.accounts["acc-1"]
-    saved = repr((account.state, msgspec.msgpack.encode((account.facts, account.alerts))))
+    saved = repr((account.state, msgspec.msgpack.encode((account.profile, account.alerts))))
     assert len(driver.drafts) == 2
     for text in (said, saved):
         for name in ("secret", "203.0.113", "38.7", "9.13"):
@@ -387,7 +387,7 @@ def _random_life(rng: random.Random) -> Any:
 def test_an_account_with_very_many_devices_and_payees_stays_small_and_right() -> None:
     """10,000 of each: no more than 4 KB, and what was seen before is never called new."""
     rng, rule = random.Random(1), UnauthorizedTransaction(UnauthorizedTransaction.Params())
-    facts, state, now = Facts(), UnauthorizedTransactionState(), AT
+    profile, state, now = Profile(), UnauthorizedTransactionState(), AT
     devices, payees = dict[str, int](), set[str]()
     for number in range(10_000):
         now += rng.randrange(HOUR)
@@ -408,14 +408,14 @@ def test_an_account_with_very_many_devices_and_payees_stays_small_and_right() ->
         assert event.device_id is not None
         assert event.counterparty_id is not None
         fx = Effects(now, Ref(TRANSACTION, number, event.event_id, now), ())
-        see(facts, event, fx, late=False)
-        rule.on_transaction(state, event, facts, fx)
+        update_profile(profile, event, fx, late=False)
+        rule.on_transaction(state, event, profile, fx)
         devices.setdefault(event.device_id, now)
         told = {name: value for name, value, _ in fx.actions[0][1].facts}
         assert told.get("device_first_seen_ms") in (None, devices[event.device_id])
         assert not (told["counterparty_new"] and event.counterparty_id in payees)
         payees.add(event.counterparty_id)
-    assert len(msgspec.msgpack.encode((facts, state))) <= 4_096
+    assert len(msgspec.msgpack.encode((profile, state))) <= 4_096
 
 
 def test_parameters_refuse_what_makes_no_sense() -> None:

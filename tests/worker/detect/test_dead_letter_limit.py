@@ -8,7 +8,7 @@ import pytest
 from rules.contract import Effects, Rule, State
 from rules.contract import Params as NoParams
 from rules.events import Login
-from rules.profile import Facts
+from rules.profile import Profile
 from schemas.topics import DEAD_LETTERS, LOGINS, TRANSACTIONS
 from tests.support.events.mutations import full_login
 from tests.worker.detect.test_reader import RULES, Bench
@@ -219,7 +219,7 @@ class _Raises(Rule[NoParams, State]):
     Params = NoParams
     State = State
 
-    def on_login(self, state: Any, event: Login, facts: Facts, fx: Effects) -> None:
+    def on_login(self, state: Any, event: Login, profile: Profile, fx: Effects) -> None:
         raise RuntimeError(event.event_id)
 
 

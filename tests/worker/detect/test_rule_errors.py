@@ -9,7 +9,7 @@ import pytest
 
 from rules.contract import Draft, Effects, Params, Rule, State, Values, Verdict
 from rules.events import LOGIN, Login, Transaction
-from rules.profile import Facts
+from rules.profile import Profile
 from schemas.topics import ALERTS, DEAD_LETTERS, TRANSACTIONS
 from tests.support.clocked_stages import Station
 from tests.support.events.arrivals import deliver
@@ -41,12 +41,12 @@ class Touchy(Rule[Params, TouchyState]):
     raises_on_timers = False
 
     def on_transaction(
-        self, state: TouchyState, event: Transaction, facts: Facts, fx: Effects
+        self, state: TouchyState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
         """Count, alert, set timers, and raise."""
         self._handle(state, event, fx)
 
-    def on_login(self, state: TouchyState, event: Login, facts: Facts, fx: Effects) -> None:
+    def on_login(self, state: TouchyState, event: Login, profile: Profile, fx: Effects) -> None:
         """Count, alert, set timers, and raise."""
         if event.outcome == "failure":
             self._handle(state, event, fx)
@@ -85,7 +85,9 @@ class Touchy(Rule[Params, TouchyState]):
         assert isinstance(at, int)
         return Verdict(at=at, severity="info", title=title, details={"count": facts["count"]})
 
-    def on_timer(self, state: TouchyState, name: str, due: int, facts: Facts, fx: Effects) -> None:
+    def on_timer(
+        self, state: TouchyState, name: str, due: int, profile: Profile, fx: Effects
+    ) -> None:
         """Close the open alerts, or raise."""
         for alert in fx.open_alerts():
             fx.expire(alert)

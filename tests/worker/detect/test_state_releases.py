@@ -100,12 +100,12 @@ def test_the_saved_events_leave_something_of_everything(folder: Path) -> None:
     assert {name.partition(".")[0] for each in accounts for name in each if "." in name}
     assert any(account.get("t") for account in accounts)
     read = [saved.read(payload) for payload in accounts_of(folder).values()]
-    assert any(account.facts.balances for account in read)
-    assert any(account.facts.holds for account in read)
+    assert any(account.profile.balances for account in read)
+    assert any(account.profile.holds for account in read)
     assert state_of(folder, TRIAGE)
     if folder != LAYOUT_1:
         assert any(key.startswith(PREFIX) for key in state_of(folder, DETECT))
-        assert any(account.facts.habits.book.devices.rows for account in read)
+        assert any(account.profile.habits.book.devices.rows for account in read)
 
 
 @releases
@@ -116,8 +116,8 @@ def test_what_an_account_knew_it_still_knows(folder: Path) -> None:
         raw, account = msgspec.msgpack.decode(payload), saved.read(payload)
         facts = [*raw.get("f", ()), [], []]
         assert bytes(account.ids) == raw.get("i", b"")
-        assert [known.minor for known in account.facts.balances] == [row[2] for row in facts[0]]
-        assert [hold.minor for hold in account.facts.holds] == [row[2] for row in facts[1]]
+        assert [known.minor for known in account.profile.balances] == [row[2] for row in facts[0]]
+        assert [hold.minor for hold in account.profile.holds] == [row[2] for row in facts[1]]
         assert [a.alert_id for a in account.alerts] == [row[5] for row in raw.get("a", ())]
         assert [packed(timer) for timer in account.timers] == [packed(t) for t in raw.get("t", ())]
 
@@ -190,8 +190,11 @@ def test_layout_1_with_amounts_beyond_64_bits_is_read() -> None:
     old = {"i": bytearray(20), "f": [[known], [["tx-1", "ETH", 10**20, 3]]]}
     account = SavedAccounts(RULES).read(packed(old))
     assert account.ids == bytes(20)
-    assert (account.facts.balances[0].minor, account.facts.balances[0].ref.offset) == (10**20, 7)
-    assert account.facts.holds[0].mark == mark_of("tx-1")
+    assert (account.profile.balances[0].minor, account.profile.balances[0].ref.offset) == (
+        10**20,
+        7,
+    )
+    assert account.profile.holds[0].mark == mark_of("tx-1")
 
 
 # -- rules change one by one --------------------------------------------------------------

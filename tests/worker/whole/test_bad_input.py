@@ -288,7 +288,7 @@ class _Raises(Rule[Params, State]):
     Params = Params
     State = State
 
-    def on_login(self, state: Any, event: Any, facts: object, fx: Effects) -> None:
+    def on_login(self, state: Any, event: Any, profile: object, fx: Effects) -> None:
         if event.account_id == "mutant-3":
             raise RuntimeError(event.ip)
 
