@@ -22,7 +22,7 @@ from kafka import KafkaAdminClient
 from bench.kafka import committed, detecting, on_a_broker, topics
 from schemas.time import DAY_MS, format_time
 from schemas.topics import LOGINS, TRANSACTIONS
-from worker.engine.log import NewRecord
+from worker.engine.records import NewRecord
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
 from worker.logs.sqlite.log import wall_clock

@@ -22,7 +22,7 @@ from bench.kafka import detecting, on_a_broker, topics
 from rules.builders import row
 from schemas.time import format_time
 from schemas.topics import ALERTS, TRANSACTIONS
-from worker.engine.log import NewRecord
+from worker.engine.records import NewRecord
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
 from worker.logs.sqlite.log import wall_clock

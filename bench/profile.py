@@ -12,8 +12,7 @@ from rules.contract import Rule
 from worker.codec import codec
 from worker.detect import handler as accounts
 from worker.detect import reader as intake
-from worker.engine import event_time as merge
-from worker.engine import loop, task
+from worker.engine import loop, reorder, task
 from worker.logs import memory
 from worker.run import replay
 
@@ -25,7 +24,7 @@ PARTS = [
     ("read: times, keys, entries", intake.Intake, "read"),
     ("  decode, quick way", codec.Codec, "decode"),
     ("  identity (two hashes)", intake, "identity_of"),
-    ("sort, release", merge.ReorderBuffer, "release"),
+    ("sort, release", reorder.ReorderBuffer, "release"),
     ("process: timers, look up", task.Task, "_process"),
     ("  one event: redelivery, facts", accounts.Accounts, "on_event"),
     ("  decode an account", accounts.Accounts, "load"),

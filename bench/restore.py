@@ -17,7 +17,7 @@ from typing import Final
 from bench.kafka import on_a_broker, topics
 from bench.speed import events, policy
 from worker.detect.stage import DETECT, DETECT_INPUTS, detect
-from worker.engine.log import Commit, StateChange
+from worker.engine.records import Commit, StateChange
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
 from worker.logs.sqlite.log import wall_clock

@@ -26,7 +26,7 @@ from bench.kafka import Committed, committed, detecting, on_a_broker, topics
 from rules.builders import balance, login, row
 from schemas.time import format_time
 from worker.detect.stage import DETECT, DETECT_INPUTS
-from worker.engine.log import NewRecord
+from worker.engine.records import NewRecord
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.group_consumer import owners_of
 from worker.logs.kafka.log import KafkaLog

@@ -15,7 +15,8 @@ from tests.support.log_steps import (
     states,
     values,
 )
-from worker.engine.log import Commit, Log, StateChange, TopicPartition
+from worker.engine.log import Log
+from worker.engine.records import Commit, StateChange, TopicPartition
 from worker.errors import LogError
 
 

@@ -15,7 +15,8 @@ from tests.support.log_steps import (
     states,
     values,
 )
-from worker.engine.log import Commit, Log, StateChange
+from worker.engine.log import Log
+from worker.engine.records import Commit, StateChange
 from worker.errors import LogError, LogInDoubt, TaskTaken
 
 

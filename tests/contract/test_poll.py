@@ -3,7 +3,8 @@
 from threading import Thread
 
 from tests.support.log_steps import IN0, IN1, INPUTS, ORDERS, VISITS, fill, new, session, values
-from worker.engine.log import Log, Record, TopicPartition
+from worker.engine.log import Log
+from worker.engine.records import Record, TopicPartition
 
 
 def test_poll_reads_each_record_once_in_offset_order(log: Log) -> None:

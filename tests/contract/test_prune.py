@@ -13,7 +13,8 @@ from tests.support.log_steps import (
     session,
     values,
 )
-from worker.engine.log import Commit, Log, TopicPartition, stored
+from worker.engine.log import Log, stored
+from worker.engine.records import Commit, TopicPartition
 
 EMBEDDED = pytest.mark.parametrize("world", ["memory", "sqlite"], indirect=True)
 

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.support.log_steps import IN1, ORDERS, VISITS, Clock, Reopen, everything, fill, new
-from worker.engine.log import Log, NewRecord, stored
+from worker.engine.log import Log, stored
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import NewRecord
 from worker.errors import LogError
 
 

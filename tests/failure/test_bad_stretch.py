@@ -14,8 +14,9 @@ from rules.builders import login
 from schemas.topics import BALANCES, DEAD_LETTERS, LOGINS, TRANSACTIONS
 from tests.support.crashing_worker import DEADLINE_SECONDS, Place
 from tests.support.kafka_place import KafkaPlace
-from worker.engine.log import NewRecord, stored
+from worker.engine.log import stored
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import NewRecord
 
 BAD = 10_000
 GOOD = 20

@@ -17,8 +17,8 @@ from scripts.broker import Broker, free_port
 from tests.support.commands import kafka_variables, walletwatch
 from tests.support.crashing_worker import wait_until
 from tests.support.kafka_place import TIMINGS, KafkaPlace
-from worker.engine.log import NewRecord
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import NewRecord
 from worker.logs.finding import Finding, Verdict
 from worker.logs.kafka import decode
 from worker.logs.kafka.cluster import Cluster

@@ -8,7 +8,8 @@ from kafka import TopicPartition as Place
 from kafka.structs import MemberState
 
 from tests.contract.conftest import Clock, KafkaWorld
-from worker.engine.log import Commit, NewRecord, StateChange, TasksMoved, TopicPartition
+from worker.engine.log import TasksMoved
+from worker.engine.records import Commit, NewRecord, StateChange, TopicPartition
 from worker.errors import LogError, TaskTaken
 from worker.logs.kafka.cluster import Cluster, Timings
 from worker.logs.kafka.log import KafkaLog

@@ -23,8 +23,9 @@ from tests.support.crashing_worker import DEADLINE_SECONDS, Process
 from tests.support.kafka_place import KafkaPlace
 from tests.support.producer import PARTITIONS
 from worker.detect.stage import DETECT, DETECT_INPUTS
-from worker.engine.log import Log, NewRecord
+from worker.engine.log import Log
 from worker.engine.loop import READING
+from worker.engine.records import NewRecord
 from worker.run.open_log import cluster_at
 
 LONG: Final = [pytest.mark.chaos, pytest.mark.timeout(3_600)]

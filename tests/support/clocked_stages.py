@@ -13,10 +13,10 @@ from tests.support.events.traffic import START
 from tests.support.random_runs import POLICY, FragileLog, Mishap
 from tests.support.run_comparison import documents
 from worker.detect.stage import Policy, detect, triage
-from worker.engine.log import NewRecord
 from worker.engine.loop import Pace, StageWorker
 from worker.engine.murmur2 import partition_of
 from worker.engine.observer import UNOBSERVED, Observer
+from worker.engine.records import NewRecord
 from worker.errors import LogError
 
 

@@ -18,8 +18,9 @@ from tests.support.commands import ROOT
 from tests.support.events.arrivals import Arrival
 from tests.support.producer import PARTITIONS
 from tests.support.victim import LOADING, RESTORING, Order, Page
-from worker.engine.log import Log, NewRecord
+from worker.engine.log import Log
 from worker.engine.loop import COMMITTING, READING, RELEASING
+from worker.engine.records import NewRecord
 from worker.logs.sqlite.log import SqliteLog
 
 DEADLINE_SECONDS: Final = 120

@@ -9,7 +9,8 @@ import msgspec
 from schemas.topics import ALERTS, ALERTS_SHADOW, DEAD_LETTERS, INCIDENTS, LATE, SIGNALS
 from tests.support.run_comparison import documents
 from worker.detect.stage import DETECT_INPUTS
-from worker.engine.log import Log, Record, stored
+from worker.engine.log import Log, stored
+from worker.engine.records import Record
 
 Samples = dict[tuple[str, ...], float]
 """By name, without the prefix, and values of labels, in the order of the labels' names."""

@@ -7,7 +7,8 @@ assumed to be dense or to begin at 0: only their order counts.
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from worker.engine.log import Batch, Log, NewRecord, Session, TopicPartition, stored
+from worker.engine.log import Log, Session, stored
+from worker.engine.records import Batch, NewRecord, TopicPartition
 
 ORDERS, VISITS = "orders", "visits"
 INPUTS = (ORDERS, VISITS)

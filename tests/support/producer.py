@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.support.events.arrivals import Arrival, deliver
 from tests.support.events.traffic import DAY, PAUSES, START, Event, Wallet
-from worker.engine.log import NewRecord
+from worker.engine.records import NewRecord
 from worker.logs.sqlite.log import SqliteLog
 
 PARTITIONS: Final = 4

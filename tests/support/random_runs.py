@@ -12,8 +12,8 @@ from rules.contract import Rule
 from rules.registry import ALL
 from tests.support.events.arrivals import Arrival
 from worker.detect.stage import Policy, Stage, detect, triage
-from worker.engine.log import Commit, NewRecord
 from worker.engine.loop import Pace, StageWorker
+from worker.engine.records import Commit, NewRecord
 from worker.errors import LogError
 from worker.logs.memory import MemoryLog, MemorySession
 

@@ -7,7 +7,8 @@ import msgspec
 
 from schemas.dead_letter import OriginHeaders
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE, SIGNALS
-from worker.engine.log import Headers, Log, stored
+from worker.engine.log import Log, stored
+from worker.engine.records import Headers
 
 _NOTHING = b"no record stands there"
 _ACCIDENTAL = ("origin", "origin_sequence", "published_at")

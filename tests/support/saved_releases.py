@@ -21,8 +21,9 @@ from schemas.topics import SIGNALS
 from tests.support.random_runs import PLAIN, POLICY
 from worker.codec.lines import Line, place
 from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE, Policy, detect, triage
-from worker.engine.log import Commit, NewRecord, StateChange, TopicPartition, stored
+from worker.engine.log import stored
 from worker.engine.loop import StageWorker
+from worker.engine.records import Commit, NewRecord, StateChange, TopicPartition
 from worker.logs.memory import MemoryLog, MemorySession
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "state"

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.support.commands import ROOT
-from worker.engine.log import Commit, NewRecord, StateChange, TopicPartition
+from worker.engine.records import Commit, NewRecord, StateChange, TopicPartition
 from worker.errors import LogError
 from worker.logs.sqlite.log import SqliteLog
 from worker.logs.sqlite.session import SqliteSession

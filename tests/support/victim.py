@@ -23,9 +23,10 @@ from worker.config.load import Settings
 from worker.detect import account
 from worker.detect.account import Account
 from worker.detect.account_upgrade import LAYOUT_FIELD
-from worker.engine.log import Commit, Log
+from worker.engine.log import Log
 from worker.engine.loop import COMMITTING, READING, RELEASING
 from worker.engine.observer import Observer, Observers
+from worker.engine.records import Commit
 from worker.logs.sqlite.session import SqliteSession
 from worker.run.runner import Accepted, Runner
 from worker.tokens import Tokens

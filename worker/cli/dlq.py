@@ -24,7 +24,8 @@ from worker.cli.output import (
 )
 from worker.cli.pace import paced, refuse_wrong_rate
 from worker.config.load import Loaded, load_settings
-from worker.engine.log import Log, NewRecord, stored
+from worker.engine.log import Log, stored
+from worker.engine.records import NewRecord
 from worker.errors import Exit, UsageError
 from worker.logs.sqlite.log import wall_clock
 from worker.run.requeue import DeadLetter, Judge, Wanted, dead_letters

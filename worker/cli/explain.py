@@ -27,7 +27,8 @@ from worker.config.settings import KNOWN_RULES
 from worker.config.token_keys import tokens_for
 from worker.detect.seal import seal_of
 from worker.detect.stage import DETECT_INPUTS, Policy
-from worker.engine.log import Log, Record, TopicPartition, stored
+from worker.engine.log import Log, stored
+from worker.engine.records import Record, TopicPartition
 from worker.errors import CheckFailed, UsageError
 from worker.explain.derive import Derivation, Life, Read, address_of, derive, is_sound, values_of
 from worker.explain.history import Trace, alerts_again, noted

@@ -24,7 +24,8 @@ from worker.codec.bad_record import BadRecord
 from worker.codec.lines import Line, place, read_lines
 from worker.config.load import Settings, load_settings
 from worker.detect.stage import DETECT_INPUTS
-from worker.engine.log import Log, NewRecord
+from worker.engine.log import Log
+from worker.engine.records import NewRecord
 from worker.errors import CheckFailed, UsageError
 from worker.logs.sqlite.log import wall_clock
 from worker.run.replay import dead_line, ends

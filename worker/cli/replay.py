@@ -25,7 +25,8 @@ from worker.cli.scores import explainer, show
 from worker.codec.lines import read_lines
 from worker.config.load import load_settings
 from worker.detect.stage import Policy
-from worker.engine.log import Record, stored
+from worker.engine.log import stored
+from worker.engine.records import Record
 from worker.errors import CheckFailed, Exit, UsageError
 from worker.evaluate.score_report import report
 from worker.evaluate.scoring import Census, Plant, alerts_of, read_truth, score

@@ -25,8 +25,9 @@ from worker.cli.restoring import Restoring
 from worker.config.load import Settings, load_settings
 from worker.config.token_keys import tokens_for
 from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE
-from worker.engine.log import Log, TopicPartition
+from worker.engine.log import Log
 from worker.engine.observer import Observer, Observers
+from worker.engine.records import TopicPartition
 from worker.errors import UsageError
 from worker.logs.sqlite.log import wall_clock
 from worker.run.open_log import refuse_wrong_topics

@@ -20,7 +20,8 @@ from worker.cli.output import (
     visible,
 )
 from worker.config.load import load_settings
-from worker.engine.log import Log, Record
+from worker.engine.log import Log
+from worker.engine.records import Record
 from worker.errors import UsageError
 
 _CHUNK: Final = 1_000

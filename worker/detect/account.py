@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from rules.contract import OpenAlert, Rule
 from rules.profile import Profile
-from worker.detect.account_upgrade import LAYOUT_FIELD, downgrade, saved_name, upgraded
+from worker.detect.account_upgrade import LAYOUT_FIELD, saved_name, upgraded
 from worker.engine.keyed_state import Timer
 from worker.engine.packing import Unpacker
+from worker.engine.saved import downgrade
 
 LAYOUT: Final = 2
 

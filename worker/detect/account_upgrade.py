@@ -1,7 +1,6 @@
-"""Reading what an older release has saved, and refusing what a newer one has. Pure.
+"""Reading an account that an older release has saved. Pure.
 
-Every record carries the number of its layout. One of today's layout is decoded as it stands; only
-one that is not comes here. What a release saved is kept as test data (`tests/data/state`).
+Only an account that is not of today's layout comes here.
 
 Layouts of an account:
 1. No number. A known balance told offset, event_id, input and time of its event one by one, a hold
@@ -19,7 +18,7 @@ import msgspec
 from rules.contract import Rule
 from rules.profile import mark_of
 from worker.engine.packing import Unpacker
-from worker.errors import LogError
+from worker.engine.saved import damaged, downgrade
 
 T = TypeVar("T")
 Rules = Mapping[str, Rule[Any, Any]]
@@ -33,46 +32,6 @@ _MATCH: Final = 12
 
 _TEXT: Final = b"{"
 _MAP: Final[Unpacker[dict[str, Any]]] = Unpacker(dict)
-_LIST: Final[Unpacker[list[Any]]] = Unpacker(list)
-
-
-def downgrade(what: str) -> LogError:
-    """Return the refusal of what only a newer release can read."""
-    return LogError(
-        f"A newer release of walletwatch has saved {what}: run that release on this log, or one "
-        "after it. Nothing was changed."
-    )
-
-
-def damaged(what: str) -> LogError:
-    """Return the refusal of what no release has written."""
-    return LogError(f"The saved state of {what} cannot be read: it is damaged.")
-
-
-def numbered(unpack: Unpacker[T], stored: bytes | memoryview, what: str, layout: int = 1) -> T:
-    """Decode a record that begins with the number of its layout.
-
-    Raises:
-        LogError: it has another layout than this one.
-    """
-    try:
-        found = unpack(stored)
-        number = found.layout  # type: ignore[attr-defined]
-        if number == layout:
-            return found
-    except msgspec.MsgspecError:
-        number = _number(stored)
-    raise downgrade(what) if number > layout else damaged(what)
-
-
-def _number(stored: bytes | memoryview) -> int:
-    """Return the first value of a list where it is a number, else 0."""
-    try:
-        values = _LIST(stored)
-    except msgspec.MsgspecError:
-        return 0
-    first = values[0] if values else 0
-    return first if type(first) is int else 0
 
 
 def upgraded(

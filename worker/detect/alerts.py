@@ -18,7 +18,7 @@ from schemas.topics import ALERTS, ALERTS_SHADOW, SIGNALS
 from worker.detect.seal import sealed
 from worker.detect.signals import signal_of
 from worker.engine.context import Turn
-from worker.engine.log import NewRecord
+from worker.engine.records import NewRecord
 from worker.tokens import Tokens
 
 _ID_DIGITS: Final = 32

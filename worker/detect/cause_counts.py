@@ -22,13 +22,13 @@ from msgspec import Struct
 
 from schemas.time import format_time
 from schemas.topics import SIGNALS
-from worker.detect.account_upgrade import numbered
 from worker.detect.signals import signal_of
 from worker.engine.context import Turn
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer, pack, payload_of
-from worker.engine.log import NewRecord
 from worker.engine.packing import Unpacker, packed
+from worker.engine.records import NewRecord
+from worker.engine.saved import numbered
 
 PREFIX: Final = b"\0"
 """Begins the keys of volumes: no account_id can."""

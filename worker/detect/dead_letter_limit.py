@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from worker.engine.event_time import Source
-from worker.engine.log import TopicPartition
+from worker.engine.records import TopicPartition
 from worker.errors import DeadLetterLimit
 
 WINDOW: Final = 1000

@@ -16,8 +16,8 @@ from worker.detect.account import Account
 from worker.detect.alerts import AnyRule, Change, Cited, Publisher
 from worker.detect.rare_events import Measures
 from worker.engine.context import Turn
-from worker.engine.event_time import EVENT, OCCURRED, OFFSET, ORDER, RECORD, SOURCE, Entry
 from worker.engine.keyed_state import Timer
+from worker.engine.reorder import EVENT, OCCURRED, OFFSET, ORDER, RECORD, SOURCE, Entry
 
 ENGINE: Final = ""
 """Owner of the engine's own timers."""

@@ -21,10 +21,10 @@ from worker.detect.effects import ENGINE, Applier, Collector
 from worker.detect.rare_events import Measures
 from worker.detect.redelivery import known_as, without_old
 from worker.engine.context import RuleFailed, Turn
-from worker.engine.event_time import EVENT, IDENTITY, OCCURRED, ORDER, RECORD, SOURCE, Entry
 from worker.engine.keyed_state import Timer, payload_of
-from worker.engine.log import TopicPartition
 from worker.engine.packing import Unpacker, packed
+from worker.engine.records import TopicPartition
+from worker.engine.reorder import EVENT, IDENTITY, OCCURRED, ORDER, RECORD, SOURCE, Entry
 
 _FORGET_IDS: Final = "ids"
 _MANY_IDS: Final = 64

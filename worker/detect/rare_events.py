@@ -8,7 +8,7 @@ from schemas.time import format_time
 from schemas.topics import SIGNALS
 from worker.detect.signals import signal_of
 from worker.engine.context import Turn
-from worker.engine.log import NewRecord
+from worker.engine.records import NewRecord
 from worker.tokens import Tokens
 
 _IPV6_NETWORK: Final = 64

@@ -9,9 +9,10 @@ from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Codec, Control, Limits
 from worker.detect.dead_letter_limit import Window
 from worker.detect.redelivery import begun, identity_of
-from worker.engine.event_time import Entry, InputTime, Source
-from worker.engine.log import Record
+from worker.engine.event_time import InputTime, Source
 from worker.engine.outbox import Outbox
+from worker.engine.records import Record
+from worker.engine.reorder import Entry
 from worker.engine.task import Task
 
 

@@ -14,7 +14,7 @@ from worker.detect.handler import Accounts, Horizons
 from worker.detect.rare_events import Measures
 from worker.detect.reader import InputPolicy, Intake
 from worker.engine.context import Handler
-from worker.engine.log import Snapshot, TopicPartition
+from worker.engine.records import Snapshot, TopicPartition
 from worker.engine.task import Task
 from worker.tokens import PUBLIC, Tokens
 from worker.triage.handler import Incidents, SignalReader

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from heapq import heappush
 from typing import Any, Protocol
 
-from worker.engine.event_time import Entry
 from worker.engine.keyed_state import Timer
 from worker.engine.outbox import Outbox
+from worker.engine.reorder import Entry
 
 HeapEntry = tuple[int, int, bytes, str, str, int]
 """(order time, due, key, owner, name, awaits): sorts in the order in which timers fire."""

@@ -8,82 +8,10 @@ one poll followed by one commit. A session that raised is dead: close it and ope
 Offsets of a partition rise by append order but need not be dense (pruning, transaction markers).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Protocol
 
-from msgspec import Struct
-
-Headers = tuple[tuple[str, bytes], ...]
-
-
-class TopicPartition(NamedTuple):
-    """One partition of one topic."""
-
-    topic: str
-    partition: int
-
-
-class Record(Struct, frozen=True, gc=False):
-    """One stored record, as bytes; what they mean is the codec's business."""
-
-    offset: int
-    append_time: int | None
-    """Milliseconds since the epoch at which the log took it; None where there is none (replay)."""
-    key: bytes | None
-    value: bytes | None
-    """None is a tombstone of a compacted topic."""
-    headers: Headers = ()
-
-
-class NewRecord(Struct, frozen=True, gc=False):
-    """A record to append. Without a partition, murmur2 of the key chooses it."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    partition: int | None = None
-    headers: Headers = ()
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one poll returned."""
-
-    records: dict[TopicPartition, list[Record]] = field(default_factory=dict)
-    """In offset order; only partitions with at least one record."""
-    at_end: set[TopicPartition] = field(default_factory=set)
-    """Assigned partitions of which nothing more was there to read when the poll returned."""
-
-
-class StateChange(NamedTuple):
-    """The new bytes of one key of one task's state; empty bytes remove the key."""
-
-    task: int
-    key: bytes
-    value: bytes
-
-
-@dataclass(slots=True)
-class Commit:
-    """One unit of work: all of it becomes durable and visible at once, or none of it."""
-
-    outputs: list[NewRecord] = field(default_factory=list)
-    states: list[StateChange] = field(default_factory=list)
-    offsets: dict[TopicPartition, int] = field(default_factory=dict)
-    """From where to read after a restart: per input, at most the session's position."""
-    metas: dict[int, bytes] = field(default_factory=dict)
-    """Per task: positions, frontiers and the like, opaque to the log."""
-
-
-@dataclass(slots=True)
-class Snapshot:
-    """What was last committed for one task."""
-
-    meta: bytes | None
-    """None: the task has never committed."""
-    states: Iterable[tuple[bytes, bytes]]
-    """(key, value) of every key that was not removed; read once."""
+from worker.engine.records import Batch, Commit, NewRecord, Record, Snapshot, TopicPartition
 
 
 class TasksMoved(Exception):

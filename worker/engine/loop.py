@@ -16,9 +16,10 @@ from worker.detect.signals import signal_of
 from worker.detect.silence import watch
 from worker.detect.stage import DETECT, Stage
 from worker.engine.event_time import BEGINNING
-from worker.engine.log import Commit, Log, NewRecord, TasksMoved, TopicPartition, last_record
+from worker.engine.log import Log, TasksMoved, last_record
 from worker.engine.observer import UNOBSERVED, Observer, Work
 from worker.engine.outbox import Outbox
+from worker.engine.records import Commit, NewRecord, TopicPartition
 from worker.engine.task import Task
 
 READING: Final = "reading"

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from worker.engine.event_time import Entry
-from worker.engine.log import StateChange, TopicPartition
+from worker.engine.records import StateChange, TopicPartition
+from worker.engine.reorder import Entry
 from worker.engine.task import Task
 
 

@@ -5,8 +5,8 @@ from collections import Counter
 from schemas.dead_letter import DeadLetterHeaders, DeadLetterReason
 from schemas.late import LateHeaders
 from schemas.topics import DEAD_LETTERS, LATE
-from worker.engine.event_time import Entry
-from worker.engine.log import NewRecord, Record, TopicPartition
+from worker.engine.records import NewRecord, Record, TopicPartition
+from worker.engine.reorder import Entry
 
 _MAX_ERROR = 1024
 

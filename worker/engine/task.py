@@ -20,13 +20,14 @@ from typing import Any, Final, Protocol
 import msgspec
 from msgspec import Struct
 
-from worker.detect.account_upgrade import numbered
 from worker.engine.context import Handler, HeapEntry, Live, RuleFailed, Turn
-from worker.engine.event_time import BEGINNING, KEY, ORDER, Entry, ReorderBuffer, Source, SourceTime
+from worker.engine.event_time import BEGINNING, Source, SourceTime
 from worker.engine.keyed_state import Timer, next_due, pack
-from worker.engine.log import Record, StateChange, TopicPartition
 from worker.engine.outbox import Outbox
 from worker.engine.packing import Unpacker
+from worker.engine.records import Record, StateChange, TopicPartition
+from worker.engine.reorder import KEY, ORDER, Entry, ReorderBuffer
+from worker.engine.saved import numbered
 
 _HINT: Final = "?"
 """Names a heap entry that stands for whatever timers its key has."""

@@ -26,7 +26,7 @@ from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Codec, Control, Limits
 from worker.detect.seal import seal_of
 from worker.detect.stage import DETECT_INPUTS
-from worker.engine.log import Record
+from worker.engine.records import Record
 
 AnyRule = Rule[Any, Any]
 Read = Callable[[str, int, int], Record | None]

@@ -17,9 +17,10 @@ from schemas.topics import ALERTS, ALERTS_SHADOW
 from worker.detect.handler import Accounts
 from worker.detect.stage import DETECT_INPUTS, Policy, detect
 from worker.engine.context import Handler, Turn
-from worker.engine.event_time import EVENT, OCCURRED, OFFSET, ORDER, SOURCE, Entry
 from worker.engine.keyed_state import Timer
-from worker.engine.log import Log, NewRecord, Record, Snapshot, TopicPartition
+from worker.engine.log import Log
+from worker.engine.records import NewRecord, Record, Snapshot, TopicPartition
+from worker.engine.reorder import EVENT, OCCURRED, OFFSET, ORDER, SOURCE, Entry
 from worker.explain.render import happened
 
 _CHUNK = 1_000

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from worker.engine.log import Batch, Commit, NewRecord, Record, Snapshot, TopicPartition
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import Batch, Commit, NewRecord, Record, Snapshot, TopicPartition
 from worker.errors import LogError, LogInDoubt, TaskTaken
 from worker.logs.reading import RECHECK_SECONDS, Extent, Reading
 from worker.logs.topics import WALLET_TOPICS, Cleanup

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from worker.engine.log import Commit, Record, TopicPartition
+from worker.engine.records import Commit, Record, TopicPartition
 from worker.errors import LogError
 
 RECHECK_SECONDS = 0.025

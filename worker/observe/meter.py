@@ -11,9 +11,10 @@ from typing import Final
 
 from schemas.topics import SIGNALS
 from worker.detect.stage import TRIAGE
-from worker.engine.event_time import BEGINNING, ORDER, SOURCE, Entry
-from worker.engine.log import TopicPartition
+from worker.engine.event_time import BEGINNING
 from worker.engine.observer import Observer, Work
+from worker.engine.records import TopicPartition
+from worker.engine.reorder import ORDER, SOURCE, Entry
 from worker.engine.task import Task
 from worker.observe.metrics import INPUTS, SEVERITIES, Metrics
 from worker.triage.open_incidents import OpenIncidents

@@ -16,8 +16,9 @@ from worker.detect.stage import DETECT, DETECT_INPUTS, Policy
 from worker.engine.context import Turn
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import payload_of
-from worker.engine.log import Commit, Log, StateChange
+from worker.engine.log import Log
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import Commit, StateChange
 from worker.engine.task import TaskMeta, read_meta
 
 

@@ -24,9 +24,9 @@ from worker.codec.lines import Line, place
 from worker.detect.stage import DETECT_INPUTS, Policy, detect, triage
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer
-from worker.engine.log import NewRecord
 from worker.engine.loop import Pace, StageWorker
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import NewRecord
 from worker.logs.memory import MemoryLog
 from worker.run.gc_pause import calm_collector
 from worker.run.runner import READERS

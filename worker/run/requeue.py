@@ -8,7 +8,7 @@ from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Codec, Control
 from worker.codec.lines import Line, place
 from worker.detect.stage import Policy
-from worker.engine.log import NewRecord, Record, TopicPartition
+from worker.engine.records import NewRecord, Record, TopicPartition
 
 INGEST: Final = "ingest"
 """The stage of dead letters that never had a topic: lines of files."""

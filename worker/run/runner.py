@@ -21,10 +21,11 @@ from worker.detect.stage import (
     detect,
     triage,
 )
-from worker.engine.log import Log, TopicPartition
+from worker.engine.log import Log
 from worker.engine.loop import Pace, StageWorker
 from worker.engine.murmur2 import partition_of
 from worker.engine.observer import UNOBSERVED, Observer
+from worker.engine.records import TopicPartition
 from worker.run.gc_pause import calm_collector
 from worker.tokens import Tokens
 

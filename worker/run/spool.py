@@ -20,7 +20,7 @@ from typing import IO, Final
 
 import msgspec
 
-from worker.engine.log import NewRecord
+from worker.engine.records import NewRecord
 from worker.errors import UsageError
 
 Timed = tuple[int, NewRecord]

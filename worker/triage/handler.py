@@ -20,13 +20,14 @@ from schemas.signal import SignalKind
 from schemas.time import parse_time
 from schemas.topics import INCIDENTS
 from worker.codec.codec import explain
-from worker.detect.account_upgrade import numbered
 from worker.engine.context import Turn
-from worker.engine.event_time import EVENT, OCCURRED, ORDER, Entry, Source
+from worker.engine.event_time import Source
 from worker.engine.keyed_state import Timer, payload_of
-from worker.engine.log import NewRecord, Record
 from worker.engine.outbox import Outbox
 from worker.engine.packing import Unpacker, packed
+from worker.engine.records import NewRecord, Record
+from worker.engine.reorder import EVENT, OCCURRED, ORDER, Entry
+from worker.engine.saved import numbered
 from worker.engine.task import Task
 from worker.tokens import Tokens
 

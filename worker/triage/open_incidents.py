@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 from schemas.base import Severity
-from worker.engine.log import StateChange
+from worker.engine.records import StateChange
 from worker.triage.handler import severity_if_open
 
 

@@ -15,8 +15,8 @@ import msgspec
 from schemas.time import format_time
 from tests.support.events.traffic import DAY, HOUR, MINUTE, SECOND, Event
 from worker.detect.stage import DETECT_INPUTS
-from worker.engine.log import NewRecord, TopicPartition
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import NewRecord, TopicPartition
 
 LATENESS: Final = 5 * SECOND
 HORIZON: Final = DAY

@@ -34,8 +34,9 @@ from tests.support.events.canary_values import (
     line,
 )
 from worker.cli.app import app
-from worker.engine.log import NewRecord, stored
+from worker.engine.log import stored
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import NewRecord
 from worker.logs.sqlite.log import SqliteLog
 from worker.run import runner
 from worker.tokens import Tokens

@@ -21,8 +21,8 @@ from schemas.time import format_time, parse_time
 from schemas.topics import DEAD_LETTERS, LATE, TRANSACTIONS
 from tests.support.run_comparison import documents
 from worker.detect.stage import DETECT_INPUTS, Policy, detect
-from worker.engine.log import NewRecord
 from worker.engine.loop import Pace, StageWorker
+from worker.engine.records import NewRecord
 from worker.logs.memory import MemoryLog
 
 START: Final = parse_time("2026-03-02T00:00:00Z")

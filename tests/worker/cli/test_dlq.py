@@ -13,7 +13,8 @@ from rules.builders import login
 from schemas.topics import DEAD_LETTERS, LOGINS
 from worker.cli import dlq as module
 from worker.cli.app import app
-from worker.engine.log import NewRecord, stored
+from worker.engine.log import stored
+from worker.engine.records import NewRecord
 from worker.run.open_log import open_log
 
 URL = "sqlite:///log.db"

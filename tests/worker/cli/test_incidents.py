@@ -13,7 +13,7 @@ from schemas.topics import INCIDENTS
 from worker.cli.app import app
 from worker.config.load import load_settings
 from worker.config.token_keys import tokens_for
-from worker.engine.log import NewRecord
+from worker.engine.records import NewRecord
 from worker.run.open_log import open_log
 from worker.tokens import Tokens
 

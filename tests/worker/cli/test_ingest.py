@@ -17,7 +17,8 @@ from schemas.time import parse_time
 from schemas.topics import BALANCES, DEAD_LETTERS, LOGINS, TRANSACTIONS
 from worker.cli import ingest as module
 from worker.cli.app import app
-from worker.engine.log import Log, NewRecord, Record, TopicPartition, stored
+from worker.engine.log import Log, stored
+from worker.engine.records import NewRecord, Record, TopicPartition
 from worker.errors import LogError
 from worker.logs.sqlite.log import SqliteLog
 from worker.run.open_log import open_log

@@ -13,7 +13,8 @@ from schemas.topics import DEAD_LETTERS, LOGINS, TRANSACTIONS
 from tests.support.events.mutations import full_login
 from tests.worker.detect.test_reader import RULES, Bench
 from worker.detect.stage import Policy
-from worker.engine.log import TopicPartition, stored
+from worker.engine.log import stored
+from worker.engine.records import TopicPartition
 from worker.errors import DeadLetterLimit, Exit
 
 WINDOW = 1000

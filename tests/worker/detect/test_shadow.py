@@ -23,8 +23,9 @@ from worker.config.load import load_settings
 from worker.config.rule_settings import build_rules, mode_of
 from worker.config.settings import Settings
 from worker.detect.stage import DETECT_INPUTS, Policy, detect, triage
-from worker.engine.log import Log, NewRecord, stored
+from worker.engine.log import Log, stored
 from worker.engine.loop import StageWorker
+from worker.engine.records import NewRecord
 from worker.evaluate.compare import Run, compare, lives_of
 from worker.logs.memory import MemoryLog
 from worker.run.open_log import open_log

@@ -27,8 +27,8 @@ from worker.detect.account_upgrade import saved_name
 from worker.detect.cause_counts import PREFIX, load_bucket
 from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE, detect
 from worker.engine.keyed_state import Timer, pack, payload_of
-from worker.engine.log import Commit, Snapshot, StateChange, TopicPartition
 from worker.engine.packing import packed
+from worker.engine.records import Commit, Snapshot, StateChange, TopicPartition
 from worker.engine.task import TaskMeta
 from worker.errors import LogError
 from worker.logs.memory import MemoryLog

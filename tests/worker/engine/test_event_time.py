@@ -8,17 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine.event_time import (
-    BEGINNING,
-    Advance,
-    Entry,
-    InputTime,
-    ReorderBuffer,
-    Source,
-    SourceTime,
-    Step,
-)
-from worker.engine.log import Record
+from worker.engine.event_time import BEGINNING, Advance, InputTime, Source, SourceTime, Step
+from worker.engine.records import Record
+from worker.engine.reorder import Entry, ReorderBuffer
 
 # -- the time of one input ----------------------------------------------------------------
 

@@ -7,10 +7,11 @@ import pytest
 from msgspec import Struct
 
 from worker.engine.context import Turn
-from worker.engine.event_time import EVENT, ORDER, Entry, Source
+from worker.engine.event_time import Source
 from worker.engine.keyed_state import Timer, payload_of
-from worker.engine.log import Record, TopicPartition
 from worker.engine.outbox import Outbox
+from worker.engine.records import Record, TopicPartition
+from worker.engine.reorder import EVENT, ORDER, Entry
 from worker.engine.task import Task
 
 TOPICS = ("left", "right")

@@ -15,8 +15,9 @@ from tests.support.events.traffic import live
 from tests.support.random_runs import POLICY, endure, run_plainly
 from worker.codec.codec import Limits
 from worker.detect.seal import seal_of
-from worker.engine.log import Record, stored
+from worker.engine.log import stored
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import Record
 from worker.explain.derive import Derivation, Life, derive
 from worker.explain.history import alerts_again
 from worker.logs.memory import MemoryLog

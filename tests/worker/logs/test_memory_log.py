@@ -1,7 +1,7 @@
 """The memory log's own facts."""
 
 from tests.support.sqlite_logs import AT, TOPICS
-from worker.engine.log import Commit, NewRecord
+from worker.engine.records import Commit, NewRecord
 from worker.logs.memory import MemoryLog
 
 

@@ -17,9 +17,9 @@ from tests.support.run_comparison import documents
 from tests.worker.detect.test_rule_errors import with_touchy
 from tests.worker.engine.test_idle_inputs import REFUSED, TICK
 from worker.detect.stage import DETECT, TRIAGE, detect, triage
-from worker.engine.log import NewRecord
 from worker.engine.loop import Pace, StageWorker
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import NewRecord
 from worker.errors import LogError
 from worker.logs.memory import MemoryLog
 from worker.observe.ages import BOUNDS_MS, Ages

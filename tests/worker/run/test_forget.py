@@ -17,9 +17,9 @@ from worker.config.settings import Settings
 from worker.config.token_keys import tokens_for
 from worker.detect.handler import Horizons
 from worker.detect.stage import DETECT, DETECT_INPUTS, Stage, detect, triage
-from worker.engine.log import Commit, NewRecord
 from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import Commit, NewRecord
 from worker.errors import LogError, TaskTaken
 from worker.logs.sqlite.log import SqliteLog
 from worker.logs.sqlite.session import SqliteSession

@@ -21,7 +21,8 @@ from tests.support.events.traffic import SECOND, START, Event, live
 from tests.support.random_runs import POLICY
 from tests.support.run_comparison import comparable, dangling, documents, set_aside
 from worker.detect.stage import DETECT_INPUTS
-from worker.engine.log import NewRecord, stored
+from worker.engine.log import stored
+from worker.engine.records import NewRecord
 from worker.logs.memory import MemoryLog
 from worker.run import replay as module
 from worker.run.replay import Replayed, replay

@@ -11,7 +11,8 @@ from tests.worker.detect.test_reader import NOW, RULES, Bench
 from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Limits
 from worker.detect.stage import Policy
-from worker.engine.log import NewRecord, Record, TopicPartition, stored
+from worker.engine.log import stored
+from worker.engine.records import NewRecord, Record, TopicPartition
 from worker.run.replay import dead_line
 from worker.run.requeue import DeadLetter, Judge, Wanted, dead_letters
 

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import pytest
 
-from worker.engine.log import NewRecord
+from worker.engine.records import NewRecord
 from worker.errors import UsageError
 from worker.run.spool import Room, Spool, Timed
 

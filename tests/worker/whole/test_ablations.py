@@ -14,7 +14,8 @@ from tests.support.random_runs import endure, run_plainly
 from tests.support.run_comparison import Comparable, comparable
 from tests.worker.whole.test_order import story
 from worker.detect.handler import Accounts
-from worker.engine.event_time import BEGINNING, ORDER, Entry, ReorderBuffer, Source, SourceTime
+from worker.engine.event_time import BEGINNING, Source, SourceTime
+from worker.engine.reorder import ORDER, Entry, ReorderBuffer
 from worker.engine.task import Task
 
 SEEDS = range(30)

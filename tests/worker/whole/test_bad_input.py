@@ -36,9 +36,10 @@ from worker.cli.app import app
 from worker.codec.bad_record import BadRecord
 from worker.codec.lines import place, read_lines
 from worker.detect.stage import DETECT_INPUTS, Stage, detect, triage
-from worker.engine.log import NewRecord, stored
+from worker.engine.log import stored
 from worker.engine.loop import Pace, StageWorker
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import NewRecord
 from worker.errors import CheckFailed
 from worker.logs.sqlite.log import SqliteLog
 from worker.run.replay import replay

@@ -20,8 +20,8 @@ from typing import Final
 
 import msgspec
 
-from worker.detect.account_upgrade import damaged, numbered
 from worker.engine.packing import Unpacker
+from worker.engine.saved import damaged, numbered
 from worker.errors import LogError
 
 Key = bytes | None

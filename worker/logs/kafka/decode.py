@@ -16,7 +16,7 @@ from kafka.errors import CorruptRecordError
 from kafka.protocol.consumer import IsolationLevel
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-from worker.engine.log import Headers, Record
+from worker.engine.records import Headers, Record
 
 VERSIONS: Final = ("3.0.12",)
 """Of kafka-python, those of which the private names are known."""

@@ -6,7 +6,7 @@ from typing import Final
 
 import kafka
 
-from worker.engine.log import Batch, Record, TopicPartition
+from worker.engine.records import Batch, Record, TopicPartition
 from worker.logs.kafka.group_consumer import Member
 from worker.logs.reading import Fairness, even
 

@@ -20,7 +20,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import CoordinatorNotAvailableError, KafkaError
 from kafka.structs import MemberState
 
-from worker.engine.log import Record
+from worker.engine.records import Record
 from worker.errors import LogError, LogInDoubt
 from worker.logs.kafka.cluster import Cluster, client_id, told
 from worker.logs.kafka.decode import as_record

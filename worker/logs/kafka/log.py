@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from kafka import TopicPartition as Place
 
-from worker.engine.log import NewRecord, Record, last_record
+from worker.engine.log import last_record
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import NewRecord, Record
 from worker.errors import LogError, TaskTaken
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.group_consumer import Member, owners_of

@@ -7,7 +7,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from worker.engine.log import Record
+from worker.engine.records import Record
 from worker.errors import LogError
 from worker.logs.kafka.cluster import Cluster, client_id, told
 from worker.logs.kafka.group_consumer import as_records

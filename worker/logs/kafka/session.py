@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-from worker.engine.log import Batch, Commit, NewRecord, Snapshot, TasksMoved, TopicPartition
+from worker.engine.log import TasksMoved
+from worker.engine.records import Batch, Commit, NewRecord, Snapshot, TopicPartition
 from worker.errors import LogError, LogInDoubt, TaskTaken
 from worker.logs.kafka.feed import Rebalanced
 from worker.logs.kafka.group_consumer import SILENT_AFTER

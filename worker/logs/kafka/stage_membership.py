@@ -15,7 +15,7 @@ from typing import Final
 import kafka
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from worker.engine.log import Commit, Snapshot, TopicPartition
+from worker.engine.records import Commit, Snapshot, TopicPartition
 from worker.errors import LogError
 from worker.logs.kafka.blocks import Blocks, Key
 from worker.logs.kafka.cluster import Cluster, told

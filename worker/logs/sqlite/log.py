@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from worker.engine.log import NewRecord, Record
+from worker.engine.records import NewRecord, Record
 from worker.errors import ConfigError, LogError
 from worker.logs.sqlite.file import Connection, add_topics, create
 from worker.logs.sqlite.holds import Holds

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from worker.engine.log import Headers, NewRecord, Record
 from worker.engine.murmur2 import partition_of
+from worker.engine.records import Headers, NewRecord, Record
 from worker.errors import LogError
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -4,7 +4,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from worker.engine.log import Batch, Commit, Record, Snapshot, TopicPartition
+from worker.engine.records import Batch, Commit, Record, Snapshot, TopicPartition
 from worker.errors import LogInDoubt
 from worker.logs.reading import RECHECK_SECONDS, Extent, Reading
 from worker.logs.sqlite.file import Connection, damaged

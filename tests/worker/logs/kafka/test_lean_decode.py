@@ -17,7 +17,7 @@ from kafka.record import MemoryRecords
 from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.record.legacy_records import LegacyRecordBatchBuilder
 
-from worker.engine.log import Record
+from worker.engine.records import Record
 from worker.logs.kafka import decode as lean
 from worker.logs.kafka.decode import as_record, decode_lean
 

@@ -20,7 +20,8 @@ from tests.support.sqlite_logs import (
     session,
     start,
 )
-from worker.engine.log import Commit, NewRecord, stored
+from worker.engine.log import stored
+from worker.engine.records import Commit, NewRecord
 from worker.errors import ConfigError, LogError, LogInDoubt
 from worker.logs.sqlite.log import SqliteLog
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.sqlite_logs import TOPICS, fill, raw, session
-from worker.engine.log import Commit, NewRecord, stored
+from worker.engine.log import stored
+from worker.engine.records import Commit, NewRecord
 from worker.errors import ConfigError, LogError
 from worker.logs.sqlite.file import create
 from worker.logs.sqlite.log import SqliteLog

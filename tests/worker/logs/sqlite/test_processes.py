@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.sqlite_logs import AT, TOPICS, fill, finish, line, session, start
-from worker.engine.log import Commit, NewRecord, TopicPartition, stored
+from worker.engine.log import stored
+from worker.engine.records import Commit, NewRecord, TopicPartition
 from worker.errors import TaskTaken
 from worker.logs.sqlite.log import SqliteLog
 
