@@ -21,9 +21,9 @@ from bench.baseline import validator
 from bench.changelog_stage import ran
 from bench.kafka import on_a_broker, topics
 from bench.speed import events
+from schemas.topics import DETECT_INPUTS
 from worker.cli.ingest import Appender
 from worker.config.settings import Settings
-from worker.detect.stage import DETECT_INPUTS
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.decode import decode_lean
 from worker.logs.kafka.log import KafkaLog

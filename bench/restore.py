@@ -16,7 +16,8 @@ from typing import Final
 
 from bench.kafka import on_a_broker, topics
 from bench.speed import events, policy
-from worker.detect.stage import DETECT, DETECT_INPUTS, detect
+from schemas.topics import DETECT_INPUTS
+from worker.detect.stage import DETECT, detect
 from worker.engine.records import Commit, StateChange
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog

@@ -15,11 +15,12 @@ from rules.registry import ALL
 from worker import simulate as traffic
 from worker.cli.ingest import Appender
 from worker.config.load import load_settings
-from worker.detect.stage import DETECT, TRIAGE, Policy
+from worker.detect.stage import DETECT, Policy
 from worker.logs.sqlite.log import wall_clock
 from worker.run.open_log import open_log
 from worker.run.replay import replay
 from worker.run.runner import Runner
+from worker.triage.stage import TRIAGE
 
 ROUNDS = 3
 REPLAY_LEAST, REPLAY_AIM = 0.25, 0.40

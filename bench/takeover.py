@@ -25,7 +25,8 @@ from kafka import KafkaAdminClient, TopicPartition
 from bench.kafka import Committed, committed, detecting, on_a_broker, topics
 from rules.builders import balance, login, row
 from schemas.time import format_time
-from worker.detect.stage import DETECT, DETECT_INPUTS
+from schemas.topics import DETECT_INPUTS
+from worker.detect.stage import DETECT
 from worker.engine.records import NewRecord
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.group_consumer import owners_of

@@ -123,6 +123,9 @@ class Balance(Struct, gc=False, omit_defaults=True):
 
 Event = Transaction | Login | Balance
 
+EVENT_TYPES: Final[tuple[type[Event], ...]] = (Transaction, Login, Balance)
+"""By kind."""
+
 
 class Ref(Struct, array_like=True, frozen=True, gc=False):
     """The address of an event in the task's own inputs; its partition is the task's number."""

@@ -180,6 +180,30 @@ def topic(name: str) -> Topic:
     return _BY_NAME[name]
 
 
+class Input(NamedTuple):
+    """An input of detect."""
+
+    topic: str
+    kind: str
+    """Of its records where they are lines of a file: `{"kind": "login", ...}`."""
+    model: type[Record]
+    setting: str
+    """Its section in the configuration: [inputs.<setting>]."""
+    may_be_silent: bool = False
+    """Whether a topic without records is no sign of a fault, by default."""
+
+
+INPUTS: tuple[Input, ...] = (
+    Input(TRANSACTIONS, "transaction", Transaction, "transactions"),
+    Input(LOGINS, "login", Login, "logins"),
+    Input(BALANCES, "balance", Balance, "balances", may_be_silent=True),
+)
+"""Every input of detect, the only list of them. An input's place is the number of its kind, which
+is in saved state: add at the end, never renumber."""
+
+DETECT_INPUTS = tuple(each.topic for each in INPUTS)
+
+
 class Kind(NamedTuple):
     """What a line of an input file is."""
 
@@ -190,9 +214,7 @@ class Kind(NamedTuple):
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "transaction": Kind(Transaction, TRANSACTIONS),
-        "login": Kind(Login, LOGINS),
-        "balance": Kind(Balance, BALANCES),
+        **{each.kind: Kind(each.model, each.topic) for each in INPUTS},
         "incident_update": Kind(IncidentUpdate, INCIDENT_UPDATES),
         "heartbeat": Kind(Heartbeat, None),
         "end": Kind(End, None),

@@ -8,8 +8,9 @@ import pytest
 from tests.test_docs import rows, section
 from worker.config.rule_settings import build_rules
 from worker.config.settings import Settings
-from worker.detect.stage import DETECT, TRIAGE
+from worker.detect.stage import DETECT
 from worker.observe.metrics import Metrics
+from worker.triage.stage import TRIAGE
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")

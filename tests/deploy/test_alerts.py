@@ -10,8 +10,9 @@ from rules.registry import ALL
 from tests.support.prometheus_programs import program
 from worker.config.rule_settings import build_rules
 from worker.config.settings import Settings
-from worker.detect.stage import DETECT, TRIAGE
+from worker.detect.stage import DETECT
 from worker.observe.metrics import Metrics
+from worker.triage.stage import TRIAGE
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
 ALERTS, TESTS, CONFIG = (

@@ -13,7 +13,7 @@ from random import Random
 import msgspec
 import pytest
 
-from schemas.topics import ALERTS
+from schemas.topics import ALERTS, DETECT_INPUTS
 from scripts.broker import Broker
 from tests.support.crashing_worker import DEADLINE_SECONDS, Killer, Process, wait_until
 from tests.support.kafka_place import KafkaPlace
@@ -21,7 +21,7 @@ from tests.support.log_comparison import Outcome, differences, of_the_embedded_l
 from tests.support.producer import crowd, sliced
 from tests.support.victim import BETWEEN
 from worker.detect.account_upgrade import LAYOUT_FIELD
-from worker.detect.stage import DETECT, DETECT_INPUTS
+from worker.detect.stage import DETECT
 from worker.engine.keyed_state import payload_of
 from worker.engine.loop import COMMITTING, READING, RELEASING
 

@@ -19,10 +19,11 @@ from kafka import KafkaAdminClient
 from kafka.errors import RetriableError
 
 from schemas.time import format_time
+from schemas.topics import DETECT_INPUTS
 from tests.support.crashing_worker import DEADLINE_SECONDS, Process
 from tests.support.kafka_place import KafkaPlace
 from tests.support.producer import PARTITIONS
-from worker.detect.stage import DETECT, DETECT_INPUTS
+from worker.detect.stage import DETECT
 from worker.engine.log import Log
 from worker.engine.loop import READING
 from worker.engine.records import NewRecord

@@ -7,8 +7,8 @@ from schemas.topics import ALERTS
 from tests.support.crashing_worker import DEADLINE_SECONDS, Place, producing, wait_until
 from tests.support.log_comparison import differences, outcome
 from tests.support.producer import PARTITIONS, crowd
-from worker.detect.stage import TRIAGE
 from worker.logs.sqlite.log import SqliteLog
+from worker.triage.stage import TRIAGE
 
 SEED = 11
 EVENTS = 4_000

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from schemas.topics import SIGNALS
+from schemas.topics import DETECT_INPUTS, SIGNALS
 from tests.support.crashing_worker import DEADLINE_SECONDS, Place, wait_until
 from tests.support.expected_metrics import problems
 from tests.support.kafka_place import KafkaPlace
 from tests.support.producer import PARTITIONS, crowd
 from tests.support.scraping import Pages
-from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE
+from worker.detect.stage import DETECT
 from worker.engine.loop import READING
+from worker.triage.stage import TRIAGE
 
 SEED = 13
 EVENTS = 1_000

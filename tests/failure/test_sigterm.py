@@ -10,8 +10,9 @@ import pytest
 from tests.support.crashing_worker import DEADLINE_SECONDS, Place, Process, wait_until
 from tests.support.log_comparison import differences, outcome
 from tests.support.producer import crowd
-from worker.detect.stage import DETECT, TRIAGE
+from worker.detect.stage import DETECT
 from worker.engine.loop import RELEASING
+from worker.triage.stage import TRIAGE
 
 SEED = 7
 EVENTS = 2_000

@@ -12,12 +12,14 @@ from schemas.topics import ALERTS, LATE, LOGINS, TRANSACTIONS
 from tests.support.events.traffic import START
 from tests.support.random_runs import POLICY, FragileLog, Mishap
 from tests.support.run_comparison import documents
-from worker.detect.stage import Policy, detect, triage
-from worker.engine.loop import Pace, StageWorker
+from worker.detect.stage import Policy, detect
+from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
 from worker.engine.observer import UNOBSERVED, Observer
 from worker.engine.records import NewRecord
+from worker.engine.stage import Pace
 from worker.errors import LogError
+from worker.triage.stage import triage
 
 
 class Station:

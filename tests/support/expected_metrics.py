@@ -6,9 +6,16 @@ from typing import Any
 
 import msgspec
 
-from schemas.topics import ALERTS, ALERTS_SHADOW, DEAD_LETTERS, INCIDENTS, LATE, SIGNALS
+from schemas.topics import (
+    ALERTS,
+    ALERTS_SHADOW,
+    DEAD_LETTERS,
+    DETECT_INPUTS,
+    INCIDENTS,
+    LATE,
+    SIGNALS,
+)
 from tests.support.run_comparison import documents
-from worker.detect.stage import DETECT_INPUTS
 from worker.engine.log import Log, stored
 from worker.engine.records import Record
 

@@ -11,11 +11,13 @@ from typing import Any, Final, Literal
 from rules.contract import Rule
 from rules.registry import ALL
 from tests.support.events.arrivals import Arrival
-from worker.detect.stage import Policy, Stage, detect, triage
-from worker.engine.loop import Pace, StageWorker
+from worker.detect.stage import Policy, detect
+from worker.engine.loop import StageWorker
 from worker.engine.records import Commit, NewRecord
+from worker.engine.stage import Pace, Stage
 from worker.errors import LogError
 from worker.logs.memory import MemoryLog, MemorySession
+from worker.triage.stage import triage
 
 _EVERY: Final[Sequence[type[Rule[Any, Any]]]] = ALL
 RULES: Final = tuple(rule(rule.Params()) for rule in _EVERY)

@@ -17,14 +17,16 @@ import msgspec
 
 from rules.registry import ALL
 from schemas.time import format_time, parse_time
-from schemas.topics import SIGNALS
+from schemas.topics import DETECT_INPUTS, SIGNALS
 from tests.support.random_runs import PLAIN, POLICY
 from worker.codec.lines import Line, place
-from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE, Policy, detect, triage
+from worker.detect.stage import DETECT, Policy, detect
 from worker.engine.log import stored
 from worker.engine.loop import StageWorker
 from worker.engine.records import Commit, NewRecord, StateChange, TopicPartition
 from worker.logs.memory import MemoryLog, MemorySession
+from worker.logs.topics import WALLET_TOPICS
+from worker.triage.stage import TRIAGE, triage
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "state"
 UPDATE: Final = parse_time("2026-03-09T12:00:00Z")
@@ -189,9 +191,13 @@ def lines_of(folder: Path, name: str) -> list[bytes]:
     return (folder / name).read_bytes().splitlines()
 
 
-def restored(folder: Path) -> MemoryLog:
-    """Return a log with what the folder's release has read, written and saved."""
-    log = MemoryLog(partitions=1)
+def restored(folder: Path, *added: str) -> MemoryLog:
+    """Return a log with what the folder's release has read, written and saved.
+
+    Args:
+        added: topics that the release did not have.
+    """
+    log = MemoryLog({**WALLET_TOPICS, **dict.fromkeys(added, "delete")}, partitions=1)
     log.append(list(records(lines_of(folder, "before.ndjson"))))
     for line in lines_of(folder, "signals.ndjson"):
         signal = msgspec.json.decode(line)
@@ -216,6 +222,13 @@ def _unit(rows: Saved) -> Commit:
             value = base64.b64decode(row["value"])
             unit.states.append(StateChange(0, row["key"].encode(), value))
     return unit
+
+
+def meta_of(folder: Path, stage: str) -> bytes:
+    """Return what is saved of a stage's task."""
+    rows = [msgspec.json.decode(line) for line in lines_of(folder, "saved.ndjson")]
+    (meta,) = [row["meta"] for row in rows if row["stage"] == stage and "meta" in row]
+    return base64.b64decode(meta)
 
 
 def state_of(folder: Path, stage: str) -> dict[bytes, bytes]:

@@ -23,7 +23,7 @@ from worker.codec.codec import Limits
 from worker.config.load import load_settings
 from worker.config.settings import KNOWN_RULES
 from worker.config.token_keys import tokens_for
-from worker.detect.stage import DETECT, TRIAGE
+from worker.detect.stage import DETECT
 from worker.engine.log import Log, stored
 from worker.errors import UsageError
 from worker.evaluate.scoring import alerts_of, read_truth, score
@@ -32,6 +32,7 @@ from worker.explain.render import told
 from worker.logs.sqlite.log import wall_clock
 from worker.run.open_log import make_topics, open_log
 from worker.run.runner import Runner
+from worker.triage.stage import TRIAGE
 
 _EVENTS: Final = "events.ndjson"
 _TRUTH: Final = "truth.ndjson"

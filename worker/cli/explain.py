@@ -11,7 +11,7 @@ import typer
 from msgspec import structs
 
 from schemas.time import parse_time
-from schemas.topics import ALERTS, ALERTS_SHADOW
+from schemas.topics import ALERTS, ALERTS_SHADOW, DETECT_INPUTS
 from worker.cli.output import (
     ConfigOption,
     JsonOption,
@@ -26,7 +26,7 @@ from worker.config.load import load_settings
 from worker.config.settings import KNOWN_RULES
 from worker.config.token_keys import tokens_for
 from worker.detect.seal import seal_of
-from worker.detect.stage import DETECT_INPUTS, Policy
+from worker.detect.stage import Policy
 from worker.engine.log import Log, stored
 from worker.engine.records import Record, TopicPartition
 from worker.errors import CheckFailed, UsageError

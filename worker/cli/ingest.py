@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from schemas.time import format_time, parse_time
+from schemas.topics import DETECT_INPUTS, INPUTS
 from worker.cli.output import (
     ConfigOption,
     JsonOption,
@@ -23,7 +24,6 @@ from worker.cli.output import (
 from worker.codec.bad_record import BadRecord
 from worker.codec.lines import Line, place, read_lines
 from worker.config.load import Settings, load_settings
-from worker.detect.stage import DETECT_INPUTS
 from worker.engine.log import Log
 from worker.engine.records import NewRecord
 from worker.errors import CheckFailed, UsageError
@@ -110,12 +110,9 @@ class Appender:
         self._log = log
         self._chunk: list[NewRecord] = []
         self._bytes = 0
-        inputs = settings.inputs
-        named = (inputs.transactions, inputs.logins, inputs.balances)
         # An event beyond this will be a dead letter: it must not move the end.
         self._latest = {
-            topic: now + setting.max_clock_skew_ms
-            for topic, setting in zip(DETECT_INPUTS, named, strict=True)
+            each.topic: now + settings.inputs.of(each).max_clock_skew_ms for each in INPUTS
         }
 
     def take(self, name: str, lines: Iterable[tuple[int, bytes]]) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from schemas.topics import TOPICS
+from schemas.topics import DETECT_INPUTS, TOPICS
 from worker.cli.output import (
     ConfigOption,
     JsonOption,
@@ -24,7 +24,7 @@ from worker.cli.output import (
 from worker.cli.restoring import Restoring
 from worker.config.load import Settings, load_settings
 from worker.config.token_keys import tokens_for
-from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE
+from worker.detect.stage import DETECT
 from worker.engine.log import Log
 from worker.engine.observer import Observer, Observers
 from worker.engine.records import TopicPartition
@@ -32,6 +32,7 @@ from worker.errors import UsageError
 from worker.logs.sqlite.log import wall_clock
 from worker.run.open_log import refuse_wrong_topics
 from worker.run.runner import Runner
+from worker.triage.stage import TRIAGE
 
 _RANGE = re.compile(r"(?P<topic>[^/]+)/(?P<partition>\d+):(?P<first>\d+)-(?P<last>\d+)")
 _STAGES: Final = {"all": (DETECT, TRIAGE), DETECT: (DETECT,), TRIAGE: (TRIAGE,)}

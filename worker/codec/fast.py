@@ -14,8 +14,7 @@ from msgspec.structs import astuple
 from pydantic import BaseModel
 
 from rules import events
-from rules.events import BALANCE, LOGIN, TRANSACTION, Kind
-from schemas.balance import Balance
+from rules.events import Kind
 from schemas.base import (
     Amount,
     Count,
@@ -28,10 +27,10 @@ from schemas.base import (
     ShortText,
     Timestamp,
 )
-from schemas.login import Login
 from schemas.money import MAX_LENGTH
 from schemas.time import parse_time
-from schemas.transaction import Authorization, Transaction
+from schemas.topics import INPUTS
+from schemas.transaction import Authorization
 from worker.codec.bad_record import Refused
 
 FIRST_TIME: Final = parse_time("1000-01-01T00:00:00Z")
@@ -42,9 +41,7 @@ timers, ends) must still be in the calendar."""
 SCHEMA_VERSION: Final = 1
 
 MODELS: Final[Mapping[Kind, tuple[str, type[BaseModel], type[Struct]]]] = {
-    TRANSACTION: ("transaction", Transaction, events.Transaction),
-    LOGIN: ("login", Login, events.Login),
-    BALANCE: ("balance", Balance, events.Balance),
+    kind: (each.kind, each.model, events.EVENT_TYPES[kind]) for kind, each in enumerate(INPUTS)
 }
 """Per kind of event: its name in files, what it is on the wire, what rules see."""
 

@@ -12,11 +12,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from schemas.topics import KINDS, TOPICS
+from schemas.topics import DETECT_INPUTS, KINDS, TOPICS
 from worker.codec.bad_record import BadRecord
 from worker.codec.codec import why_no_object
 from worker.codec.files import UTF8_MARK, open_input
-from worker.detect.stage import DETECT_INPUTS
 from worker.errors import CheckFailed, UsageError
 
 _CONTROLS: Final = ("heartbeat", "end")

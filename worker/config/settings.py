@@ -23,7 +23,7 @@ from pydantic_core import CoreSchema, core_schema
 from rules.contract import Params, Rule
 from rules.registry import ALL
 from schemas.money import ISO_4217, MAX_EXPONENT, is_currency_code
-from schemas.topics import DEAD_LETTERS, LATE, TOPICS, Topic
+from schemas.topics import DEAD_LETTERS, LATE, TOPICS, Input, Topic
 
 _SECOND: Final = 1_000
 _MINUTE: Final = 60 * _SECOND
@@ -238,6 +238,11 @@ class InputsSettings(_Section):
     transactions: InputSettings = InputSettings()
     logins: InputSettings = InputSettings()
     balances: OptionalInputSettings = OptionalInputSettings()
+
+    def of(self, given: Input) -> InputSettings:
+        """Return the settings of one input."""
+        settings: InputSettings = getattr(self, given.setting)
+        return settings
 
 
 class EngineSettings(_Section):

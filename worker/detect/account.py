@@ -10,6 +10,7 @@ from msgspec import Struct
 from rules.contract import OpenAlert, Rule
 from rules.profile import Profile
 from worker.detect.account_upgrade import LAYOUT_FIELD, saved_name, upgraded
+from worker.detect.redelivery import KNOWN_FIELDS, without_content
 from worker.engine.keyed_state import Timer
 from worker.engine.packing import Unpacker
 from worker.engine.saved import downgrade
@@ -32,6 +33,8 @@ class Account(
     """
 
     ids: bytearray = msgspec.field(default_factory=bytearray, name="i")
+    known_fields: int = msgspec.field(default=1, name="k")
+    """The version of the list of known fields by which `ids` compare contents."""
     profile: Profile = msgspec.field(default_factory=Profile, name="f")
     alerts: list[OpenAlert] = msgspec.field(default_factory=list, name="a")
     timers: list[Timer] = msgspec.field(default_factory=list, name="t")
@@ -58,16 +61,19 @@ class SavedAccounts:
     """Reads accounts that this or an older release has saved.
 
     Attributes:
-        new: makes an account of which nothing is known.
         afresh: how many states were dropped since somebody last emptied this, by rule: those of
             older versions that their rules cannot use.
     """
 
     def __init__(self, rules: Sequence[Rule[Any, Any]]) -> None:
-        self.new = layout_for(rules)
+        self._layout = layout_for(rules)
         self.afresh: Counter[tuple[str, ...]] = Counter()
-        self._unpack = Unpacker(self.new)
+        self._unpack = Unpacker(self._layout)
         self._rules = {rule.state_code: rule for rule in rules}
+
+    def new(self) -> Account:
+        """Return an account of which nothing is known."""
+        return self._layout(known_fields=KNOWN_FIELDS)
 
     def read(self, payload: bytes | memoryview) -> Account:
         """Decode an account.
@@ -78,8 +84,11 @@ class SavedAccounts:
         try:
             account = self._unpack(payload)
         except msgspec.MsgspecError:
-            account, afresh = upgraded(payload, self.new, LAYOUT, self._rules)
+            account, afresh = upgraded(payload, self._layout, LAYOUT, self._rules)
             self.afresh.update(afresh)
+        if account.known_fields != KNOWN_FIELDS:
+            account.ids = without_content(account.ids)
+            account.known_fields = KNOWN_FIELDS
         if account.alerts:
             self._refuse_unknown(account.alerts)
         return account

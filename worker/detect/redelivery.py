@@ -4,6 +4,10 @@ Identity is (input topic, account, event_id). An account keeps, per recent event
 topic and event_id, a CRC of what the event says, and its occurred_at: 20 bytes in one row. The
 same id with other content is a producer that reuses ids, not a redelivery.
 
+The content is compared by its known fields. A release that knows more fields raises KNOWN_FIELDS;
+rows of a release before are then recognised by their id alone, since they do not cover what it did
+not know.
+
 Both hashes are made when the event is decoded, while its fields are still in the processor's cache.
 """
 
@@ -15,6 +19,10 @@ from zlib import crc32
 from rules.events import Event
 from worker.engine.packing import packed
 
+KNOWN_FIELDS: Final = 1
+"""The version of the lists of known fields of all events (`rules.events`)."""
+_ANY_CONTENT: Final = 0
+"""In place of the CRC of a row that is recognised by its id alone."""
 _ROW: Final = struct.Struct(">8sIq")
 """Hash of topic and event_id, CRC of the content, occurred_at (milliseconds)."""
 _HASH_BYTES: Final = 8
@@ -31,7 +39,7 @@ def identity_of(begun: blake2b, event: Event) -> bytes:
     """Return the 20 bytes that are remembered of an event."""
     digest = begun.copy()
     digest.update(event.event_id.encode())
-    return _pack(digest.digest(), crc32(packed(event)), event.occurred_at)
+    return _pack(digest.digest(), crc32(packed(event)) or 1, event.occurred_at)
 
 
 def known_as(ids: bytearray, identity: bytes, oldest: int) -> bool | None:
@@ -46,7 +54,7 @@ def known_as(ids: bytearray, identity: bytes, oldest: int) -> bool | None:
         if at % _ROW.size == 0:
             _, content, occurred = _unpack_from(ids, at)
             if occurred >= oldest:
-                return bool(content == _unpack_from(identity)[1])
+                return content in (_ANY_CONTENT, _unpack_from(identity)[1])
         at = ids.find(digest, at + 1)
     return None
 
@@ -59,3 +67,9 @@ def without_old(ids: bytearray, oldest: int) -> tuple[bytearray, list[int]]:
     times = [row[2] for row in _ROW.iter_unpack(ids)]
     gone = next((at for at, time in enumerate(times) if time >= oldest), len(times))
     return ids[gone * _ROW.size :], times[gone:]
+
+
+def without_content(ids: bytearray) -> bytearray:
+    """Return the rows so that each is recognised by its id alone."""
+    rows = (_pack(digest, _ANY_CONTENT, time) for digest, _, time in _ROW.iter_unpack(ids))
+    return bytearray(b"".join(rows))

@@ -1,33 +1,29 @@
-"""The two stages: the same machinery with other inputs, readers and handlers."""
+"""The stage that applies the rules to accounts, and the policy of both stages."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rules.contract import Rule
-from rules.events import BALANCE, LOGIN, TRANSACTION
-from schemas.topics import BALANCES, LOGINS, SIGNALS, TRANSACTIONS
+from schemas.topics import INPUTS
 from worker.codec.codec import Limits
 from worker.detect.alerts import Publisher
 from worker.detect.dead_letter_limit import Window
 from worker.detect.handler import Accounts, Horizons
+from worker.detect.idleness import DetectClock
 from worker.detect.rare_events import Measures
 from worker.detect.reader import InputPolicy, Intake
 from worker.engine.context import Handler
+from worker.engine.log import Log
 from worker.engine.records import Snapshot, TopicPartition
+from worker.engine.stage import Pace, Stage
 from worker.engine.task import Task
 from worker.tokens import PUBLIC, Tokens
-from worker.triage.handler import Incidents, SignalReader
 
 DETECT = "detect"
-TRIAGE = "triage"
-DETECT_INPUTS = (TRANSACTIONS, LOGINS, BALANCES)
-"""In the order of their kinds: an input's index is the kind of its events."""
-
-INPUT_POLICIES = (
-    InputPolicy(TRANSACTIONS, TRANSACTION),
-    InputPolicy(LOGINS, LOGIN),
-    InputPolicy(BALANCES, BALANCE, may_be_silent=True),
+INPUT_POLICIES = tuple(
+    InputPolicy(each.topic, kind, may_be_silent=each.may_be_silent)
+    for kind, each in enumerate(INPUTS)
 )
 
 
@@ -48,16 +44,6 @@ class Policy:
     resolved_retention: int = 30 * 24 * 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A stage as the loop needs it: its name, its inputs, and how to make a task of it."""
-
-    name: str
-    inputs: tuple[str, ...]
-    policies: tuple[InputPolicy, ...]
-    make: Callable[[int, Snapshot], Task]
-
-
 def detect(
     policy: Policy,
     partition_of: Callable[[bytes], int] | None = None,
@@ -71,10 +57,12 @@ def detect(
     """
     window = Window(policy.dead_letter_limit, policy.accepted_dead_letters)
 
+    topics = [each.topic for each in policy.inputs]
+
     def make(number: int, saved: Snapshot) -> Task:
-        addresses = [TopicPartition(topic, number) for topic in DETECT_INPUTS]
+        addresses = [TopicPartition(topic, number) for topic in topics]
         reader = Intake(policy.inputs, policy.limits, window, partition_of)
-        publisher = Publisher(DETECT_INPUTS, policy.tokens)
+        publisher = Publisher(topics, policy.tokens)
         handler = Accounts(
             policy.rules,
             policy.known_rules,
@@ -85,17 +73,11 @@ def detect(
             policy.horizons,
         )
         shown = wrap(handler)
-        return Task(number, DETECT, DETECT_INPUTS, 1, reader, shown, saved.meta, saved.states)
+        return Task(
+            number, DETECT, dict.fromkeys(topics, 1), reader, shown, saved.meta, saved.states
+        )
 
-    return Stage(DETECT, DETECT_INPUTS, tuple(policy.inputs), make)
+    def clock_policy(log: Log, pace: Pace) -> DetectClock:
+        return DetectClock(log, policy.inputs, pace)
 
-
-def triage(policy: Policy, origins: int) -> Stage:
-    """Return the stage that makes incidents of alerts; `origins` is the number of detect tasks."""
-
-    def make(number: int, saved: Snapshot) -> Task:
-        reader = SignalReader(policy.tokens)
-        handler = Incidents(policy.tokens, policy.resolved_retention)
-        return Task(number, TRIAGE, (SIGNALS,), origins, reader, handler, saved.meta, saved.states)
-
-    return Stage(TRIAGE, (SIGNALS,), (), make)
+    return Stage(DETECT, tuple(topics), make, clock_policy)

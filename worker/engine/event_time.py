@@ -103,8 +103,7 @@ class SourceTime(Struct, array_like=True):
 class Source:
     """One log partition as its task reads it."""
 
-    def __init__(self, index: int, inputs: int, saved: SourceTime | None) -> None:
-        saved = saved or SourceTime()
+    def __init__(self, index: int, inputs: int, saved: SourceTime) -> None:
         self.index = index
         self.inputs = [time.copy() for time in saved.inputs]
         self.inputs += [InputTime() for _ in range(inputs - len(self.inputs))]

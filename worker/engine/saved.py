@@ -41,12 +41,12 @@ def numbered(unpack: Unpacker[T], stored: bytes | memoryview, what: str, layout:
         if number == layout:
             return found
     except msgspec.MsgspecError:
-        number = _number(stored)
+        number = layout_of(stored)
     raise downgrade(what) if number > layout else damaged(what)
 
 
-def _number(stored: bytes | memoryview) -> int:
-    """Return the first value of a list where it is a number, else 0."""
+def layout_of(stored: bytes | memoryview) -> int:
+    """Return the layout number of a record; 0 if it is damaged."""
     try:
         values = _LIST(stored)
     except msgspec.MsgspecError:

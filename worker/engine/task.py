@@ -18,16 +18,14 @@ from heapq import heapify, heappop, heappush
 from typing import Any, Final, Protocol
 
 import msgspec
-from msgspec import Struct
 
 from worker.engine.context import Handler, HeapEntry, Live, RuleFailed, Turn
-from worker.engine.event_time import BEGINNING, Source, SourceTime
+from worker.engine.event_time import Source
 from worker.engine.keyed_state import Timer, next_due, pack
 from worker.engine.outbox import Outbox
-from worker.engine.packing import Unpacker
 from worker.engine.records import Record, StateChange, TopicPartition
 from worker.engine.reorder import KEY, ORDER, Entry, ReorderBuffer
-from worker.engine.saved import numbered
+from worker.engine.task_meta import LAYOUT, TaskMeta, read_meta
 
 _HINT: Final = "?"
 """Names a heap entry that stands for whatever timers its key has."""
@@ -42,31 +40,6 @@ class Reader(Protocol):
         """Decode, move the source's inputs, dead-letter what is bad, return what to buffer."""
 
 
-class TaskMeta(Struct, array_like=True):
-    """What a commit saves of a task besides the state of its keys."""
-
-    layout: int
-    watermark: int
-    now: int
-    signals: int
-    """How many signals this task has written: the next origin sequence."""
-    sources: list[SourceTime]
-    stage: bytes = b""
-    """What the stage itself keeps per task, opaque here."""
-
-
-_META: Final = Unpacker(TaskMeta)
-
-
-def read_meta(meta: bytes, stage: str) -> TaskMeta:
-    """Decode what a commit has saved of a task.
-
-    Raises:
-        LogError: a newer release has written it, or it is damaged.
-    """
-    return numbered(_META, meta, f"a task of stage {stage}")
-
-
 class Task:
     """Task `number` of a stage: its sources, its keys' states, its timers, its time."""
 
@@ -74,25 +47,35 @@ class Task:
         self,
         number: int,
         stage: str,
-        topics: Sequence[str],
-        inputs_per_source: int,
+        inputs: Mapping[str, int],
         reader: Reader,
         handler: Handler,
         meta: bytes | None,
         states: Iterable[tuple[bytes, bytes]],
     ) -> None:
-        saved = read_meta(meta, stage) if meta else None
+        """Restore the task.
+
+        Args:
+            inputs: how many inputs each source has, by its topic. A source's place is its number
+                in `Timer.awaits`, and in the saved layout that did not name sources.
+            meta: what its last commit saved of the task; None: it has never committed.
+            states: (key, value) of every key.
+
+        Raises:
+            LogError: a newer release has saved it, or it is damaged.
+        """
+        saved = read_meta(meta, stage, list(inputs))
         self.number = number
         self.stage = stage
-        self.addresses = [TopicPartition(topic, number) for topic in topics]
+        self.addresses = [TopicPartition(topic, number) for topic in inputs]
         self.sources = [
-            Source(index, inputs_per_source, saved.sources[index] if saved else None)
-            for index in range(len(topics))
+            Source(index, count, saved.source(topic, count))
+            for index, (topic, count) in enumerate(inputs.items())
         ]
-        self.watermark = saved.watermark if saved else BEGINNING
+        self.watermark = saved.watermark
         self.applied_until = self.watermark
         """Re-read events with an order time below this were applied before the restart."""
-        self.stage_meta = saved.stage if saved else b""
+        self.stage_meta = saved.stage
         self._inputs = [time for source in self.sources for time in source.inputs]
         self._reader = reader
         self._handler = handler
@@ -111,8 +94,7 @@ class Task:
         self._held: list[HeapEntry] = []
         self._popped: list[HeapEntry] = []
         self._rebuild_timers()
-        now, signals = (saved.now, saved.signals) if saved else (BEGINNING, 0)
-        self._turn = Turn(number, self._heap, now, signals, self._touch_to_save)
+        self._turn = Turn(number, self._heap, saved.now, saved.signals, self._touch_to_save)
         self._read_outbox = Outbox(stage)
 
     def _rebuild_timers(self) -> None:
@@ -241,10 +223,12 @@ class Task:
         """End the unit: return state changes, offsets to read on from, and the task's meta."""
         changes = self._encode_touched()
         _, oldest = self._buffer.held(len(self.sources))
-        saved = [source.save(oldest[source.index], self.watermark) for source in self.sources]
-        offsets = {self.addresses[index]: time.offset for index, time in enumerate(saved)}
+        sources, offsets = {}, {}
+        for source, at in zip(self.sources, self.addresses, strict=True):
+            saved = source.save(oldest[source.index], self.watermark)
+            sources[at.topic], offsets[at] = saved, saved.offset
         turn = self._turn
-        meta = TaskMeta(1, self.watermark, turn.now, turn.signals, saved, self.stage_meta)
+        meta = TaskMeta(LAYOUT, self.watermark, turn.now, turn.signals, sources, self.stage_meta)
         turn.outbox, turn.unit = Outbox(self.stage), None  # lets go of what the unit has handled
         return changes, offsets, msgspec.msgpack.encode(meta)
 
@@ -339,11 +323,12 @@ class Task:
     def _judged_at(self, due: int, awaits: int) -> int | None:
         """Return the order time at which absence at `due` is judged, None if not yet proven."""
         order = due
-        for kind, time in enumerate(self._inputs):
-            if awaits >> kind & 1:
-                if time.proof <= due:
-                    return None
-                order = max(order, time.held_at(due))
+        for source in self.sources:
+            if awaits >> source.index & 1:
+                for time in source.inputs:
+                    if time.proof <= due:
+                        return None
+                    order = max(order, time.held_at(due))
         return order
 
 

@@ -22,10 +22,10 @@ from pydantic import ValidationError
 from rules.contract import Rule, Values, Verdict
 from rules.events import Event
 from schemas.time import format_time
+from schemas.topics import DETECT_INPUTS
 from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Codec, Control, Limits
 from worker.detect.seal import seal_of
-from worker.detect.stage import DETECT_INPUTS
 from worker.engine.records import Record
 
 AnyRule = Rule[Any, Any]

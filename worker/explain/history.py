@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from rules.contract import Rule
-from schemas.topics import ALERTS, ALERTS_SHADOW
+from schemas.topics import ALERTS, ALERTS_SHADOW, DETECT_INPUTS
 from worker.detect.handler import Accounts
-from worker.detect.stage import DETECT_INPUTS, Policy, detect
+from worker.detect.stage import Policy, detect
 from worker.engine.context import Handler, Turn
 from worker.engine.keyed_state import Timer
 from worker.engine.log import Log

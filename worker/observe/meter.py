@@ -10,7 +10,6 @@ from operator import itemgetter
 from typing import Final
 
 from schemas.topics import SIGNALS
-from worker.detect.stage import TRIAGE
 from worker.engine.event_time import BEGINNING
 from worker.engine.observer import Observer, Work
 from worker.engine.records import TopicPartition
@@ -18,6 +17,7 @@ from worker.engine.reorder import ORDER, SOURCE, Entry
 from worker.engine.task import Task
 from worker.observe.metrics import INPUTS, SEVERITIES, Metrics
 from worker.triage.open_incidents import OpenIncidents
+from worker.triage.stage import TRIAGE
 
 _LAG_INTERVAL_MS: Final = 5_000
 _OUTCOME_OF: Final = {"late": "late", "redelivered": "duplicate"}

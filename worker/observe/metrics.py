@@ -19,10 +19,11 @@ from rules.contract import Rule
 from schemas.alert import AlertKind
 from schemas.base import Severity
 from schemas.dead_letter import DEAD_LETTER_REASONS
-from schemas.topics import SIGNALS
+from schemas.topics import DETECT_INPUTS, SIGNALS
 from worker.detect.silence import RULE as PIPELINE_SILENT
-from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE
+from worker.detect.stage import DETECT
 from worker.observe.ages import BOUNDS_MS, Ages
+from worker.triage.stage import TRIAGE
 
 INPUTS: Final = {DETECT: DETECT_INPUTS, TRIAGE: (SIGNALS,)}
 OUTCOMES: Final = ("ok", "late", "duplicate", "invalid")

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 import msgspec
 
 from rules.habits import Habits
+from schemas.topics import DETECT_INPUTS
 from worker.detect.account import Account, SavedAccounts
 from worker.detect.alerts import Change, Publisher
 from worker.detect.redelivery import without_old
-from worker.detect.stage import DETECT, DETECT_INPUTS, Policy
+from worker.detect.stage import DETECT, Policy
 from worker.engine.context import Turn
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import payload_of
 from worker.engine.log import Log
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import Commit, StateChange
-from worker.engine.task import TaskMeta, read_meta
+from worker.engine.task_meta import TaskMeta, read_meta
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def forget(log: Log, policy: Policy, account_id: str, now: int) -> Forgotten | N
         stored = next((value for each, value in snapshot.states if each == key), None)
         if stored is None or snapshot.meta is None:
             return None
-        meta = read_meta(snapshot.meta, DETECT)
+        meta = read_meta(snapshot.meta, DETECT, DETECT_INPUTS)
         account = SavedAccounts(policy.known_rules).read(payload_of(stored))
         found = _count(account)
         turn = _turn(task, meta, key, now)

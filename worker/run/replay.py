@@ -17,20 +17,22 @@ import msgspec
 
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.time import format_time, parse_time
-from schemas.topics import DEAD_LETTERS, SIGNALS
+from schemas.topics import DEAD_LETTERS, DETECT_INPUTS, SIGNALS
 from worker.codec.bad_record import BadRecord
 from worker.codec.fast import FIRST_TIME, LAST_TIME
 from worker.codec.lines import Line, place
-from worker.detect.stage import DETECT_INPUTS, Policy, detect, triage
+from worker.detect.stage import Policy, detect
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer
-from worker.engine.loop import Pace, StageWorker
+from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord
+from worker.engine.stage import Pace
 from worker.logs.memory import MemoryLog
 from worker.run.gc_pause import calm_collector
 from worker.run.runner import READERS
 from worker.run.spool import Room, Spool
+from worker.triage.stage import triage
 
 DEFAULT_ROOM: Final = Room()
 _PACE: Final = Pace(poll_records=100_000, idle_advances=False, progress_interval=0)

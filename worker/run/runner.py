@@ -5,29 +5,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from schemas.money import ISO_4217
-from schemas.topics import SIGNALS
+from schemas.topics import DETECT_INPUTS, INPUTS, SIGNALS
 from worker.codec.codec import Limits
 from worker.config.load import Settings
 from worker.config.rule_settings import build_rules
+from worker.config.settings import InputSettings
 from worker.config.token_keys import tokens_for
 from worker.detect.handler import Horizons
 from worker.detect.reader import InputPolicy
-from worker.detect.stage import (
-    DETECT,
-    DETECT_INPUTS,
-    INPUT_POLICIES,
-    TRIAGE,
-    Policy,
-    detect,
-    triage,
-)
+from worker.detect.stage import DETECT, Policy, detect
 from worker.engine.log import Log
-from worker.engine.loop import Pace, StageWorker
+from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
 from worker.engine.observer import UNOBSERVED, Observer
 from worker.engine.records import TopicPartition
+from worker.engine.stage import Pace
 from worker.run.gc_pause import calm_collector
 from worker.tokens import Tokens
+from worker.triage.stage import TRIAGE, triage
 
 _IDLE_WAIT_SECONDS: Final = 0.1
 _PRUNE_INTERVAL_MS: Final = 600_000
@@ -53,19 +48,11 @@ def policy_of(
     """
     running, known = build_rules(settings)
     engine, inputs = settings.engine, settings.inputs
-    named = (inputs.transactions, inputs.logins, inputs.balances)
     return Policy(
         rules=running,
         known_rules=known,
         inputs=tuple(
-            InputPolicy(
-                default.topic,
-                default.kind,
-                setting.lateness_ms,
-                setting.may_be_silent,
-                setting.max_clock_skew_ms,
-            )
-            for default, setting in zip(INPUT_POLICIES, named, strict=True)
+            _input_policy(kind, each.topic, inputs.of(each)) for kind, each in enumerate(INPUTS)
         ),
         limits=Limits(
             engine.max_event_bytes,
@@ -78,6 +65,10 @@ def policy_of(
         accepted_dead_letters=accepted or {},
         resolved_retention=engine.resolved_retention_ms,
     )
+
+
+def _input_policy(kind: int, topic: str, given: InputSettings) -> InputPolicy:
+    return InputPolicy(topic, kind, given.lateness_ms, given.may_be_silent, given.max_clock_skew_ms)
 
 
 def pace_of(settings: Settings) -> Pace:

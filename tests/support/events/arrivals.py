@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from schemas.time import format_time
+from schemas.topics import DETECT_INPUTS
 from tests.support.events.traffic import DAY, HOUR, MINUTE, SECOND, Event
-from worker.detect.stage import DETECT_INPUTS
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord, TopicPartition
 

@@ -18,11 +18,12 @@ from rules.balance_mismatch.params import BalanceMismatchParams as Params
 from rules.balance_mismatch.rule import BalanceMismatch
 from schemas.money import from_minor
 from schemas.time import format_time, parse_time
-from schemas.topics import DEAD_LETTERS, LATE, TRANSACTIONS
+from schemas.topics import DEAD_LETTERS, DETECT_INPUTS, LATE, TRANSACTIONS
 from tests.support.run_comparison import documents
-from worker.detect.stage import DETECT_INPUTS, Policy, detect
-from worker.engine.loop import Pace, StageWorker
+from worker.detect.stage import Policy, detect
+from worker.engine.loop import StageWorker
 from worker.engine.records import NewRecord
+from worker.engine.stage import Pace
 from worker.logs.memory import MemoryLog
 
 START: Final = parse_time("2026-03-02T00:00:00Z")

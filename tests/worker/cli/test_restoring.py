@@ -9,7 +9,8 @@ from tests.support.events.traffic import live
 from tests.support.random_runs import POLICY, run_plainly
 from worker.cli.restoring import Restoring
 from worker.detect.stage import DETECT, detect
-from worker.engine.loop import Pace, StageWorker
+from worker.engine.loop import StageWorker
+from worker.engine.stage import Pace
 from worker.logs.memory import MemoryLog
 
 

@@ -14,8 +14,8 @@ from tests.support.run_comparison import documents, volumes
 from worker.detect.cause_counts import PREFIX, load_bucket, renewed
 from worker.detect.stage import Policy
 from worker.engine.keyed_state import Timer, next_due, pack, payload_of
-from worker.engine.loop import Pace
 from worker.engine.packing import packed
+from worker.engine.stage import Pace
 
 RULES = [FailedPayment(FailedPayment.Params())]
 POLICY = Policy(rules=RULES, known_rules=RULES)

@@ -13,9 +13,10 @@ from schemas.topics import ALERTS, BALANCES, DEAD_LETTERS, LATE, LOGINS, TRANSAC
 from tests.support.events.mutations import compact, full_login, full_transaction
 from worker.detect.stage import Policy, detect
 from worker.engine.log import stored
-from worker.engine.loop import Pace, StageWorker
+from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord
+from worker.engine.stage import Pace
 from worker.logs.memory import MemoryLog
 
 EVERY: Sequence[type[Rule[Any, Any]]] = ALL

@@ -1,7 +1,17 @@
 """What an account remembers of recent events, and when it forgets it."""
 
-from rules.events import Login
-from worker.detect.redelivery import begun, identity_of, known_as, without_old
+import json
+from zlib import crc32
+
+from rules.events import EVENT_TYPES, Login
+from worker.detect.redelivery import (
+    KNOWN_FIELDS,
+    begun,
+    identity_of,
+    known_as,
+    without_content,
+    without_old,
+)
 
 
 def _row(event_id: str, at: int) -> bytes:
@@ -25,3 +35,21 @@ def test_an_old_row_that_came_late_goes_with_those_before_it() -> None:
     assert known_as(kept, late, oldest=1)
     assert known_as(kept, late, oldest=5) is None
     assert without_old(kept, 6) == (bytearray(), [])
+
+
+def test_a_row_without_content_is_recognised_by_its_id_alone() -> None:
+    """And only where the id is the same, and recent."""
+    row, other = _row("known", 5), _row("other", 5)
+    ids = without_content(bytearray(row))
+    assert len(ids) == len(row)
+    changed = identity_of(begun("logins"), Login("known", "acc-1", "login", "failure", 5))
+    assert known_as(bytearray(row), changed, oldest=5) is False
+    assert known_as(ids, changed, oldest=5) is True
+    assert known_as(ids, changed, oldest=6) is None
+    assert known_as(ids, other, oldest=5) is None
+
+
+def test_the_version_of_known_fields_is_raised_with_the_fields() -> None:
+    """A field more changes what a redelivery is compared by: raise KNOWN_FIELDS, then this."""
+    fields = json.dumps([kind.__struct_fields__ for kind in EVENT_TYPES])
+    assert (KNOWN_FIELDS, crc32(fields.encode())) == (1, 77463930)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from rules.builders import ACCOUNT, txn
 from rules.registry import ALL
 from schemas.time import format_time
-from schemas.topics import ALERTS, ALERTS_SHADOW, KINDS, SIGNALS, TRANSACTIONS
+from schemas.topics import ALERTS, ALERTS_SHADOW, DETECT_INPUTS, KINDS, SIGNALS, TRANSACTIONS
 from tests.support.events.arrivals import deliver, in_order
 from tests.support.events.traffic import DAY, MINUTE, START, Event, live
 from tests.support.random_runs import PLAIN, endure, run_plainly
@@ -22,7 +22,7 @@ from worker.cli.app import app
 from worker.config.load import load_settings
 from worker.config.rule_settings import build_rules, mode_of
 from worker.config.settings import Settings
-from worker.detect.stage import DETECT_INPUTS, Policy, detect, triage
+from worker.detect.stage import Policy, detect
 from worker.engine.log import Log, stored
 from worker.engine.loop import StageWorker
 from worker.engine.records import NewRecord
@@ -30,6 +30,7 @@ from worker.evaluate.compare import Run, compare, lives_of
 from worker.logs.memory import MemoryLog
 from worker.run.open_log import open_log
 from worker.tokens import Tokens
+from worker.triage.stage import triage
 
 SEEDS = range(12)
 A1: Final = "failed_payment_sufficient_balance"

@@ -1,5 +1,6 @@
 """Saved state survives releases: older layouts are read, newer ones refused, rule by rule."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -7,13 +8,15 @@ import msgspec
 import pytest
 
 from rules.contract import Params, Rule, State
+from rules.events import TRANSACTION
 from rules.profile import mark_of
-from schemas.topics import ALERTS
+from schemas.topics import ALERTS, DETECT_INPUTS
 from tests.support.random_runs import POLICY, RULES
 from tests.support.run_comparison import comparable, documents
 from tests.support.saved_releases import (
     FOLDER,
     lines_of,
+    meta_of,
     newest,
     records,
     restored,
@@ -25,15 +28,18 @@ from worker.detect import account as account_module
 from worker.detect.account import LAYOUT, Account, SavedAccounts
 from worker.detect.account_upgrade import saved_name
 from worker.detect.cause_counts import PREFIX, load_bucket
-from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE, detect
+from worker.detect.reader import InputPolicy
+from worker.detect.stage import DETECT, detect
+from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer, pack, payload_of
 from worker.engine.packing import packed
-from worker.engine.records import Commit, Snapshot, StateChange, TopicPartition
-from worker.engine.task import TaskMeta
+from worker.engine.records import Commit, NewRecord, Snapshot, StateChange, TopicPartition
+from worker.engine.task_meta import TaskMeta
 from worker.errors import LogError
 from worker.logs.memory import MemoryLog
 from worker.tokens import PUBLIC
 from worker.triage.handler import Incidents
+from worker.triage.stage import TRIAGE
 
 FOLDERS = sorted(each for each in FOLDER.iterdir() if (each / "saved.ndjson").exists())
 LAYOUT_1 = FOLDER / "1"
@@ -163,6 +169,49 @@ def _with_open_alerts(folder: Path) -> set[str]:
 def _raw_alerts(payload: bytes) -> list[Any]:
     alerts: list[Any] = msgspec.msgpack.decode(payload).get("a", [])
     return alerts
+
+
+@releases
+@pytest.mark.parametrize(("version", "reason"), [(1, "dead_letter"), (2, "redelivered")])
+def test_a_redelivery_with_a_field_that_was_not_known_before_is_no_conflict(
+    folder: Path, version: int, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Saved rows of a version that knew fewer fields answer by id alone, those of this one do not.
+
+    What a release before did not know is played by `extra`, which its events did not have.
+    """
+    monkeypatch.setattr(account_module, "KNOWN_FIELDS", version)
+    log = restored(folder)
+    redelivered = msgspec.json.decode(lines_of(folder, "later.ndjson")[0])
+    again = msgspec.json.encode(redelivered | {"extra": {"field": "new"}})
+    log.append(list(records([again])))
+    for topic in DETECT_INPUTS:
+        end = b'{"kind":"end","occurred_at":"2026-12-01T00:00:00Z"}'
+        log.append([NewRecord(topic, None, end, 0)])
+    counts = run(log)
+    kinds = ("redelivered", "dead_letter")
+    assert {name[0]: n for name, n in counts.items() if name[0] in kinds} == {reason: 1}
+
+
+@releases
+def test_an_input_added_later_begins_at_the_watermark(folder: Path) -> None:
+    """A log of before goes on: nothing is released until the new input has come as far."""
+    added = "wallet.complaints"
+    policy = replace(POLICY, inputs=(*POLICY.inputs, InputPolicy(added, TRANSACTION)))
+    task = detect(policy).make(0, Snapshot(meta_of(folder, DETECT), ()))
+    source = task.sources[-1]
+    assert (source.position, source.reread_until) == (0, 0)
+    assert task.watermark > BEGINNING
+    assert [(time.proof, time.frontier) for time in source.inputs] == [(task.watermark,) * 2]
+    assert all(each.reread_until > 0 for each in task.sources[:-1])
+
+    whole, _ = resumed(folder)
+    log = restored(folder, added)
+    log.append(list(records(lines_of(folder, "later.ndjson"))))
+    assert not any(name[0] == "alert" for name in run(log, policy))
+    log.append([NewRecord(added, None, b'{"kind":"end","occurred_at":"2030-01-01T00:00:00Z"}', 0)])
+    run(log, policy)
+    assert comparable(log).alerts == comparable(whole).alerts
 
 
 def test_this_release_saves_what_its_folder_holds() -> None:
@@ -340,7 +389,7 @@ def test_open_alerts_of_a_newer_or_unknown_rule_are_refused() -> None:
 
 
 def test_a_newer_task_incident_or_volume_is_refused() -> None:
-    meta = packed(TaskMeta(2, 0, 0, 0, []))
+    meta = packed(TaskMeta(3))
     with refused("a task of stage detect"):
         detect(POLICY).make(0, Snapshot(meta, ()))
     with refused("incidents"):

@@ -14,8 +14,8 @@ from tests.support.clocked_stages import Station, names_on
 from tests.support.events.arrivals import LATENESS
 from tests.support.events.traffic import HOUR, MINUTE, SECOND, START
 from tests.support.run_comparison import comparable, set_aside
-from worker.engine.loop import Pace
 from worker.engine.records import NewRecord
+from worker.engine.stage import Pace
 
 A5 = "cannot_log_in"
 SILENT = "pipeline_silent"

@@ -62,7 +62,7 @@ def test_a_proof_that_leads_holds_nothing() -> None:
 
 def test_advances_at_one_offset_collapse_into_the_newest() -> None:
     """However long an input idles, little is saved."""
-    source = Source(0, 2, None)
+    source = Source(0, 2, SourceTime())
     source.begin_batch(0)
     source.position = 1
     assert all(source.advance(0, time, proves=False) for time in (10, 20, 30))
@@ -77,7 +77,7 @@ def test_advances_at_one_offset_collapse_into_the_newest() -> None:
 
 def test_an_advance_that_changes_nothing_is_none() -> None:
     """Neither is one behind the frontier, nor a proof behind the proof."""
-    source = Source(0, 1, None)
+    source = Source(0, 1, SourceTime())
     assert source.advance(0, 100, proves=False)
     assert not source.advance(0, 100, proves=False)
     assert source.advance(0, 50, proves=True)
@@ -88,7 +88,7 @@ def test_an_advance_that_changes_nothing_is_none() -> None:
 
 def test_save_forgets_what_nothing_asks_for_any_more() -> None:
     """Advances before the offset to go on from, and steps below the watermark."""
-    source = Source(0, 1, None)
+    source = Source(0, 1, SourceTime())
     source.inputs[0] = InputTime(0, 500, [Step(0, 1, 100), Step(1, 2, 500)])
     source.begin_batch(0)
     source.position = 5
@@ -131,7 +131,7 @@ class Reading:
     """Of all inputs, as the record at each offset met them the first time."""
     oldest: int = 0
     """Below this offset nothing is buffered."""
-    source: Source = field(default_factory=lambda: Source(0, INPUTS, None))
+    source: Source = field(default_factory=lambda: Source(0, INPUTS, SourceTime()))
     saved: bytes = b""
 
     def read(self, count: int) -> None:
@@ -165,7 +165,7 @@ class Reading:
     def restart(self) -> None:
         """Go on from the last commit; what was read or advanced since is undone."""
         saved = msgspec.msgpack.decode(self.saved, type=SourceTime) if self.saved else None
-        self.source = Source(0, INPUTS, saved)
+        self.source = Source(0, INPUTS, saved or SourceTime())
         del self.frontiers[saved.position if saved else 0 :]
         self.oldest = min(self.oldest, len(self.frontiers))
 

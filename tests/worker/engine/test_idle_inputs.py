@@ -4,13 +4,12 @@ from random import Random
 
 import pytest
 
-from schemas.topics import LOGINS
+from schemas.topics import DETECT_INPUTS, LOGINS
 from tests.support.clocked_stages import Station, names_on
 from tests.support.events.arrivals import LATENESS
 from tests.support.events.traffic import HOUR, MINUTE, SECOND, START
 from tests.support.run_comparison import comparable, set_aside
-from worker.detect.stage import DETECT_INPUTS
-from worker.engine.loop import Pace
+from worker.engine.stage import Pace
 
 A1 = "failed_payment_sufficient_balance"
 A5 = "cannot_log_in"

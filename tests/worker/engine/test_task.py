@@ -122,7 +122,7 @@ class Bench:
 
     def _make(self) -> Task:
         states: Iterable[tuple[bytes, bytes]] = self._states.items()
-        args = (TOPICS, 1, self.diary, self.diary, self._meta, states)
+        args = (dict.fromkeys(TOPICS, 1), self.diary, self.diary, self._meta, states)
         return Task(0, "bench", *args)
 
     def give(self, side: int, *events: Event, key: bytes = b"k") -> None:

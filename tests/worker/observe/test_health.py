@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from worker.detect.stage import DETECT, TRIAGE
+from worker.detect.stage import DETECT
 from worker.engine.loop import READING
 from worker.observe.health import RESTORE_SECONDS, Health
+from worker.triage.stage import TRIAGE
 
 PATIENCE = 60
 

@@ -16,15 +16,17 @@ from tests.support.random_runs import POLICY, RULES, FragileLog
 from tests.support.run_comparison import documents
 from tests.worker.detect.test_rule_errors import with_touchy
 from tests.worker.engine.test_idle_inputs import REFUSED, TICK
-from worker.detect.stage import DETECT, TRIAGE, detect, triage
-from worker.engine.loop import Pace, StageWorker
+from worker.detect.stage import DETECT, detect
+from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord
+from worker.engine.stage import Pace
 from worker.errors import LogError
 from worker.logs.memory import MemoryLog
 from worker.observe.ages import BOUNDS_MS, Ages
 from worker.observe.meter import Meter
 from worker.observe.metrics import Metrics
+from worker.triage.stage import TRIAGE, triage
 
 STAGES = (DETECT, TRIAGE)
 

@@ -9,21 +9,23 @@ import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
-from schemas.topics import ALERTS, INCIDENTS, SIGNALS, TOPICS
+from schemas.topics import ALERTS, DETECT_INPUTS, INCIDENTS, SIGNALS, TOPICS
 from tests.support.random_runs import PLAIN, POLICY
 from tests.support.run_comparison import comparable, documents
 from worker.cli.app import app
 from worker.config.settings import Settings
 from worker.config.token_keys import tokens_for
 from worker.detect.handler import Horizons
-from worker.detect.stage import DETECT, DETECT_INPUTS, Stage, detect, triage
+from worker.detect.stage import DETECT, detect
 from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import Commit, NewRecord
+from worker.engine.stage import Stage
 from worker.errors import LogError, TaskTaken
 from worker.logs.sqlite.log import SqliteLog
 from worker.logs.sqlite.session import SqliteSession
 from worker.run.forget import Forgotten, forget
+from worker.triage.stage import triage
 
 PARTITIONS = 2
 ACCOUNTS = ("keeps-1", "goes", "keeps-2", "keeps-3")

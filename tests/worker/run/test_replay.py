@@ -11,6 +11,7 @@ from schemas.time import format_time
 from schemas.topics import (
     ALERTS,
     BALANCES,
+    DETECT_INPUTS,
     INCIDENT_UPDATES,
     INCIDENTS,
     LOGINS,
@@ -20,7 +21,6 @@ from schemas.topics import (
 from tests.support.events.traffic import SECOND, START, Event, live
 from tests.support.random_runs import POLICY
 from tests.support.run_comparison import comparable, dangling, documents, set_aside
-from worker.detect.stage import DETECT_INPUTS
 from worker.engine.log import stored
 from worker.engine.records import NewRecord
 from worker.logs.memory import MemoryLog

@@ -24,7 +24,7 @@ from bench.bad_input import (
 from rules.contract import Effects, Params, Rule, State
 from schemas.dead_letter import DEAD_LETTER_REASONS
 from schemas.time import parse_time
-from schemas.topics import LATE
+from schemas.topics import DETECT_INPUTS, LATE
 from tests.support.events.mutations import (
     clean_events,
     compact,
@@ -35,14 +35,16 @@ from tests.support.events.mutations import (
 from worker.cli.app import app
 from worker.codec.bad_record import BadRecord
 from worker.codec.lines import place, read_lines
-from worker.detect.stage import DETECT_INPUTS, Stage, detect, triage
+from worker.detect.stage import detect
 from worker.engine.log import stored
-from worker.engine.loop import Pace, StageWorker
+from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord
+from worker.engine.stage import Pace, Stage
 from worker.errors import CheckFailed
 from worker.logs.sqlite.log import SqliteLog
 from worker.run.replay import replay
+from worker.triage.stage import triage
 
 PARTITIONS = 4
 TOPIC_OF = dict(zip(("transaction", "login", "balance"), DETECT_INPUTS, strict=True))

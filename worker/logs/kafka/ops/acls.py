@@ -6,14 +6,16 @@ from typing import Final, Literal, NamedTuple
 
 from schemas.topics import (
     DEAD_LETTERS,
+    DETECT_INPUTS,
     INCIDENT_UPDATES,
     LATE,
     NOTIFICATIONS,
     SIGNALS,
     TOPICS,
 )
-from worker.detect.stage import DETECT, DETECT_INPUTS, TRIAGE
+from worker.detect.stage import DETECT
 from worker.logs.kafka.names import Names
+from worker.triage.stage import TRIAGE
 
 _STAGES: Final = (DETECT, TRIAGE)
 _OWN_ACCESS: Final = (LATE, DEAD_LETTERS)

@@ -11,8 +11,9 @@ import kafka
 from kafka import KafkaAdminClient, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError, UnsupportedVersionError
 
+from schemas.topics import DETECT_INPUTS
 from worker.config.settings import Settings
-from worker.detect.stage import DETECT, DETECT_INPUTS
+from worker.detect.stage import DETECT
 from worker.engine.log import Log
 from worker.engine.murmur2 import partition_of
 from worker.errors import LogError, WalletwatchError

@@ -11,9 +11,10 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorization
 
 from schemas.topics import TOPICS, Topic
 from worker.config.settings import Settings
-from worker.detect.stage import DETECT, TRIAGE
+from worker.detect.stage import DETECT
 from worker.errors import ConfigError, LogError
 from worker.logs.kafka.cluster import Cluster, told
+from worker.triage.stage import TRIAGE
 
 _HOUR: Final = 3_600_000
 _TOMBSTONES_MS: Final = 24 * _HOUR

@@ -1,0 +1,152 @@
+"""The clock policy of detect: idle inputs advance, progress is published, silence is watched.
+
+An input that is read to its end advances by the clock, since nothing else moves its time. Its proof
+follows only while its topic is alive: records that a slow producer still holds back are younger
+than the newest record of the topic.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from rules.events import TRANSACTION
+from schemas.topics import SIGNALS
+from worker.codec.codec import Codec, Control, Limits
+from worker.detect.reader import InputPolicy
+from worker.detect.signals import signal_of
+from worker.detect.silence import watch
+from worker.engine.event_time import BEGINNING, Source
+from worker.engine.log import Log, last_record
+from worker.engine.outbox import Outbox
+from worker.engine.records import NewRecord, TopicPartition
+from worker.engine.stage import Pace
+from worker.engine.task import Task
+
+_SILENCE_CHECK_MS: Final = 1_000
+
+
+class DetectClock:
+    """The clock policy of one worker of detect."""
+
+    def __init__(self, log: Log, inputs: Sequence[InputPolicy], pace: Pace) -> None:
+        self._inputs = inputs
+        self._pace = pace
+        self._topics = _TopicTimes(log)
+        self._triage_partitions = range(log.partitions(SIGNALS))
+        self._published: dict[int, tuple[int, int]] = {}
+        """Per task: the watermark last published to triage, and when (wall time)."""
+        self._silence_checked = 0
+
+    def begin(self) -> None:
+        """Begin a unit of work."""
+        self._topics.begin()
+
+    def assign(self, tasks: Collection[int]) -> None:
+        """Keep what is known of these tasks, forget the others."""
+        known = self._published
+        self._published = {number: known.get(number, (BEGINNING, 0)) for number in tasks}
+
+    def is_settled(self, task: Task) -> bool:
+        """Return whether triage has the task's watermark."""
+        return self._published[task.number][0] == task.watermark
+
+    def advance(self, task: Task, at_end: Collection[TopicPartition], now: int) -> bool:
+        """Move idle inputs; return whether any moved."""
+        if not (task.waiting or self._progress_is_due(task, now)):
+            return False
+        moved = False
+        blocking = [source for source, _ in task.blocking()]
+        for source in task.sources:
+            if task.addresses[source.index] in at_end and not self._is_fixed(task, source):
+                moved |= self._advance_idle(task, source, source in blocking, now)
+        return moved
+
+    def _is_fixed(self, task: Task, source: Source) -> bool:
+        """Return whether the clock may not move a source: it replays, or its topic has ended."""
+        if source.replaying:
+            return True
+        topic = task.addresses[source.index].topic
+        return source.ended and not source.by_the_clock and self._topics.ended(topic)
+
+    def _advance_idle(self, task: Task, source: Source, blocks: bool, now: int) -> bool:
+        policy, moved = self._inputs[source.index], False
+        proven: int | None = now
+        if not policy.may_be_silent:
+            proven = self._topics.newest(task.addresses[source.index].topic)
+        if proven is not None and task.waiting:
+            moved |= source.advance(0, min(proven, now) - policy.lateness, proves=True)
+        if blocks:
+            moved |= source.advance(0, now - policy.lateness, proves=False)
+        return moved
+
+    def publish(self, task: Task, now: int, outbox: Outbox) -> None:
+        """Publish silences of topics and the task's progress."""
+        self._watch_silence(task, now, outbox)
+        self._publish_progress(task, now, outbox)
+
+    def _watch_silence(self, task: Task, now: int, outbox: Outbox) -> None:
+        """Let the task of partition 0 look for silent topics, at most once a second."""
+        if task.number or not self._pace.idle_advances or task.watermark == BEGINNING:
+            return
+        if now - self._silence_checked < _SILENCE_CHECK_MS:
+            return
+        self._silence_checked = now
+        newest = {}
+        for source in task.sources:
+            topic = task.addresses[source.index].topic
+            since = self._topics.newest(topic)
+            if since is not None and not self._inputs[source.index].may_be_silent:
+                ended = source.ended and self._topics.ended(topic)
+                newest[topic] = now if ended else since
+        turn = task.turn(outbox)
+        task.stage_meta = watch(task.stage_meta, newest, self._pace.silence_limit, now, turn)
+
+    def _progress_is_due(self, task: Task, now: int) -> bool:
+        return now - self._published[task.number][1] >= self._pace.progress_interval
+
+    def _publish_progress(self, task: Task, now: int, outbox: Outbox) -> None:
+        """Publish the watermark to every triage task, so that none waits for this one."""
+        published, _ = self._published[task.number]
+        if task.watermark <= published or not self._progress_is_due(task, now):
+            return
+        self._published[task.number] = (task.watermark, now)
+        turn = task.turn(outbox)
+        value = signal_of("progress", task.watermark, turn.origin, turn.next_signal())
+        outbox.records += [
+            NewRecord(SIGNALS, None, value, partition) for partition in self._triage_partitions
+        ]
+
+
+class _TopicTimes:
+    """Newest append times and ends of topics, asked of the log as seldom as possible."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._codec = Codec(TRANSACTION, Limits())
+        self._newest: dict[str, int | None] = {}
+        """Per topic its newest append time, as of the present unit of work."""
+        self._ends: dict[str, tuple[list[tuple[int, int]], bool]] = {}
+        """Per topic: its offsets when it was asked, whether all partitions had ended."""
+
+    def begin(self) -> None:
+        """Begin a unit of work."""
+        self._newest.clear()
+
+    def newest(self, topic: str) -> int | None:
+        """Return the topic's newest append time in milliseconds; None if it has no record."""
+        if topic not in self._newest:
+            self._newest[topic] = self._log.newest_append_time(topic)
+        return self._newest[topic]
+
+    def ended(self, topic: str) -> bool:
+        """Return whether the last record of every partition is an end."""
+        offsets = self._log.offsets(topic)
+        known = self._ends.get(topic)
+        if known is None or known[0] != offsets:
+            last = (last_record(self._log, topic, number) for number in range(len(offsets)))
+            ended = all(record is not None and self._is_end(record.value) for record in last)
+            known = self._ends[topic] = (offsets, ended)
+        return known[1]
+
+    def _is_end(self, value: bytes | None) -> bool:
+        decoded = self._codec.decode(value)
+        return isinstance(decoded, Control) and decoded.is_end
