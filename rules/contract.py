@@ -13,7 +13,7 @@ the parameters, and from nothing else: so whoever has the alert can decide it ag
 does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from msgspec import Struct
@@ -260,6 +260,9 @@ class Rule(Generic[P, S]):
     category: ClassVar[Category]
     Params: ClassVar[type[Any]]
     State: ClassVar[type[Any]]
+    reads: ClassVar[Mapping[Kind, Mapping[str, Collection[str]]]] = {}
+    """By kind the values of its DISPATCH_FIELDS that concern the rule: it is called for no others.
+    What is not named is not restricted."""
     EXAMPLES: ClassVar[tuple[Example, ...]] = ()
     QUOTED: ClassVar[Mapping[str, Callable[[Any], Value]]] = {}
     """How each fact with an address is read from the event there."""

@@ -126,6 +126,13 @@ Event = Transaction | Login | Balance
 EVENT_TYPES: Final[tuple[type[Event], ...]] = (Transaction, Login, Balance)
 """By kind."""
 
+DISPATCH_FIELDS: Final[tuple[tuple[str, str], ...]] = (
+    ("type", "status"),
+    ("action", "outcome"),
+    ("balance_kind", "source"),
+)
+"""By kind the two fields, of few values, by which events are dispatched to rules."""
+
 
 class Ref(Struct, array_like=True, frozen=True, gc=False):
     """The address of an event in the task's own inputs; its partition is the task's number."""

@@ -92,6 +92,7 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
     category = "access"
     Params = CannotLogInParams
     State = CannotLogInState
+    reads = {LOGIN: {"action": ("login", "unlock")}}
     EXAMPLES = EXAMPLES
     QUOTED = {
         "first_at_ms": attrgetter("occurred_at"),

@@ -102,6 +102,7 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
     category = "payment"
     Params = FailedPaymentParams
     State = FailedPaymentState
+    reads = {TRANSACTION: {"type": DEBITS, "status": ("pending", "completed", "failed")}}
     EXAMPLES = EXAMPLES
     QUOTED = verdict.QUOTED
     DECIDED_BY = {

@@ -41,7 +41,7 @@ from rules.contract import (
     Values,
     Verdict,
 )
-from rules.events import TERMINAL, Login, Ref, Transaction
+from rules.events import LOGIN, TERMINAL, TRANSACTION, Login, Ref, Transaction
 from rules.habits import SPENDING_TYPES
 from rules.profile import Profile, mark_of
 from rules.unauthorized_transaction import reasons as story
@@ -71,6 +71,10 @@ class UnauthorizedTransaction(Rule[UnauthorizedTransactionParams, UnauthorizedTr
     category = "security"
     Params = UnauthorizedTransactionParams
     State = UnauthorizedTransactionState
+    reads = {
+        TRANSACTION: {"type": SPENDING_TYPES},
+        LOGIN: {"action": ("login",), "outcome": ("success",)},
+    }
     EXAMPLES = EXAMPLES
     QUOTED = QUOTED
     DECIDED_BY = {

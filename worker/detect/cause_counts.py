@@ -126,13 +126,26 @@ def volumes_of(turn: Turn) -> "Volumes":
     return volumes
 
 
-def load_bucket(payload: bytes | memoryview | None) -> Bucket:
-    """Decode a bucket.
+class Buckets:
+    """The states of buckets: all keys that begin with PREFIX."""
 
-    Raises:
-        LogError: a newer release has written it, or it is damaged.
-    """
-    return Bucket() if payload is None else numbered(_BUCKET, payload, "volumes", layout=2)
+    def load(self, stored: bytes | None) -> Bucket:
+        """Decode a bucket.
+
+        Raises:
+            LogError: a newer release has written it, or it is damaged.
+        """
+        if stored is None:
+            return Bucket()
+        return numbered(_BUCKET, payload_of(stored), "volumes", layout=2)
+
+    def dump(self, live: Bucket) -> bytes:
+        """Encode a bucket."""
+        return packed(live)
+
+    def on_timer(self, live: Bucket, timer: Timer, turn: Turn) -> None:
+        """Let a bucket of an earlier unit of work end in this one."""
+        volumes_of(turn).on_timer(live)
 
 
 class Volumes:
@@ -235,11 +248,11 @@ class Volumes:
 
 def _keep(bucket: Bucket, turn: Turn) -> None:
     """Save a bucket in the place of an older one, with a timer if it has not ended."""
-    turn.key = _key(bucket.begin)
-    kept: Bucket = turn.touch(turn.key)
+    key = _key(bucket.begin)
+    kept: Bucket = turn.touch(key)
     kept.begin, kept.causes = bucket.begin, bucket.causes
     if not kept.timers and any(not count.revision for count in bucket.causes.values()):
-        turn.set_timer(kept, Timer(bucket.end, "", _END))
+        turn.set_timer(kept, Timer(bucket.end, "", _END), key)
 
 
 def renewed(states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:

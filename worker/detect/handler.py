@@ -10,17 +10,18 @@ from typing import Any, Final
 
 from msgspec import Raw, Struct
 
-from rules.contract import Effects, OpenAlert, Rule
-from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Kind
+from rules.contract import OpenAlert, Rule
+from rules.events import Event
 from rules.marks import Marks
-from rules.profile import Profile, forget_outdated, update_profile
+from rules.profile import forget_outdated, update_profile
 from worker.detect.account import Account, SavedAccounts
 from worker.detect.alerts import Publisher
-from worker.detect.cause_counts import PREFIX, Bucket, Volumes, load_bucket, renewed, volumes_of
+from worker.detect.cause_counts import PREFIX, Buckets, Volumes, renewed, volumes_of
+from worker.detect.dispatch import Bound, Calls, Dispatch
 from worker.detect.effects import ENGINE, Applier, Collector
 from worker.detect.rare_events import Measures
 from worker.detect.redelivery import known_as, without_old
-from worker.engine.context import RuleFailed, Turn
+from worker.engine.context import Family, RuleFailed, Turn
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.packing import Unpacker, packed
 from worker.engine.records import TopicPartition
@@ -35,28 +36,6 @@ class Horizons(Struct, frozen=True):
 
     dedup: int = 24 * 3_600_000
     max_open: int = 7 * 24 * 3_600_000
-
-
-class _Bound:
-    """A rule with what the handler needs of it at every call."""
-
-    __slots__ = ("code", "empty", "new", "rule", "unpack")
-
-    def __init__(self, rule: Rule[Any, Any]) -> None:
-        self.rule = rule
-        self.code = rule.state_code
-        self.new = rule.State
-        self.empty = rule.State()
-        self.unpack = Unpacker(rule.State)
-
-
-_HANDLERS: Final[Mapping[Kind, tuple[str, str]]] = {
-    TRANSACTION: ("on_transaction", "late_transaction"),
-    LOGIN: ("on_login", "late_login"),
-    BALANCE: ("on_balance", "late_balance"),
-}
-
-Handle = Callable[[Any, Any, Profile, Effects], None]
 
 
 class Accounts:
@@ -77,26 +56,19 @@ class Accounts:
         marks: Marks,
         horizons: Horizons,
     ) -> None:
-        self._rules = [_Bound(rule) for rule in rules]
+        self._rules = [Bound(rule) for rule in rules]
         self._by_code = {bound.code: bound for bound in self._rules}
         self._idle = [rule.state_code for rule in known if rule.state_code not in self._by_code]
         self._saved = SavedAccounts(known)
         self._addresses = addresses
         self._horizons = horizons
-        self._on = {kind: self._overriding(names[0]) for kind, names in _HANDLERS.items()}
-        self._late = {kind: self._overriding(names[1]) for kind, names in _HANDLERS.items()}
+        self._on = Dispatch(self._rules, "on")
+        self._late = Dispatch(self._rules, "late")
         self._measures = measures
+        self.families: Mapping[bytes, Family] = {b"": self, PREFIX: Buckets()}
         self._fx = Collector(marks)
         by_code = {rule.state_code: rule for rule in known}
         self.applier = Applier(self._fx, by_code, publisher, measures, horizons.max_open)
-
-    def _overriding(self, name: str) -> list[tuple[_Bound, str, Handle]]:
-        """The rules that handle this kind of event: the others are not even called."""
-        return [
-            (bound, bound.code, getattr(bound.rule, name))
-            for bound in self._rules
-            if getattr(type(bound.rule), name) is not getattr(Rule, name)
-        ]
 
     # -- state ----------------------------------------------------------------------------
 
@@ -104,23 +76,16 @@ class Accounts:
         """Return what replaces states that are not kept like that any more."""
         return renewed(states)
 
-    def load(self, key: bytes, stored: bytes | None) -> Account | Bucket:
-        """Decode an account, or a bucket.
+    def load(self, stored: bytes | None) -> Account:
+        """Decode an account.
 
         Raises:
             LogError: a newer release has written it, or it is damaged.
         """
-        if key[:1] == PREFIX:
-            return load_bucket(None if stored is None else payload_of(stored))
-        if stored is None:
-            return self._saved.new()
-        return self._saved.read(payload_of(stored))
+        return self._saved.new() if stored is None else self._saved.read(payload_of(stored))
 
-    def dump(self, live: Account | Bucket) -> bytes:
+    def dump(self, live: Account) -> bytes:
         """Encode an account; empty when nothing is left to know of it."""
-        if type(live) is Bucket:
-            return packed(live)
-        assert isinstance(live, Account)
         for code in self._idle:
             if getattr(live, code) is not None:  # it would be stale when the rule comes back
                 setattr(live, code, None)
@@ -137,7 +102,7 @@ class Accounts:
             return b""
         return packed(live)
 
-    def _state(self, live: Account, bound: _Bound) -> Any:
+    def _state(self, live: Account, bound: Bound) -> Any:
         state = getattr(live, bound.code)
         if state is None:
             state = bound.new()
@@ -171,25 +136,23 @@ class Accounts:
         profile, fx = live.profile, self._fx
         fx.begin(turn.now, live, entry, None)
         update_profile(profile, event, fx, late)
-        handlers = (self._late if late else self._on)[entry[SOURCE]]
+        calls = (self._late if late else self._on).calls(entry[SOURCE], event)
         if turn.careful:
-            for bound, _, handle in handlers:
+            for bound, _, handle in calls:
                 self._call_guarded(bound, handle, live, (event, profile, fx), turn)
-        else:
-            self._call(handlers, live, event, turn)
+        elif calls:
+            self._call(calls, live, event, turn)
         if fx.tallies:
             volumes = volumes_of(turn)
             for tally in fx.tallies:
                 volumes.add(tally, entry[OCCURRED], turn)
             fx.tallies.clear()
 
-    def _call(
-        self, handlers: list[tuple[_Bound, str, Handle]], live: Account, event: Event, turn: Turn
-    ) -> None:
+    def _call(self, calls: Calls, live: Account, event: Event, turn: Turn) -> None:
         """Call the rules one after the other; the first that raises ends the whole unit."""
         profile, fx = live.profile, self._fx
         try:
-            for bound, code, handle in handlers:
+            for bound, code, handle in calls:
                 fx.code = code
                 state = getattr(live, code)
                 handle(self._state(live, bound) if state is None else state, event, profile, fx)
@@ -227,7 +190,7 @@ class Accounts:
         turn.outbox.late(at, entry[RECORD], entry[OCCURRED], entry[ORDER])
 
     def _call_guarded(
-        self, bound: _Bound, handle: Callable[..., None], live: Account, args: Any, turn: Turn
+        self, bound: Bound, handle: Callable[..., None], live: Account, args: Any, turn: Turn
     ) -> None:
         """Call a rule so that, if it raises, nothing of the call is left but a report of it."""
         state = self._state(live, bound)
@@ -248,7 +211,7 @@ class Accounts:
             turn.signals, turn.outbox.counts = signals, counts
             self._report(bound, error, turn)
 
-    def _report(self, bound: _Bound, error: Exception, turn: Turn) -> None:
+    def _report(self, bound: Bound, error: Exception, turn: Turn) -> None:
         turn.outbox.counts["rule_error", bound.rule.id] += 1
         entry = self._fx.entry
         if entry is not None:
@@ -258,12 +221,11 @@ class Accounts:
 
     # -- timers ---------------------------------------------------------------------------
 
-    def on_timer(self, live: Account | Bucket, timer: Timer, turn: Turn) -> None:
+    def on_timer(self, live: Account, timer: Timer, turn: Turn) -> None:
         """Handle a timer of a rule or of the engine."""
         if timer.owner == ENGINE:
             self._on_engine_timer(live, timer, turn)
             return
-        assert isinstance(live, Account)
         if self._saved.afresh:
             self._tell_afresh(turn)
         bound = self._by_code.get(timer.owner)
@@ -284,11 +246,7 @@ class Accounts:
             fx.actions.clear()
             raise RuleFailed from error
 
-    def _on_engine_timer(self, live: Account | Bucket, timer: Timer, turn: Turn) -> None:
-        if type(live) is Bucket:
-            volumes_of(turn).on_timer(live)
-            return
-        assert isinstance(live, Account)
+    def _on_engine_timer(self, live: Account, timer: Timer, turn: Turn) -> None:
         if timer.name == _FORGET_IDS:
             self._forget_ids(live, timer.due, turn)
         else:

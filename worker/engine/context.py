@@ -22,8 +22,24 @@ class Live(Protocol):
     timers: list[Timer]
 
 
+class Family(Protocol):
+    """How the states of one kind of key are kept. Implementations are pure."""
+
+    def load(self, stored: bytes | None) -> Any:
+        """Decode a key's state; None for a key that has none."""
+
+    def dump(self, live: Any) -> bytes:
+        """Encode a key's state without timers' header; empty when there is nothing to keep."""
+
+    def on_timer(self, live: Any, timer: Timer, turn: "Turn") -> None:
+        """Handle one timer, already removed from the state."""
+
+
 class Handler(Protocol):
     """What a stage does with its keys. Implementations are pure."""
+
+    families: Mapping[bytes, Family]
+    """By the first byte of their keys; b"" keeps the states of all other keys."""
 
     def renewed(self, states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """Return the stored form that replaces those of an older release, where keys differ.
@@ -31,20 +47,11 @@ class Handler(Protocol):
         Empty bytes remove a key.
         """
 
-    def load(self, key: bytes, stored: bytes | None) -> Any:
-        """Decode a key's state; None for a key that has none."""
-
-    def dump(self, live: Any) -> bytes:
-        """Encode a key's state without timers' header; empty when there is nothing to keep."""
-
     def on_keyless(self, entry: Entry, turn: "Turn") -> None:
         """Handle one released event that belongs to no key's state."""
 
     def on_event(self, live: Any, entry: Entry, turn: "Turn") -> None:
         """Handle one released event."""
-
-    def on_timer(self, live: Any, timer: Timer, turn: "Turn") -> None:
-        """Handle one timer, already removed from the state."""
 
     def finish(self, watermark: int, turn: "Turn") -> None:
         """End a unit of work: all below the watermark has been handled."""
@@ -96,15 +103,21 @@ class Turn:
         self.unit: Any = None
         self._heap = heap
 
-    def set_timer(self, live: Live, timer: Timer) -> None:
-        """Set a timer of the present key, replacing one of the same owner and name."""
+    def set_timer(self, live: Live, timer: Timer, key: bytes | None = None) -> None:
+        """Set a timer, replacing one of the same owner and name.
+
+        Args:
+            live: the state that saves it.
+            key: of that state; None: the present key.
+        """
         self.cancel_timer(live, timer.owner, timer.name)
         live.timers.append(timer)
         order = timer.due if timer.due > self.now else self.now
-        heappush(self._heap, (order, timer.due, self.key, timer.owner, timer.name, timer.awaits))
+        key = self.key if key is None else key
+        heappush(self._heap, (order, timer.due, key, timer.owner, timer.name, timer.awaits))
 
     def cancel_timer(self, live: Live, owner: str, name: str) -> None:
-        """Forget a timer of the present key, if it is set."""
+        """Forget a timer, if it is set."""
         for index, timer in enumerate(live.timers):
             if timer.name == name and timer.owner == owner:
                 del live.timers[index]

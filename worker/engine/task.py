@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from worker.engine.context import Handler, HeapEntry, Live, RuleFailed, Turn
+from worker.engine.context import Family, Handler, HeapEntry, Live, RuleFailed, Turn
 from worker.engine.event_time import Source
 from worker.engine.keyed_state import Timer, next_due, pack
 from worker.engine.outbox import Outbox
@@ -150,7 +150,7 @@ class Task:
         found = []
         for key, stored in self._states.items():
             if next_due(stored) is not None:
-                live = self._handler.load(key, stored)
+                live = self._family(key).load(stored)
                 found += [(t.due, key, t.owner, t.name) for t in live.timers if t.awaits]
         return sorted(found)
 
@@ -226,7 +226,9 @@ class Task:
         sources, offsets = {}, {}
         for source, at in zip(self.sources, self.addresses, strict=True):
             saved = source.save(oldest[source.index], self.watermark)
-            sources[at.topic], offsets[at] = saved, saved.offset
+            sources[at.topic] = saved
+            if saved.offset:  # else nothing was read: the log knows where the oldest record is
+                offsets[at] = saved.offset
         turn = self._turn
         meta = TaskMeta(LAYOUT, self.watermark, turn.now, turn.signals, sources, self.stage_meta)
         turn.outbox, turn.unit = Outbox(self.stage), None  # lets go of what the unit has handled
@@ -235,10 +237,10 @@ class Task:
     def _encode_touched(self) -> list[StateChange]:
         changes = [StateChange(self.number, *renewed) for renewed in self._renewed.items()]
         self._renewed = {}
-        states, live, dump, number = self._states, self._live, self._handler.dump, self.number
+        states, live, number = self._states, self._live, self.number
         for key in self._dirty:
             decoded = live[key]
-            payload = dump(decoded)
+            payload = self._family(key).dump(decoded)
             if payload:
                 states[key] = stored = pack(decoded.timers, payload)
                 changes.append(StateChange(number, key, stored))
@@ -254,6 +256,7 @@ class Task:
         turn, handler, heap = self._turn, self._handler, self._heap
         turn.outbox, turn.unit = Outbox(self.stage), None
         live_states, states, dirty = self._live, self._states, self._dirty
+        load = handler.families[b""].load  # events have keys of that family
         self._release_held()
         for entry in entries:
             order = entry[ORDER]
@@ -266,7 +269,7 @@ class Task:
                 continue
             live = live_states.get(key)
             if live is None:
-                live = live_states[key] = handler.load(key, states.get(key))
+                live = live_states[key] = load(states.get(key))
             dirty.add(key)
             turn.key = key
             handler.on_event(live, entry, turn)
@@ -302,12 +305,16 @@ class Task:
                 self._turn.key = key
                 self._dirty.add(key)
                 live.timers.remove(timer)
-                self._handler.on_timer(live, timer, self._turn)
+                self._family(key).on_timer(live, timer, self._turn)
+
+    def _family(self, key: bytes) -> Family:
+        families = self._handler.families
+        return families.get(key[:1]) or families[b""]
 
     def _touch(self, key: bytes) -> Any:
         live = self._live.get(key)
         if live is None:
-            live = self._live[key] = self._handler.load(key, self._states.get(key))
+            live = self._live[key] = self._family(key).load(self._states.get(key))
         return live
 
     def _touch_to_save(self, key: bytes) -> Any:

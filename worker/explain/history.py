@@ -17,7 +17,6 @@ from schemas.topics import ALERTS, ALERTS_SHADOW, DETECT_INPUTS
 from worker.detect.handler import Accounts
 from worker.detect.stage import Policy, detect
 from worker.engine.context import Handler, Turn
-from worker.engine.keyed_state import Timer
 from worker.engine.log import Log
 from worker.engine.records import NewRecord, Record, Snapshot, TopicPartition
 from worker.engine.reorder import EVENT, OCCURRED, OFFSET, ORDER, SOURCE, Entry
@@ -46,8 +45,7 @@ class Alone:
         self._handler = handler
         self._key = key
         self.renewed = handler.renewed
-        self.load = handler.load
-        self.dump = handler.dump
+        self.families = handler.families
         self.finish = handler.finish
 
     def on_keyless(self, entry: Entry, turn: Turn) -> None:
@@ -57,10 +55,6 @@ class Alone:
         """Pass on what is of the key."""
         if turn.key == self._key:
             self._handler.on_event(live, entry, turn)
-
-    def on_timer(self, live: Any, timer: Timer, turn: Turn) -> None:
-        """Pass on: only that key has timers."""
-        self._handler.on_timer(live, timer, turn)
 
 
 class Watching(Alone):

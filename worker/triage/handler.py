@@ -20,7 +20,7 @@ from schemas.signal import SignalKind
 from schemas.time import parse_time
 from schemas.topics import INCIDENTS
 from worker.codec.codec import explain
-from worker.engine.context import Turn
+from worker.engine.context import Family, Turn
 from worker.engine.event_time import Source
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outbox import Outbox
@@ -141,6 +141,7 @@ class Incidents:
     """
 
     def __init__(self, tokens: Tokens, retention: int) -> None:
+        self.families: Mapping[bytes, Family] = {b"": self}
         self._tokens = tokens
         self._retention = retention
 
@@ -148,7 +149,7 @@ class Incidents:
         """Return nothing: incidents have always been kept by the same keys."""
         return {}
 
-    def load(self, key: bytes, stored: bytes | None) -> _Live:
+    def load(self, stored: bytes | None) -> _Live:
         """Decode an incident.
 
         Raises:

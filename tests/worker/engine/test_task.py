@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from worker.engine.context import Turn
+from worker.engine.context import Family, Turn
 from worker.engine.event_time import Source
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outbox import Outbox
@@ -42,6 +42,7 @@ class Diary:
     def __init__(self) -> None:
         self.seen: list[tuple[int, str]] = []
         self.loads = 0
+        self.families: Mapping[bytes, Family] = {b"": self}
 
     def read(
         self, task: Task, source: Source, records: Sequence[Record], outbox: Outbox
@@ -57,7 +58,7 @@ class Diary:
                 entries.append((*place, source.index, record, event, record.key, b""))
         return entries
 
-    def load(self, key: bytes, stored: bytes | None) -> Live:
+    def load(self, stored: bytes | None) -> Live:
         """Decode a key's state."""
         self.loads += 1
         if stored is None:
@@ -324,3 +325,18 @@ def test_progress_and_silence_are_spoken_of_at_the_watermark() -> None:
     bench.idle(1, 300)
     bench.work()
     assert (100, ":absence") in bench.seen
+
+
+def test_a_commit_names_no_offset_of_a_source_that_was_not_read() -> None:
+    """Where its oldest record is, the log knows; that need not be offset 0."""
+    bench = Bench()
+    bench.give(0, Event("first", 1))
+    bench.give(0, Event("second", 10))
+    bench.idle(1, 5)
+    bench.task.work(0)
+    _, offsets, _ = bench.task.save()
+    assert offsets.keys() == {TopicPartition(TOPICS[0], 0)}
+    for until in (20, 30):
+        bench.pass_time(until)
+    _, offsets, _ = bench.task.save()
+    assert offsets.keys() == {TopicPartition(topic, 0) for topic in TOPICS}
