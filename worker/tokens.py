@@ -1,4 +1,4 @@
-"""Account tokens: keyed hashes that stand for an account outside the records about it.
+"""Account tokens: keyed hashes that replace an account_id outside the records about it.
 
 During a rotation two keys are active: new tokens are made with the present one, and what was named
 by the former one is still found.

@@ -7,10 +7,10 @@ order time strictly below it are released, sorted; no event read later can belon
 because its order time cannot be below its input's frontier. So the sequence of released events
 depends on the inputs alone, not on how they were polled.
 
-A frontier moves by what was read (`proof`) and, where the input stands at its end, by the clock
+A frontier moves by what was read (`proof`) and, where the input is read to its end, by the clock
 (`floor`). Only the proof counts for judging absence. Where the clock has taken a frontier beyond
 the proof, and the proof later catches up with what had been held back, a timer that waited for it
-must come after those events, which stand at the old frontier: that is what `Step` remembers.
+must come after those events, whose order time is the old frontier: `Step` remembers it.
 
 A *source* is one partition of the log; it feeds one input, or several where the records of many
 origins share it. At the start of each batch read from a source the state of its inputs is put
@@ -143,7 +143,7 @@ class Source:
         return self._replay[0].offset if self._replay else None
 
     def advance(self, index: int, time: int, proves: bool) -> bool:
-        """Move an input by the clock at the present position; say whether that changed anything."""
+        """Move an input by the clock at the present position; return whether it moved."""
         at = self.inputs[index]
         if time <= (at.proof if proves else at.frontier):
             return False

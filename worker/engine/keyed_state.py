@@ -35,7 +35,7 @@ def pack(timers: list[Timer], payload: bytes) -> bytes:
 
 
 def payload_of(stored: bytes) -> memoryview:
-    """Return what stands behind the header."""
+    """Return the bytes behind the header."""
     return memoryview(stored)[_HEADER.size :]
 
 

@@ -26,7 +26,7 @@ class TasksMoved(Exception):
         self.tasks = tuple(sorted(tasks))
         """Those the session holds now."""
         self.kept = frozenset(kept)
-        """Those for which nobody else has committed, so that what was restored is still true."""
+        """Those for which no other session has committed: their restored state is current."""
 
 
 class Session(Protocol):
@@ -100,7 +100,7 @@ class Log(Protocol):
         session may raise TasksMoved.
 
         Raises:
-            TaskTaken: a living worker has one of them; says which, and its process id if known.
+            TaskTaken: a living worker has one of them; names it, and its process id if known.
         """
 
     def prune(self, retention: Mapping[str, int], readers: Mapping[str, Collection[str]]) -> int:

@@ -65,7 +65,7 @@ class StageWorker:
         )
 
     def run_once(self, wait: float = 0) -> bool:
-        """Do one unit of work; say whether there was anything to do.
+        """Do one unit of work; return whether there was anything to do.
 
         Raises:
             LogError: the log failed; nothing of this unit was committed, or it is in doubt.

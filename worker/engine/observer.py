@@ -1,4 +1,4 @@
-"""What workers tell whoever watches them: what they hold, what they do, what they committed. Pure.
+"""What workers report to observers: their tasks, their phase, what they committed. Pure.
 
 Nothing here changes what comes out. Calls come from the thread that works, a few per unit of work
 and none per event; what they do is waited for.
@@ -26,7 +26,7 @@ class Work:
     at_end: Collection[TopicPartition]
     """Inputs that had been read to their end when it began to work."""
     committed: bool = False
-    """Whether there was anything to commit; if not, the rest says nothing."""
+    """Whether there was anything to commit; if not, the other fields mean nothing."""
     read: Counter[str] = field(default_factory=Counter)
     """Records per topic that no unit has read before."""
     released: list[list[Entry]] = field(default_factory=list)
@@ -37,59 +37,59 @@ class Work:
 
 
 class Observer:
-    """Is told everything and does nothing; others override what they want to know."""
+    """Ignores all reports; subclasses override those they need."""
 
     def begins(self, phase: str) -> None:
-        """Hear which phase of a unit of work begins."""
+        """A phase of a unit of work begins."""
 
     def moved(self, stage: str, tasks: Collection[int], kept: Collection[int]) -> None:
-        """Hear which tasks a worker has now; those that it has not kept it restores next."""
+        """A worker has these tasks now; it restores those that are not among `kept` next."""
 
     def restoring(self, stage: str, task: int) -> None:
-        """Hear that a task is about to be restored, which may take minutes."""
+        """The restore of a task begins, which may take minutes."""
 
     def restored(self, stage: str, task: Task) -> None:
-        """Hear that a task is restored."""
+        """A task is restored."""
 
     def worked(self, work: Work) -> None:
-        """Hear what a unit of work was, once all of it is committed.
+        """A unit of work has ended; if it committed anything, all of that is durable.
 
         Raises:
-            LogError: it has asked the log something, in vain.
+            LogError: the log did not answer the observer.
         """
 
 
 class Observers(Observer):
-    """Several observers that are told the same."""
+    """Reports to several observers."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
 
     def begins(self, phase: str) -> None:
-        """Pass it on."""
+        """Report to each."""
         for observer in self._observers:
             observer.begins(phase)
 
     def moved(self, stage: str, tasks: Collection[int], kept: Collection[int]) -> None:
-        """Pass it on."""
+        """Report to each."""
         for observer in self._observers:
             observer.moved(stage, tasks, kept)
 
     def restoring(self, stage: str, task: int) -> None:
-        """Pass it on."""
+        """Report to each."""
         for observer in self._observers:
             observer.restoring(stage, task)
 
     def restored(self, stage: str, task: Task) -> None:
-        """Pass it on."""
+        """Report to each."""
         for observer in self._observers:
             observer.restored(stage, task)
 
     def worked(self, work: Work) -> None:
-        """Pass it on."""
+        """Report to each."""
         for observer in self._observers:
             observer.worked(work)
 
 
 UNOBSERVED: Final = Observer()
-"""Nobody looks."""
+"""The observer of workers that are not observed."""

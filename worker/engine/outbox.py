@@ -1,4 +1,4 @@
-"""What one unit of work has to say: records to publish, and counts with a reason."""
+"""The output of one unit of work: records to publish, and counts with a reason."""
 
 from collections import Counter
 

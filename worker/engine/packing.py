@@ -1,6 +1,6 @@
 """Structures to bytes and back: msgpack, or JSON where an integer needs more than 64 bits.
 
-Only amounts do: 18 digits of a currency with 18 decimals. The first byte tells the two apart: a
+Only amounts do: 18 digits of a currency with 18 decimals. The first byte differs between the two: a
 structure never begins with "{" or "[" in msgpack.
 """
 

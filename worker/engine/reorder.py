@@ -8,8 +8,8 @@ from worker.engine.records import Record
 
 Entry = tuple[int, int, int, int, str, int, int, Record, Any, bytes | None, bytes]
 """(order_time, occurred_at, rank, sequence or -1, event_id, offset, source, record, event, key of
-the state it belongs to, identity): a buffered event. Entries sort as they stand; (rank, offset)
-never repeats. The identity tells redeliveries, where the stage looks for them."""
+the state it belongs to, identity): a buffered event. Entries sort as tuples; (rank, offset)
+never repeats. A stage that recognises redeliveries does so by the identity."""
 
 ORDER: Final = 0
 OCCURRED: Final = 1

@@ -17,7 +17,7 @@ _LIST: Final[Unpacker[list[Any]]] = Unpacker(list)
 
 
 def downgrade(what: str) -> LogError:
-    """Return the refusal of what only a newer release can read."""
+    """Return the error for a record that only a newer release can read."""
     return LogError(
         f"A newer release of walletwatch has saved {what}: run that release on this log, or one "
         "after it. Nothing was changed."
@@ -25,7 +25,7 @@ def downgrade(what: str) -> LogError:
 
 
 def damaged(what: str) -> LogError:
-    """Return the refusal of what no release has written."""
+    """Return the error for a record that no release has written."""
     return LogError(f"The saved state of {what} cannot be read: it is damaged.")
 
 

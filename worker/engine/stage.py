@@ -12,7 +12,7 @@ from worker.engine.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a worker goes about its work; changes nothing of what comes out but idle advances.
+    """How a worker polls and when it acts by the clock; decides no output but idle advances.
 
     Times in milliseconds.
     """
@@ -45,7 +45,7 @@ class ClockPolicy(Protocol):
         """Add the records that depend on the clock to those of a unit of work."""
 
     def is_settled(self, task: Task) -> bool:
-        """Return whether all that `publish` has to say of the task is published."""
+        """Return whether `publish` has nothing left to publish of the task."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A unit of work is `read` (any number of times), `advance` for inputs at their en
 `save`. The task keeps the state of its keys as bytes; keys that a unit touches are decoded once,
 handled in order of event time, and encoded once at the end.
 
-Timers stand in their key's state; the heap here is an index into it. Its entries are only hints:
+Timers are part of their key's state; the heap here is an index into it. Its entries are only hints:
 one whose timer is gone or has another due time is skipped. At one order time all events come before
 all timers.
 
@@ -28,7 +28,7 @@ from worker.engine.reorder import KEY, ORDER, Entry, ReorderBuffer
 from worker.engine.task_meta import LAYOUT, TaskMeta, read_meta
 
 _HINT: Final = "?"
-"""Names a heap entry that stands for whatever timers its key has."""
+"""The name of a heap entry for all timers of its key, which is not decoded yet."""
 
 
 class Reader(Protocol):
@@ -108,7 +108,7 @@ class Task:
 
     @property
     def now(self) -> int:
-        """The order time at which the task stands, in milliseconds."""
+        """The order time of the last event or timer handled, in milliseconds."""
         return self._turn.now
 
     @property
@@ -119,7 +119,7 @@ class Task:
     def turn(self, outbox: Outbox) -> Turn:
         """Return the turn with which the engine itself publishes, after `work`.
 
-        It stands at the watermark: nothing that is decided later has an order time below it.
+        Its order time is the watermark: no later decision has an order time below it.
         """
         self._turn.outbox = outbox
         self._turn.now = max(self._turn.now, self.watermark)
@@ -231,7 +231,7 @@ class Task:
                 offsets[at] = saved.offset
         turn = self._turn
         meta = TaskMeta(LAYOUT, self.watermark, turn.now, turn.signals, sources, self.stage_meta)
-        turn.outbox, turn.unit = Outbox(self.stage), None  # lets go of what the unit has handled
+        turn.outbox, turn.unit = Outbox(self.stage), None  # frees what the unit has handled
         return changes, offsets, msgspec.msgpack.encode(meta)
 
     def _encode_touched(self) -> list[StateChange]:

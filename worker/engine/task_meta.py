@@ -2,7 +2,7 @@
 
 Layouts:
 1. The sources are a list, in the order that the inputs of the stage had then; inputs that came
-   later stand behind them.
+   later follow them.
 2. The sources are named by their topics.
 """
 

@@ -13,7 +13,7 @@ BOUNDS_MS: Final = tuple(
 
 
 class Ages(Struct, frozen=True):
-    """A histogram of ages; adding makes a new one, so that whoever reads one sees it whole."""
+    """A histogram of ages; adding makes a new one, so that other threads see it whole."""
 
     at_most: tuple[int, ...] = (0,) * len(BOUNDS_MS)
     """How many were at most as old as each bound."""

@@ -1,6 +1,6 @@
 """Whether the process is alive and whether it is ready, for those who restart and route.
 
-Alive is judged by promises: with each sign of life the worker says by when it will give the next.
+Alive is judged by promises: with each sign of life the worker promises when the next is due.
 So a long restore is life, and a loop that hangs is not, whatever the brokers do.
 """
 
@@ -16,7 +16,7 @@ RESTORE_SECONDS: Final = 600.0
 
 
 class Health(Observer):
-    """Hears of the workers of some stages, and answers from another thread.
+    """Observes the workers of some stages, and answers from another thread.
 
     Args:
         patience: seconds within which a loop that is at work gives a sign of life.
@@ -57,14 +57,14 @@ class Health(Observer):
         self._deadline = self._heard + patience
 
     def ailment(self) -> str | None:
-        """Say why the process should be restarted, None if it should not."""
+        """Return why the process should be restarted; None if it should not."""
         now = self._clock()
         if now < self._deadline:
             return None
         return f"The worker has given no sign of life for {now - self._heard:.0f} s."
 
     def unreadiness(self) -> str | None:
-        """Say what is missing until the process is at work, None if nothing is."""
+        """Return what is missing until the process is at work; None if nothing is."""
         for stage, tasks in self._tasks.items():
             if not tasks:
                 return f"Stage {stage} has no tasks."

@@ -1,7 +1,7 @@
 """A small HTTP server of few pages, each made when it is asked for; beside the work, not in it.
 
-Each client has a thread of its own, so that a slow one holds up nobody, and is let go when it says
-or takes nothing for a while.
+Each client has a thread of its own, so that a slow one delays no other; one that neither
+sends nor takes anything for a while is dropped.
 """
 
 import socket
@@ -19,11 +19,11 @@ from worker.errors import ConfigError
 TEXT: Final = "text/plain; charset=utf-8"
 _SILENT_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 0.1
-"""How long a server that is told to stop may not notice."""
+"""Seconds until a server notices that it was stopped."""
 
 
 class Answer(NamedTuple):
-    """What a page says."""
+    """The content of a page."""
 
     body: bytes
     content_type: str = TEXT
@@ -35,12 +35,12 @@ Page = Callable[[str], Answer]
 
 
 def probe(trouble: Callable[[], str | None]) -> Page:
-    """Return a page that is well unless there is trouble, and then tells it."""
+    """Return a page with status 200, or 503 and the trouble if there is any."""
 
     def page(_: str) -> Answer:
-        if (told := trouble()) is None:
+        if (found := trouble()) is None:
             return Answer(b"ok\n")
-        return Answer(f"{told}\n".encode(), status=HTTPStatus.SERVICE_UNAVAILABLE)
+        return Answer(f"{found}\n".encode(), status=HTTPStatus.SERVICE_UNAVAILABLE)
 
     return page
 
@@ -114,8 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         return answer.body
 
     def _nowhere(self, accepts: str) -> Answer:
-        told = f"Nothing is here: there are {', '.join(self.server.pages)}.\n"
-        return Answer(told.encode(), status=HTTPStatus.NOT_FOUND)
+        text = f"Nothing is here: there are {', '.join(self.server.pages)}.\n"
+        return Answer(text.encode(), status=HTTPStatus.NOT_FOUND)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
         """Keep quiet: probes come every few seconds."""

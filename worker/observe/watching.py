@@ -17,7 +17,7 @@ from worker.observe.serving import Answer, probe, serving
 def watching(
     settings: Settings, stages: Sequence[str], offsets: Callable[[str], list[tuple[int, int]]]
 ) -> Iterator[tuple[Observer, str]]:
-    """Serve metrics and probes; yield who must be told what happens, and the address.
+    """Serve metrics and probes; yield the observer to report to, and the address.
 
     Raises:
         ConfigError: the port cannot be had, or the candidate's file of rules is wrong.

@@ -1,6 +1,6 @@
 """Removing what detect keeps of one account, in one commit: its open alerts expire with it.
 
-What stands on topics is not touched: records go when their retention has passed.
+Records on topics are not touched: they go when their retention has passed.
 """
 
 from contextlib import closing
@@ -44,7 +44,7 @@ def forget(log: Log, policy: Policy, account_id: str, now: int) -> Forgotten | N
         now: wall time, milliseconds.
 
     Raises:
-        TaskTaken: a worker runs the account's task; says which process.
+        TaskTaken: a worker runs the account's task; names the process.
         LogError: the log cannot be used, or a newer release has written it; nothing was changed.
     """
     key = account_id.encode()
@@ -59,12 +59,12 @@ def forget(log: Log, policy: Policy, account_id: str, now: int) -> Forgotten | N
         found = _count(account)
         turn = _turn(task, meta, key, now)
         _expire_all(account, policy, turn)
-        told = msgspec.structs.replace(meta, now=turn.now, signals=turn.signals)
+        advanced = msgspec.structs.replace(meta, now=turn.now, signals=turn.signals)
         session.commit(
             Commit(
                 outputs=turn.outbox.records,
                 states=[StateChange(task, key, b"")],
-                metas={task: msgspec.msgpack.encode(told)},
+                metas={task: msgspec.msgpack.encode(advanced)},
             )
         )
     return found
@@ -103,5 +103,5 @@ def _count(account: Account) -> Forgotten:
 def _count_habits(habits: Habits) -> int:
     books = [book for book in (habits.book, habits.former) if book is not None]
     marks = sum(len(book.devices) + len(book.counterparties) for book in books)
-    told = len(habits.places) + len(habits.failures) + len(habits.changes)
-    return marks + len(habits.countries) + told + len(habits.spending)
+    notes = len(habits.places) + len(habits.failures) + len(habits.changes)
+    return marks + len(habits.countries) + notes + len(habits.spending)

@@ -36,7 +36,7 @@ def open_log(
     absolute. A new log gets `partitions` per topic, 4 if None; an existing one must have as many
     as given. `clock` gives milliseconds since the epoch.
 
-    `kafka://host:port,host:port` are brokers to begin with, reached as `kafka` says.
+    `kafka://host:port,host:port` are bootstrap brokers, reached with the settings `kafka`.
 
     Raises:
         ConfigError: the URL names no log.
@@ -74,7 +74,7 @@ def refuse_wrong_topics(settings: Settings, partitions: int) -> None:
     """Look whether workers can run on the topics of the log, if somebody else makes these.
 
     Raises:
-        ConfigError: they cannot; says what is wrong.
+        ConfigError: they cannot; the message names what is wrong.
         LogError: the cluster did not answer.
     """
     if settings.log.url.startswith(_KAFKA):
@@ -87,7 +87,7 @@ def refuse_wrong_topics(settings: Settings, partitions: int) -> None:
 def examine(
     log: Log, settings: Settings, clock: Callable[[], int] = wall_clock
 ) -> Iterator[Finding]:
-    """Yield what there is to say about the log of the settings, as a worker would meet it.
+    """Yield findings about the log of the settings, as a worker would meet it.
 
     Raises:
         ConfigError: a file of the settings cannot be used.

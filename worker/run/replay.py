@@ -1,10 +1,10 @@
 """The whole job in one process, in event time: lines in, alerts and incidents out.
 
-The same stages and the same loop as on a server; only the log is in memory, the clock stands still,
-and every input ends 1 ms after the largest time of all. The lines are read once to learn that time
-and to sort them, if need be on disk. Then the log is filled as it is read: a topic gets its next
-records when a task has read all it has of it and can go on no more. So what is in memory at a
-time does not grow with the files, unless the inputs are kept.
+The same stages and the same loop as on a server, but the log is in memory, the clock does not
+move, and every input ends 1 ms after the largest time of all. The lines are read once to learn
+that time and to sort them, if need be on disk. Then the log is filled as it is read: a topic gets
+its next records when a task has read all it has of it and can go on no more. So what is in memory
+at a time does not grow with the files, unless the inputs are kept.
 """
 
 from collections import Counter
@@ -48,7 +48,7 @@ class Replayed:
     events: int = 0
     counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
     undecided: list[tuple[str, str, Timer]] = field(default_factory=list)
-    """(account_id, rule code, timer) of what would be decided after the end."""
+    """(account_id, rule code, timer) of the decisions due after the end."""
 
 
 class _Arrival:
@@ -75,7 +75,7 @@ class _Arrival:
             occurred = parse_time(line.occurred_at)
             if self.latest < occurred < LAST_TIME:
                 self.latest = occurred
-        except ValueError:  # the codec will say so
+        except ValueError:  # the codec reports it
             occurred = self._time
         key = line.key
         if key is None:
@@ -87,7 +87,7 @@ class _Arrival:
 
     def _add_control(self, line: Line, occurred: int) -> None:
         if line.partition is not None and line.partition >= self._partitions:
-            # It speaks of a part of what is one partition here: that says nothing of the whole.
+            # It is true of a part of what is one partition here, not of the whole.
             self.refused["passed_over", line.topic] += 1
             return
         self._time = occurred
@@ -110,7 +110,7 @@ class _Feed:
     def next(self, wanted: Collection[str]) -> bool:
         """Append the next slice of the topics wanted, or, if they have none, of all others.
 
-        Say whether there was any.
+        Return whether there was any.
         """
         asked = [topic for topic in self._left if topic in wanted] or list(self._left)
         for topic in asked:
@@ -182,7 +182,7 @@ def _replay(
 def ends(at: int, partitions: int) -> list[NewRecord]:
     """Return the records that end every partition of every input of detect, `at` in milliseconds.
 
-    The signals need none: detect tells triage how far it is.
+    The signals need none: detect publishes its progress.
     """
     end = msgspec.json.encode({"kind": "end", "occurred_at": format_time(at)})
     return [NewRecord(topic, None, end, n) for topic in DETECT_INPUTS for n in range(partitions)]

@@ -17,16 +17,16 @@ _DECIDED: Final = {
     "rule_error": "the event was taken, only a rule failed on it",
     "event_id_conflict": "another event has its id",
 }
-"""Reasons that the record's own bytes do not tell, so that to read it again changes nothing."""
+"""Reasons that do not follow from the record's own bytes: reading it again changes nothing."""
 
 
 class DeadLetter(NamedTuple):
-    """A record of `wallet.dead-letters`: where it is, and what its headers say."""
+    """A record of `wallet.dead-letters`: its address and its headers."""
 
     at: TopicPartition
     record: Record
     headers: DeadLetterHeaders | None
-    """None: somebody else wrote it, walletwatch cannot tell what it is."""
+    """None: another program wrote it; its headers are unknown."""
 
 
 class Wanted(NamedTuple):
@@ -62,7 +62,7 @@ def _fits(headers: DeadLetterHeaders | None, wanted: Wanted) -> bool:
 
 
 class Judge:
-    """Tells which dead letters would be accepted now.
+    """Decides which dead letters would be accepted now.
 
     Args:
         policy: what the worker would run with: its limits, currencies, and allowed clock skew.

@@ -1,4 +1,4 @@
-"""Running stages on a log until told to stop, or until every input has ended."""
+"""Running stages on a log until asked to stop, or until every input has ended."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ Accepted = Mapping[TopicPartition, Sequence[tuple[int, int]]]
 def policy_of(
     settings: Settings, accepted: Accepted | None = None, tokens: Tokens | None = None
 ) -> Policy:
-    """Return what decides the results, as the settings say.
+    """Return the policy that the settings describe.
 
     Args:
         tokens: those of the log; None: by the configured key, or else the public one.
@@ -72,7 +72,7 @@ def _input_policy(kind: int, topic: str, given: InputSettings) -> InputPolicy:
 
 
 def pace_of(settings: Settings) -> Pace:
-    """Return how the workers go about it, as the settings say."""
+    """Return the pace that the settings describe."""
     engine = settings.engine
     return Pace(
         poll_records=engine.poll_records,
@@ -158,7 +158,7 @@ class Runner:
             worker.close()
 
     def _ended(self) -> bool:
-        """Say whether every input stands at its end and triage has heard of it."""
+        """Return whether every input has ended and triage has read that."""
         detecting, judging = self._workers.get(DETECT), self._workers.get(TRIAGE)
         if detecting is None or not detecting.ended:
             return False
