@@ -23,6 +23,7 @@ from tests.support.events.mutations import clean_events, compact, full_login, mu
 from tests.support.run_comparison import comparable
 from worker.detect.stage import Policy
 from worker.engine.log import Log, stored
+from worker.engine.outcomes import Counts, RuleFailure
 from worker.run.replay import replay
 from worker.tokens import PUBLIC
 
@@ -73,11 +74,11 @@ class Ordeal:
         rules = [*(rule(rule.Params()) for rule in every), self.witness, *self.more]
         return Policy(rules, rules, dead_letter_limit=None)
 
-    def account_for(self, read: int, log: Log, counts: Counter[tuple[str, ...]]) -> list[str]:
+    def account_for(self, read: int, log: Log, counts: Counts) -> list[str]:
         """Return what is wrong with where the events that were read have gone."""
         kinds = Counter[str]()
-        for reason, number in counts.items():
-            kinds[reason[0]] += number
+        for outcome, number in counts.items():
+            kinds[outcome.name] += number
         dead = dead_letters(log)
         kinds["dead_letter"] = dead.total() - dead["rule_error"]
         told = kinds["redelivered"] + kinds["too_old"] + kinds["unknown_account"]
@@ -86,7 +87,7 @@ class Ordeal:
         return (
             problems
             + quoted(log)
-            + [f"rule {key[1]} raised" for key in counts if key[0] == "rule_error"]
+            + [f"rule {each.rule} raised" for each in counts if isinstance(each, RuleFailure)]
         )
 
 

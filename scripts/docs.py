@@ -1,5 +1,5 @@
 """Writes the documentation that the code dictates: topics, privacy, stories, rules, commands,
-README.
+operations, README.
 
 Run as `make docs`. A test fails when a written page and the code differ.
 """
@@ -18,7 +18,7 @@ from rules.registry import ALL
 from schemas.privacy import FORMS, IMPERSONAL, PERSONAL, PLACES, Form
 from schemas.time import format_span
 from schemas.topics import KINDS, TOPICS, Topic
-from scripts import stories
+from scripts import operations, stories
 from worker.cli.app import app
 from worker.logs.kafka.names import Names
 from worker.logs.kafka.ops.acls import ROLES, Acl, Role, acls
@@ -26,12 +26,16 @@ from worker.logs.kafka.ops.acls import ROLES, Acl, Role, acls
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- rules: written by make docs -->\n", "<!-- end of rules -->\n"
 ACLS_BEGIN, ACLS_END = "<!-- ACLs: written by make docs -->\n", "<!-- end of ACLs -->\n"
+METRICS_BEGIN, METRICS_END = "<!-- metrics: written by make docs -->\n", "<!-- end of metrics -->\n"
+OUTCOMES_BEGIN = "<!-- outcomes: written by make docs -->\n"
+OUTCOMES_END = "<!-- end of outcomes -->\n"
 HIDDEN_OPTIONS = {"--help", "--install-completion", "--show-completion"}
 
 
 def pages() -> dict[Path, str]:
     """Return every written page by its path."""
     readme, kafka = ROOT / "README.md", ROOT / "docs" / "kafka.md"
+    operating = ROOT / "docs" / "operations.md"
     return {
         ROOT / "docs" / "topics.md": topics_page(TOPICS),
         ROOT / "docs" / "privacy.md": privacy_page(),
@@ -39,6 +43,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "rules.md": rules_page(ALL),
         ROOT / "docs" / "commands.md": commands_page("walletwatch", typer.main.get_command(app)),
         kafka: with_acls(kafka.read_text("utf-8")),
+        operating: with_counts(operating.read_text("utf-8")),
         readme: with_rules(readme.read_text("utf-8"), ALL),
     }
 
@@ -182,6 +187,18 @@ def with_acls(text: str) -> str:
     ]
     listed = table(("role", "is allowed", "because it"), _once_each(rows))
     return _between(text, ACLS_BEGIN, ACLS_END, listed)
+
+
+def with_counts(text: str) -> str:
+    """Return a page with the tables of metrics and of what is counted in their places.
+
+    Raises:
+        ValueError: their marks are not there.
+    """
+    metrics = table(operations.METRICS_HEAD, operations.metrics())
+    outcomes = table(operations.OUTCOMES_HEAD, operations.outcomes())
+    text = _between(text, METRICS_BEGIN, METRICS_END, metrics)
+    return _between(text, OUTCOMES_BEGIN, OUTCOMES_END, outcomes)
 
 
 def _rest(acl: Acl) -> str:

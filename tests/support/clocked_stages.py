@@ -1,6 +1,5 @@
 """Both stages on a log in memory, at a clock that the test sets: for what depends on the clock."""
 
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -16,6 +15,7 @@ from worker.detect.stage import Policy, detect
 from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
 from worker.engine.observer import UNOBSERVED, Observer
+from worker.engine.outcomes import Counts
 from worker.engine.records import NewRecord
 from worker.engine.stage import Pace
 from worker.errors import LogError
@@ -33,7 +33,7 @@ class Station:
         observer: Observer = UNOBSERVED,
     ) -> None:
         self.now = START
-        self.counts: Counter[tuple[str, ...]] = Counter()
+        self.counts = Counts()
         self.log = FragileLog(partitions=partitions, clock=lambda: self.now)
         self._pace = pace or Pace()
         self._policy = policy

@@ -23,6 +23,7 @@ from worker.codec.lines import Line, place
 from worker.detect.stage import DETECT, Policy, detect
 from worker.engine.log import stored
 from worker.engine.loop import StageWorker
+from worker.engine.outcomes import Counts
 from worker.engine.records import Commit, NewRecord, StateChange, TopicPartition
 from worker.logs.memory import MemoryLog, MemorySession
 from worker.logs.topics import WALLET_TOPICS
@@ -127,9 +128,9 @@ class RecordingLog(MemoryLog):
         return session
 
 
-def run(log: MemoryLog, policy: Policy = POLICY) -> dict[tuple[str, ...], int]:
+def run(log: MemoryLog, policy: Policy = POLICY) -> Counts:
     """Run both stages until nothing is left; return what was counted."""
-    counts: dict[tuple[str, ...], int] = {}
+    counts = Counts()
     for stage in (detect(policy), triage(policy, 1)):
         worker = StageWorker(log, stage, [0], lambda: 0, PLAIN)
         while worker.run_once():

@@ -26,6 +26,7 @@ from worker.codec.lines import read_lines
 from worker.config.load import load_settings
 from worker.detect.stage import Policy
 from worker.engine.log import stored
+from worker.engine.outcomes import OUTCOMES, AlertPublished, Counts, summed
 from worker.engine.records import Record
 from worker.errors import CheckFailed, Exit, UsageError
 from worker.evaluate.score_report import report
@@ -41,16 +42,7 @@ _OUTPUTS: Final = {
     "late.ndjson": LATE,
 }
 _CHANGES: Final = ("updated", "cured", "retracted", "expired")
-_COUNTS: Final = (
-    "late",
-    "redelivered",
-    "too_old",
-    "passed_over",
-    "dead_letters",
-    "unknown_fields",
-    "not_judged",
-    "rule_errors",
-)
+_COLUMNS: Final = [(kind, kind.column) for kind in OUTCOMES if kind.column is not None]
 _SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "error", "warning", "info")
 
 
@@ -202,14 +194,7 @@ def _summary(result: Replayed, spent: tuple[float, float]) -> dict[str, Any]:
         "events_per_cpu_second": round(result.events / cpu) if cpu else 0,
         "alerts": _alerts(counts),
         "incidents": _incidents(result),
-        "late": _sums(counts, "late", 1),
-        "redelivered": _sums(counts, "redelivered", 1),
-        "too_old": _sums(counts, "too_old", 1),
-        "passed_over": _sums(counts, "passed_over", 1),
-        "dead_letters": _sums(counts, "dead_letter", 2),
-        "unknown_fields": _sums(counts, "unknown_fields", 1),
-        "not_judged": {f"{key[1]}: {key[2]}": n for key, n in _of(counts, "rule")},
-        "rule_errors": _sums(counts, "rule_error", 1),
+        **{column.name: summed(counts, kind, column.by) for kind, column in _COLUMNS},
         "undecided": [
             {"rule": rule, "timer": timer.name, "due": format_time(timer.due)}
             for _, rule, timer in result.undecided
@@ -217,21 +202,15 @@ def _summary(result: Replayed, spent: tuple[float, float]) -> dict[str, Any]:
     }
 
 
-def _of(counts: Counter[tuple[str, ...]], name: str) -> list[tuple[tuple[str, ...], int]]:
-    return sorted((key, count) for key, count in counts.items() if key[0] == name and count)
-
-
-def _sums(counts: Counter[tuple[str, ...]], name: str, part: int) -> dict[str, int]:
-    sums: Counter[str] = Counter()
-    for key, count in _of(counts, name):
-        sums[key[part]] += count
-    return dict(sorted(sums.items()))
-
-
-def _alerts(counts: Counter[tuple[str, ...]]) -> dict[str, dict[str, dict[str, int]]]:
+def _alerts(counts: Counts) -> dict[str, dict[str, dict[str, int]]]:
     """By rule: how many were raised of each severity, and what became of them."""
+    published = [
+        (each.rule, each.kind, each.severity, count)
+        for each, count in counts.items()
+        if isinstance(each, AlertPublished)
+    ]
     table: dict[str, dict[str, dict[str, int]]] = {}
-    for (_, rule, kind, severity), count in _of(counts, "alert"):
+    for rule, kind, severity, count in sorted(published):
         table.setdefault(rule, {}).setdefault(kind, {})[severity] = count
     return table
 
@@ -257,9 +236,9 @@ def _print(summary: dict[str, Any]) -> None:
     incidents = summary["incidents"]
     told = ", ".join(f"{n:,} {status}" for status, n in incidents.items() if status != "total")
     typer.echo(f"Incidents: {incidents['total']:,}" + (f" ({told})" if told else ""))
-    for name in _COUNTS:
-        for what, count in summary[name].items():
-            typer.echo(f"{name.replace('_', ' ')}: {count:,} {what}")
+    for _, column in _COLUMNS:
+        for what, count in summary[column.name].items():
+            typer.echo(f"{column.name.replace('_', ' ')}: {count:,} {what}")
     if summary["undecided"]:
         pending = len(summary["undecided"])
         typer.echo(f"Undecided at the end: {pending:,} timers pending (--json lists them)")

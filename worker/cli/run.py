@@ -2,7 +2,6 @@
 
 import re
 import signal
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -27,6 +26,7 @@ from worker.config.token_keys import tokens_for
 from worker.detect.stage import DETECT
 from worker.engine.log import Log
 from worker.engine.observer import Observer, Observers
+from worker.engine.outcomes import Counts
 from worker.engine.records import TopicPartition
 from worker.errors import UsageError
 from worker.logs.sqlite.log import wall_clock
@@ -176,10 +176,11 @@ def _ranges(texts: list[str]) -> dict[TopicPartition, list[tuple[int, int]]]:
     return accepted
 
 
-def _report(counts: Counter[tuple[str, ...]], as_json: bool) -> None:
+def _report(counts: Counts, as_json: bool) -> None:
+    named = sorted((outcome.words, count) for outcome, count in counts.items())
     if as_json:
-        emit({" ".join(key): count for key, count in sorted(counts.items())})
+        emit({" ".join(words): count for words, count in named})
         return
-    say("Stopped." if counts else "Stopped; nothing had happened.")
-    for key, count in sorted(counts.items()):
-        say(f"{count:>10,}  {' '.join(key)}")
+    say("Stopped." if named else "Stopped; nothing had happened.")
+    for words, count in named:
+        say(f"{count:>10,}  {' '.join(words)}")

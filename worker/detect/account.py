@@ -1,6 +1,5 @@
 """The record of one account as the engine keeps it. Pure."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
@@ -12,6 +11,7 @@ from rules.profile import Profile
 from worker.detect.account_upgrade import LAYOUT_FIELD, saved_name, upgraded
 from worker.detect.redelivery import KNOWN_FIELDS, without_content
 from worker.engine.keyed_state import Timer
+from worker.engine.outcomes import Counts
 from worker.engine.packing import Unpacker
 from worker.engine.saved import downgrade
 
@@ -67,7 +67,7 @@ class SavedAccounts:
 
     def __init__(self, rules: Sequence[Rule[Any, Any]]) -> None:
         self._layout = layout_for(rules)
-        self.afresh: Counter[tuple[str, ...]] = Counter()
+        self.afresh = Counts()
         self._unpack = Unpacker(self._layout)
         self._rules = {rule.state_code: rule for rule in rules}
 

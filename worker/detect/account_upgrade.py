@@ -9,7 +9,6 @@ Layouts of an account:
    there are habits. An alert of layout 1 quotes no facts: it can only expire.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
@@ -17,6 +16,7 @@ import msgspec
 
 from rules.contract import Rule
 from rules.profile import mark_of
+from worker.engine.outcomes import Counts, StateDropped
 from worker.engine.packing import Unpacker
 from worker.engine.saved import damaged, downgrade
 
@@ -36,7 +36,7 @@ _MAP: Final[Unpacker[dict[str, Any]]] = Unpacker(dict)
 
 def upgraded(
     stored: bytes | memoryview, into: type[T], layout: int, rules: Rules
-) -> tuple[T, Counter[tuple[str, ...]]]:
+) -> tuple[T, Counts]:
     """Return an account of an older layout, or with states of older rules, in today's layout.
 
     Also returns how many states started afresh, by rule.
@@ -61,9 +61,9 @@ def upgraded(
     return account, afresh
 
 
-def _upgrade_rules(saved: dict[str, Any], rules: Rules) -> Counter[tuple[str, ...]]:
+def _upgrade_rules(saved: dict[str, Any], rules: Rules) -> Counts:
     """Bring states to today's version of their rule; leave those of other rules alone."""
-    afresh: Counter[tuple[str, ...]] = Counter()
+    afresh = Counts()
     for name in [name for name in saved if _RULE_VERSION in name]:
         code, _, text = name.partition(_RULE_VERSION)
         rule, version = rules.get(code), int(text)
@@ -74,7 +74,7 @@ def _upgrade_rules(saved: dict[str, Any], rules: Rules) -> Counter[tuple[str, ..
         if version < rule.version:
             state = rule.upgrade(version, saved.pop(name))
             if state is None:
-                afresh["state_afresh", rule.id] += 1
+                afresh[StateDropped(rule.id)] += 1
             else:
                 saved[saved_name(rule)] = state
     return afresh

@@ -18,6 +18,7 @@ from schemas.topics import ALERTS, ALERTS_SHADOW, SIGNALS
 from worker.detect.seal import sealed
 from worker.detect.signals import signal_of
 from worker.engine.context import Turn
+from worker.engine.outcomes import AlertPublished, ShadowAlertPublished
 from worker.engine.records import NewRecord
 from worker.tokens import Tokens
 
@@ -167,7 +168,7 @@ def send(alert: Alert, turn: Turn) -> None:
     """Publish an alert, sealed, and the signal that carries it to triage (not of shadow rules)."""
     key = alert.cause.encode()
     value = sealed(alert.model_dump_json(exclude_none=True).encode())
-    turn.outbox.counts[_COUNTED[alert.mode], alert.rule, alert.kind, alert.severity] += 1
+    turn.outbox.counts[_COUNTED[alert.mode](alert.rule, alert.kind, alert.severity)] += 1
     if alert.mode == "shadow":
         turn.outbox.records.append(NewRecord(ALERTS_SHADOW, key, value))
         return
@@ -177,7 +178,7 @@ def send(alert: Alert, turn: Turn) -> None:
     turn.outbox.records.append(NewRecord(SIGNALS, key, signal))
 
 
-_COUNTED: Final = {"live": "alert", "shadow": "shadow_alert"}
+_COUNTED: Final = {"live": AlertPublished, "shadow": ShadowAlertPublished}
 
 
 def _money(amount: Amount) -> Money:

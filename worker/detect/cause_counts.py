@@ -26,6 +26,7 @@ from worker.detect.signals import signal_of
 from worker.engine.context import Turn
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer, pack, payload_of
+from worker.engine.outcomes import CountTooLate
 from worker.engine.packing import Unpacker, packed
 from worker.engine.records import NewRecord
 from worker.engine.saved import numbered
@@ -174,7 +175,7 @@ class Volumes:
         elif begin > now - _KEPT_MS:
             self._late.append((now, begin, *tally))
         else:
-            turn.outbox.counts["volume_too_late", tally[1]] += 1
+            turn.outbox.counts[CountTooLate(tally[1])] += 1
 
     def on_timer(self, bucket: Bucket) -> None:
         """Take over a bucket of an earlier unit that ends in this one."""

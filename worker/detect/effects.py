@@ -17,6 +17,7 @@ from worker.detect.alerts import AnyRule, Change, Cited, Publisher
 from worker.detect.rare_events import Measures
 from worker.engine.context import Turn
 from worker.engine.keyed_state import Timer
+from worker.engine.outcomes import NotJudged
 from worker.engine.reorder import EVENT, OCCURRED, OFFSET, ORDER, RECORD, SOURCE, Entry
 
 ENGINE: Final = ""
@@ -210,7 +211,8 @@ class Applier:
         turn.cancel_timer(live, rule.state_code, name)
 
     def _do_count(self, rule: AnyRule, live: Account, turn: Turn, reason: str) -> None:
-        turn.outbox.counts["rule", rule.id, reason] += rule.mode == "live"
+        if rule.mode == "live":
+            turn.outbox.counts[NotJudged(rule.id, reason)] += 1
 
     def _do_signal(
         self, rule: AnyRule, live: Account, turn: Turn, measure: str, event: Event

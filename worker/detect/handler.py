@@ -23,6 +23,13 @@ from worker.detect.rare_events import Measures
 from worker.detect.redelivery import known_as, without_old
 from worker.engine.context import Family, RuleFailed, Turn
 from worker.engine.keyed_state import Timer, payload_of
+from worker.engine.outcomes import (
+    Redelivered,
+    RuleFailure,
+    TimerOfNoRule,
+    TooOld,
+    UnknownAccount,
+)
 from worker.engine.packing import Unpacker, packed
 from worker.engine.records import TopicPartition
 from worker.engine.reorder import EVENT, IDENTITY, OCCURRED, ORDER, RECORD, SOURCE, Entry
@@ -119,7 +126,7 @@ class Accounts:
     def on_keyless(self, entry: Entry, turn: Turn) -> None:
         """Count a login under an unknown name: it belongs to its source, and to no account."""
         self._measures.tell("failed_login", entry[EVENT], turn)
-        turn.outbox.counts["unknown_account", self._addresses[entry[SOURCE]].topic] += 1
+        turn.outbox.counts[UnknownAccount(self._addresses[entry[SOURCE]].topic)] += 1
         if entry[ORDER] > entry[OCCURRED]:
             self._publish_late(entry, turn)
 
@@ -171,13 +178,13 @@ class Accounts:
         if known is not None:
             at = self._addresses[entry[SOURCE]]
             if known:
-                turn.outbox.counts["redelivered", at.topic] += 1
+                turn.outbox.counts[Redelivered(at.topic)] += 1
             else:
                 error = "event_id: known, with other content"
                 turn.outbox.dead_letter(at, entry[RECORD], "event_id_conflict", error)
             return False
         if occurred < order - horizon:
-            turn.outbox.counts["too_old", self._addresses[entry[SOURCE]].topic] += 1
+            turn.outbox.counts[TooOld(self._addresses[entry[SOURCE]].topic)] += 1
             self._publish_late(entry, turn)
             return False
         if not ids:
@@ -212,7 +219,7 @@ class Accounts:
             self._report(bound, error, turn)
 
     def _report(self, bound: Bound, error: Exception, turn: Turn) -> None:
-        turn.outbox.counts["rule_error", bound.rule.id] += 1
+        turn.outbox.counts[RuleFailure(bound.rule.id)] += 1
         entry = self._fx.entry
         if entry is not None:
             at = self._addresses[entry[SOURCE]]
@@ -230,7 +237,7 @@ class Accounts:
             self._tell_afresh(turn)
         bound = self._by_code.get(timer.owner)
         if bound is None:
-            turn.outbox.counts["timer_of_no_rule", timer.owner] += 1
+            turn.outbox.counts[TimerOfNoRule(timer.owner)] += 1
             return
         fx = self._fx
         fx.begin(turn.now, live, None, timer.due)

@@ -11,6 +11,7 @@ from worker.detect.dead_letter_limit import Window
 from worker.detect.redelivery import begun, identity_of
 from worker.engine.event_time import InputTime, Source
 from worker.engine.outbox import Outbox
+from worker.engine.outcomes import UnknownFields
 from worker.engine.records import Record
 from worker.engine.reorder import Entry
 from worker.engine.task import Task
@@ -54,7 +55,7 @@ class Intake:
         entries = self._entries(task, source, records, outbox)
         self._window.check(at, source)
         if codec.unknown_fields:
-            outbox.counts["unknown_fields", at.topic] += codec.unknown_fields
+            outbox.counts[UnknownFields(at.topic)] += codec.unknown_fields
             codec.unknown_fields = 0
         return entries
 

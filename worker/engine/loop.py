@@ -4,12 +4,12 @@ This is where the clock is read and where the log is asked; everything else is i
 fails in here is not repaired: the caller drops the worker, and a new one starts from the log.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from worker.engine.log import Log, TasksMoved
 from worker.engine.observer import UNOBSERVED, Observer, Work
+from worker.engine.outcomes import Counts
 from worker.engine.records import Commit, TopicPartition
 from worker.engine.stage import Pace, Stage
 from worker.engine.task import Task
@@ -44,8 +44,8 @@ class StageWorker:
         self._observer = observer
         self._session = log.open_session(stage.name, stage.inputs, tasks)
         self._clock_policy = stage.clock_policy(log, pace)
-        self.counts: Counter[tuple[str, ...]] = Counter()
-        """What was committed, by reason."""
+        self.counts = Counts()
+        """What was committed."""
         self.tasks: dict[int, Task] = {}
         self._follow(TasksMoved(self._session.tasks, ()))
 

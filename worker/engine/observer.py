@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
+from worker.engine.outcomes import Counts
 from worker.engine.records import StateChange, TopicPartition
 from worker.engine.reorder import Entry
 from worker.engine.task import Task
@@ -31,8 +32,8 @@ class Work:
     """Records per topic that no unit has read before."""
     released: list[list[Entry]] = field(default_factory=list)
     """Per task the events that were judged, in their order."""
-    counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    """What happened, by reason."""
+    counts: Counts = field(default_factory=Counts)
+    """What happened."""
     states: list[StateChange] = field(default_factory=list)
 
 

@@ -1,10 +1,9 @@
 """The output of one unit of work: records to publish, and counts with a reason."""
 
-from collections import Counter
-
 from schemas.dead_letter import DeadLetterHeaders, DeadLetterReason
 from schemas.late import LateHeaders
 from schemas.topics import DEAD_LETTERS, LATE
+from worker.engine.outcomes import Counts, DeadLettered, LateEvent
 from worker.engine.records import NewRecord, Record, TopicPartition
 from worker.engine.reorder import Entry
 
@@ -17,7 +16,7 @@ class Outbox:
     def __init__(self, stage: str) -> None:
         self._stage = stage
         self.records: list[NewRecord] = []
-        self.counts: Counter[tuple[str, ...]] = Counter()
+        self.counts = Counts()
         self.released: list[Entry] = []
         """The events that were judged, in their order."""
 
@@ -34,7 +33,7 @@ class Outbox:
             dlq_timestamp=record.append_time,
             dlq_stage=self._stage,
         )
-        self.counts["dead_letter", at.topic, reason] += 1
+        self.counts[DeadLettered(at.topic, reason)] += 1
         key = record.key or b""  # a bad record may lack the key that chooses a partition
         self.records.append(
             NewRecord(DEAD_LETTERS, key, record.value, headers=headers.to_headers())
@@ -51,5 +50,5 @@ class Outbox:
             dlq_timestamp=record.append_time,
             dlq_stage=self._stage,
         )
-        self.counts["late", at.topic] += 1
+        self.counts[LateEvent(at.topic)] += 1
         self.records.append(NewRecord(LATE, record.key, record.value, headers=headers.to_headers()))

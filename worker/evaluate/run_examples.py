@@ -9,6 +9,7 @@ from rules.contract import Example, Rule
 from schemas.topics import ALERTS
 from worker.detect.stage import Policy
 from worker.engine.log import stored
+from worker.engine.outcomes import DeadLettered, summed
 from worker.run.replay import replay
 
 
@@ -17,7 +18,7 @@ def run_example(rule: type[Rule[Any, Any]], example: Example) -> str | None:
     made = rule(rule.Params(**example.params))
     lines = [("example", n, msgspec.json.encode(e)) for n, e in enumerate(example.events, 1)]
     result = replay(lines, Policy([made], [made], dead_letter_limit=None))
-    refused = {key[2]: n for key, n in result.counts.items() if key[0] == "dead_letter" and n}
+    refused = summed(result.counts, DeadLettered, ("reason",))
     if refused:
         return f"dead letters: {refused}"
     alerts = [json.loads(record.value or b"") for _, record in stored(result.log, ALERTS)]

@@ -18,6 +18,7 @@ from worker.detect.handler import Accounts
 from worker.detect.stage import Policy, detect
 from worker.engine.context import Handler, Turn
 from worker.engine.log import Log
+from worker.engine.outcomes import NotJudged
 from worker.engine.records import NewRecord, Record, Snapshot, TopicPartition
 from worker.engine.reorder import EVENT, OCCURRED, OFFSET, ORDER, SOURCE, Entry
 from worker.explain.render import happened
@@ -78,7 +79,8 @@ class Watching(Alone):
         counted = turn.outbox.counts - before
         self.trace.happened = happened(entry[EVENT])
         self.trace.late_by = max(0, entry[ORDER] - entry[OCCURRED])
-        self.trace.counted = [" ".join(reason) for reason in sorted(counted) if reason[0] != "rule"]
+        named = sorted(each.words for each in counted if type(each) is not NotJudged)
+        self.trace.counted = [" ".join(words) for words in named]
 
     def _note(self, rule: Rule[Any, Any], actions: Sequence[tuple[Any, ...]]) -> None:
         self.trace.did[rule.id] = [_named(*action) for action in actions]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from operator import itemgetter
 from typing import Final
 
-from schemas.topics import SIGNALS
 from worker.engine.event_time import BEGINNING
 from worker.engine.observer import Observer, Work
 from worker.engine.records import TopicPartition
@@ -20,7 +19,6 @@ from worker.triage.open_incidents import OpenIncidents
 from worker.triage.stage import TRIAGE
 
 _LAG_INTERVAL_MS: Final = 5_000
-_OUTCOME_OF: Final = {"late": "late", "redelivered": "duplicate"}
 
 
 class Meter(Observer):
@@ -98,8 +96,8 @@ class Meter(Observer):
             metrics.consumed.labels(topic).inc(number)
         for labels, number in self._outcomes(work).items():
             metrics.processed.labels(*labels).inc(number)
-        for key, number in work.counts.items():
-            self._count(key, number)
+        for outcome, number in work.counts.items():
+            metrics.count(outcome, number)
         for task in work.tasks:
             if task.watermark > BEGINNING:
                 watermark = metrics.watermark.labels(work.stage, str(task.number))
@@ -116,31 +114,14 @@ class Meter(Observer):
             for topic, times in _by_topic(entries, INPUTS[work.stage]):
                 found[topic, "ok"] += len(times)
                 self._metrics.ages.add(topic, times, now)
-        for key, number in work.counts.items():
-            match key:
-                case ("late" | "redelivered" as what, topic):
-                    _move(found, topic, _OUTCOME_OF[what], number)
-                case ("late_signal", _):
-                    _move(found, SIGNALS, "late", number)
-                case ("dead_letter", topic, "event_id_conflict"):
-                    _move(found, topic, "invalid", number)
-                case ("dead_letter", topic, reason) if reason != "rule_error":
-                    found[topic, "invalid"] += number
+        for counted, number in work.counts.items():
+            processed = counted.processed
+            if processed is None:
+                continue
+            found[processed.topic, processed.outcome] += number
+            if processed.was_released:
+                found[processed.topic, "ok"] -= number
         return found
-
-    def _count(self, key: tuple[str, ...], number: int) -> None:
-        metrics = self._metrics
-        match key:
-            case ("dead_letter", *labels):
-                metrics.dead_letters.labels(*labels).inc(number)
-            case ("alert", *labels):
-                metrics.alerts.labels(*labels).inc(number)
-            case ("shadow_alert", *labels):
-                metrics.shadow_alerts.labels(*labels).inc(number)
-            case ("rule_error", rule):
-                metrics.rule_errors.labels(rule).inc(number)
-            case ("incident", "opened", severity):
-                metrics.incidents_opened.labels(severity).inc(number)
 
     def _tell_lag(self, work: Work) -> None:
         for index, topic in enumerate(INPUTS[work.stage]):
@@ -164,9 +145,3 @@ def _by_topic(entries: Sequence[Entry], topics: Sequence[str]) -> Iterator[tuple
     """Yield the order times of each topic's events; they keep their order."""
     for source in set(map(itemgetter(SOURCE), entries)):
         yield topics[source], [entry[ORDER] for entry in entries if entry[SOURCE] == source]
-
-
-def _move(found: Counter[tuple[str, str]], topic: str, outcome: str, number: int) -> None:
-    """Count events that were released under another outcome than ok."""
-    found[topic, outcome] += number
-    found[topic, "ok"] -= number

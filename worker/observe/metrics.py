@@ -1,5 +1,6 @@
-"""The metrics of one process: the only list of them, and the text that Prometheus reads.
+"""The metrics of one process, and the text that Prometheus reads.
 
+This is the only list of them, but for the counters of outcomes: `worker.engine.outcomes` has those.
 Every combination of labels that can be known stands at 0 from the start: else the first dead
 letter, alert or error would not be an increase.
 """
@@ -22,14 +23,22 @@ from schemas.dead_letter import DEAD_LETTER_REASONS
 from schemas.topics import DETECT_INPUTS, SIGNALS
 from worker.detect.silence import RULE as PIPELINE_SILENT
 from worker.detect.stage import DETECT
+from worker.engine.outcomes import (
+    OUTCOMES,
+    AlertPublished,
+    DeadLettered,
+    EventOutcome,
+    IncidentPublished,
+    Outcome,
+    RuleFailure,
+    ShadowAlertPublished,
+)
 from worker.observe.ages import BOUNDS_MS, Ages
 from worker.triage.stage import TRIAGE
 
 INPUTS: Final = {DETECT: DETECT_INPUTS, TRIAGE: (SIGNALS,)}
-OUTCOMES: Final = ("ok", "late", "duplicate", "invalid")
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
-_PREFIX: Final = "walletwatch_"
-_FINDINGS: Final = ("rule", "kind", "severity")
+PREFIX: Final = "walletwatch_"
 _OF_ALERTS: Final = (get_args(AlertKind), [name for name in SEVERITIES if name != "critical"])
 
 # When a counter was made would be one more series for each; all are as old as the process.
@@ -57,11 +66,11 @@ class Metrics:
         self.families: list[Family] = []
         self._make_inputs()
         self._make_tasks()
-        self._make_findings()
+        self._make_outcomes()
         for stage in stages:
             self._start_stage(stage)
         if TRIAGE in stages:
-            _touch(self.incidents_opened, SEVERITIES)
+            _touch(self._counters[IncidentPublished], SEVERITIES)
             _touch(self.incidents_open, SEVERITIES)
         if DETECT in stages:
             self._start_rules(rules)
@@ -70,6 +79,15 @@ class Metrics:
         """Return all metrics in a format that the Accept header allows, and its content type."""
         encode, content_type = choose_encoder(accepts)
         return encode(self.registry), content_type
+
+    def count(self, outcome: Outcome, number: int) -> None:
+        """Move the counter that shows an outcome, if one does."""
+        metric = outcome.metric
+        if metric is None:
+            return
+        if metric.where is None or getattr(outcome, metric.where[0]) == metric.where[1]:
+            labels = (getattr(outcome, label) for label in metric.labels)
+            self._counters[type(outcome)].labels(*labels).inc(number)
 
     def _make_inputs(self) -> None:
         self.consumed = self._counter(
@@ -83,9 +101,6 @@ class Metrics:
             "invalid (a dead letter).",
             "topic",
             "outcome",
-        )
-        self.dead_letters = self._counter(
-            "dead_letters_total", "Dead letters by their reason.", "topic", "reason"
         )
         age = self._family(
             "event_age_seconds",
@@ -128,23 +143,18 @@ class Metrics:
         build = self._gauge("build_info", "Which release runs; always 1.", "version", "python")
         build.labels(version("walletwatch"), platform.python_version()).set(1)
 
-    def _make_findings(self) -> None:
-        self.alerts = self._counter("alerts_total", "Alert records of live rules.", *_FINDINGS)
-        self.shadow_alerts = self._counter(
-            "shadow_alerts_total", "Alert records of rules in shadow.", *_FINDINGS
-        )
-        self.rule_errors = self._counter(
-            "rule_errors_total", "Times that a rule failed on an event or a timer.", "rule"
-        )
-        self.incidents_opened = self._counter(
-            "incidents_opened_total", "Incidents by the severity they opened with.", "severity"
-        )
+    def _make_outcomes(self) -> None:
+        self._counters = {
+            kind: self._counter(metric.name, metric.meaning or kind.meaning(), *metric.labels)
+            for kind in OUTCOMES
+            if (metric := kind.metric) is not None
+        }
         self.incidents_open = self._gauge(
             "incidents_open", "Incidents of this process's tasks that are not resolved.", "severity"
         )
 
     def _family(self, name: str, meaning: str, *labels: str) -> Family:
-        family = Family(_PREFIX + name, labels, meaning)
+        family = Family(PREFIX + name, labels, meaning)
         self.families.append(family)
         return family
 
@@ -163,17 +173,17 @@ class Metrics:
         _touch(self.restored, [stage])
         _touch(self.restores, [stage])
         _touch(self.consumed, INPUTS[stage])
-        _touch(self.processed, INPUTS[stage], OUTCOMES)
-        _touch(self.dead_letters, INPUTS[stage], DEAD_LETTER_REASONS)
+        _touch(self.processed, INPUTS[stage], get_args(EventOutcome))
+        _touch(self._counters[DeadLettered], INPUTS[stage], DEAD_LETTER_REASONS)
         for topic in INPUTS[stage]:
             self.ages.add(topic, (), 0)
 
     def _start_rules(self, rules: Sequence[Rule[Any, Any]]) -> None:
         live = [rule.id for rule in rules if rule.mode == "live"]
         shadow = [rule.id for rule in rules if rule.mode == "shadow"]
-        _touch(self.alerts, [*live, PIPELINE_SILENT], *_OF_ALERTS)
-        _touch(self.shadow_alerts, shadow, *_OF_ALERTS)
-        _touch(self.rule_errors, live + shadow)
+        _touch(self._counters[AlertPublished], [*live, PIPELINE_SILENT], *_OF_ALERTS)
+        _touch(self._counters[ShadowAlertPublished], shadow, *_OF_ALERTS)
+        _touch(self._counters[RuleFailure], live + shadow)
 
 
 class AgesCollector(Collector):

@@ -7,7 +7,6 @@ its next records when a task has read all it has of it and can go on no more. So
 at a time does not grow with the files, unless the inputs are kept.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -26,6 +25,7 @@ from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer
 from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
+from worker.engine.outcomes import Counts, DeadLettered, PassedOver
 from worker.engine.records import NewRecord
 from worker.engine.stage import Pace
 from worker.logs.memory import MemoryLog
@@ -46,7 +46,7 @@ class Replayed:
 
     log: MemoryLog
     events: int = 0
-    counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    counts: Counts = field(default_factory=Counts)
     undecided: list[tuple[str, str, Timer]] = field(default_factory=list)
     """(account_id, rule code, timer) of the decisions due after the end."""
 
@@ -60,7 +60,7 @@ class _Arrival:
         self._time = BEGINNING
         """Of the last record; one whose own cannot be read keeps its place behind it."""
         self.dead: list[NewRecord] = []
-        self.refused: Counter[tuple[str, ...]] = Counter()
+        self.refused = Counts()
         self.latest = FIRST_TIME - 1
         self.lines = 0
 
@@ -68,7 +68,7 @@ class _Arrival:
         line = place(raw)
         if isinstance(line, BadRecord):
             self.dead.append(dead_line(name, number, raw, line))
-            self.refused["dead_letter", "lines", line.reason] += 1
+            self.refused[DeadLettered("lines", line.reason)] += 1
             return
         self.lines += 1
         try:
@@ -88,7 +88,7 @@ class _Arrival:
     def _add_control(self, line: Line, occurred: int) -> None:
         if line.partition is not None and line.partition >= self._partitions:
             # It is true of a part of what is one partition here, not of the whole.
-            self.refused["passed_over", line.topic] += 1
+            self.refused[PassedOver(line.topic)] += 1
             return
         self._time = occurred
         for partition in range(self._partitions):

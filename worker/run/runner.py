@@ -1,6 +1,5 @@
 """Running stages on a log until asked to stop, or until every input has ended."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -18,6 +17,7 @@ from worker.engine.log import Log
 from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
 from worker.engine.observer import UNOBSERVED, Observer
+from worker.engine.outcomes import Counts
 from worker.engine.records import TopicPartition
 from worker.engine.stage import Pace
 from worker.run.gc_pause import calm_collector
@@ -125,9 +125,9 @@ class Runner:
             raise
 
     @property
-    def counts(self) -> Counter[tuple[str, ...]]:
-        """What was committed since the start, by reason."""
-        return sum((worker.counts for worker in self._workers.values()), Counter())
+    def counts(self) -> Counts:
+        """What was committed since the start."""
+        return sum((worker.counts for worker in self._workers.values()), Counts())
 
     def run(self, stopping: Callable[[], bool], until_ended: bool = False) -> None:
         """Work until `stopping()`, asked after each unit of work, or until all inputs ended.

@@ -24,6 +24,7 @@ from worker.engine.context import Family, Turn
 from worker.engine.event_time import Source
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outbox import Outbox
+from worker.engine.outcomes import AlertOfNoIncident, IncidentPublished, LateSignal
 from worker.engine.packing import Unpacker, packed
 from worker.engine.records import NewRecord, Record
 from worker.engine.reorder import EVENT, OCCURRED, ORDER, Entry
@@ -173,11 +174,11 @@ class Incidents:
         """Take one alert record over into its incident."""
         alert: Alert = entry[EVENT]
         if entry[ORDER] > entry[OCCURRED]:
-            turn.outbox.counts["late_signal", alert.origin] += 1
+            turn.outbox.counts[LateSignal(alert.origin)] += 1
         token = self._tokens.of(alert.account_id) if alert.account_id else None
         state = apply(live.state, alert, turn.now, token)
         if state is None:
-            turn.outbox.counts["alert_of_no_incident", alert.rule] += 1
+            turn.outbox.counts[AlertOfNoIncident(alert.rule)] += 1
             return
         live.state = state
         self._publish(state, turn)
@@ -197,7 +198,7 @@ class Incidents:
 
     def _publish(self, state: IncidentState, turn: Turn) -> None:
         incident = record(state, turn.published_at)
-        turn.outbox.counts["incident", state.last_change, state.severity] += 1
+        turn.outbox.counts[IncidentPublished(state.last_change, state.severity)] += 1
         value = incident.model_dump_json(exclude_none=True).encode()
         key = state.incident_id.encode()
         turn.outbox.records.append(NewRecord(INCIDENTS, key, value, partition=turn.task))

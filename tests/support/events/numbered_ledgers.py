@@ -22,6 +22,7 @@ from schemas.topics import DEAD_LETTERS, DETECT_INPUTS, LATE, TRANSACTIONS
 from tests.support.run_comparison import documents
 from worker.detect.stage import Policy, detect
 from worker.engine.loop import StageWorker
+from worker.engine.outcomes import AlertPublished, Counts, NotJudged, Redelivered
 from worker.engine.records import NewRecord
 from worker.engine.stage import Pace
 from worker.logs.memory import MemoryLog
@@ -195,12 +196,12 @@ def judge(of: Plan) -> Verdict:
     log, counts, verdict.read = observe(arrivals(of), Params())
     _compare(of, log, verdict)
     # What comes before the number that happened to come first anchors nothing: counted, no alert.
-    counts.pop(("rule", BalanceMismatch.id, "old_sequence"), None)
+    counts.pop(NotJudged(BalanceMismatch.id, "old_sequence"), None)
     check_counts(counts, verdict.read - of.rows + len(of.missing), verdict)
     return verdict
 
 
-def observe(raws: Iterable[bytes], params: Params) -> tuple[MemoryLog, Counter[Any], int]:
+def observe(raws: Iterable[bytes], params: Params) -> tuple[MemoryLog, Counts, int]:
     """Run A2 alone over rows in chunks; return the log, what was counted, how many were read."""
     log, rules = MemoryLog(partitions=1), [BalanceMismatch(params)]
     policy = Policy(rules, rules)
@@ -216,13 +217,19 @@ def observe(raws: Iterable[bytes], params: Params) -> tuple[MemoryLog, Counter[A
     end = msgspec.json.encode({"kind": "end", "occurred_at": format_time(START + SPAN + 3 * HOUR)})
     log.append([NewRecord(topic, None, end, 0) for topic in DETECT_INPUTS])
     _work(worker)
-    counts = Counter({key: number for key, number in worker.counts.items() if key[0] != "alert"})
+    counts = Counter(
+        {
+            outcome: number
+            for outcome, number in worker.counts.items()
+            if not isinstance(outcome, AlertPublished)
+        }
+    )
     return log, counts, read
 
 
-def check_counts(counts: Counter[Any], redelivered: int, verdict: Verdict) -> None:
+def check_counts(counts: Counts, redelivered: int, verdict: Verdict) -> None:
     """Nothing but so many redeliveries may have been counted."""
-    if counts != {("redelivered", TRANSACTIONS): redelivered}:
+    if counts != {Redelivered(TRANSACTIONS): redelivered}:
         verdict.problems.append(f"{redelivered} redelivered, but counted {counts}")
 
 

@@ -14,6 +14,7 @@ from tests.support.run_comparison import documents, volumes
 from worker.detect.cause_counts import PREFIX, Buckets, renewed
 from worker.detect.stage import Policy
 from worker.engine.keyed_state import Timer, next_due, pack
+from worker.engine.outcomes import CountTooLate
 from worker.engine.packing import packed
 from worker.engine.stage import Pace
 
@@ -117,7 +118,7 @@ def test_what_is_later_than_ten_minutes_is_only_counted() -> None:
     pass_time(at_work, START + 12 * MINUTE)
     assert len(told(at_work)) == 1
     at_work.stop()
-    assert at_work.counts["volume_too_late", "attempts"] == 1
+    assert at_work.counts[CountTooLate("attempts")] == 1
 
 
 def test_volumes_are_kept_for_ten_minutes_and_no_longer() -> None:

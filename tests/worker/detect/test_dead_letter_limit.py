@@ -14,6 +14,7 @@ from tests.support.events.mutations import full_login
 from tests.worker.detect.test_reader import RULES, Bench
 from worker.detect.stage import Policy
 from worker.engine.log import stored
+from worker.engine.outcomes import DeadLettered, RuleFailure
 from worker.engine.records import TopicPartition
 from worker.errors import DeadLetterLimit, Exit
 
@@ -109,7 +110,7 @@ def test_the_window_survives_restarts() -> None:
     for _ in range(LIMIT):
         bad(bench, 1)
         bench.work(policy=policy())
-        assert bench.counts["dead_letter", LOGINS, "not_json"] == 1
+        assert bench.counts[DeadLettered(LOGINS, "not_json")] == 1
     bad(bench, 1)
     with pytest.raises(DeadLetterLimit, match="the first is at offset 0, the latest at 100"):
         bench.work(policy=policy())
@@ -232,6 +233,6 @@ def test_errors_of_rules_do_not_count() -> None:
     raising = [*RULES, _Raises(NoParams())]
     bench.work(policy=Policy(raising, raising, dead_letter_limit=LIMIT))
     assert bench.reasons() == ["rule_error"] * 3 * LIMIT
-    assert bench.counts["rule_error", "raises"] == 3 * LIMIT
+    assert bench.counts[RuleFailure("raises")] == 3 * LIMIT
     assert {headers["dlq_error"] for headers in bench.dead()} == {"rule raises: RuntimeError"}
     assert len(list(stored(bench.log, DEAD_LETTERS))) == 3 * LIMIT

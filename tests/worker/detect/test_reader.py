@@ -15,6 +15,7 @@ from worker.detect.stage import Policy, detect
 from worker.engine.log import stored
 from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
+from worker.engine.outcomes import DeadLettered, Outcome, Redelivered, UnknownFields
 from worker.engine.records import NewRecord
 from worker.engine.stage import Pace
 from worker.logs.memory import MemoryLog
@@ -31,7 +32,7 @@ class Bench:
     def __init__(self, partitions: int = 1) -> None:
         self.now = NOW
         self.log = MemoryLog(partitions=partitions, clock=lambda: self.now)
-        self.counts: dict[tuple[str, ...], int] = {}
+        self.counts: dict[Outcome, int] = {}
 
     def give(
         self,
@@ -99,7 +100,7 @@ def test_a_bad_record_becomes_a_dead_letter_with_its_bytes_and_where_it_was() ->
             "dlq_stage": "detect",
         }
     ]
-    assert bench.counts["dead_letter", LOGINS, "not_utf8"] == 1
+    assert bench.counts[DeadLettered(LOGINS, "not_utf8")] == 1
 
 
 @pytest.mark.parametrize("key", ["acc-2", "", None, "ACC-1", "acc-1 "])
@@ -177,8 +178,8 @@ def test_a_known_id_with_the_same_content_is_a_redelivery_however_it_is_written(
     bench.end()
     bench.work()
     assert bench.reasons() == []
-    assert bench.counts["redelivered", LOGINS] == 3
-    assert bench.counts["unknown_fields", LOGINS] == 1
+    assert bench.counts[Redelivered(LOGINS)] == 3
+    assert bench.counts[UnknownFields(LOGINS)] == 1
 
 
 def test_the_same_id_in_another_input_or_account_is_another_event() -> None:
@@ -189,7 +190,7 @@ def test_the_same_id_in_another_input_or_account_is_another_event() -> None:
     bench.end()
     bench.work()
     assert bench.reasons() == []
-    assert ("redelivered", LOGINS) not in bench.counts
+    assert Redelivered(LOGINS) not in bench.counts
 
 
 def test_a_dead_letter_moves_no_time() -> None:

@@ -18,6 +18,7 @@ from tests.support.random_runs import POLICY, RULES, endure, run_plainly
 from tests.support.run_comparison import comparable, dangling, documents, set_aside
 from worker.detect.stage import Policy
 from worker.engine.outbox import Outbox
+from worker.engine.outcomes import NotJudged, RuleFailure
 
 
 class TouchyState(State):
@@ -132,13 +133,13 @@ def test_a_rule_that_raises_loses_what_it_did_for_that_event_and_nothing_else(
 
     calm = run(with_touchy())
     assert touched_by(calm) == [("raised", 3), ("cured", None), ("raised", 6), ("cured", None)]
-    assert calm.detect.counts["rule", "touchy", "touched"] == 7
+    assert calm.detect.counts[NotJudged("touchy", "touched")] == 7
     bad = events_of(calm)[3]
     station = run(with_touchy([bad], asks_for_the_impossible=impossible))
     assert touched_by(station) == [("raised", 3), ("cured", None), ("raised", 6)]
     assert station.alerts("touchy")[1]["evidence"][0]["event_id"] == events_of(calm)[4]
-    assert station.detect.counts["rule", "touchy", "touched"] == 6
-    assert station.detect.counts["rule_error", "touchy"] == 1
+    assert station.detect.counts[NotJudged("touchy", "touched")] == 6
+    assert station.detect.counts[RuleFailure("touchy")] == 1
     ((topic, key, value, headers),) = set_aside(station.log)
     assert (topic, key) == (DEAD_LETTERS, b"owner")
     assert msgspec.json.decode(value or b"")["event_id"] == bad
@@ -167,7 +168,7 @@ def test_a_rule_that_raises_on_a_timer_loses_what_it_did_there() -> None:
         station.login("owner", station.now)
         station.work(START + 4 * MINUTE)
         assert [kind for kind, _ in touched_by(station)] == kinds
-        assert station.detect.counts["rule_error", "touchy"] == raises
+        assert station.detect.counts[RuleFailure("touchy")] == raises
         assert not any(task_timer[2] == "X1" for task_timer in undecided(station))
         assert not set_aside(station.log)
 

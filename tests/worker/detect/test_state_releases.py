@@ -32,6 +32,14 @@ from worker.detect.reader import InputPolicy
 from worker.detect.stage import DETECT, detect
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer, pack, payload_of
+from worker.engine.outcomes import (
+    AlertPublished,
+    Counts,
+    DeadLettered,
+    Redelivered,
+    RuleFailure,
+    StateDropped,
+)
 from worker.engine.packing import packed
 from worker.engine.records import Commit, NewRecord, Snapshot, StateChange, TopicPartition
 from worker.engine.task_meta import TaskMeta
@@ -74,7 +82,7 @@ def uninterrupted(folder: Path) -> MemoryLog:
     return log
 
 
-def resumed(folder: Path) -> tuple[MemoryLog, dict[tuple[str, ...], int]]:
+def resumed(folder: Path) -> tuple[MemoryLog, Counts]:
     """Return the log of a run that goes on from the folder's state, and what it counted."""
     log = restored(folder)
     log.append(list(records(lines_of(folder, "later.ndjson"))))
@@ -132,8 +140,8 @@ def test_what_an_account_knew_it_still_knows(folder: Path) -> None:
 def test_after_an_update_alerts_and_incidents_go_on(folder: Path) -> None:
     """From today's layout as if nothing had been; from an older one every open alert is closed."""
     log, counts = resumed(folder)
-    assert not any(reason[0] in ("dead_letter", "rule_error") for reason in counts)
-    assert sum(n for reason, n in counts.items() if reason[0] == "redelivered") == 20
+    assert not any(isinstance(outcome, DeadLettered | RuleFailure) for outcome in counts)
+    assert sum(n for outcome, n in counts.items() if isinstance(outcome, Redelivered)) == 20
     open_before = {
         row[5] for payload in accounts_of(folder).values() for row in _raw_alerts(payload)
     }
@@ -190,7 +198,7 @@ def test_a_redelivery_with_a_field_that_was_not_known_before_is_no_conflict(
         log.append([NewRecord(topic, None, end, 0)])
     counts = run(log)
     kinds = ("redelivered", "dead_letter")
-    assert {name[0]: n for name, n in counts.items() if name[0] in kinds} == {reason: 1}
+    assert {kind.name: n for kind, n in counts.items() if kind.name in kinds} == {reason: 1}
 
 
 @releases
@@ -208,7 +216,7 @@ def test_an_input_added_later_begins_at_the_watermark(folder: Path) -> None:
     whole, _ = resumed(folder)
     log = restored(folder, added)
     log.append(list(records(lines_of(folder, "later.ndjson"))))
-    assert not any(name[0] == "alert" for name in run(log, policy))
+    assert not any(isinstance(outcome, AlertPublished) for outcome in run(log, policy))
     log.append([NewRecord(added, None, b'{"kind":"end","occurred_at":"2030-01-01T00:00:00Z"}', 0)])
     run(log, policy)
     assert comparable(log).alerts == comparable(whole).alerts
@@ -316,7 +324,7 @@ def test_another_version_of_a_rule_starts_afresh_and_leaves_the_others_alone() -
     of_other = account.T2
     assert account.T1 is None
     assert of_other == OldState(7)
-    assert later.afresh == {("state_afresh", "changing"): 1}
+    assert later.afresh == {StateDropped("changing"): 1}
 
 
 def test_a_rule_may_use_what_an_older_version_has_saved() -> None:
@@ -341,7 +349,7 @@ def test_what_starts_afresh_is_counted_once_in_a_run() -> None:
     log.append(list(records(lines_of(folder, "later.ndjson"))))
     name = saved_name(POLICY_RULE(POLICY_RULE.Params()))
     had = sum(name in msgspec.msgpack.decode(each) for each in accounts_of(folder).values())
-    assert run(log, policy)["state_afresh", POLICY_RULE.id] == had > 0
+    assert run(log, policy)[StateDropped(POLICY_RULE.id)] == had > 0
 
 
 POLICY_RULE: Any = type(next(rule for rule in RULES if rule.code == "A5"))

@@ -14,6 +14,7 @@ from tests.support.clocked_stages import Station, names_on
 from tests.support.events.arrivals import LATENESS
 from tests.support.events.traffic import HOUR, MINUTE, SECOND, START
 from tests.support.run_comparison import comparable, set_aside
+from worker.engine.outcomes import LateEvent
 from worker.engine.records import NewRecord
 from worker.engine.stage import Pace
 
@@ -133,7 +134,7 @@ def test_a_silence_of_logins_makes_no_alert_that_a_held_back_success_prevents(se
     assert len(late) == len(silence.held_back)
     successes = [it for it in silence.troubles if it.success is not None]
     station.stop()
-    assert station.counts["late", LOGINS] == len(station.late()) == len(late) + len(successes)
+    assert station.counts[LateEvent(LOGINS)] == len(station.late()) == len(late) + len(successes)
 
 
 @pytest.mark.parametrize("seed", range(5))

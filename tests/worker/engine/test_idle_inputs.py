@@ -9,6 +9,7 @@ from tests.support.clocked_stages import Station, names_on
 from tests.support.events.arrivals import LATENESS
 from tests.support.events.traffic import HOUR, MINUTE, SECOND, START
 from tests.support.run_comparison import comparable, set_aside
+from worker.engine.outcomes import LateSignal
 from worker.engine.stage import Pace
 
 A1 = "failed_payment_sufficient_balance"
@@ -150,7 +151,7 @@ def test_the_time_of_a_task_never_falls_although_the_clock_speaks_of_a_silence()
     assert len(alerts) == 101
     times = [alert["detected_at"] for alert in alerts]
     assert times == sorted(times)
-    assert not station.triage.counts["late_signal", "detect-0"]
+    assert not station.triage.counts[LateSignal("detect-0")]
 
 
 # -- origins of signals -------------------------------------------------------------------
@@ -177,7 +178,7 @@ def test_an_origin_that_is_silent_at_the_end_is_passed_over() -> None:
     after = comparable(station.log).incidents
     assert len(after) == 2
     assert set(before) < set(after)
-    assert station.triage.counts["late_signal", "detect-1"] == 1
+    assert station.triage.counts[LateSignal("detect-1")] == 1
 
 
 def test_an_origin_is_waited_for_while_there_are_signals_to_read() -> None:

@@ -12,6 +12,7 @@ from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Limits
 from worker.detect.stage import Policy
 from worker.engine.log import stored
+from worker.engine.outcomes import Redelivered
 from worker.engine.records import NewRecord, Record, TopicPartition
 from worker.run.replay import dead_line
 from worker.run.requeue import DeadLetter, Judge, Wanted, dead_letters
@@ -58,7 +59,7 @@ def test_to_replay_twice_gives_a_redelivery() -> None:
     bench.log.append([of(record) for record in again(bench) * 2])
     bench.end()
     bench.work(policy=LARGE)
-    assert bench.counts["redelivered", LOGINS] == 1
+    assert bench.counts[Redelivered(LOGINS)] == 1
     assert bench.reasons() == ["too_large"]
     assert list(stored(bench.log, LATE)) == []
 
