@@ -218,7 +218,7 @@ class Effects:
         self.actions.append(("signal", measure, event))
 
     def tally(self, cause: str, measure: str) -> None:
-        """Let the present event count in a volume: triage learns how many there are per cause."""
+        """Count the present event for a cause: triage gets the counts, by ten seconds."""
         self.actions.append(("tally", cause, measure))
 
 

@@ -218,6 +218,15 @@ def test_minor_units_are_whole() -> None:
         Money.model_validate_json('{"currency": "EUR", "minor_units": 1.0, "exponent": 2}')
 
 
+RARE_EVENT = {"measure": "lock", "at": AT, "account": "k1.0123456789abcdef", "network": "vpn"}
+CAUSE_COUNTS = {
+    "measure": "volume",
+    "cause": "provider:acme",
+    "bucket_ms": 10_000,
+    "volumes": ({"at": AT, "detected_at": AT, "revision": 1, "counts": {"attempts": 2}},),
+}
+
+
 def signal(kind: str, body: object) -> Signal:
     return Signal.model_validate(
         {"kind": kind, "detected_at": AT, "origin": "detect-0", "origin_sequence": 1, "body": body}
@@ -228,8 +237,8 @@ def signal(kind: str, body: object) -> Signal:
     ("kind", "body"),
     [
         ("alert", alert()),
-        ("event", {"measure": "lock", "account": "k1.0123456789abcdef"}),
-        ("count", {"bucket": None, "values": [1, 2]}),
+        ("event", RARE_EVENT),
+        ("count", CAUSE_COUNTS),
         ("progress", None),
     ],
 )
@@ -244,8 +253,14 @@ def test_a_signal_is_the_same_after_json(kind: str, body: object) -> None:
         ("alert", None),
         ("alert", {"alert_id": "al1"}),
         ("event", None),
+        ("event", CAUSE_COUNTS),
+        ("event", {"measure": "lock", "account": "k1.0123456789abcdef"}),
         ("count", alert()),
+        ("count", RARE_EVENT),
+        ("count", CAUSE_COUNTS | {"volumes": ()}),
+        ("count", CAUSE_COUNTS | {"measure": "money"}),
         ("progress", {}),
+        ("progress", RARE_EVENT),
         ("event", []),
     ],
 )

@@ -1,13 +1,12 @@
-"""Volumes: how many events there are per cause, in buckets of ten seconds of event time.
+"""Counts by cause: how many events a cause has, in buckets of ten seconds of event time.
 
-A bucket's counts are told at its end; an event that comes late tells those of its cause again with
-a higher revision: the newest replaces. The counts are those of one task: whoever reads them adds
-up over origins.
+A bucket's counts are published at its end; a late event publishes those of its cause again with a
+higher revision: the newest replaces. The counts are those of one task: readers add up over origins.
 
-What one unit of work tells of a cause is one signal, since a worker that catches up ends thousands
-of buckets at once, and a record costs more than an event. The signal stands where the unit counted
-first, so that all before it are not younger and all behind it are not older; each volume says its
-own time, which no split into units of work changes.
+What one unit of work counts for a cause is one signal, since a worker that catches up ends
+thousands of buckets at once, and a record costs more than an event. The signal stands where the
+unit counted first, so that all before it are not younger and all behind it are not older; each
+bucket on it has its own time, which no split into units of work changes.
 
 The buckets of the last ten minutes are a ring of keys: a new one takes the place of the one that
 is ten minutes older and can change no more, so that nothing has to be forgotten. A timer stands in
@@ -22,7 +21,7 @@ from msgspec import Struct
 
 from schemas.time import format_time
 from schemas.topics import SIGNALS
-from worker.detect.signals import signal_of
+from worker.detect.signals import BucketCountsBody, CauseCountsBody, signal_of
 from worker.engine.context import Turn
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer, pack, payload_of
@@ -32,34 +31,34 @@ from worker.engine.records import NewRecord
 from worker.engine.saved import numbered
 
 PREFIX: Final = b"\0"
-"""Begins the keys of volumes: no account_id can."""
+"""Begins the keys of counts by cause: no account_id can."""
 _BUCKETS: Final = PREFIX + PREFIX
-"""Begins the keys of buckets; what follows PREFIX alone is the cause of a layout 1 volume."""
+"""Begins the keys of buckets; what follows PREFIX alone is a cause of layout 1."""
 BUCKET_MS: Final = 10_000
 _KEPT: Final = 60
-"""Buckets that may be told again; what is later than ten minutes is only counted."""
+"""Buckets that may get another revision; an event later than ten minutes is only counted."""
 _KEPT_MS: Final = _KEPT * BUCKET_MS
 _KEYS: Final = [_BUCKETS + bytes([place]) for place in range(_KEPT)]
 _END: Final = "send"
 _MOST_AT_ONCE: Final = 1_000
-"""Volumes in one signal, about 120 bytes each: far below what a record may be."""
+"""Buckets in one signal, about 120 bytes each: far below what a record may be."""
 
 
-class Count(Struct, array_like=True):
+class CauseCount(Struct, array_like=True):
     """What one bucket has counted of one cause."""
 
     revision: int = 0
-    """How often it was told."""
+    """How often it was published."""
     counts: dict[str, int] = {}
 
 
-class Bucket(Struct, array_like=True):
+class KeptBucket(Struct, array_like=True):
     """Layout 2 of a bucket's record: what was counted of every cause."""
 
     layout: int = 2
     begin: int = BEGINNING
     """Milliseconds."""
-    causes: dict[str, Count] = {}
+    causes: dict[str, CauseCount] = {}
     timers: list[Timer] = []
 
     @property
@@ -67,39 +66,19 @@ class Bucket(Struct, array_like=True):
         """Milliseconds; no part of the bucket."""
         return self.begin + BUCKET_MS
 
-    def add(self, cause: str, measure: str, more: int) -> Count:
+    def add(self, cause: str, measure: str, more: int) -> CauseCount:
         """Count; return what is counted of the cause."""
         count = self.causes.get(cause)
         if count is None:
-            count = self.causes[cause] = Count(0, {})
+            count = self.causes[cause] = CauseCount(0, {})
         count.counts[measure] = count.counts.get(measure, 0) + more
         return count
-
-
-class _Told(Struct, gc=False):
-    """One volume on its signal."""
-
-    at: str
-    """Where the bucket begins."""
-    detected_at: str
-    revision: int
-    counts: dict[str, int]
 
 
 _DETECTED_AT: Final = attrgetter("detected_at")
 
 
-class _Body(Struct, gc=False):
-    """What a signal says of one cause."""
-
-    measure: str
-    cause: str
-    bucket_ms: int
-    volumes: list[_Told]
-    """In the order of `detected_at`."""
-
-
-class _BucketOfCause(Struct, array_like=True):
+class _Layout1Bucket(Struct, array_like=True):
     """Layout 1: one bucket of one cause."""
 
     at: int
@@ -107,50 +86,50 @@ class _BucketOfCause(Struct, array_like=True):
     counts: dict[str, int]
 
 
-class _Volume(Struct, array_like=True):
+class _Layout1Cause(Struct, array_like=True):
     """Layout 1: the newest buckets of one cause."""
 
     layout: int
-    buckets: list[_BucketOfCause]
+    buckets: list[_Layout1Bucket]
     timers: list[Timer]
 
 
-_BUCKET: Final = Unpacker(Bucket)
-_VOLUME: Final = Unpacker(_Volume)
+_BUCKET: Final = Unpacker(KeptBucket)
+_LAYOUT_1: Final = Unpacker(_Layout1Cause)
 
 
-def volumes_of(turn: Turn) -> "Volumes":
-    """Return the volumes of the present unit of work."""
+def cause_counter_of(turn: Turn) -> "CauseCounter":
+    """Return the counter of the present unit of work."""
     if turn.unit is None:
-        turn.unit = Volumes(turn)
-    volumes: Volumes = turn.unit
-    return volumes
+        turn.unit = CauseCounter(turn)
+    counter: CauseCounter = turn.unit
+    return counter
 
 
-class Buckets:
+class KeptBuckets:
     """The states of buckets: all keys that begin with PREFIX."""
 
-    def load(self, stored: bytes | None) -> Bucket:
+    def load(self, stored: bytes | None) -> KeptBucket:
         """Decode a bucket.
 
         Raises:
             LogError: a newer release has written it, or it is damaged.
         """
         if stored is None:
-            return Bucket()
-        return numbered(_BUCKET, payload_of(stored), "volumes", layout=2)
+            return KeptBucket()
+        return numbered(_BUCKET, payload_of(stored), "counts by cause", layout=2)
 
-    def dump(self, live: Bucket) -> bytes:
+    def dump(self, live: KeptBucket) -> bytes:
         """Encode a bucket."""
         return packed(live)
 
-    def on_timer(self, live: Bucket, timer: Timer, turn: Turn) -> None:
+    def on_timer(self, live: KeptBucket, timer: Timer, turn: Turn) -> None:
         """Let a bucket of an earlier unit of work end in this one."""
-        volumes_of(turn).on_timer(live)
+        cause_counter_of(turn).on_timer(live)
 
 
-class Volumes:
-    """The volumes of one unit of work: counted event by event, told at its end."""
+class CauseCounter:
+    """Counts by cause in one unit of work: event by event, published at its end."""
 
     def __init__(self, turn: Turn) -> None:
         """Begin where the unit counts first."""
@@ -160,9 +139,9 @@ class Volumes:
         """By cause and measure, then by where the bucket begins: what came before its end."""
         self._late: list[tuple[int, int, str, str]] = []
         """(order time, where the bucket begins, cause, measure) of what came after its end."""
-        self._buckets: dict[int, Bucket] = {}
+        self._buckets: dict[int, KeptBucket] = {}
         """Those that other units count in too, or have late events."""
-        self._told: dict[str, list[_Told]] = {}
+        self._ready: dict[str, list[BucketCountsBody]] = {}
 
     def add(self, tally: tuple[str, str], at: int, turn: Turn) -> None:
         """Count one event of that time (milliseconds) for a cause and a measure."""
@@ -177,18 +156,18 @@ class Volumes:
         else:
             turn.outbox.counts[CountTooLate(tally[1])] += 1
 
-    def on_timer(self, bucket: Bucket) -> None:
+    def on_timer(self, bucket: KeptBucket) -> None:
         """Take over a bucket of an earlier unit that ends in this one."""
         self._buckets[bucket.begin] = bucket
 
     def finish(self, watermark: int, turn: Turn) -> None:
-        """Tell what has ended; keep what may change."""
+        """Publish what has ended; keep what may change."""
         kept_from = watermark - _KEPT_MS + 1
         self._take_in_time(kept_from, turn)
         for now, begin, cause, measure in self._late:
             bucket = self._bucket(begin, turn)
             self._end(bucket)
-            self._tell(bucket, cause, bucket.add(cause, measure, 1), now)
+            self._add_revision(bucket, cause, bucket.add(cause, measure, 1), now)
         for begin, bucket in sorted(self._buckets.items()):
             if bucket.end < watermark:
                 self._end(bucket)
@@ -197,7 +176,7 @@ class Volumes:
         turn.outbox.records[self._place : self._place] = self._signals(turn)
 
     def _take_in_time(self, kept_from: int, turn: Turn) -> None:
-        """Tell the buckets that are this unit's alone; others take over what it has counted."""
+        """Publish the buckets that are this unit's alone; add its counts to the others."""
         late = {begin for _, begin, _, _ in self._late}
         alone: dict[str, dict[int, dict[str, int]]] = {}
         for (cause, measure), counts in sorted(self._in_time.items()):
@@ -209,72 +188,75 @@ class Volumes:
                     of_cause[begin][measure] = count
                 else:
                     of_cause[begin] = {measure: count}
-        for cause, volumes in alone.items():
-            self._told[cause] = [
-                _Told(format_time(begin), format_time(begin + BUCKET_MS), 1, counts)
-                for begin, counts in volumes.items()
+        for cause, buckets in alone.items():
+            self._ready[cause] = [
+                BucketCountsBody(format_time(begin), format_time(begin + BUCKET_MS), 1, counts)
+                for begin, counts in buckets.items()
             ]
 
-    def _bucket(self, begin: int, turn: Turn) -> Bucket:
+    def _bucket(self, begin: int, turn: Turn) -> KeptBucket:
         """Return a bucket as earlier units, if there were any, have left it."""
         bucket = self._buckets.get(begin)
         if bucket is None:
-            bucket = Bucket(begin=begin, causes={}, timers=[])
+            bucket = KeptBucket(begin=begin, causes={}, timers=[])
             if begin < self._since:
-                saved: Bucket = turn.touch(_key(begin))
+                saved: KeptBucket = turn.touch(_key(begin))
                 bucket = saved if saved.begin == begin else bucket
             self._buckets[begin] = bucket
         return bucket
 
-    def _end(self, bucket: Bucket) -> None:
-        """Tell what a bucket has counted by its end, if that was not done."""
+    def _end(self, bucket: KeptBucket) -> None:
+        """Publish what a bucket has counted by its end, if that was not done."""
         for cause, count in bucket.causes.items():
             if not count.revision:
-                self._tell(bucket, cause, count, bucket.end)
+                self._add_revision(bucket, cause, count, bucket.end)
 
-    def _tell(self, bucket: Bucket, cause: str, count: Count, at: int) -> None:
+    def _add_revision(self, bucket: KeptBucket, cause: str, count: CauseCount, at: int) -> None:
         count.revision += 1
         counts = dict(sorted(count.counts.items()))
-        told = _Told(format_time(bucket.begin), format_time(at), count.revision, counts)
-        self._told.setdefault(cause, []).append(told)
+        revised = BucketCountsBody(
+            format_time(bucket.begin), format_time(at), count.revision, counts
+        )
+        self._ready.setdefault(cause, []).append(revised)
 
     def _signals(self, turn: Turn) -> Iterator[NewRecord]:
-        for cause, told in self._told.items():
-            told.sort(key=_DETECTED_AT)
-            for first in range(0, len(told), _MOST_AT_ONCE):
-                body = _Body("volume", cause, BUCKET_MS, told[first : first + _MOST_AT_ONCE])
+        for cause, ready in self._ready.items():
+            ready.sort(key=_DETECTED_AT)
+            for first in range(0, len(ready), _MOST_AT_ONCE):
+                buckets = ready[first : first + _MOST_AT_ONCE]
+                body = CauseCountsBody("volume", cause, BUCKET_MS, buckets)
                 signal = signal_of("count", self._since, turn.origin, turn.next_signal(), body)
                 yield NewRecord(SIGNALS, cause.encode(), signal)
 
 
-def _keep(bucket: Bucket, turn: Turn) -> None:
+def _keep(bucket: KeptBucket, turn: Turn) -> None:
     """Save a bucket in the place of an older one, with a timer if it has not ended."""
     key = _key(bucket.begin)
-    kept: Bucket = turn.touch(key)
+    kept: KeptBucket = turn.touch(key)
     kept.begin, kept.causes = bucket.begin, bucket.causes
     if not kept.timers and any(not count.revision for count in bucket.causes.values()):
         turn.set_timer(kept, Timer(bucket.end, "", _END), key)
 
 
 def renewed(states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """Return what replaces the volumes of layout 1, which had a key per cause; none: remove it.
+    """Return what replaces the counts of layout 1, which had a key per cause; empty: remove it.
 
     Raises:
         LogError: they are damaged.
     """
     old = [key for key in states if key[:1] == PREFIX and key[1:2] != PREFIX]
     changed = dict.fromkeys(old, b"")
-    buckets: dict[bytes, Bucket] = {}
+    buckets: dict[bytes, KeptBucket] = {}
     for key in old:
         cause = key.removeprefix(PREFIX).decode()
-        for each in numbered(_VOLUME, payload_of(states[key]), "volumes").buckets:
-            bucket = buckets.setdefault(_key(each.at), Bucket())
+        for each in numbered(_LAYOUT_1, payload_of(states[key]), "counts by cause").buckets:
+            bucket = buckets.setdefault(_key(each.at), KeptBucket())
             if each.at > bucket.begin:
                 bucket.begin, bucket.causes = each.at, {}
             if each.at == bucket.begin:
-                bucket.causes[cause] = Count(each.revision, each.counts)
+                bucket.causes[cause] = CauseCount(each.revision, each.counts)
     for key, bucket in buckets.items():
-        # All causes of a bucket are told at its end: none is, or every one.
+        # All causes of a bucket are published at its end: none is, or every one.
         if not any(count.revision for count in bucket.causes.values()):
             bucket.timers = [Timer(bucket.end, "", _END)]
         changed[key] = pack(bucket.timers, packed(bucket))

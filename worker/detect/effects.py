@@ -14,7 +14,7 @@ from rules.marks import Marks
 from schemas.alert import AlertKind
 from worker.detect.account import Account
 from worker.detect.alerts import AnyRule, Change, Cited, Publisher
-from worker.detect.rare_events import Measures
+from worker.detect.rare_events import RareEvents
 from worker.engine.context import Turn
 from worker.engine.keyed_state import Timer
 from worker.engine.outcomes import NotJudged
@@ -91,13 +91,13 @@ class Applier:
         fx: Collector,
         known: Mapping[str, AnyRule],
         publisher: Publisher,
-        measures: Measures,
+        rare_events: RareEvents,
         max_open: int,
     ) -> None:
         self._fx = fx
         self._known = known
         self._publisher = publisher
-        self._measures = measures
+        self._rare_events = rare_events
         self._max_open = max_open
         self.watch: Callable[[AnyRule, Sequence[tuple[Any, ...]]], None] | None = None
         """Is shown what each call asked for, before it is done."""
@@ -218,7 +218,7 @@ class Applier:
         self, rule: AnyRule, live: Account, turn: Turn, measure: str, event: Event
     ) -> None:
         if rule.mode == "live":
-            self._measures.tell(measure, event, turn)
+            self._rare_events.publish(measure, event, turn)
 
 
 def _open(rule: AnyRule, live: Account, which: OpenAlert | str) -> OpenAlert | None:

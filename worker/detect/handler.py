@@ -16,10 +16,16 @@ from rules.marks import Marks
 from rules.profile import forget_outdated, update_profile
 from worker.detect.account import Account, SavedAccounts
 from worker.detect.alerts import Publisher
-from worker.detect.cause_counts import PREFIX, Buckets, Volumes, renewed, volumes_of
+from worker.detect.cause_counts import (
+    PREFIX,
+    CauseCounter,
+    KeptBuckets,
+    cause_counter_of,
+    renewed,
+)
 from worker.detect.dispatch import Bound, Calls, Dispatch
 from worker.detect.effects import ENGINE, Applier, Collector
-from worker.detect.rare_events import Measures
+from worker.detect.rare_events import RareEvents
 from worker.detect.redelivery import known_as, without_old
 from worker.engine.context import Family, RuleFailed, Turn
 from worker.engine.keyed_state import Timer, payload_of
@@ -59,7 +65,7 @@ class Accounts:
         known: Sequence[Rule[Any, Any]],
         addresses: Sequence[TopicPartition],
         publisher: Publisher,
-        measures: Measures,
+        rare_events: RareEvents,
         marks: Marks,
         horizons: Horizons,
     ) -> None:
@@ -71,11 +77,11 @@ class Accounts:
         self._horizons = horizons
         self._on = Dispatch(self._rules, "on")
         self._late = Dispatch(self._rules, "late")
-        self._measures = measures
-        self.families: Mapping[bytes, Family] = {b"": self, PREFIX: Buckets()}
+        self._rare_events = rare_events
+        self.families: Mapping[bytes, Family] = {b"": self, PREFIX: KeptBuckets()}
         self._fx = Collector(marks)
         by_code = {rule.state_code: rule for rule in known}
-        self.applier = Applier(self._fx, by_code, publisher, measures, horizons.max_open)
+        self.applier = Applier(self._fx, by_code, publisher, rare_events, horizons.max_open)
 
     # -- state ----------------------------------------------------------------------------
 
@@ -125,7 +131,7 @@ class Accounts:
 
     def on_keyless(self, entry: Entry, turn: Turn) -> None:
         """Count a login under an unknown name: it belongs to its source, and to no account."""
-        self._measures.tell("failed_login", entry[EVENT], turn)
+        self._rare_events.publish("failed_login", entry[EVENT], turn)
         turn.outbox.counts[UnknownAccount(self._addresses[entry[SOURCE]].topic)] += 1
         if entry[ORDER] > entry[OCCURRED]:
             self._publish_late(entry, turn)
@@ -150,9 +156,9 @@ class Accounts:
         elif calls:
             self._call(calls, live, event, turn)
         if fx.tallies:
-            volumes = volumes_of(turn)
+            counter = cause_counter_of(turn)
             for tally in fx.tallies:
-                volumes.add(tally, entry[OCCURRED], turn)
+                counter.add(tally, entry[OCCURRED], turn)
             fx.tallies.clear()
 
     def _call(self, calls: Calls, live: Account, event: Event, turn: Turn) -> None:
@@ -260,10 +266,10 @@ class Accounts:
             self.applier.expire_old(live, timer.due, turn)
 
     def finish(self, watermark: int, turn: Turn) -> None:
-        """Tell the volumes that have ended."""
-        volumes: Volumes | None = turn.unit
-        if volumes is not None:
-            volumes.finish(watermark, turn)
+        """Publish the counts of the buckets that have ended."""
+        counter: CauseCounter | None = turn.unit
+        if counter is not None:
+            counter.finish(watermark, turn)
 
     def _forget_ids(self, live: Account, due: int, turn: Turn) -> None:
         """Drop the ids whose horizon has passed; come back once for the rest.

@@ -1,46 +1,42 @@
-"""What detect measures event by event: rare events, for rules over many accounts. Pure."""
+"""What detect sends to triage event by event: rare events, for rules over many accounts. Pure."""
 
 from ipaddress import IPv6Address, IPv6Network
-from typing import Any, Final
+from typing import Final
 
 from rules.events import Event, Login
 from schemas.time import format_time
 from schemas.topics import SIGNALS
-from worker.detect.signals import signal_of
+from worker.detect.signals import RareEventBody, signal_of
 from worker.engine.context import Turn
 from worker.engine.records import NewRecord
 from worker.tokens import Tokens
 
 _IPV6_NETWORK: Final = 64
-"""Bits of an IPv6 address that tell a site: within it addresses change at will."""
+"""Bits of an IPv6 address that identify a site: within it addresses change at will."""
 
 
-class Measures:
-    """Tells rare events, without anything that names account, source or device."""
+class RareEvents:
+    """Publishes rare events, without anything that names account, source or device."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
-    def tell(self, measure: str, event: Event, turn: Turn) -> None:
+    def publish(self, measure: str, event: Event, turn: Turn) -> None:
         """Send one event."""
-        body: dict[str, Any] = {
-            "measure": measure,
-            "at": format_time(event.occurred_at),
-            "account": self._tokens.of(event.account_id),
-        }
+        account = self._tokens.of(event.account_id)
+        body = RareEventBody(measure, format_time(event.occurred_at), account)
         cause = "auth"
         if isinstance(event, Login):
-            told = {"reason": event.reason, "channel": event.channel, "network": event.network}
-            body |= {name: value for name, value in told.items() if value is not None}
+            body.reason, body.channel, body.network = event.reason, event.channel, event.network
             if event.ip is not None:
-                body["source"] = self._tokens.of(_site(event.ip))
-                cause = f"source:{body['source']}" if measure == "failed_login" else cause
+                body.source = self._tokens.of(_site(event.ip))
+                cause = f"source:{body.source}" if measure == "failed_login" else cause
         signal = signal_of("event", turn.now, turn.origin, turn.next_signal(), body)
         turn.outbox.records.append(NewRecord(SIGNALS, cause.encode(), signal))
 
 
 def _site(ip: str) -> str:
-    """Return what tells sources apart: an IPv4 address, the network of an IPv6 address."""
+    """Return what distinguishes sources: an IPv4 address, the network of an IPv6 address."""
     if ":" not in ip:
         return ip
     try:

@@ -11,7 +11,7 @@ from worker.detect.alerts import Publisher
 from worker.detect.dead_letter_limit import Window
 from worker.detect.handler import Accounts, Horizons
 from worker.detect.idleness import DetectClock
-from worker.detect.rare_events import Measures
+from worker.detect.rare_events import RareEvents
 from worker.detect.reader import InputPolicy, Intake
 from worker.engine.context import Handler
 from worker.engine.log import Log
@@ -68,7 +68,7 @@ def detect(
             policy.known_rules,
             addresses,
             publisher,
-            Measures(policy.tokens),
+            RareEvents(policy.tokens),
             policy.tokens.marks,
             policy.horizons,
         )

@@ -54,7 +54,7 @@ def _number_of(origin: str) -> int:
 
 
 class SignalReader:
-    """Reads one partition of the signals; of measures, which no rule reads yet, only the time."""
+    """Reads one partition of the signals: alerts, and of all other signals only the time."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens

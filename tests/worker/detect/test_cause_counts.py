@@ -11,7 +11,7 @@ from tests.support.events.arrivals import in_order
 from tests.support.events.traffic import HOUR, MINUTE, SECOND, START, live
 from tests.support.random_runs import run_plainly
 from tests.support.run_comparison import documents, volumes
-from worker.detect.cause_counts import PREFIX, Buckets, renewed
+from worker.detect.cause_counts import PREFIX, KeptBuckets, renewed
 from worker.detect.stage import Policy
 from worker.engine.keyed_state import Timer, next_due, pack
 from worker.engine.outcomes import CountTooLate
@@ -202,7 +202,7 @@ def test_volumes_of_the_layout_before_go_on() -> None:
     }
     new = renewed(old)
     assert {key for key, value in new.items() if not value} == old.keys() - {b"account"}
-    buckets = [Buckets().load(value) for value in new.values() if value]
+    buckets = [KeptBuckets().load(value) for value in new.values() if value]
     told = {
         bucket.begin: {cause: (c.revision, c.counts) for cause, c in bucket.causes.items()}
         for bucket in buckets

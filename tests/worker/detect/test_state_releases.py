@@ -27,7 +27,7 @@ from tests.support.saved_releases import (
 from worker.detect import account as account_module
 from worker.detect.account import LAYOUT, Account, SavedAccounts
 from worker.detect.account_upgrade import saved_name
-from worker.detect.cause_counts import PREFIX, Buckets
+from worker.detect.cause_counts import PREFIX, KeptBuckets
 from worker.detect.reader import InputPolicy
 from worker.detect.stage import DETECT, detect
 from worker.engine.event_time import BEGINNING
@@ -402,8 +402,8 @@ def test_a_newer_task_incident_or_volume_is_refused() -> None:
         detect(POLICY).make(0, Snapshot(meta, ()))
     with refused("incidents"):
         Incidents(PUBLIC, 1).load(pack([], packed([2, {"else": 1}])))
-    with refused("volumes"):
-        Buckets().load(pack([], packed([3, 0, {}, []])))
+    with refused("counts by cause"):
+        KeptBuckets().load(pack([], packed([3, 0, {}, []])))
 
 
 def test_a_downgrade_ends_a_run_before_anything_is_committed() -> None:
