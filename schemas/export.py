@@ -15,6 +15,7 @@ from schemas.late import LateHeaders
 from schemas.notification import Notification
 from schemas.signal import Signal
 from schemas.topics import KINDS
+from schemas.truth import Plant
 
 RECORDS: Mapping[str, type[Record] | type[Published]] = MappingProxyType(
     {
@@ -25,6 +26,7 @@ RECORDS: Mapping[str, type[Record] | type[Published]] = MappingProxyType(
         "signal": Signal,
         "late": LateHeaders,
         "dead_letter": DeadLetterHeaders,
+        "truth": Plant,
     }
 )
 """By the name of the file, without its suffix. Of late and dead letters: the headers."""

@@ -9,6 +9,7 @@ import typer
 
 from schemas.alert import Alert
 from schemas.topics import ALERTS
+from schemas.truth import Plant
 from worker import simulate as traffic
 from worker.cli.explain import REREAD, life_of, reader
 from worker.cli.incidents import describe, lives, tell
@@ -47,7 +48,7 @@ account is a token; the alert, for those who help the owner, has its name.
 
 def page() -> str:
     """Return the page, from the simulation as it is today."""
-    truth: traffic.Truth = []
+    truth: list[Plant] = []
     events = traffic.simulate(WEEK, SEED, truth)
     lines = [("week", n, msgspec.json.encode(event)) for n, event in enumerate(events, 1)]
     log = replay(lines, policy_of(Settings())).log
@@ -58,7 +59,7 @@ def page() -> str:
     return text
 
 
-def _story(log: MemoryLog, plant: traffic.Planted) -> str:
+def _story(log: MemoryLog, plant: Plant) -> str:
     """Return what both commands print about the alert that found a plant."""
     alert = next(
         alert

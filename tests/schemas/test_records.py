@@ -122,6 +122,14 @@ REQUIRED: dict[str, dict[str, Any]] = {
         "dlq_reason": "schema",
         "dlq_error": "occurred_at: missing",
     },
+    "truth": {
+        "expect": "alert",
+        "rule": "cannot_log_in",
+        "variant": "plain",
+        "account_id": "acc1",
+        "event_ids": ["evt1"],
+        "at": TIME,
+    },
 }
 """Of each record exactly the required fields."""
 
@@ -311,5 +319,5 @@ def test_every_published_field_is_described() -> None:
             if not schema.get("description")
         ]
 
-    for name in ("alert", "incident", "notification", "signal", "late", "dead_letter"):
+    for name in ("alert", "incident", "notification", "signal", "late", "dead_letter", "truth"):
         assert undescribed(RECORDS[name]) == []

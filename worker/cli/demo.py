@@ -14,6 +14,7 @@ import typer
 from schemas.alert import Alert
 from schemas.incident import Incident
 from schemas.topics import ALERTS, TOPICS
+from schemas.truth import Plant
 from worker import simulate as traffic
 from worker.cli.explain import REREAD, life_of, reader
 from worker.cli.incidents import describe, lives, tell
@@ -70,9 +71,9 @@ def demo(
     url = log or f"sqlite:///{directory / _LOG}"
     settings = load_settings(None, environment() if log else {}, log_url=url).settings
     make_topics(settings)
-    truth: list[traffic.Planted] = []
+    truth: list[Plant] = []
     lines = list(_simulated(directory / _EVENTS, accounts, days, seed, truth))
-    planted = [msgspec.json.encode(plant.record()) for plant in truth]
+    planted = [plant.line() for plant in truth]
     _write(directory / _TRUTH, planted)
     must = sum(plant.expect == "alert" for plant in truth)
     _step(
@@ -114,7 +115,7 @@ def _refuse_used(log: Log, url: str) -> None:
 
 
 def _simulated(
-    path: Path, accounts: int, days: int, seed: int, truth: list[traffic.Planted]
+    path: Path, accounts: int, days: int, seed: int, truth: list[Plant]
 ) -> Iterator[bytes]:
     config = traffic.SimulateConfig(accounts=accounts, days=days)
     with path.open("wb") as file:

@@ -13,6 +13,7 @@ import typer
 from schemas.base import Severity
 from schemas.time import format_time
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
+from schemas.truth import Plant
 from worker.cli.output import (
     ConfigOption,
     JsonOption,
@@ -30,7 +31,7 @@ from worker.engine.outcomes import OUTCOMES, AlertPublished, Counts, summed
 from worker.engine.records import Record
 from worker.errors import CheckFailed, Exit, UsageError
 from worker.evaluate.score_report import report
-from worker.evaluate.scoring import Census, Plant, alerts_of, read_truth, score
+from worker.evaluate.scoring import Census, alerts_of, read_truth, score
 from worker.run.replay import Replayed, replay
 from worker.run.runner import policy_of
 from worker.run.spool import Room

@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from schemas.time import format_time, parse_time
+from schemas.truth import Plant
 from worker import simulate as traffic
 from worker.cli.ingest import Appender
 from worker.cli.output import (
@@ -54,7 +55,11 @@ def simulate(
         str, typer.Option(help="Where the events go; - is stdout, .gz compresses.")
     ] = "-",
     truth: Annotated[
-        Path | None, typer.Option(help="Where it says what must alert, and what must not.")
+        Path | None,
+        typer.Option(
+            help="Where it says what must alert, and what must not: a line per plant, as in the "
+            "schema of truth."
+        ),
     ] = None,
     rate: Annotated[
         int | None, typer.Option(help="Events per second, as time passes; else at once.")
@@ -80,7 +85,7 @@ def simulate(
     """
     _refuse_nonsense(rate, log, config, output)
     options = _options(accounts, days, start or _default_start(days, live=bool(rate or log)))
-    planted: traffic.Truth = []
+    planted: list[Plant] = []
     kinds: Counter[str] = Counter()
     lines = _lines(traffic.simulate(options, seed, planted), kinds)
     if log is None:
@@ -91,7 +96,7 @@ def simulate(
     if truth is not None:
         planted.sort(key=lambda plant: (plant.at, plant.account_id))
         with _opened(str(truth)) as file:
-            file.writelines(_line(plant.record()) for plant in planted)
+            file.writelines(plant.line() + b"\n" for plant in planted)
     _report(kinds, planted, stopped, as_json, on_stderr=log is None and output == "-")
 
 
@@ -164,7 +169,7 @@ def _into_log(lines: Iterator[bytes], rate: int | None, url: str, config: Path |
 
 def _report(
     kinds: Counter[str],
-    planted: traffic.Truth,
+    planted: list[Plant],
     stopped: bool,
     as_json: bool,
     *,

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from schemas.time import format_time
-from worker.evaluate.scoring import Found, Pair, Plant, Score
+from schemas.truth import Plant
+from worker.evaluate.scoring import Found, Pair, Score
 
 PROBLEMS: Final = ("missed", "false", "wrong_severity", "too_early", "too_late", "not_cured")
 _ALL: Final = ""

@@ -8,49 +8,20 @@ it is about.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from rules.incidents.lifecycle import SEVERITIES
 from schemas.alert import Alert
-from schemas.base import Id, Record, Severity, ShortText, Timestamp
+from schemas.base import Severity
+from schemas.truth import Plant
 from worker.codec.codec import explain
 from worker.errors import UsageError
 
 BACKGROUND: Final = "background"
 """The variant of false alerts that touch nothing planted."""
-
-
-class Plant(Record):
-    """One line of the truth."""
-
-    expect: Literal["alert", "silent"]
-    rule: ShortText
-    variant: ShortText
-    account_id: Id
-    event_ids: Annotated[tuple[Id, ...], Field(min_length=1)]
-    """The events that show it; the last one is the anchor."""
-    transaction_ids: tuple[Id, ...] = ()
-    severity: Severity | None = None
-    """The highest it reaches; None: any will do."""
-    at: Timestamp
-    earliest_at: Timestamp | None = None
-    """The first moment at which an alert can be known; None: `at`."""
-    severity_at: Timestamp | None = None
-    """The first moment at which `severity` can be known; None: any will do."""
-    cured_at: Timestamp | None = None
-
-    @property
-    def anchor(self) -> str:
-        """The event by which it is explained."""
-        return self.event_ids[-1]
-
-    @property
-    def knowable_at(self) -> int:
-        """The first moment at which an alert can be known, in milliseconds."""
-        return self.at if self.earliest_at is None else self.earliest_at
 
 
 def read_truth(

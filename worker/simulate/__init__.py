@@ -4,7 +4,6 @@ It shares no code with the rules: what must alert is written down at the moment 
 """
 
 from worker.simulate.simulation import simulate
-from worker.simulate.truth import Planted, Truth
 from worker.simulate.world.config import SimulateConfig
 
-__all__ = ["Planted", "SimulateConfig", "Truth", "simulate"]
+__all__ = ["SimulateConfig", "simulate"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from schemas.truth import Plant
 from worker.simulate.life.days import begin_day
 from worker.simulate.life.history import live_before
 from worker.simulate.stories import (
@@ -14,7 +15,6 @@ from worker.simulate.stories import (
     sequences as sequence_stories,
 )
 from worker.simulate.stories.assignment import Variant, cast, plan_story
-from worker.simulate.truth import Truth
 from worker.simulate.world.account import HOUR_MS, Account, open_account
 from worker.simulate.world.config import DAY_MS, SimulateConfig
 from worker.simulate.world.delivery import REDELIVERED_WITHIN_MS, Event, Sent, heartbeats
@@ -22,7 +22,9 @@ from worker.simulate.world.delivery import REDELIVERED_WITHIN_MS, Event, Sent, h
 SPAN_MS = 2 * HOUR_MS
 
 
-def simulate(config: SimulateConfig, seed: int, truth: Truth | None = None) -> Iterator[Event]:
+def simulate(
+    config: SimulateConfig, seed: int, truth: list[Plant] | None = None
+) -> Iterator[Event]:
     """Yield the events of all accounts in the order of arrival; equal seeds give equal events.
 
     `truth` receives what is planted, while the events are taken; it is whole at their end.
@@ -46,7 +48,7 @@ def simulate(config: SimulateConfig, seed: int, truth: Truth | None = None) -> I
 
 
 def _open(
-    index: int, seed: int, variant: Variant | None, truth: Truth, config: SimulateConfig
+    index: int, seed: int, variant: Variant | None, truth: list[Plant], config: SimulateConfig
 ) -> Account:
     history_days = variant.history_days if variant else 0
     account = open_account(index, seed, config.start_ms - history_days * DAY_MS, config)

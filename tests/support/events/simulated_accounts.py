@@ -3,9 +3,10 @@
 from collections import defaultdict
 from typing import NamedTuple
 
+from schemas.truth import Plant
 from tests.support.events import theft_oracle as suspicion
 from tests.support.events.theft_oracle import Event, at, is_debit
-from worker.simulate import Planted, SimulateConfig, Truth, simulate
+from worker.simulate import SimulateConfig, simulate
 
 THEFT, LOCK, SHUT_OUT = "unauthorized_transaction", "account_lockout", "cannot_log_in"
 
@@ -14,14 +15,14 @@ class Run:
     """One simulation: its truth, and the events of each account once each in order."""
 
     def __init__(self, config: SimulateConfig, seed: int) -> None:
-        self.truth: Truth = []
+        self.truth: list[Plant] = []
         accounts: dict[str, list[Event]] = defaultdict(list)
         for event in simulate(config, seed, self.truth):
             if "account_id" in event:
                 accounts[str(event["account_id"])].append(event)
         self.accounts = {name: suspicion.in_order(events) for name, events in accounts.items()}
 
-    def plants(self, rule: str) -> dict[str, Planted]:
+    def plants(self, rule: str) -> dict[str, Plant]:
         return {plant.event_ids[-1]: plant for plant in self.truth if plant.rule == rule}
 
     def case(self, variant: str) -> "Case":
@@ -35,7 +36,7 @@ class Run:
 class Case(NamedTuple):
     """A plant among the events of its account."""
 
-    plant: Planted
+    plant: Plant
     events: list[Event]
     anchor: Event
     before: list[Event]

@@ -4,7 +4,8 @@ from collections import defaultdict
 
 from schemas.money import ISO_4217, to_minor
 from schemas.time import parse_time
-from worker.simulate import Planted, SimulateConfig, Truth, simulate
+from schemas.truth import Plant
+from worker.simulate import SimulateConfig, simulate
 
 Event = dict[str, object]
 DEBITS = {"payment", "transfer_out", "withdrawal", "fee"}
@@ -23,7 +24,7 @@ class Run:
     """
 
     def __init__(self, config: SimulateConfig, seed: int) -> None:
-        self.truth: Truth = []
+        self.truth: list[Plant] = []
         self.arrived = list(simulate(config, seed, self.truth))
         sent = [event for event in self.arrived if event["kind"] != "heartbeat"]
         self.by_id = {str(event["event_id"]): event for event in sent}
@@ -34,18 +35,18 @@ class Run:
         self.told = {plant.account_id for plant in self.truth}
         self.books = self._books()
 
-    def planted(self, *variants: str) -> list[Planted]:
+    def planted(self, *variants: str) -> list[Plant]:
         found = [plant for plant in self.truth if plant.variant in variants]
         assert {plant.variant for plant in found} == set(variants)
         return found
 
-    def anchor(self, plant: Planted) -> Event:
+    def anchor(self, plant: Plant) -> Event:
         return self.by_id[plant.event_ids[-1]]
 
     def of_account(self, account_id: str, kind: str) -> list[Event]:
         return [event for event in self.by_account[account_id] if event["kind"] == kind]
 
-    def before(self, plant: Planted) -> list[Event]:
+    def before(self, plant: Plant) -> list[Event]:
         """The rows of the account that occurred before the anchor."""
         rows = self.of_account(plant.account_id, "transaction")
         return [row for row in rows if at(row) < at(self.anchor(plant))]

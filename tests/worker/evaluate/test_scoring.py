@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from schemas.time import format_time
+from schemas.truth import Plant
 from tests.support.events.traffic import START
 from worker.errors import UsageError
 from worker.evaluate.score_report import report
-from worker.evaluate.scoring import BACKGROUND, Census, Found, Plant, alerts_of, read_truth, score
+from worker.evaluate.scoring import BACKGROUND, Census, Found, alerts_of, read_truth, score
 
 RULE = "cannot_log_in"
 OTHER = "account_lockout"

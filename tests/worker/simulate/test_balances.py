@@ -5,11 +5,11 @@ from itertools import pairwise
 import pytest
 
 from schemas.time import parse_time
+from schemas.truth import Plant
 from tests.support.events.simulated_books import Event, Run, at, cost, drift, major, minor
-from worker.simulate import Planted
 
 
-def neighbour(money: Run, plant: Planted) -> Event:
+def neighbour(money: Run, plant: Plant) -> Event:
     """The row booked just before the anchor."""
     event = money.anchor(plant)
     rows = money.books[plant.account_id, str(event["currency"])]
@@ -129,7 +129,7 @@ def test_two_entries_share_a_number_where_planted(money: Run) -> None:
     assert shared == {plant.account_id for plant in money.planted("sequence_conflict")}
 
 
-def group_of(money: Run, plant: Planted) -> list[Event]:
+def group_of(money: Run, plant: Plant) -> list[Event]:
     """The balances' rows of the account around the anchor, each < 1 s after the one before."""
     anchor = money.anchor(plant)
     rows = [

@@ -8,9 +8,10 @@ from pkgutil import walk_packages
 
 import pytest
 
+from schemas.truth import Plant
 from tests.support.events.theft_oracle import DAY, MINUTE, Event, at, in_order, is_debit
 from worker import simulate as package
-from worker.simulate import SimulateConfig, Truth, simulate
+from worker.simulate import SimulateConfig, simulate
 from worker.simulate.life.history import KNOWN_DAYS, first_seen_at, live_before
 from worker.simulate.stories.assignment import ANOMALIES, INNOCENTS, STORIES, cast
 from worker.simulate.world.account import open_account
@@ -71,7 +72,7 @@ def test_a_short_life_has_exactly_so_much_in_it(days: int, logins: int, debits: 
 def test_the_books_go_on_from_the_life_before() -> None:
     config = SimulateConfig(accounts=400, days=1, stories_per_variant=1)
     books: dict[tuple[object, object], list[Event]] = defaultdict(list)
-    truth: Truth = []
+    truth: list[Plant] = []
     for event in simulate(config, 1, truth):
         if "ledger_sequence" in event:
             books[event["account_id"], event["currency"]].append(event)
@@ -131,7 +132,7 @@ def test_half_of_the_accounts_have_no_story_unless_stories_are_counted() -> None
 
 def test_nothing_of_a_story_is_planted_before_or_after_the_simulation_ends() -> None:
     config = SimulateConfig(accounts=400, days=1, stories_per_variant=1)
-    truth: Truth = []
+    truth: list[Plant] = []
     list(simulate(config, 2, truth))
     assert {plant.variant for plant in truth} == {variant.name for variant in STORIES}
     for plant in truth:

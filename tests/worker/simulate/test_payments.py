@@ -5,9 +5,9 @@ Every plant is checked from the events; what it may be mistaken for, at the unit
 
 import pytest
 
+from schemas.truth import Plant
 from tests.support.events.simulated_books import MINUTE, MONEY, Run, at, cost, minor
 from tests.support.events.theft_oracle import judged_payments
-from worker.simulate import Planted
 from worker.simulate.stories.assignment import STORIES
 
 CODES = {
@@ -57,7 +57,7 @@ def test_no_payment_of_these_accounts_looks_like_a_stranger(money: Run) -> None:
     assert judged > 1_000
 
 
-def spendable(money: Run, plant: Planted) -> int:
+def spendable(money: Run, plant: Plant) -> int:
     """What the row itself and open holds say could be spent."""
     event = money.anchor(plant)
     if "available_balance" in event:
@@ -129,7 +129,7 @@ def test_a_hold_counts_for_seven_days_and_no_millisecond_more(money: Run) -> Non
         assert spendable(money, plant) - cost(event) == (-cost(held[0]) if counts else 0)
 
 
-def rivals(money: Run, plant: Planted) -> list[int]:
+def rivals(money: Run, plant: Plant) -> list[int]:
     """How long before the anchor other debits of the account were pending or completed."""
     return [
         at(money.anchor(plant)) - at(row)

@@ -2,6 +2,7 @@
 
 from random import Random
 
+from schemas.truth import Plant
 from worker.simulate.life.bookings import complete, top_up
 from worker.simulate.life.days import local_delay
 from worker.simulate.life.history import ANNIVERSARY_LEAD_MS, first_seen_at
@@ -10,7 +11,6 @@ from worker.simulate.life.visits import sign_in
 from worker.simulate.stories.casting import ANOMALIES, INNOCENTS, RULES, STORIES
 from worker.simulate.stories.story import Story
 from worker.simulate.stories.variant import Teller, Variant
-from worker.simulate.truth import Truth
 from worker.simulate.world.account import Account
 from worker.simulate.world.config import DAY_MS, SimulateConfig
 
@@ -34,7 +34,9 @@ def cast(config: SimulateConfig, seed: int) -> dict[int, Variant]:
     return {index: STORIES[n % len(STORIES)] for n, index in enumerate(chosen)}
 
 
-def plan_story(account: Account, variant: Variant, truth: Truth, config: SimulateConfig) -> None:
+def plan_story(
+    account: Account, variant: Variant, truth: list[Plant], config: SimulateConfig
+) -> None:
     """Put the story on the account's agenda, on some day: a visit, a purchase, then the story."""
     story = Story(account, truth, variant.rule, variant.name)
     delay = _begins_at(account, variant, config) - account.agenda.now

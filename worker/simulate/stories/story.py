@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from schemas.base import Severity
+from schemas.truth import Plant
 from worker.simulate.life.bookings import complete
 from worker.simulate.life.orders import credit
-from worker.simulate.truth import Planted, Truth
 from worker.simulate.world.account import MINUTE_MS, Account
 from worker.simulate.world.ledger import Ledger
 
@@ -27,7 +27,7 @@ class Story:
     """One variant of one rule, planted in one account. Delays are in ms from now."""
 
     account: Account
-    truth: Truth
+    truth: list[Plant]
     rule: str
     variant: str
 
@@ -64,7 +64,7 @@ class Story:
         if severity_after is None:
             severity_after = earliest_after
         self.truth.append(
-            Planted(
+            Plant(
                 expect="alert",
                 rule=rule or self.rule,
                 variant=self.variant,
@@ -82,7 +82,7 @@ class Story:
     def must_stay_silent(self, evidence: Evidence) -> None:
         """Write down that what happened now is innocent, however it looks."""
         self.truth.append(
-            Planted(
+            Plant(
                 expect="silent",
                 rule=self.rule,
                 variant=self.variant,
