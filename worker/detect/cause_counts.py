@@ -4,13 +4,13 @@ A bucket's counts are published at its end; a late event publishes those of its 
 higher revision: the newest replaces. The counts are those of one task: readers add up over origins.
 
 What one unit of work counts for a cause is one signal, since a worker that catches up ends
-thousands of buckets at once, and a record costs more than an event. The signal stands where the
+thousands of buckets at once, and a record costs more than an event. The signal lies where the
 unit counted first, so that all before it are not younger and all behind it are not older; each
 bucket on it has its own time, which no split into units of work changes.
 
 The buckets of the last ten minutes are a ring of keys: a new one takes the place of the one that
-is ten minutes older and can change no more, so that nothing has to be forgotten. A timer stands in
-for each that goes on beyond its unit of work. Pure.
+is ten minutes older and can change no more, so that nothing has to be forgotten. One that goes
+on beyond its unit of work has a timer. Pure.
 """
 
 from collections.abc import Iterator, Mapping

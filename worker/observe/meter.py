@@ -1,4 +1,4 @@
-"""From what the workers tell to the metrics. Pure but for the clocks it is given.
+"""From what the workers report to the metrics. Pure but for the clocks it is given.
 
 Counters move when a unit of work is committed, by what it did: they neither fall behind the
 outputs nor run ahead of them.
@@ -22,7 +22,7 @@ _LAG_INTERVAL_MS: Final = 5_000
 
 
 class Meter(Observer):
-    """Keeps the metrics of a process by what its workers tell.
+    """Keeps the metrics of a process by what its workers report.
 
     Args:
         offsets: gives per partition of a topic (the oldest stored offset, the one appended next).
@@ -41,7 +41,7 @@ class Meter(Observer):
         self._held: dict[str, frozenset[int]] = {}
         self._open = OpenIncidents()
         self._restoring_since = 0
-        self._lag_told: dict[str, int] = {}
+        self._lag_set_at: dict[str, int] = {}
         metrics.last_poll.set(clock() / 1000)
 
     # -- tasks ----------------------------------------------------------------------------
@@ -59,7 +59,7 @@ class Meter(Observer):
         metrics.restored.labels(stage).set(len(kept))
         if stage == TRIAGE:
             self._open.keep(kept)
-            self._tell_open()
+            self._set_open()
 
     def restoring(self, stage: str, task: int) -> None:
         """Look at the clock."""
@@ -72,7 +72,7 @@ class Meter(Observer):
         self._metrics.restored.labels(stage).inc()
         if stage == TRIAGE:
             self._open.restore(task.number, task.states.items())
-            self._tell_open()
+            self._set_open()
 
     # -- units of work --------------------------------------------------------------------
 
@@ -85,16 +85,16 @@ class Meter(Observer):
         self._metrics.last_poll.set(work.now / 1000)
         if work.committed:
             self._take_over(work)
-        if work.now - self._lag_told.get(work.stage, 0) >= _LAG_INTERVAL_MS:
-            self._lag_told[work.stage] = work.now
-            self._tell_lag(work)
+        if work.now - self._lag_set_at.get(work.stage, 0) >= _LAG_INTERVAL_MS:
+            self._lag_set_at[work.stage] = work.now
+            self._set_lag(work)
 
     def _take_over(self, work: Work) -> None:
         metrics = self._metrics
         metrics.commits.labels(work.stage).inc()
         for topic, number in work.read.items():
             metrics.consumed.labels(topic).inc(number)
-        for labels, number in self._outcomes(work).items():
+        for labels, number in self._processed(work).items():
             metrics.processed.labels(*labels).inc(number)
         for outcome, number in work.counts.items():
             metrics.count(outcome, number)
@@ -104,9 +104,9 @@ class Meter(Observer):
                 watermark.set(task.watermark / 1000)
         if work.stage == TRIAGE and work.states:
             self._open.change(work.states)
-            self._tell_open()
+            self._set_open()
 
-    def _outcomes(self, work: Work) -> Counter[tuple[str, str]]:
+    def _processed(self, work: Work) -> Counter[tuple[str, str]]:
         """Return how many events had which outcome, by (topic, outcome); notes their ages."""
         found: Counter[tuple[str, str]] = Counter()
         now = self._clock()
@@ -123,7 +123,7 @@ class Meter(Observer):
                 found[processed.topic, "ok"] -= number
         return found
 
-    def _tell_lag(self, work: Work) -> None:
+    def _set_lag(self, work: Work) -> None:
         for index, topic in enumerate(INPUTS[work.stage]):
             lags = {task.number: 0 for task in work.tasks}
             behind = [
@@ -135,7 +135,7 @@ class Meter(Observer):
             for number, lag in lags.items():
                 self._metrics.lag.labels(work.stage, topic, str(number)).set(lag)
 
-    def _tell_open(self) -> None:
+    def _set_open(self) -> None:
         for severity in SEVERITIES:
             number = self._open.by_severity[severity]
             self._metrics.incidents_open.labels(severity).set(number)

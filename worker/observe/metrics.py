@@ -1,7 +1,7 @@
 """The metrics of one process, and the text that Prometheus reads.
 
 This is the only list of them, but for the counters of outcomes: `worker.engine.outcomes` has those.
-Every combination of labels that can be known stands at 0 from the start: else the first dead
+Every combination of labels that can be known is at 0 from the start: else the first dead
 letter, alert or error would not be an increase.
 """
 
