@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
-from rules.contract import Effects, Params, Rule, State
+from rules.contract import AnyRule, Effects, Params, Rule, State
+from rules.facts import Facts
 from rules.registry import ALL
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS
 from tests.support.events.mutations import clean_events, compact, full_login, mutants
@@ -39,7 +40,7 @@ VALUES: Final = ("mutant-", "acme-pay", "s-4711", "2001:db8", "phone-1", "north"
 """What mutants hold and no message may quote."""
 
 
-class Witness(Rule[Params, State]):
+class Witness(Rule[Params, State, Facts]):
     """Remembers which events were given to rules, and finds nothing."""
 
     id = "witness"
@@ -47,6 +48,7 @@ class Witness(Rule[Params, State]):
     category = "pipeline"
     Params = Params
     State = State
+    Facts = Facts
 
     def __init__(self) -> None:
         super().__init__(Params())
@@ -64,13 +66,13 @@ class Witness(Rule[Params, State]):
 class Ordeal:
     """A policy that sees everything, and what is to be said after a run with it."""
 
-    more: Sequence[Rule[Any, Any]] = ()
+    more: Sequence[AnyRule] = ()
     witness: Witness = field(default_factory=Witness)
 
     @property
     def policy(self) -> Policy:
         """All rules, and the witness; nothing stops it."""
-        every: Sequence[type[Rule[Any, Any]]] = ALL
+        every: Sequence[type[AnyRule]] = ALL
         rules = [*(rule(rule.Params()) for rule in every), self.witness, *self.more]
         return Policy(rules, rules, dead_letter_limit=None)
 

@@ -13,13 +13,14 @@ the parameters, and from nothing else: so whoever has the alert can decide it ag
 does.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict
 
 from rules.events import Balance, Event, Kind, Login, Ref, Transaction
+from rules.facts import Facts, Quote, Value
 from rules.marks import PUBLIC, Marks
 from rules.profile import Profile
 from schemas.base import Category, RootCause, Severity
@@ -47,12 +48,6 @@ class Amount(Struct, array_like=True, frozen=True, gc=False):
     minor: int
     exponent: int
 
-
-Value = str | int | bool | None
-Values = Mapping[str, Value]
-"""Facts by name. Amounts are minor units; names of amounts and times carry a unit."""
-Quote = tuple[str, Value, Ref | None]
-"""A fact: its name, its value, and the cited event it was read from (None: from none)."""
 
 Mode = Literal["live", "shadow"]
 SHADOW: Final = "_shadow"
@@ -224,6 +219,7 @@ class Effects:
 
 P = TypeVar("P", bound=Params)
 S = TypeVar("S", bound=State)
+F = TypeVar("F", bound=Facts)
 
 
 class Example(Struct, kw_only=True, frozen=True):
@@ -250,7 +246,7 @@ class Otherwise(Struct, kw_only=True, frozen=True):
     """The parameters that would have been different."""
 
 
-class Rule(Generic[P, S]):
+class Rule(Generic[P, S, F]):
     """One detector. Subclasses set the class attributes, `judge`, and the handlers they need."""
 
     id: ClassVar[str]
@@ -260,14 +256,11 @@ class Rule(Generic[P, S]):
     category: ClassVar[Category]
     Params: ClassVar[type[Any]]
     State: ClassVar[type[Any]]
+    Facts: ClassVar[type[Any]]
     reads: ClassVar[Mapping[Kind, Mapping[str, Collection[str]]]] = {}
     """By kind the values of its DISPATCH_FIELDS that concern the rule: it is called for no others.
     What is not named is not restricted."""
     EXAMPLES: ClassVar[tuple[Example, ...]] = ()
-    QUOTED: ClassVar[Mapping[str, Callable[[Any], Value]]] = {}
-    """How each fact with an address is read from the event there."""
-    DECIDED_BY: ClassVar[Mapping[str, str]] = {}
-    """By parameter the fact that is compared with it."""
 
     def __init__(self, params: P, mode: Mode = "live") -> None:
         self.params = params
@@ -277,26 +270,21 @@ class Rule(Generic[P, S]):
 
     # -- deciding: from quoted facts and parameters alone ---------------------------------
 
-    def judge(self, facts: Values) -> Verdict | None:
+    def judge(self, facts: F) -> Verdict | None:
         """Decide from the facts an alert quotes; None: nothing is wrong."""
         raise NotImplementedError
 
-    def answers(self, facts: Values, event: Event) -> bool:
+    def answers(self, facts: F, event: Event) -> bool:
         """Say whether the event closes an alert with these facts."""
         return False
 
-    def because(self, facts: Values) -> Sequence[str]:
+    def because(self, facts: F) -> Sequence[str]:
         """Return sentences that say why an alert with these facts was raised."""
         return ()
 
-    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+    def otherwise(self, facts: F) -> Sequence[Otherwise]:
         """Return what would have made an alert with these facts milder or none."""
         return ()
-
-    @classmethod
-    def quote(cls, event: Event, ref: Ref, *names: str) -> list[Quote]:
-        """Return facts read from one event, by their names in QUOTED."""
-        return [(name, cls.QUOTED[name](event), ref) for name in names]
 
     @classmethod
     def upgrade(cls, version: int, saved: Sequence[Any]) -> S | None:  # noqa: ARG003
@@ -329,3 +317,6 @@ class Rule(Generic[P, S]):
 
     def on_timer(self, state: S, name: str, due: int, profile: Profile, fx: Effects) -> None:
         """Handle a timer that this rule has set."""
+
+
+AnyRule = Rule[Any, Any, Any]

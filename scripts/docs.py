@@ -13,7 +13,7 @@ from typing import Any
 
 import typer.main
 
-from rules.contract import Rule
+from rules.contract import AnyRule
 from rules.registry import ALL
 from schemas.privacy import FORMS, IMPERSONAL, PERSONAL, PLACES, Form
 from schemas.time import format_span
@@ -130,7 +130,7 @@ on topics until their retention has passed; [topics](topics.md) says how long th
 """
 
 
-def rules_page(all_rules: Sequence[type[Rule[Any, Any]]]) -> str:
+def rules_page(all_rules: Sequence[type[AnyRule]]) -> str:
     """Return the page about rules: what each module says of itself, and its parameters."""
     sections = "\n".join(_rule_section(rule) for rule in all_rules)
     return f"""# Rules
@@ -141,7 +141,7 @@ Times are in milliseconds, money in minor units (cents of EUR, yen of JPY).
 {sections}"""
 
 
-def with_rules(readme: str, all_rules: Sequence[type[Rule[Any, Any]]]) -> str:
+def with_rules(readme: str, all_rules: Sequence[type[AnyRule]]) -> str:
     """Return README with the table of rules renewed between its two marks.
 
     Raises:
@@ -239,7 +239,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
-def _rule_section(rule: type[Rule[Any, Any]]) -> str:
+def _rule_section(rule: type[AnyRule]) -> str:
     first, rest = _module_doc(rule)
     rows = (
         (f"`{name}`", _value(name, field), _range(field), field["description"])
@@ -254,7 +254,7 @@ def _rule_section(rule: type[Rule[Any, Any]]) -> str:
 {table(("parameter", "default", "allowed", "meaning"), rows)}"""
 
 
-def _module_doc(rule: type[Rule[Any, Any]]) -> tuple[str, str]:
+def _module_doc(rule: type[AnyRule]) -> tuple[str, str]:
     """First sentence of the rule's module, without the rule's code, and the rest."""
     text = inspect.getdoc(sys.modules[rule.__module__]) or ""
     first, _, rest = text.partition("\n\n")
@@ -271,7 +271,7 @@ def _spaced(text: str) -> str:
     return "\n".join(lines).replace("\n\n\n", "\n\n")
 
 
-def _parameters(rule: type[Rule[Any, Any]]) -> Mapping[str, dict[str, Any]]:
+def _parameters(rule: type[AnyRule]) -> Mapping[str, dict[str, Any]]:
     properties: dict[str, dict[str, Any]] = rule.Params.model_json_schema()["properties"]
     return properties
 

@@ -3,8 +3,8 @@
 from typing import Final
 
 from rules.account_lockout.params import AccountLockoutParams
-from rules.contract import Quote
 from rules.events import Ref
+from rules.facts import Quote
 from rules.habits import MAX_FAILURES, Habits
 
 Evidence = list[tuple[Ref, str]]

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-import msgspec
-
 from rules.account_lockout.facts import (
     RANKS,
-    Case,
+    AccountLockoutFacts,
     Kind,
     kinds_of,
     locks,
@@ -15,41 +13,40 @@ from rules.account_lockout.facts import (
     words,
 )
 from rules.account_lockout.params import MAX_GRACE_MS, AccountLockoutParams
-from rules.contract import Otherwise, Values
+from rules.contract import Otherwise
 from schemas.money import from_minor
 from schemas.time import format_span
 
 
-def because(facts: Values, params: AccountLockoutParams) -> Sequence[str]:
+def because(facts: AccountLockoutFacts, params: AccountLockoutParams) -> Sequence[str]:
     """Say why it was locked, and what speaks against the lock."""
-    case = msgspec.convert(facts, Case)
-    said = [_lock_sentence(case, params)]
-    said += [_kind_sentence(kind, case, params) for kind in kinds_of(case, params)[1:]]
+    said = [_lock_sentence(facts, params)]
+    said += [_kind_sentence(kind, facts, params) for kind in kinds_of(facts, params)[1:]]
     return said
 
 
-def _lock_sentence(case: Case, params: AccountLockoutParams) -> str:
-    if case.derived_failures is not None:
+def _lock_sentence(facts: AccountLockoutFacts, params: AccountLockoutParams) -> str:
+    if facts.derived_failures is not None:
         window = format_span(params.derive_window_ms)
         return (
-            f"{case.derived_failures} failed logins within {window} count as a lock "
+            f"{facts.derived_failures} failed logins within {window} count as a lock "
             "(derive_locks, derive_limit, derive_window_ms)."
         )
     until, counted = "without an end", ""
-    if case.lock_until_ms is not None and case.locked_at_ms is not None:
-        until = f"for {format_span(case.lock_until_ms - case.locked_at_ms)}"
-    if case.failures_in_window is not None and case.reason == "max_retries":
+    if facts.lock_until_ms is not None and facts.locked_at_ms is not None:
+        until = f"for {format_span(facts.lock_until_ms - facts.locked_at_ms)}"
+    if facts.failures_in_window is not None and facts.reason == "max_retries":
         counted = (
-            f"; {case.failures_in_window} failed logins were seen in the "
+            f"; {facts.failures_in_window} failed logins were seen in the "
             f"{format_span(params.policy_window_ms)} before (policy_window_ms)"
         )
-    return f"The account was locked {until}: reason {words(case.reason)}{counted}."
+    return f"The account was locked {until}: reason {words(facts.reason)}{counted}."
 
 
-def _kind_sentence(kind: Kind, case: Case, params: AccountLockoutParams) -> str:
+def _kind_sentence(kind: Kind, facts: AccountLockoutFacts, params: AccountLockoutParams) -> str:
     if kind == "repeated":
         return (
-            f"There were {locks(case)} within {format_span(params.repeated_window_ms)}: from "
+            f"There were {locks(facts)} within {format_span(params.repeated_window_ms)}: from "
             f"{params.repeated_locks} on that is a warning (repeated_locks, repeated_window_ms)."
         )
     if kind == "unjustified":
@@ -60,23 +57,22 @@ def _kind_sentence(kind: Kind, case: Case, params: AccountLockoutParams) -> str:
         )
     if kind == "overdue":
         return (
-            f"A login was refused as locked {format_span(overdue_ms(case))} after the lock should "
+            f"A login was refused as locked {format_span(overdue_ms(facts))} after the lock should "
             f"have ended; {format_span(params.overdue_grace_ms)} are excused (overdue_grace_ms)."
         )
-    after = format_span((case.debit_at_ms or 0) - (case.locked_at_ms or 0))
+    after = format_span((facts.debit_at_ms or 0) - (facts.locked_at_ms or 0))
     return (
-        f"{words(case.debit_type).capitalize()} of {_money(case)} began {after} after the lock, "
+        f"{words(facts.debit_type).capitalize()} of {_money(facts)} began {after} after the lock, "
         "and nothing had opened the account."
     )
 
 
-def otherwise(facts: Values, params: AccountLockoutParams) -> Sequence[Otherwise]:
+def otherwise(facts: AccountLockoutFacts, params: AccountLockoutParams) -> Sequence[Otherwise]:
     """Say what would have made it milder: of several equal findings, all of them together."""
-    case = msgspec.convert(facts, Case)
-    kinds = kinds_of(case, params)
-    ranks = [RANKS.index(severity_of(kind, case)) for kind in kinds]
+    kinds = kinds_of(facts, params)
+    ranks = [RANKS.index(severity_of(kind, facts)) for kind in kinds]
     worst = [kind for kind, rank in zip(kinds, ranks, strict=True) if rank == max(ranks)]
-    claims = [_claims(kind, case, params) for kind in worst]
+    claims = [_claims(kind, facts, params) for kind in worst]
     if len(claims) == 1:
         return claims[0]
     together = [claim[0] for claim in claims]
@@ -88,24 +84,26 @@ def otherwise(facts: Values, params: AccountLockoutParams) -> Sequence[Otherwise
     ]
 
 
-def _claims(kind: Kind, case: Case, params: AccountLockoutParams) -> list[Otherwise]:
+def _claims(
+    kind: Kind, facts: AccountLockoutFacts, params: AccountLockoutParams
+) -> list[Otherwise]:
     """Return what would have spared one finding; the first of them by other facts."""
     if kind == "lock":
-        return _without_lock(case, params)
+        return _without_lock(facts, params)
     if kind == "unjustified":
-        return _with_failures(case, params)
+        return _with_failures(facts, params)
     if kind == "repeated":
         fewer = params.repeated_locks - 1
         sentence = f"milder if there had been no more than {fewer} locks (repeated_locks)"
         return [Otherwise(sentence=sentence, facts={"locks_in_window": fewer})]
     if kind == "overdue":
-        return _in_time(case, params)
+        return _in_time(facts, params)
     sentence = "milder if the debit had begun at the time of the lock or before"
-    return [Otherwise(sentence=sentence, facts={"debit_at_ms": case.locked_at_ms})]
+    return [Otherwise(sentence=sentence, facts={"debit_at_ms": facts.locked_at_ms})]
 
 
-def _without_lock(case: Case, params: AccountLockoutParams) -> list[Otherwise]:
-    if case.derived_failures is not None:
+def _without_lock(facts: AccountLockoutFacts, params: AccountLockoutParams) -> list[Otherwise]:
+    if facts.derived_failures is not None:
         limit = params.derive_limit
         fewer = f"no alert if fewer than {limit} logins had failed (derive_limit)"
         told = "no alert if failures did not count as a lock (derive_locks)"
@@ -113,14 +111,14 @@ def _without_lock(case: Case, params: AccountLockoutParams) -> list[Otherwise]:
             Otherwise(sentence=fewer, facts={"derived_failures": limit - 1}),
             Otherwise(sentence=told, params={"derive_locks": False}),
         ]
-    if severity_of("lock", case) == "warning":
+    if severity_of("lock", facts) == "warning":
         sentence = "only info if the owner had asked for the lock"
         return [Otherwise(sentence=sentence, facts={"reason": "customer"})]
     sentence = "no alert only if the account had not been locked: every lock is told"
     return [Otherwise(sentence=sentence, facts={"locked_at_ms": None})]
 
 
-def _with_failures(case: Case, params: AccountLockoutParams) -> list[Otherwise]:
+def _with_failures(facts: AccountLockoutFacts, params: AccountLockoutParams) -> list[Otherwise]:
     limit, window = params.policy_limit, params.policy_window_ms
     found = [
         Otherwise(
@@ -133,36 +131,36 @@ def _with_failures(case: Case, params: AccountLockoutParams) -> list[Otherwise]:
             facts={"observed_ms": window},
         ),
     ]
-    if case.failures_in_window:
+    if facts.failures_in_window:
         found.append(
             Otherwise(
-                sentence=f"milder if policy_limit were {case.failures_in_window}",
-                params={"policy_limit": case.failures_in_window},
+                sentence=f"milder if policy_limit were {facts.failures_in_window}",
+                params={"policy_limit": facts.failures_in_window},
             )
         )
     return found
 
 
-def _in_time(case: Case, params: AccountLockoutParams) -> list[Otherwise]:
-    assert case.lock_until_ms is not None
+def _in_time(facts: AccountLockoutFacts, params: AccountLockoutParams) -> list[Otherwise]:
+    assert facts.lock_until_ms is not None
     grace = params.overdue_grace_ms
     found = [
         Otherwise(
             sentence=f"milder if the refusal had come no later than {format_span(grace)} after the "
             "end of the lock (overdue_grace_ms)",
-            facts={"refused_at_ms": case.lock_until_ms + grace},
+            facts={"refused_at_ms": facts.lock_until_ms + grace},
         )
     ]
-    if overdue_ms(case) <= MAX_GRACE_MS:
+    if overdue_ms(facts) <= MAX_GRACE_MS:
         found.append(
             Otherwise(
-                sentence=f"milder if overdue_grace_ms were {overdue_ms(case)}",
-                params={"overdue_grace_ms": overdue_ms(case)},
+                sentence=f"milder if overdue_grace_ms were {overdue_ms(facts)}",
+                params={"overdue_grace_ms": overdue_ms(facts)},
             )
         )
     return found
 
 
-def _money(case: Case) -> str:
-    minor = from_minor(case.debit_amount_minor or 0, case.debit_exponent or 0)
-    return f"{minor} {case.debit_currency}"
+def _money(facts: AccountLockoutFacts) -> str:
+    minor = from_minor(facts.debit_amount_minor or 0, facts.debit_exponent or 0)
+    return f"{minor} {facts.debit_currency}"

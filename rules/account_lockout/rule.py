@@ -39,6 +39,7 @@ from typing import Final
 from rules.account_lockout import facts as verdict
 from rules.account_lockout import reasons as story
 from rules.account_lockout.examples import EXAMPLES
+from rules.account_lockout.facts import AccountLockoutFacts
 from rules.account_lockout.failures import Evidence, derived_of, failures_of
 from rules.account_lockout.params import AccountLockoutParams
 from rules.account_lockout.state import (
@@ -50,15 +51,16 @@ from rules.account_lockout.state import (
     excuse,
     follow,
 )
-from rules.contract import Draft, Effects, OpenAlert, Otherwise, Quote, Rule, Values, Verdict
+from rules.contract import Draft, Effects, OpenAlert, Otherwise, Rule, Verdict
 from rules.events import LOGIN, Event, Login, Ref, Transaction
+from rules.facts import Quote
 from rules.profile import Profile
 
 MAX_OPEN: Final = 8
 """Alerts of one account that may be open."""
 
 
-class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
+class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLockoutFacts]):
     """See the module."""
 
     id = "account_lockout"
@@ -66,41 +68,29 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
     category = "access"
     Params = AccountLockoutParams
     State = AccountLockoutState
+    Facts = AccountLockoutFacts
     EXAMPLES = EXAMPLES
-    QUOTED = verdict.QUOTED
-    DECIDED_BY = {
-        "policy_limit": "failures_in_window",
-        "policy_window_ms": "observed_ms",
-        "streaming_channels": "channel",
-        "overdue_grace_ms": "refused_at_ms",
-        "repeated_locks": "locks_in_window",
-        "repeated_window_ms": "locks_in_window",
-        "derive_locks": "derived_failures",
-        "derive_limit": "derived_failures",
-        "derive_window_ms": "first_failure_at_ms",
-    }
 
     # -- deciding -------------------------------------------------------------------------
 
-    def judge(self, facts: Values) -> Verdict | None:
+    def judge(self, facts: AccountLockoutFacts) -> Verdict | None:
         """Decide from the lock and from what speaks against it."""
         return verdict.verdict_of(facts, self.params)
 
-    def answers(self, facts: Values, event: Event) -> bool:
+    def answers(self, facts: AccountLockoutFacts, event: Event) -> bool:
         """Say whether the event opens the account at the time of the lock or after it."""
-        locked_at = facts["locked_at_ms"]
         return (
             isinstance(event, Login)
             and _opens(event)
-            and isinstance(locked_at, int)
-            and event.occurred_at >= locked_at
+            and facts.locked_at_ms is not None
+            and event.occurred_at >= facts.locked_at_ms
         )
 
-    def because(self, facts: Values) -> Sequence[str]:
+    def because(self, facts: AccountLockoutFacts) -> Sequence[str]:
         """Say why it was locked, and what speaks against the lock."""
         return story.because(facts, self.params)
 
-    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+    def otherwise(self, facts: AccountLockoutFacts) -> Sequence[Otherwise]:
         """Say what would have made it milder."""
         return story.otherwise(facts, self.params)
 
@@ -119,7 +109,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
         if lock.crowded:
             fx.count("too_many_under_way")
         else:
-            self._note(lock, self.quote(event, fx.ref, *verdict.DEBIT), "debit", fx)
+            self._note(lock, AccountLockoutFacts.quote(event, fx.ref, *verdict.DEBIT), "debit", fx)
 
     def late_transaction(
         self, state: AccountLockoutState, event: Transaction, profile: Profile, fx: Effects
@@ -186,7 +176,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
     ) -> None:
         fx.signal("lock", event)
         ref = fx.ref
-        told = self.quote(event, ref, *verdict.LOCK)
+        told = AccountLockoutFacts.quote(event, ref, *verdict.LOCK)
         lock = begin(state, ref, told, event.lock_until, profile)
         if lock.until is None:
             fx.cancel_timer("until")
@@ -194,7 +184,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
             lock.ends_at = lock.until + self.params.overdue_grace_ms
             fx.set_timer("until", lock.ends_at, (LOGIN,))
         quotes, evidence = failures_of(ref.occurred_at, profile.habits, self.params)
-        if verdict.is_unjustified({name: v for name, v, _ in (*told, *quotes)}, self.params):
+        if verdict.is_unjustified(AccountLockoutFacts.of_quotes([*told, *quotes]), self.params):
             # More may carry the same millisecond and come after it.
             quotes = []
             fx.set_timer("count", ref.occurred_at)
@@ -214,7 +204,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
             return
         fx.signal("lock", event)
         quotes: list[Quote] = [
-            *self.quote(event, ref, "locked_at_ms"),
+            *AccountLockoutFacts.quote(event, ref, "locked_at_ms"),
             ("derived_failures", len(failures), None),
             ("first_failure_at_ms", failures[0].occurred_at, failures[0]),
         ]
@@ -226,7 +216,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
     def _lock_late(self, event: Login, profile: Profile, fx: Effects) -> None:
         """Judge it by its reason alone; it is over with the success that has been seen since."""
         fx.signal("lock", event)
-        quotes = self.quote(event, fx.ref, *verdict.LOCK)
+        quotes = AccountLockoutFacts.quote(event, fx.ref, *verdict.LOCK)
         self._raise(event.event_id, quotes, [(fx.ref, "lock")], fx)
         due = profile.habits.success_at
         if due is None or due < event.occurred_at:
@@ -249,7 +239,9 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
         if lock is None or lock.until is None or event.occurred_at <= lock.until:
             return
         if event.occurred_at > lock.until + self.params.overdue_grace_ms:
-            self._note(lock, self.quote(event, fx.ref, *verdict.REFUSAL), "refusal", fx)
+            self._note(
+                lock, AccountLockoutFacts.quote(event, fx.ref, *verdict.REFUSAL), "refusal", fx
+            )
         else:
             lock.ends_at = 0
             fx.cancel_timer("until")
@@ -275,7 +267,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState]):
 
     def _open(self, state: AccountLockoutState, event: Login, fx: Effects) -> None:
         for alert in fx.open_alerts():
-            if self.answers({"locked_at_ms": alert.fact("locked_at_ms")}, event):
+            if self.answers(AccountLockoutFacts.of_quotes(alert.facts), event):
                 fx.settle(alert, "unlock" if event.action == "unlock" else "success")
                 fx.cancel_timer(_late_timer(alert.anchor))
         if state.lock is not None and state.lock.at <= event.occurred_at:

@@ -4,8 +4,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from rules.contract import Quote, State
+from rules.contract import State
 from rules.events import TERMINAL, Ref, Transaction
+from rules.facts import Quote
 from rules.habits import SPENDING_TYPES
 from rules.profile import MAX_HOLDS, Profile, mark_of, paid_by_balance
 

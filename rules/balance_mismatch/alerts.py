@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
+from rules.balance_mismatch.facts import Case
 from rules.balance_mismatch.ledger.book import MAX_REFS, Found
 from rules.balance_mismatch.ledger.chain import Break, Gap
 from rules.balance_mismatch.ledger.reports import Report
-from rules.balance_mismatch.verdict import QUOTED
-from rules.contract import Draft, Quote
+from rules.contract import Draft
 from rules.events import Ref, Transaction
+from rules.facts import Quote
 
 _ROW: Final = (
     *("type", "status", "amount_minor", "fee_minor", "fee_mode", "funding"),
@@ -117,7 +118,7 @@ def wrong_report(
 
 
 def _quote(event: Transaction, ref: Ref, *names: str) -> list[Quote]:
-    return [(name, QUOTED[name](event), ref) for name in names]
+    return Case.quote(event, ref, *names)
 
 
 def _draft(

@@ -1,27 +1,45 @@
 """What the findings of A2 have in common: typed facts, and what follows from them."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Final
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Final, Self
 
-from msgspec import Struct
+import msgspec
 
 from rules.balance_mismatch.ledger.row import effect_of
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.contract import Amount, Otherwise, Verdict
 from rules.events import Balance, Event, Transaction
+from rules.facts import Facts, Values, quoted
 from schemas.base import Severity
 from schemas.money import from_minor
 
 CORRECTIONS: Final = frozenset({"adjustment", "reversal"})
 
 
-class Case(Struct, kw_only=True):
+class Case(Facts, kw_only=True):
     """The facts of one alert."""
 
     switch: ClassVar[str]
     """The parameter that turns the check off."""
-    check: str
-    currency: str
+    name: ClassVar[str]
+    """The value of the fact `check`."""
+    check: Annotated[
+        str, quoted(compared_with=("row_check", "chain_check", "group_check", "snapshot_check"))
+    ]
+    currency: Annotated[str, quoted("currency")]
+
+    @classmethod
+    def of(cls, values: Values) -> Self:
+        """Return the facts as those of their check; raises StopIteration if it is unknown."""
+        return msgspec.convert(values, next(c for c in cls._checks() if c.name == values["check"]))
+
+    @classmethod
+    def _checks(cls) -> Iterator[type[Self]]:
+        derived = cls.__subclasses__()
+        if not derived:
+            yield cls
+        for each in derived:
+            yield from each._checks()
 
     @property
     def at(self) -> int:
@@ -59,9 +77,18 @@ class Case(Struct, kw_only=True):
 class Drift(Case, kw_only=True):
     """A balance that differs by `drift_minor` from what it should be."""
 
-    exponent: int
-    balance_kind: str
-    drift_minor: int
+    exponent: Annotated[int, quoted("exponent")]
+    balance_kind: Annotated[str, quoted("balance_kind")]
+    drift_minor: Annotated[
+        int,
+        quoted(
+            compared_with=(
+                "tolerance_minor",
+                "tolerance_minor_by_currency",
+                "drift_error_minor_by_currency",
+            )
+        ),
+    ]
     only_warns: ClassVar[bool] = False
     corrected_by: ClassVar[int] = -1
     """Times the drift: what a correction has to move."""

@@ -48,7 +48,7 @@ from collections.abc import Sequence
 from rules.balance_mismatch import alerts, idle, verdict
 from rules.balance_mismatch.checks import groups, numbers, snapshots
 from rules.balance_mismatch.examples import EXAMPLES
-from rules.balance_mismatch.facts import CORRECTIONS, Drift
+from rules.balance_mismatch.facts import CORRECTIONS, Case, Drift
 from rules.balance_mismatch.ledger.book import Book, lose
 from rules.balance_mismatch.ledger.chain import met
 from rules.balance_mismatch.ledger.row import contents_of, drift_of, effect_of, moves_untold
@@ -63,12 +63,12 @@ from rules.balance_mismatch.state import (
     tell,
     tell_row,
 )
-from rules.contract import Effects, Mode, Otherwise, Rule, Values, Verdict
+from rules.contract import Effects, Mode, Otherwise, Rule, Verdict
 from rules.events import Balance, Event, Transaction
 from rules.profile import Profile
 
 
-class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
+class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState, Case]):
     """See the module."""
 
     id = "balance_mismatch"
@@ -76,9 +76,8 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
     category = "balance"
     Params = BalanceMismatchParams
     State = BalanceMismatchState
+    Facts = Case
     EXAMPLES = EXAMPLES
-    QUOTED = verdict.QUOTED
-    DECIDED_BY = verdict.DECIDED_BY
 
     def __init__(self, params: BalanceMismatchParams, mode: Mode = "live") -> None:
         super().__init__(params, mode)
@@ -89,21 +88,21 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState]):
 
     # -- deciding -------------------------------------------------------------------------
 
-    def judge(self, facts: Values) -> Verdict | None:
+    def judge(self, facts: Case) -> Verdict | None:
         """Work the drift out again, or how long entries are missing."""
         return verdict.verdict_of(facts, self.params)
 
-    def answers(self, facts: Values, event: Event) -> bool:
+    def answers(self, facts: Case, event: Event) -> bool:
         """Say whether a correction, a missing entry or a report closes the alert."""
-        return verdict.case_of(facts).answers(event)
+        return facts.answers(event)
 
-    def because(self, facts: Values) -> Sequence[str]:
+    def because(self, facts: Case) -> Sequence[str]:
         """Say which balances do not fit."""
-        return verdict.case_of(facts).because(self.params)
+        return facts.because(self.params)
 
-    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+    def otherwise(self, facts: Case) -> Sequence[Otherwise]:
         """Say which balances would have fitted."""
-        return verdict.case_of(facts).otherwise(self.params)
+        return facts.otherwise(self.params)
 
     # -- noticing -------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ from rules.balance_mismatch.ledger.chain import Chain
 from rules.balance_mismatch.ledger.history import go_on, note, shorten
 from rules.balance_mismatch.ledger.reports import Report
 from rules.balance_mismatch.params import BalanceMismatchParams
-from rules.balance_mismatch.verdict import case_of_alert
 from rules.contract import Effects, OpenAlert, State
 from rules.events import Transaction
 
@@ -112,4 +111,4 @@ def past_of(book: Book, kept: int) -> list[int]:
 def open_cases(fx: Effects) -> Iterator[tuple[OpenAlert, Case]]:
     """Yield this rule's open alerts on the account with their facts, oldest first."""
     for alert in fx.open_alerts():
-        yield alert, case_of_alert(alert)
+        yield alert, Case.of_quotes(alert.facts)

@@ -1,12 +1,12 @@
 """A5 decided: from the facts that an alert quotes, and nothing else."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import msgspec
-from msgspec import Struct
 
-from rules.contract import Otherwise, Value, Values, Verdict
+from rules.contract import Otherwise, Verdict
+from rules.facts import Facts, Values, quoted
 from schemas.base import RootCause
 from schemas.time import format_span
 
@@ -21,17 +21,28 @@ BY_REASON: Final = "failures_"
 """Begins the names of the facts that count failures by reason."""
 
 
-class Case(Struct, kw_only=True):
+class CannotLogInFacts(Facts, kw_only=True):
     """The facts of one alert."""
 
-    failures: int
+    failures: Annotated[int, quoted(compared_with=("threshold", "collapse_double_logging"))]
     """All of them; those by reason are the remembered ones."""
-    service_failures: int
-    first_at_ms: int
-    anchor_at_ms: int
-    no_success_until_ms: int
+    service_failures: Annotated[int, quoted(compared_with="service_percent")]
+    reasons: dict[str, int]
+    """Failures by reason. An alert quotes each as a fact of its own: `failures_<reason>`."""
+    first_at_ms: Annotated[int, quoted("occurred_at", compared_with="window_ms")]
+    anchor_at_ms: Annotated[int, quoted("occurred_at")]
+    no_success_until_ms: Annotated[int, quoted(compared_with="absence_ms")]
     """Until when it is proven that no login succeeded after the anchor."""
-    reasons: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, values: Values) -> Self:
+        """As for every rule, the counts by reason in order of reasons."""
+        reasons = {
+            name.removeprefix(BY_REASON): values[name]
+            for name in sorted(values)
+            if name.startswith(BY_REASON)
+        }
+        return msgspec.convert({**values, "reasons": reasons}, cls)
 
     @property
     def remembered(self) -> int:
@@ -43,54 +54,36 @@ class Case(Struct, kw_only=True):
         return self.service_failures * 100 >= percent * self.remembered
 
 
-def number(value: Value) -> int:
-    """Return the value of a fact that is a number."""
-    assert isinstance(value, int)
-    return value
-
-
-def _case(facts: Values) -> Case:
-    case = msgspec.convert(facts, Case)
-    case.reasons = {
-        name.removeprefix(BY_REASON): number(facts[name])
-        for name in sorted(facts)
-        if name.startswith(BY_REASON)
-    }
-    return case
-
-
-def verdict_of(facts: Values, params: "CannotLogInParams") -> Verdict | None:
+def verdict_of(facts: CannotLogInFacts, params: "CannotLogInParams") -> Verdict | None:
     """Decide; None if it is no attempt to get in that failed for good."""
-    case = _case(facts)
     if (
-        case.failures < params.threshold
-        or case.anchor_at_ms - case.first_at_ms > params.window_ms
-        or case.no_success_until_ms < case.anchor_at_ms + params.absence_ms
+        facts.failures < params.threshold
+        or facts.anchor_at_ms - facts.first_at_ms > params.window_ms
+        or facts.no_success_until_ms < facts.anchor_at_ms + params.absence_ms
     ):
         return None
     return Verdict(
-        at=case.no_success_until_ms,
-        severity="warning" if case.is_service(params.service_percent) else "info",
-        title=f"{case.failures} failed logins, then no success for "
+        at=facts.no_success_until_ms,
+        severity="warning" if facts.is_service(params.service_percent) else "info",
+        title=f"{facts.failures} failed logins, then no success for "
         f"{params.absence_ms // 1000} seconds",
-        suspected_root_cause=_root_cause(case.reasons),
-        owner_advice=_advice(case.reasons),
+        suspected_root_cause=_root_cause(facts.reasons),
+        owner_advice=_advice(facts.reasons),
         details={
-            "failures": case.failures,
-            "service_failures": case.service_failures,
-            "reasons": case.reasons,
+            "failures": facts.failures,
+            "service_failures": facts.service_failures,
+            "reasons": facts.reasons,
         },
     )
 
 
-def because(facts: Values, params: "CannotLogInParams") -> Sequence[str]:
+def because(facts: CannotLogInFacts, params: "CannotLogInParams") -> Sequence[str]:
     """Say what failed, how often, and for how long."""
-    case = _case(facts)
-    counts = ", ".join(f"{n} for {reason.replace('_', ' ')}" for reason, n in case.reasons.items())
-    span = format_span(case.anchor_at_ms - case.first_at_ms)
-    known = "" if case.remembered == case.failures else f"; of the {case.remembered} remembered"
+    counts = ", ".join(f"{n} for {reason.replace('_', ' ')}" for reason, n in facts.reasons.items())
+    span = format_span(facts.anchor_at_ms - facts.first_at_ms)
+    known = "" if facts.remembered == facts.failures else f"; of the {facts.remembered} remembered"
     said = [
-        f"{case.failures} logins failed{known}: {counts}.",
+        f"{facts.failures} logins failed{known}: {counts}.",
         (
             f"The first {params.threshold} came within {span}; as many within "
             f"{format_span(params.window_ms)} are one attempt to get in (threshold, window_ms)."
@@ -100,17 +93,16 @@ def because(facts: Values, params: "CannotLogInParams") -> Sequence[str]:
             "after them (absence_ms)."
         ),
     ]
-    if case.is_service(params.service_percent):
+    if facts.is_service(params.service_percent):
         said.append(
-            f"{case.service_failures} of {case.remembered} failed for reasons of the service: from "
-            f"{params.service_percent} percent it is a warning (service_percent)."
+            f"{facts.service_failures} of {facts.remembered} failed for reasons of the service: "
+            f"from {params.service_percent} percent it is a warning (service_percent)."
         )
     return said
 
 
-def otherwise(facts: Values, params: "CannotLogInParams") -> Sequence[Otherwise]:
+def otherwise(facts: CannotLogInFacts, params: "CannotLogInParams") -> Sequence[Otherwise]:
     """Say how few, how slow or how differently they would have had to fail."""
-    case = _case(facts)
     found = [
         Otherwise(
             sentence=f"no alert if fewer than {params.threshold} logins had failed (threshold)",
@@ -119,16 +111,16 @@ def otherwise(facts: Values, params: "CannotLogInParams") -> Sequence[Otherwise]
         Otherwise(
             sentence=f"no alert if the first {params.threshold} had been spread over more than "
             f"{format_span(params.window_ms)} (window_ms)",
-            facts={"first_at_ms": case.anchor_at_ms - params.window_ms - 1},
+            facts={"first_at_ms": facts.anchor_at_ms - params.window_ms - 1},
         ),
         Otherwise(
             sentence=f"no alert if a login had succeeded within {format_span(params.absence_ms)} "
             "after them (absence_ms)",
-            facts={"no_success_until_ms": case.anchor_at_ms + params.absence_ms - 1},
+            facts={"no_success_until_ms": facts.anchor_at_ms + params.absence_ms - 1},
         ),
     ]
-    if case.is_service(params.service_percent):
-        most = (params.service_percent * case.remembered - 1) // 100
+    if facts.is_service(params.service_percent):
+        most = (params.service_percent * facts.remembered - 1) // 100
         found.append(
             Otherwise(
                 sentence=f"only info if at most {most} had failed for reasons of the service "

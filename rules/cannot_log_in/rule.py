@@ -21,12 +21,12 @@ Details of an alert: `failures`, `service_failures`, `reasons` (reason -> count)
 """
 
 from collections.abc import Sequence
-from operator import attrgetter
 
 from pydantic import Field
 
 from rules.cannot_log_in import facts as verdict
 from rules.cannot_log_in.examples import EXAMPLES
+from rules.cannot_log_in.facts import CannotLogInFacts
 from rules.cannot_log_in.state import (
     CannotLogInState,
     Failure,
@@ -37,7 +37,7 @@ from rules.cannot_log_in.state import (
     is_logged,
     keep,
 )
-from rules.contract import Draft, Effects, Otherwise, Params, Rule, Values, Verdict
+from rules.contract import Draft, Effects, Otherwise, Params, Rule, Verdict
 from rules.events import LOGIN, Event, Login, Ref
 from rules.profile import Profile
 from schemas.time import MINUTE_MS
@@ -84,7 +84,7 @@ class CannotLogInParams(Params):
     )
 
 
-class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
+class CannotLogIn(Rule[CannotLogInParams, CannotLogInState, CannotLogInFacts]):
     """See the module."""
 
     id = "cannot_log_in"
@@ -92,39 +92,29 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
     category = "access"
     Params = CannotLogInParams
     State = CannotLogInState
+    Facts = CannotLogInFacts
     reads = {LOGIN: {"action": ("login", "unlock")}}
     EXAMPLES = EXAMPLES
-    QUOTED = {
-        "first_at_ms": attrgetter("occurred_at"),
-        "anchor_at_ms": attrgetter("occurred_at"),
-    }
-    DECIDED_BY = {
-        "threshold": "failures",
-        "window_ms": "first_at_ms",
-        "absence_ms": "no_success_until_ms",
-        "service_percent": "service_failures",
-        "collapse_double_logging": "failures",
-    }
 
     # -- deciding -------------------------------------------------------------------------
 
-    def judge(self, facts: Values) -> Verdict | None:
+    def judge(self, facts: CannotLogInFacts) -> Verdict | None:
         """Decide from the failures, their reasons, and how long no success followed."""
         return verdict.verdict_of(facts, self.params)
 
-    def answers(self, facts: Values, event: Event) -> bool:
+    def answers(self, facts: CannotLogInFacts, event: Event) -> bool:
         """Say whether the owner got in, or may again, at the anchor or after it."""
         return (
             isinstance(event, Login)
             and _opens_the_door(event)
-            and event.occurred_at >= verdict.number(facts["anchor_at_ms"])
+            and event.occurred_at >= facts.anchor_at_ms
         )
 
-    def because(self, facts: Values) -> Sequence[str]:
+    def because(self, facts: CannotLogInFacts) -> Sequence[str]:
         """Say what failed, how often, and for how long."""
         return verdict.because(facts, self.params)
 
-    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+    def otherwise(self, facts: CannotLogInFacts) -> Sequence[Otherwise]:
         """Say how few, how slow or how differently they would have had to fail."""
         return verdict.otherwise(facts, self.params)
 
@@ -185,7 +175,7 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState]):
         if not state.failures and not alerts:
             return  # nearly always
         for alert in alerts:
-            if self.answers({"anchor_at_ms": alert.fact("anchor_at_ms")}, event):
+            if self.answers(CannotLogInFacts.of_quotes(alert.facts), event):
                 fx.settle(alert, "success")
                 fx.cancel_timer("quiet")
             else:

@@ -7,8 +7,9 @@ from typing import Final
 from msgspec import Struct
 
 from rules.cannot_log_in.facts import BY_REASON, SERVICE
-from rules.contract import Quote, State
+from rules.contract import State
 from rules.events import Login, Ref
+from rules.facts import Quote
 from schemas.alert import MAX_EVIDENCE
 
 MAX_KEPT: Final = 64

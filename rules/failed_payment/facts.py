@@ -1,13 +1,10 @@
 """A1 decided: from the facts that an alert quotes, and nothing else."""
 
-from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final
 
-import msgspec
-from msgspec import Struct
-
-from rules.contract import Amount, Otherwise, Value, Values, Verdict
+from rules.contract import Amount, Otherwise, Verdict
+from rules.facts import Facts, quoted
 from rules.failed_payment.failure_codes import NOT_THE_WALLET, Family, family
 from schemas.base import RootCause, Severity
 from schemas.money import from_minor
@@ -18,41 +15,6 @@ if TYPE_CHECKING:
 
 KEYS: Final = ("transaction_id", "idempotency_key", "external_reference")
 """A completed debit that shares one of them is the payment, or a retry of it."""
-
-_FAILURE: Final = {
-    "type": attrgetter("type"),
-    "amount_minor": attrgetter("amount"),
-    "fee_minor": attrgetter("fee"),
-    "currency": attrgetter("currency"),
-    "exponent": attrgetter("exponent"),
-    "funding": attrgetter("funding"),
-    "funding_from_balance_minor": attrgetter("funding_from_balance"),
-    "failure_code": attrgetter("failure_code"),
-    "failure_code_system": attrgetter("failure_code_system"),
-    "provider": attrgetter("provider"),
-    "failed_at_ms": attrgetter("occurred_at"),
-    **{key: attrgetter(key) for key in KEYS},
-}
-FAILURE: Final = tuple(_FAILURE)
-"""Facts that are read from the failed payment."""
-_TOLD: Final = {
-    "available_balance_minor": "what could be spent, as the event says",
-    "balance_before_minor": "the balance before it, as the event says",
-    "balance_after_minor": "what an earlier transaction left",
-    "reported_balance_minor": "a reported balance",
-}
-"""Facts that tell a balance: an alert quotes one of them."""
-BALANCES: Final = tuple(_TOLD)
-OWN_BALANCES: Final = BALANCES[:2]
-"""Those that the failed payment tells itself."""
-QUOTED: Final[Mapping[str, Callable[[Any], Value]]] = {
-    **_FAILURE,
-    "available_balance_minor": attrgetter("available_balance"),
-    "balance_before_minor": attrgetter("balance_before"),
-    "balance_after_minor": attrgetter("balance_after"),
-    "reported_balance_minor": attrgetter("balance"),
-    "balance_at_ms": lambda event: getattr(event, "as_of", event.occurred_at),
-}
 
 
 def needed_of(
@@ -76,30 +38,44 @@ def needed_of(
     return "mixed_part_unknown" if part is None else part
 
 
-class Case(Struct, kw_only=True):
-    """The facts of one alert."""
+class FailedDebitFacts(Facts, kw_only=True):
+    """Facts that are read from the failed payment."""
 
-    type: str
-    amount_minor: int
-    fee_minor: int | None
-    currency: str
-    exponent: int
-    funding: str | None
-    funding_from_balance_minor: int | None
-    failure_code: str | None
-    failure_code_system: str | None
-    provider: str | None
-    failed_at_ms: int
-    available_balance_minor: int | None = None
-    balance_before_minor: int | None = None
-    balance_after_minor: int | None = None
-    reported_balance_minor: int | None = None
-    balance_at_ms: int
-    holds_minor: int
+    type: Annotated[str, quoted("type")]
+    amount_minor: Annotated[int, quoted("amount")]
+    fee_minor: Annotated[int | None, quoted("fee")]
+    currency: Annotated[str, quoted("currency")]
+    exponent: Annotated[int, quoted("exponent")]
+    funding: Annotated[str | None, quoted("funding", compared_with="assume_balance_funded")]
+    funding_from_balance_minor: Annotated[int | None, quoted("funding_from_balance")]
+    failure_code: Annotated[str | None, quoted("failure_code", compared_with="silent_families")]
+    failure_code_system: Annotated[str | None, quoted("failure_code_system")]
+    provider: Annotated[str | None, quoted("provider")]
+    failed_at_ms: Annotated[int, quoted("occurred_at")]
+    transaction_id: Annotated[str | None, quoted("transaction_id")] = None
+    idempotency_key: Annotated[str | None, quoted("idempotency_key")] = None
+    external_reference: Annotated[str | None, quoted("external_reference")] = None
+
+
+class FailedPaymentFacts(FailedDebitFacts, kw_only=True):
+    """The facts of one alert. One of the balances is given."""
+
+    available_balance_minor: Annotated[int | None, quoted("available_balance")] = None
+    balance_before_minor: Annotated[int | None, quoted("balance_before")] = None
+    balance_after_minor: Annotated[int | None, quoted("balance_after")] = None
+    reported_balance_minor: Annotated[int | None, quoted("balance")] = None
+    balance_at_ms: Annotated[
+        int,
+        quoted(
+            lambda event: getattr(event, "as_of", event.occurred_at),
+            compared_with="max_balance_age_ms",
+        ),
+    ]
+    holds_minor: Annotated[int, quoted(compared_with="hold_ttl_ms")]
     """Held by other debits, and not taken off the balance yet."""
-    concurrent_debit: bool
+    concurrent_debit: Annotated[bool, quoted(compared_with="concurrent_debit_ms")]
     """Whether another debit was under way within concurrent_debit_ms before."""
-    no_retry_until_ms: int | None = None
+    no_retry_until_ms: Annotated[int | None, quoted(compared_with="retry_grace_ms")] = None
     """Until when it is proven that no retry succeeded."""
 
     @property
@@ -138,68 +114,78 @@ class Case(Struct, kw_only=True):
         return f"{from_minor(minor, self.exponent)} {self.currency}"
 
 
-def verdict_of(facts: Values, params: "FailedPaymentParams") -> Verdict | None:
+FAILURE: Final = FailedDebitFacts.__struct_fields__
+_BALANCES: Final = {
+    "available_balance_minor": "what could be spent, as the event says",
+    "balance_before_minor": "the balance before it, as the event says",
+    "balance_after_minor": "what an earlier transaction left",
+    "reported_balance_minor": "a reported balance",
+}
+"""Facts that are a balance, in words: an alert quotes one of them."""
+BALANCES: Final = tuple(_BALANCES)
+OWN_BALANCES: Final = BALANCES[:2]
+"""Those that are read from the failed payment itself."""
+
+
+def verdict_of(facts: FailedPaymentFacts, params: "FailedPaymentParams") -> Verdict | None:
     """Decide; None if the failure is no contradiction."""
-    case = msgspec.convert(facts, Case)
-    why, needed = case.family, case.needed(params)
-    too_old = case.balance_at_ms < case.failed_at_ms - params.max_balance_age_ms
+    why, needed = facts.family, facts.needed(params)
+    too_old = facts.balance_at_ms < facts.failed_at_ms - params.max_balance_age_ms
     silent = why == "unknown" or why in params.silent_families
-    if silent or too_old or isinstance(needed, str) or case.available < needed:
+    if silent or too_old or isinstance(needed, str) or facts.available < needed:
         return None
     severity: Severity = "info"
     if why == "insufficient_funds":
-        if case.given or not case.concurrent_debit:
+        if facts.given or not facts.concurrent_debit:
             severity = "error"
-    elif (case.no_retry_until_ms or 0) >= case.failed_at_ms + params.retry_grace_ms:
+    elif (facts.no_retry_until_ms or 0) >= facts.failed_at_ms + params.retry_grace_ms:
         severity = "warning"
     return Verdict(
-        at=case.failed_at_ms,
+        at=facts.failed_at_ms,
         severity=severity,
-        title=_title(case),
-        amount_at_stake=(Amount(case.currency, case.amount_minor, case.exponent),),
-        suspected_root_cause=_root_cause(case),
+        title=_title(facts),
+        amount_at_stake=(Amount(facts.currency, facts.amount_minor, facts.exponent),),
+        suspected_root_cause=_root_cause(facts),
         owner_advice=("retry", "contact_support"),
         details={
             "family": why,
-            "failure_code": case.failure_code,
-            "failure_code_system": case.failure_code_system,
-            "balance_from": case.told[0].removesuffix("_minor"),
-            "concurrent_debit": case.concurrent_debit,
+            "failure_code": facts.failure_code,
+            "failure_code_system": facts.failure_code_system,
+            "balance_from": facts.told[0].removesuffix("_minor"),
+            "concurrent_debit": facts.concurrent_debit,
         },
     )
 
 
-def because(facts: Values, params: "FailedPaymentParams") -> Sequence[str]:
+def because(facts: FailedPaymentFacts, params: "FailedPaymentParams") -> Sequence[str]:
     """Say what was needed and what was there."""
-    case = msgspec.convert(facts, Case)
-    needed = case.needed(params)
+    needed = facts.needed(params)
     assert isinstance(needed, int), "there would be no alert"
-    name, told = case.told
-    held = f", less {case.money(case.holds_minor)} held for others" if case.holds_minor else ""
-    age = case.failed_at_ms - case.balance_at_ms
+    name, told = facts.told
+    held = f", less {facts.money(facts.holds_minor)} held for others" if facts.holds_minor else ""
+    age = facts.failed_at_ms - facts.balance_at_ms
     when = f" {format_span(age)} before" if age else ""
-    system = case.failure_code_system or "internal"
+    system = facts.failure_code_system or "internal"
     said = [
-        f"The balance was to pay {case.money(needed)}, fee included.",
-        f"It could: {case.money(told)} were there{when} ({_TOLD[name]}){held}.",
-        f"Code {case.failure_code} ({system}) means {case.family.replace('_', ' ')}.",
+        f"The balance was to pay {facts.money(needed)}, fee included.",
+        f"It could: {facts.money(told)} were there{when} ({_BALANCES[name]}){held}.",
+        f"Code {facts.failure_code} ({system}) means {facts.family.replace('_', ' ')}.",
     ]
-    if case.concurrent_debit and not case.given:
+    if facts.concurrent_debit and not facts.given:
         said.append("Another debit shortly before may have had the money: so it is only info.")
-    if case.no_retry_until_ms is not None:
+    if facts.no_retry_until_ms is not None:
         said.append("It is proven that no retry succeeded in time.")
     return said
 
 
-def otherwise(facts: Values, params: "FailedPaymentParams") -> Sequence[Otherwise]:
+def otherwise(facts: FailedPaymentFacts, params: "FailedPaymentParams") -> Sequence[Otherwise]:
     """Say how little, how old or how contested the balance would have had to be."""
-    case = msgspec.convert(facts, Case)
-    needed, (name, _) = case.needed(params), case.told
+    needed, (name, _) = facts.needed(params), facts.told
     assert isinstance(needed, int), "there would be no alert"
-    less = needed - 1 + case.holds_minor
+    less = needed - 1 + facts.holds_minor
     found = [
         Otherwise(
-            sentence=f"no alert if the balance had been {case.money(less)} or less",
+            sentence=f"no alert if the balance had been {facts.money(less)} or less",
             facts={name: less},
         )
     ]
@@ -209,10 +195,10 @@ def otherwise(facts: Values, params: "FailedPaymentParams") -> Sequence[Otherwis
             Otherwise(
                 sentence="no alert if the balance had been known for more than "
                 f"{format_span(age)} (max_balance_age_ms)",
-                facts={"balance_at_ms": case.failed_at_ms - age - 1},
+                facts={"balance_at_ms": facts.failed_at_ms - age - 1},
             )
         )
-    if case.family == "insufficient_funds" and not case.given and not case.concurrent_debit:
+    if facts.family == "insufficient_funds" and not facts.given and not facts.concurrent_debit:
         found.append(
             Otherwise(
                 sentence="only info if another debit had been under way within "
@@ -220,7 +206,7 @@ def otherwise(facts: Values, params: "FailedPaymentParams") -> Sequence[Otherwis
                 facts={"concurrent_debit": True},
             )
         )
-    if case.no_retry_until_ms is not None:
+    if facts.no_retry_until_ms is not None:
         found.append(
             Otherwise(
                 sentence="only info if a retry had succeeded within "
@@ -231,12 +217,12 @@ def otherwise(facts: Values, params: "FailedPaymentParams") -> Sequence[Otherwis
     return found
 
 
-def _title(case: Case) -> str:
-    what = f"{case.type.replace('_', ' ').capitalize()} of {case.money(case.amount_minor)}"
-    if case.family == "insufficient_funds":
+def _title(facts: FailedPaymentFacts) -> str:
+    what = f"{facts.type.replace('_', ' ').capitalize()} of {facts.money(facts.amount_minor)}"
+    if facts.family == "insufficient_funds":
         return f"{what} refused for insufficient funds although the balance covers it"
-    return f"{what} failed ({case.family.replace('_', ' ')}) although the balance covers it"
+    return f"{what} failed ({facts.family.replace('_', ' ')}) although the balance covers it"
 
 
-def _root_cause(case: Case) -> RootCause:
-    return "third_party" if case.family == "technical" and case.provider else "technical"
+def _root_cause(facts: FailedPaymentFacts) -> RootCause:
+    return "third_party" if facts.family == "technical" and facts.provider else "technical"

@@ -34,10 +34,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rules.contract import Draft, Effects, Otherwise, Params, Rule, State, Values, Verdict
+from rules.contract import Draft, Effects, Otherwise, Params, Rule, State, Verdict
 from rules.events import DEBITS, TRANSACTION, Event, Transaction
 from rules.failed_payment import facts as verdict
 from rules.failed_payment.examples import EXAMPLES
+from rules.failed_payment.facts import FailedPaymentFacts
 from rules.failed_payment.failure_codes import Family, family
 from rules.failed_payment.spendable import Spendable, spendable_at
 from rules.profile import Profile, mark_of
@@ -94,7 +95,7 @@ class FailedPaymentState(State):
     that is not the failing transaction itself. A mark is the CRC-32 of a transaction_id."""
 
 
-class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
+class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentFacts]):
     """See the module."""
 
     id = "failed_payment_sufficient_balance"
@@ -102,38 +103,30 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
     category = "payment"
     Params = FailedPaymentParams
     State = FailedPaymentState
+    Facts = FailedPaymentFacts
     reads = {TRANSACTION: {"type": DEBITS, "status": ("pending", "completed", "failed")}}
     EXAMPLES = EXAMPLES
-    QUOTED = verdict.QUOTED
-    DECIDED_BY = {
-        "max_balance_age_ms": "balance_at_ms",
-        "hold_ttl_ms": "holds_minor",
-        "concurrent_debit_ms": "concurrent_debit",
-        "retry_grace_ms": "no_retry_until_ms",
-        "assume_balance_funded": "funding",
-        "silent_families": "failure_code",
-    }
 
     # -- deciding -------------------------------------------------------------------------
 
-    def judge(self, facts: Values) -> Verdict | None:
+    def judge(self, facts: FailedPaymentFacts) -> Verdict | None:
         """Compare what the balance was to pay with what could be spent."""
         return verdict.verdict_of(facts, self.params)
 
-    def answers(self, facts: Values, event: Event) -> bool:
+    def answers(self, facts: FailedPaymentFacts, event: Event) -> bool:
         """Say whether a completed debit is the payment, or a retry of it."""
         return (
             isinstance(event, Transaction)
             and event.status == "completed"
             and event.type in DEBITS
-            and any(getattr(event, key) == facts[key] is not None for key in verdict.KEYS)
+            and any(getattr(event, key) == getattr(facts, key) is not None for key in verdict.KEYS)
         )
 
-    def because(self, facts: Values) -> Sequence[str]:
+    def because(self, facts: FailedPaymentFacts) -> Sequence[str]:
         """Say what was needed and what was there."""
         return verdict.because(facts, self.params)
 
-    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+    def otherwise(self, facts: FailedPaymentFacts) -> Sequence[Otherwise]:
         """Say how little, how old or how contested the balance would have had to be."""
         return verdict.otherwise(facts, self.params)
 
@@ -253,7 +246,7 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
                 subject=event.transaction_id,
                 evidence=[*balance, (ref, "failure")],
                 facts=[
-                    *self.quote(event, ref, *verdict.FAILURE),
+                    *FailedPaymentFacts.quote(event, ref, *verdict.FAILURE),
                     told,
                     ("balance_at_ms", spendable.at, source),
                     ("holds_minor", spendable.holds, None),
@@ -266,7 +259,7 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState]):
 
     def _cure(self, event: Transaction, fx: Effects) -> None:
         for alert in fx.open_alerts():
-            if self.answers({key: alert.fact(key) for key in verdict.KEYS}, event):
+            if self.answers(FailedPaymentFacts.of_quotes(alert.facts), event):
                 fx.settle(alert, "success")
                 fx.cancel_timer(_retry_timer(alert.anchor))
 

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-import msgspec
+from msgspec import structs
 
-from rules.contract import Otherwise, Value, Values
-from rules.unauthorized_transaction.facts import verdict_of
+from rules.contract import Otherwise
+from rules.facts import Value
+from rules.unauthorized_transaction.facts import UnauthorizedTransactionFacts
 from rules.unauthorized_transaction.params import UnauthorizedTransactionParams
-from rules.unauthorized_transaction.points import Case, Score, score
+from rules.unauthorized_transaction.points import Score, score
 from rules.unauthorized_transaction.travel import slowest_ms
+from rules.unauthorized_transaction.verdict import verdict_of
 from schemas.time import format_span
 
 Limits = UnauthorizedTransactionParams
@@ -25,25 +27,23 @@ _CREDENTIALS: Final = {
 }
 
 
-def because(facts: Values, params: Limits) -> Sequence[str]:
+def because(facts: UnauthorizedTransactionFacts, params: Limits) -> Sequence[str]:
     """Say each sign with its points, then what they come to."""
-    case = msgspec.convert(facts, Case)
-    points = score(case, params)
+    points = score(facts, params)
     signs = (points.who | points.money).items()
-    said = [f"{_SAID[sign](case, params)}: {worth} points." for sign, worth in signs]
-    if case.masked:
+    said = [f"{_SAID[sign](facts, params)}: {worth} points." for sign, worth in signs]
+    if facts.masked:
         said.append("The network hides where someone is: device and place count half.")
     return [*said, _sum(points, params)]
 
 
-def otherwise(facts: Values, params: Limits) -> Sequence[Otherwise]:
+def otherwise(facts: UnauthorizedTransactionFacts, params: Limits) -> Sequence[Otherwise]:
     """Say which single difference would have made it milder."""
-    case = msgspec.convert(facts, Case)
-    points = score(case, params)
+    points = score(facts, params)
     severity = points.severity(params)
     found = []
-    for condition, changes in _changes(case, points, params):
-        verdict = verdict_of({**facts, **changes}, params)
+    for condition, changes in _changes(facts, points, params):
+        verdict = verdict_of(structs.replace(facts, **changes), params)
         milder = verdict.severity if verdict else None
         if _RANK[milder] < _RANK[severity]:
             found.append(Otherwise(sentence=f"{_only(milder)} if {condition}", facts=changes))
@@ -77,84 +77,88 @@ def _only(severity: str | None) -> str:
     return f"only {severity}" if severity else "no alert"
 
 
-def _ago(case: Case, time: int | None) -> str:
-    return format_span(case.occurred_at_ms - (time or 0))
+def _ago(facts: UnauthorizedTransactionFacts, time: int | None) -> str:
+    return format_span(facts.occurred_at_ms - (time or 0))
 
 
-def _first_seen(case: Case, time: int | None) -> str:
+def _first_seen(facts: UnauthorizedTransactionFacts, time: int | None) -> str:
     return (
         "never seen before"
-        if time == case.occurred_at_ms
-        else f"first seen {_ago(case, time)} before"
+        if time == facts.occurred_at_ms
+        else f"first seen {_ago(facts, time)} before"
     )
 
 
-def _said_approval(case: Case, params: Limits) -> str:
-    exempt = case.money(params.exempt(case.currency, case.exponent))
+def _said_approval(facts: UnauthorizedTransactionFacts, params: Limits) -> str:
+    exempt = facts.money(params.exempt(facts.currency, facts.exponent))
     return f"Nobody approved it, and it is more than {exempt}"
 
 
-def _said_travel(case: Case, _params: Limits) -> str:
+def _said_travel(facts: UnauthorizedTransactionFacts, _params: Limits) -> str:
     found = []
-    if case.travel_m:
-        journey = f"{case.travel_m // 1000} km in {format_span(case.travel_ms)}"
+    if facts.travel_m:
+        journey = f"{facts.travel_m // 1000} km in {format_span(facts.travel_ms)}"
         found.append(f"{journey} since the last login")
-    if case.logins_travel_at_ms is not None:
-        journey = f"{case.logins_travel_m // 1000} km in {format_span(case.logins_travel_ms)}"
+    if facts.logins_travel_at_ms is not None:
+        journey = f"{facts.logins_travel_m // 1000} km in {format_span(facts.logins_travel_ms)}"
         found.append(f"{journey} between two logins")
     return f"Nobody travels like that: {', '.join(found)}"
 
 
-def _said_drained(case: Case, params: Limits) -> str:
-    there = case.money(case.balance_minor(params.max_balance_age_ms))
-    return f"It takes {case.money(case.paid_minor)} of the {there} that were there"
+def _said_drained(facts: UnauthorizedTransactionFacts, params: Limits) -> str:
+    there = facts.money(facts.balance_minor(params.max_balance_age_ms))
+    return f"It takes {facts.money(facts.paid_minor)} of the {there} that were there"
 
 
-_SAID: Final[Mapping[str, Callable[[Case, Limits], str]]] = {
+_SAID: Final[Mapping[str, Callable[[UnauthorizedTransactionFacts, Limits], str]]] = {
     "disputed": lambda *_: "The owner disputes it",
-    "authorization_failed": lambda case, _: (
+    "authorization_failed": lambda facts, _: (
         "It goes on although its approval "
-        + ("failed" if case.authorization_result == "failed" else "had expired")
+        + ("failed" if facts.authorization_result == "failed" else "had expired")
     ),
     "not_authorized": _said_approval,
-    "unknown_session": lambda case, _: (
+    "unknown_session": lambda facts, _: (
         "Its session has never logged in, and logins are known for "
-        + _ago(case, case.session_unknown_since_ms)
+        + _ago(facts, facts.session_unknown_since_ms)
     ),
-    "new_device": lambda case, _: f"Its device was {_first_seen(case, case.device_first_seen_ms)}",
-    "new_country": lambda case, _: (
-        f"Its country was {_first_seen(case, case.country_first_seen_ms)}"
+    "new_device": lambda facts, _: (
+        f"Its device was {_first_seen(facts, facts.device_first_seen_ms)}"
+    ),
+    "new_country": lambda facts, _: (
+        f"Its country was {_first_seen(facts, facts.country_first_seen_ms)}"
     ),
     "travel": _said_travel,
-    "guessed": lambda case, _: (
-        f"A login succeeded {_ago(case, case.guessed_at_ms)} before, after "
-        f"{case.guess_failures} failures"
+    "guessed": lambda facts, _: (
+        f"A login succeeded {_ago(facts, facts.guessed_at_ms)} before, after "
+        f"{facts.guess_failures} failures"
     ),
-    "changed": lambda case, _: (
-        f"{_CREDENTIALS[case.changed_what or 'password']} was changed "
-        f"{_ago(case, case.changed_at_ms)} before"
+    "changed": lambda facts, _: (
+        f"{_CREDENTIALS[facts.changed_what or 'password']} was changed "
+        f"{_ago(facts, facts.changed_at_ms)} before"
     ),
     "new_counterparty": lambda *_: "Its counterparty was never paid before",
-    "large": lambda case, params: (
+    "large": lambda facts, params: (
         f"It is more than {params.large_factor} times the largest debit before, "
-        + case.money(case.largest_before_minor)
+        + facts.money(facts.largest_before_minor)
     ),
     "drained": _said_drained,
-    "burst": lambda case, params: (
-        f"It pays the last of {case.new_counterparties} new counterparties within "
+    "burst": lambda facts, params: (
+        f"It pays the last of {facts.new_counterparties} new counterparties within "
         + format_span(params.burst_window_ms)
     ),
-    "sends_out": lambda case, _: f"It is a {case.type.replace('_', ' ')}, not a payment",
+    "sends_out": lambda facts, _: f"It is a {facts.type.replace('_', ' ')}, not a payment",
 }
 
 
-def _changes(case: Case, points: Score, params: Limits) -> Iterator[Change]:
+def _changes(
+    facts: UnauthorizedTransactionFacts, points: Score, params: Limits
+) -> Iterator[Change]:
     """Take away one sign after the other, then all signs of one side together."""
     for side, condition in (
         (points.who, "login, device and approval had been as usual"),
         (points.money, "the money had moved as usual"),
     ):
-        ways = [_WITHOUT[sign](case, params) for sign in side]
+        ways = [_WITHOUT[sign](facts, params) for sign in side]
         for way in ways:
             yield from way
         if len(ways) > 1:
@@ -164,41 +168,43 @@ def _changes(case: Case, points: Score, params: Limits) -> Iterator[Change]:
             yield condition, together
 
 
-def _known_longer(name: str, what: str) -> Callable[[Case, Limits], list[Change]]:
-    def change(case: Case, params: Limits) -> list[Change]:
+def _known_longer(
+    name: str, what: str
+) -> Callable[[UnauthorizedTransactionFacts, Limits], list[Change]]:
+    def change(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
         condition = f"{what} more than {format_span(params.new_for_ms)} before (new_for_ms)"
-        return [(condition, {name: case.occurred_at_ms - params.new_for_ms - 1})]
+        return [(condition, {name: facts.occurred_at_ms - params.new_for_ms - 1})]
 
     return change
 
 
-def _approved(_case: Case, _params: Limits) -> list[Change]:
+def _approved(_facts: UnauthorizedTransactionFacts, _params: Limits) -> list[Change]:
     passed = {"authorization_method": "pin", "authorization_result": "passed"}
     return [("the owner had approved it", passed)]
 
 
-def _exempt(case: Case, params: Limits) -> list[Change]:
-    most = params.exempt(case.currency, case.exponent)
-    condition = f"it had been of {case.money(most)} or less (exempt_amount_major)"
-    return [*_approved(case, params), (condition, {"amount_minor": most})]
+def _exempt(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
+    most = params.exempt(facts.currency, facts.exponent)
+    condition = f"it had been of {facts.money(most)} or less (exempt_amount_major)"
+    return [*_approved(facts, params), (condition, {"amount_minor": most})]
 
 
-def _slower(case: Case, params: Limits) -> list[Change]:
+def _slower(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
     kmh = params.travel_kmh
-    changes: dict[str, Value] = {"travel_ms": slowest_ms(case.travel_m, kmh)}
-    if case.logins_travel_at_ms is not None:
-        changes["logins_travel_ms"] = slowest_ms(case.logins_travel_m, kmh)
+    changes: dict[str, Value] = {"travel_ms": slowest_ms(facts.travel_m, kmh)}
+    if facts.logins_travel_at_ms is not None:
+        changes["logins_travel_ms"] = slowest_ms(facts.logins_travel_m, kmh)
     return [(f"the journey had been made at {kmh} km/h or slower (travel_kmh)", changes)]
 
 
-def _fewer_failures(_case: Case, params: Limits) -> list[Change]:
+def _fewer_failures(_facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
     most = params.guess_failures - 1
     condition = f"{most} or fewer failures had gone before the login (guess_failures)"
     return [(condition, {"guess_failures": most})]
 
 
-def _session(case: Case, params: Limits) -> list[Change]:
-    short = case.occurred_at_ms - params.session_history_ms + 1
+def _session(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
+    short = facts.occurred_at_ms - params.session_history_ms + 1
     span = format_span(params.session_history_ms)
     return [
         ("its session had logged in", {"session_unknown_since_ms": None}),
@@ -209,27 +215,27 @@ def _session(case: Case, params: Limits) -> list[Change]:
     ]
 
 
-def _larger_before(case: Case, params: Limits) -> list[Change]:
-    enough = -(-case.amount_minor // params.large_factor)
-    condition = f"the largest debit before had been {case.money(enough)} or more (large_factor)"
+def _larger_before(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
+    enough = -(-facts.amount_minor // params.large_factor)
+    condition = f"the largest debit before had been {facts.money(enough)} or more (large_factor)"
     return [(condition, {"largest_before_minor": enough})]
 
 
-def _fuller(case: Case, params: Limits) -> list[Change]:
-    enough = case.paid_minor * 100 // params.drained_percent + 1
+def _fuller(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
+    enough = facts.paid_minor * 100 // params.drained_percent + 1
     told = ("available_balance_minor", "balance_before_minor", "known_balance_minor")
-    name = next(each for each in told if getattr(case, each) is not None)
-    condition = f"the balance had been {case.money(enough)} or more (drained_percent)"
+    name = next(each for each in told if getattr(facts, each) is not None)
+    condition = f"the balance had been {facts.money(enough)} or more (drained_percent)"
     return [(condition, {name: enough})]
 
 
-def _fewer_payees(_case: Case, params: Limits) -> list[Change]:
+def _fewer_payees(_facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
     most = params.burst_counterparties - 1
     condition = f"there had been {most} or fewer new counterparties (burst_counterparties)"
     return [(condition, {"new_counterparties": most})]
 
 
-_WITHOUT: Final[Mapping[str, Callable[[Case, Limits], list[Change]]]] = {
+_WITHOUT: Final[Mapping[str, Callable[[UnauthorizedTransactionFacts, Limits], list[Change]]]] = {
     "disputed": lambda *_: [("the owner had not disputed it", {"disputed_at_ms": None})],
     "authorization_failed": _approved,
     "not_authorized": _exempt,

@@ -28,29 +28,19 @@ Details of an alert: `points_who` and `points_money` (sign -> points), `total`, 
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
-from rules.contract import (
-    ACCOUNT_CAUSE,
-    Draft,
-    Effects,
-    OpenAlert,
-    Otherwise,
-    Quote,
-    Rule,
-    Values,
-    Verdict,
-)
+from rules.contract import ACCOUNT_CAUSE, Draft, Effects, OpenAlert, Otherwise, Rule, Verdict
 from rules.events import LOGIN, TERMINAL, TRANSACTION, Login, Ref, Transaction
+from rules.facts import Quote
 from rules.habits import SPENDING_TYPES
 from rules.profile import Profile, mark_of
 from rules.unauthorized_transaction import reasons as story
 from rules.unauthorized_transaction import signs as noticed
 from rules.unauthorized_transaction.examples import EXAMPLES
-from rules.unauthorized_transaction.facts import QUOTED, verdict_of
+from rules.unauthorized_transaction.facts import UnauthorizedTransactionFacts
 from rules.unauthorized_transaction.params import UnauthorizedTransactionParams
-from rules.unauthorized_transaction.points import Case, score
+from rules.unauthorized_transaction.points import score
 from rules.unauthorized_transaction.signs import UnauthorizedTransactionState
+from rules.unauthorized_transaction.verdict import verdict_of
 
 MAX_PENDING: Final = 64
 _FORGET: Final = "forget"
@@ -63,7 +53,9 @@ _ROLES: Final = {
 """By fact the part that its event plays."""
 
 
-class UnauthorizedTransaction(Rule[UnauthorizedTransactionParams, UnauthorizedTransactionState]):
+class UnauthorizedTransaction(
+    Rule[UnauthorizedTransactionParams, UnauthorizedTransactionState, UnauthorizedTransactionFacts]
+):
     """See the module."""
 
     id = "unauthorized_transaction"
@@ -71,56 +63,24 @@ class UnauthorizedTransaction(Rule[UnauthorizedTransactionParams, UnauthorizedTr
     category = "security"
     Params = UnauthorizedTransactionParams
     State = UnauthorizedTransactionState
+    Facts = UnauthorizedTransactionFacts
     reads = {
         TRANSACTION: {"type": SPENDING_TYPES},
         LOGIN: {"action": ("login",), "outcome": ("success",)},
     }
     EXAMPLES = EXAMPLES
-    QUOTED = QUOTED
-    DECIDED_BY = {
-        "points_disputed": "disputed_at_ms",
-        "points_authorization_failed": "authorization_result",
-        "points_not_authorized": "authorization_method",
-        "points_unknown_session": "session_unknown_since_ms",
-        "points_new_device": "device_first_seen_ms",
-        "points_new_country": "country_first_seen_ms",
-        "points_travel": "travel_m",
-        "points_guessed": "guessed_at_ms",
-        "points_changed": "changed_at_ms",
-        "points_new_counterparty": "counterparty_new",
-        "points_large": "largest_before_minor",
-        "points_drained": "balance_before_minor",
-        "points_burst": "new_counterparties",
-        "points_sends_out": "type",
-        "new_for_ms": "device_first_seen_ms",
-        "session_history_ms": "session_unknown_since_ms",
-        "min_history_logins": "history_logins",
-        "min_history_debits": "history_debits",
-        "min_history_ms": "history_ms",
-        "travel_kmh": "travel_ms",
-        "travel_km": "travel_m",
-        "guess_failures": "guess_failures",
-        "guess_window_ms": "guess_failures",
-        "exempt_amount_major": "amount_minor",
-        "exempt_amount_minor_by_currency": "amount_minor",
-        "large_factor": "largest_before_minor",
-        "drained_percent": "balance_before_minor",
-        "max_balance_age_ms": "known_balance_at_ms",
-        "burst_counterparties": "new_counterparties",
-        "burst_window_ms": "new_counterparties",
-    }
 
     # -- deciding -------------------------------------------------------------------------
 
-    def judge(self, facts: Values) -> Verdict | None:
+    def judge(self, facts: UnauthorizedTransactionFacts) -> Verdict | None:
         """Add up the points of both sides."""
         return verdict_of(facts, self.params)
 
-    def because(self, facts: Values) -> Sequence[str]:
+    def because(self, facts: UnauthorizedTransactionFacts) -> Sequence[str]:
         """Say each sign with its points."""
         return story.because(facts, self.params)
 
-    def otherwise(self, facts: Values) -> Sequence[Otherwise]:
+    def otherwise(self, facts: UnauthorizedTransactionFacts) -> Sequence[Otherwise]:
         """Say without which sign it would have been milder."""
         return story.otherwise(facts, self.params)
 
@@ -193,8 +153,10 @@ class UnauthorizedTransaction(Rule[UnauthorizedTransactionParams, UnauthorizedTr
 
     def _look(self, event: Transaction, facts: list[Quote], fx: Effects) -> None:
         """Raise if the points of these facts are enough."""
-        case = msgspec.convert({name: value for name, value, _ in facts}, Case)
-        if score(case, self.params).severity(self.params) is None:
+        if (
+            score(UnauthorizedTransactionFacts.of_quotes(facts), self.params).severity(self.params)
+            is None
+        ):
             return
         if _open_alert(fx, event.transaction_id) is not None:
             fx.count("already_open")
@@ -209,7 +171,7 @@ class UnauthorizedTransaction(Rule[UnauthorizedTransactionParams, UnauthorizedTr
         """Raise, or raise what is open of this transaction, because the owner disputes it."""
         own = fx.ref
         quotes = noticed.by_itself(event, profile, self.params)
-        dispute = self.quote(event, own, "disputed_at_ms")
+        dispute = UnauthorizedTransactionFacts.quote(event, own, "disputed_at_ms")
         alert = _open_alert(fx, event.transaction_id)
         if alert is None:
             known = [*noticed.addressed(quotes, own), *dispute]

@@ -5,12 +5,13 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from rules.contract import Quote, State
+from rules.contract import State
 from rules.events import Login, Ref, Transaction
+from rules.facts import Quote
 from rules.habits import MASKING, Habits, Place, place_of
 from rules.marks import Marks
 from rules.profile import Profile
-from rules.unauthorized_transaction.facts import BESIDE, BY_ITSELF, QUOTED
+from rules.unauthorized_transaction.facts import BESIDE, BY_ITSELF, UnauthorizedTransactionFacts
 from rules.unauthorized_transaction.params import UnauthorizedTransactionParams
 from rules.unauthorized_transaction.points import is_known
 from rules.unauthorized_transaction.travel import is_impossible, metres_between
@@ -96,7 +97,7 @@ def by_itself(
     event: Transaction, profile: Profile, params: UnauthorizedTransactionParams
 ) -> list[Quote]:
     """Return what the event tells alone; its own address is still missing."""
-    found: list[Quote] = [(name, QUOTED[name](event), None) for name in BY_ITSELF]
+    found = UnauthorizedTransactionFacts.quote(event, None, *BY_ITSELF)
     since = event.occurred_at - params.new_for_ms
     kinds = {c.what for c in profile.habits.changes if c.ref.occurred_at >= since}
     return [*found, ("contact_changed", " ".join(sorted(kinds & CONTACTS)), None)]
@@ -112,7 +113,7 @@ def beside_the_known(
     """Return what the event tells beside what is known; its own address is still missing."""
     habits = profile.habits
     found = by_itself(event, profile, params)
-    found += ((name, QUOTED[name](event), None) for name in BESIDE)
+    found += UnauthorizedTransactionFacts.quote(event, None, *BESIDE)
     names = ("history_ms", "history_logins", "history_debits")
     found += zip(names, _history(event, habits), (None, None, None), strict=True)
     found += _novelty(event, habits, params)

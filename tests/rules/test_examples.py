@@ -3,11 +3,11 @@
 import importlib.util
 import re
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 import pytest
 
-from rules.contract import Example, Rule
+from rules.contract import AnyRule, Example, Rule
 from rules.registry import ALL
 from tests.support.rule_driver import Driver
 from worker.evaluate.run_examples import run_example
@@ -20,7 +20,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("rule", "example"), CASES)
-def test_example_holds(rule: type[Rule[Any, Any]], example: Example) -> None:
+def test_example_holds(rule: type[AnyRule], example: Example) -> None:
     """What the example says is what the engine publishes."""
     assert run_example(rule, example) is None
 
@@ -34,7 +34,7 @@ def test_a_wrong_expectation_is_seen() -> None:
 
 
 @pytest.mark.parametrize(("rule", "example"), CASES)
-def test_example_gives_the_expected_alerts(rule: type[Rule[Any, Any]], example: Example) -> None:
+def test_example_gives_the_expected_alerts(rule: type[AnyRule], example: Example) -> None:
     """What an example says happens."""
     driver = Driver(rule, **example.params).run(example.events)
     assert tuple(driver.steps) == example.expect
@@ -43,7 +43,7 @@ def test_example_gives_the_expected_alerts(rule: type[Rule[Any, Any]], example: 
 
 
 @pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.code)
-def test_every_rule_shows_firing_silence_and_cure(rule: type[Rule[Any, Any]]) -> None:
+def test_every_rule_shows_firing_silence_and_cure(rule: type[AnyRule]) -> None:
     """Examples exist for each, and their names differ."""
     expected = [example.expect for example in rule.EXAMPLES]
     assert any(expect and expect[0].startswith("raised") for expect in expected)
@@ -54,7 +54,7 @@ def test_every_rule_shows_firing_silence_and_cure(rule: type[Rule[Any, Any]]) ->
 
 
 @pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.code)
-def test_every_parameter_has_default_description_and_bounds(rule: type[Rule[Any, Any]]) -> None:
+def test_every_parameter_has_default_description_and_bounds(rule: type[AnyRule]) -> None:
     """`rules explain` can show each threshold with what it means and may be."""
     schema = rule.Params.model_json_schema()
     for name, field in schema["properties"].items():
@@ -68,6 +68,13 @@ def test_every_parameter_has_default_description_and_bounds(rule: type[Rule[Any,
 def test_rules_differ_in_id_and_code() -> None:
     """Saved state and documents name a rule by them."""
     assert len({rule.id for rule in ALL}) == len({rule.code for rule in ALL}) == len(ALL)
+
+
+@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.code)
+def test_a_rule_names_the_types_it_is_written_with(rule: type[AnyRule]) -> None:
+    """mypy checks the handlers by the ones, the engine reads and saves by the others."""
+    (base,) = rule.__dict__["__orig_bases__"]
+    assert get_args(base) == (rule.Params, rule.State, rule.Facts)
 
 
 def test_the_rule_in_the_readme_works(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from rules.builders import balance, login, txn
-from rules.contract import Example, Otherwise, Rule, Values, Verdict
+from rules.contract import AnyRule, Example, Otherwise, Verdict
 from rules.events import Event
+from rules.facts import Values
 from rules.registry import ALL
 from rules.unauthorized_transaction.rule import UnauthorizedTransaction
 from tests.support.rule_driver import Driver
@@ -21,27 +22,25 @@ CASES = [
 
 
 @pytest.mark.parametrize(("rule", "example"), CASES)
-def test_what_would_have_been_milder_is_judged_so(
-    rule: type[Rule[Any, Any]], example: Example
-) -> None:
+def test_what_would_have_been_milder_is_judged_so(rule: type[AnyRule], example: Example) -> None:
     """Each sentence about another fact or parameter holds when the rule is asked."""
     driver = Driver(rule, **example.params).run(example.events)
     assert driver.judged
     for facts in driver.judged:
-        verdict = driver.rule.judge(facts)
+        verdict = driver.rule.judge(driver.rule.Facts.of(facts))
         assert verdict is not None
-        claims = driver.rule.otherwise(facts)
+        claims = driver.rule.otherwise(driver.rule.Facts.of(facts))
         assert claims, "there is always something that would have made it milder"
         for claim in claims:
             assert _rank(_judged(driver.rule, facts, claim)) < _rank(verdict), claim
 
 
 @pytest.mark.parametrize(("rule", "example"), CASES)
-def test_reasons_are_sentences_without_names(rule: type[Rule[Any, Any]], example: Example) -> None:
+def test_reasons_are_sentences_without_names(rule: type[AnyRule], example: Example) -> None:
     """They begin with a capital letter, end with a full stop, and name no account."""
     driver = Driver(rule, **example.params).run(example.events)
     for facts in driver.judged:
-        reasons = driver.rule.because(facts)
+        reasons = driver.rule.because(driver.rule.Facts.of(facts))
         assert reasons
         for reason in reasons:
             assert reason[0].isupper() or reason[0].isdigit(), reason
@@ -50,20 +49,21 @@ def test_reasons_are_sentences_without_names(rule: type[Rule[Any, Any]], example
 
 
 @pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.code)
-def test_every_parameter_says_which_fact_it_decides_by(rule: type[Rule[Any, Any]]) -> None:
+def test_every_parameter_says_which_fact_it_decides_by(rule: type[AnyRule]) -> None:
     """And every fact named so is quoted by some alert of the examples."""
-    assert set(rule.DECIDED_BY) <= set(rule.Params.model_fields)
+    deciding = rule.Facts.deciding()
+    assert set(deciding) <= set(rule.Params.model_fields)
     quoted: set[str] = set()
     for example in rule.EXAMPLES:
         for facts in Driver(rule, **example.params).run(example.events).judged:
             quoted |= set(facts)
-    assert set(rule.DECIDED_BY.values()) <= quoted
+    assert set(deciding.values()) <= quoted
 
 
-def _judged(rule: Rule[Any, Any], facts: Values, claim: Otherwise) -> Verdict | None:
+def _judged(rule: AnyRule, facts: Values, claim: Otherwise) -> Verdict | None:
     assert claim.facts or claim.params, "it must change something"
     other = type(rule)(rule.params.model_copy(update=dict(claim.params)))
-    return other.judge({**facts, **claim.facts})
+    return other.judge(other.Facts.of({**facts, **claim.facts}))
 
 
 def _rank(verdict: Verdict | None) -> int:
@@ -87,16 +87,17 @@ class _Reader(Driver):
     def read_again(self) -> dict[str, Any]:
         """Compare each quoted value with its event; return the values."""
         read: dict[str, Any] = {}
+        readers = self.rule.Facts.readers()
         for _, found in self.log:
             for name, value, ref in found.facts:
                 if ref is not None:
-                    assert self.rule.QUOTED[name](self.events[ref.event_id]) == value, name
+                    assert readers[name](self.events[ref.event_id]) == value, name
                     read[name] = value
         return read
 
 
 @pytest.mark.parametrize(("rule", "example"), CASES)
-def test_each_quoted_fact_is_read_again(rule: type[Rule[Any, Any]], example: Example) -> None:
+def test_each_quoted_fact_is_read_again(rule: type[AnyRule], example: Example) -> None:
     """In every example that finds something."""
     driver = _Reader(rule, **example.params)
     driver.run(example.events)

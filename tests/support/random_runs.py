@@ -6,9 +6,9 @@ random sizes; workers crash before a commit, after it, or are closed, and are ma
 
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from rules.contract import Rule
+from rules.contract import AnyRule
 from rules.registry import ALL
 from tests.support.events.arrivals import Arrival
 from worker.detect.stage import Policy, detect
@@ -19,7 +19,7 @@ from worker.errors import LogError
 from worker.logs.memory import MemoryLog, MemorySession
 from worker.triage.stage import triage
 
-_EVERY: Final[Sequence[type[Rule[Any, Any]]]] = ALL
+_EVERY: Final[Sequence[type[AnyRule]]] = ALL
 RULES: Final = tuple(rule(rule.Params()) for rule in _EVERY)
 POLICY: Final = Policy(rules=RULES, known_rules=RULES, dead_letter_limit=None)
 PLAIN: Final = Pace(poll_records=10**6, idle_advances=False, progress_interval=0)

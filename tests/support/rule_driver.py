@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
-from rules.contract import Draft, Effects, OpenAlert, Quote, Rule, Values, Verdict
+from rules.contract import AnyRule, Draft, Effects, OpenAlert, Verdict
 from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Ref
+from rules.facts import Quote, Values
 from rules.profile import Profile, update_profile
 from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Codec, Control, Limits
@@ -56,7 +57,7 @@ class Raised:
 class Driver:
     """Runs one rule. `log` holds (kind and severity, what); `counts` what was counted."""
 
-    def __init__(self, rule: type[Rule[Any, Any]], **params: Any) -> None:
+    def __init__(self, rule: type[AnyRule], **params: Any) -> None:
         self.rule = rule(rule.Params(**params))
         self.accounts: dict[str, Account] = {}
         self.log: list[tuple[str, Any]] = []
@@ -165,7 +166,7 @@ class Driver:
     def _judge(self, facts: Sequence[Quote]) -> Verdict | None:
         values = {name: value for name, value, _ in facts}
         assert len(values) == len(facts), "each fact is quoted once"
-        verdict = self.rule.judge(values)
+        verdict = self.rule.judge(self.rule.Facts.of(values))
         if verdict is not None:
             assert 1 <= len(verdict.title) <= 130
             self.judged.append(values)

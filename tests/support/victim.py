@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, cast
 import msgspec
 
 import worker.cli.run as command
-from rules.contract import Rule
+from rules.contract import AnyRule
 from worker.cli.app import main
 from worker.config.load import Settings
 from worker.detect import account
@@ -154,7 +154,7 @@ def _save_in_layout(number: int) -> None:
     """Save accounts as a later release would, which also reads those of today."""
     today = account.layout_for
 
-    def layout_for(rules: Sequence[Rule[Any, Any]]) -> type[Account]:
+    def layout_for(rules: Sequence[AnyRule]) -> type[Account]:
         later = msgspec.defstruct(
             "Account", [], bases=(today(rules),), tag_field=LAYOUT_FIELD, tag=number
         )

@@ -30,7 +30,16 @@ from worker.detect.stage import Policy
 from worker.engine.log import Log, stored
 from worker.engine.records import Record, TopicPartition
 from worker.errors import CheckFailed, UsageError
-from worker.explain.derive import Derivation, Life, Read, address_of, derive, is_sound, values_of
+from worker.explain.derive import (
+    Derivation,
+    Life,
+    Read,
+    address_of,
+    derive,
+    facts_of,
+    is_sound,
+    values_of,
+)
 from worker.explain.history import Trace, alerts_again, noted
 from worker.explain.render import happened, told
 from worker.run.replay import replay
@@ -193,8 +202,8 @@ def _differing(step: dict[str, Any], other: dict[str, Any]) -> str:
 
 
 def _document(life: Life, found: Derivation, from_history: bool) -> dict[str, Any]:
-    facts = values_of(life.judged)
     rule = found.rule if found.rule and is_sound(found.rule, life) else None
+    facts = facts_of(rule, life.judged) if rule else None
     return {
         "derived": not found.failures,
         "from_history": from_history,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rules.contract import Rule
+from rules.contract import AnyRule
 from worker.cli.diff import diff
 from worker.cli.output import ConfigOption, JsonOption, emit, environment, table
 from worker.config.load import Loaded, known_keys, load_settings, value_at
@@ -121,7 +121,7 @@ def run_examples(
         raise CheckFailed(f"{failed} of {len(pairs)} examples do not hold.")
 
 
-def _parameters(rule: type[Rule[Any, Any]], loaded: Loaded) -> Iterator[dict[str, Any]]:
+def _parameters(rule: type[AnyRule], loaded: Loaded) -> Iterator[dict[str, Any]]:
     for name in rule.Params.model_fields:
         key = known_keys()["rules", rule.id, name]
         yield {
@@ -134,7 +134,7 @@ def _parameters(rule: type[Rule[Any, Any]], loaded: Loaded) -> Iterator[dict[str
         }
 
 
-def _find(name: str) -> type[Rule[Any, Any]]:
+def _find(name: str) -> type[AnyRule]:
     by_name = {rule.id: rule for rule in KNOWN_RULES} | {rule.code: rule for rule in KNOWN_RULES}
     rule = by_name.get(name) or by_name.get(name.upper())
     if rule is None:
@@ -143,5 +143,5 @@ def _find(name: str) -> type[Rule[Any, Any]]:
     return rule
 
 
-def _doc(rule: type[Rule[Any, Any]]) -> str:
+def _doc(rule: type[AnyRule]) -> str:
     return inspect.cleandoc(sys.modules[rule.__module__].__doc__ or "")

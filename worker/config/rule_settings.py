@@ -1,18 +1,15 @@
 """From settings to rules: which of them run, live or in shadow, and with which parameters."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import ValidationError
 
-from rules.contract import Params, Rule
+from rules.contract import AnyRule, Params
 from worker.config.layers import entries_of, from_file, laid_over
 from worker.config.load import known_keys
 from worker.config.report import sentences
 from worker.config.settings import KNOWN_RULES, Mode, Settings
 from worker.errors import ConfigError
-
-AnyRule = Rule[Any, Any]
 
 
 def build_rules(settings: Settings) -> tuple[list[AnyRule], list[AnyRule]]:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from rules.contract import Params, Rule
+from rules.contract import AnyRule, Params
 from rules.registry import ALL
 from schemas.money import ISO_4217, MAX_EXPONENT, is_currency_code
 from schemas.topics import DEAD_LETTERS, LATE, TOPICS, Input, Topic
@@ -32,7 +32,7 @@ _PUBLIC_KEY_ID: Final = "public"
 _PERSONAL: Final = frozenset({LATE, DEAD_LETTERS})
 
 
-KNOWN_RULES: Final[tuple[type[Rule[Any, Any]], ...]] = ALL
+KNOWN_RULES: Final[tuple[type[AnyRule], ...]] = ALL
 
 Mode = Literal["live", "shadow", "off"]
 
@@ -399,7 +399,7 @@ def _retention_field(topic: Topic) -> Any:
     )
 
 
-def _rule_field(rule: type[Rule[Any, Any]]) -> Any:
+def _rule_field(rule: type[AnyRule]) -> Any:
     what = "live publishes alerts; shadow publishes them for comparison only; off does not run."
     mode: Any = (Mode, Field("live", description=what))
     section = create_model(f"{rule.__name__}Settings", __base__=rule.Params, mode=mode)

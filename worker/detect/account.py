@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import Struct
 
-from rules.contract import OpenAlert, Rule
+from rules.contract import AnyRule, OpenAlert
 from rules.profile import Profile
 from worker.detect.account_upgrade import LAYOUT_FIELD, saved_name, upgraded
 from worker.detect.redelivery import KNOWN_FIELDS, without_content
@@ -40,7 +40,7 @@ class Account(
     timers: list[Timer] = msgspec.field(default_factory=list, name="t")
 
 
-def layout_for(rules: Sequence[Rule[Any, Any]]) -> type[Account]:
+def layout_for(rules: Sequence[AnyRule]) -> type[Account]:
     """Return the record of an account with the states of these rules."""
     fields: list[Any] = [
         (rule.state_code, rule.State | None, msgspec.field(default=None, name=saved_name(rule)))
@@ -65,7 +65,7 @@ class SavedAccounts:
             older versions that their rules cannot use.
     """
 
-    def __init__(self, rules: Sequence[Rule[Any, Any]]) -> None:
+    def __init__(self, rules: Sequence[AnyRule]) -> None:
         self._layout = layout_for(rules)
         self.afresh = Counts()
         self._unpack = Unpacker(self._layout)

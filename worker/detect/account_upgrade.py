@@ -14,14 +14,14 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from rules.contract import Rule
+from rules.contract import AnyRule
 from rules.profile import mark_of
 from worker.engine.outcomes import Counts, StateDropped
 from worker.engine.packing import Unpacker
 from worker.engine.saved import damaged, downgrade
 
 T = TypeVar("T")
-Rules = Mapping[str, Rule[Any, Any]]
+Rules = Mapping[str, AnyRule]
 """Every rule of this release by its state code, live and in shadow."""
 
 LAYOUT_FIELD: Final = "v"
@@ -80,7 +80,7 @@ def _upgrade_rules(saved: dict[str, Any], rules: Rules) -> Counts:
     return afresh
 
 
-def saved_name(rule: Rule[Any, Any]) -> str:
+def saved_name(rule: AnyRule) -> str:
     """Return the name under which an account saves the state of this version of a rule."""
     return f"{rule.state_code}{_RULE_VERSION}{rule.version}"
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from rules.contract import ACCOUNT_CAUSE, Amount, Draft, OpenAlert, Quote, Rule, Verdict
+from rules.contract import ACCOUNT_CAUSE, Amount, AnyRule, Draft, OpenAlert, Verdict
 from rules.events import Ref
+from rules.facts import Quote
 from schemas.alert import MAX_EVIDENCE, MAX_TRANSACTIONS, Alert, AlertKind, Evidence, Fact, Money
 from schemas.topics import ALERTS, ALERTS_SHADOW, SIGNALS
 from worker.detect.seal import sealed
@@ -24,7 +25,6 @@ from worker.tokens import Tokens
 
 _ID_DIGITS: Final = 32
 Cited = Sequence[tuple[Ref, str]]
-AnyRule = Rule[Any, Any]
 
 
 def derived_id(*parts: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
-from rules.contract import Effects, Rule
+from rules.contract import AnyRule, Effects, Rule
 from rules.events import DISPATCH_FIELDS, Event, Kind
 from rules.profile import Profile
 from schemas.topics import INPUTS
@@ -21,7 +21,7 @@ class Bound:
 
     __slots__ = ("code", "empty", "new", "rule", "unpack")
 
-    def __init__(self, rule: Rule[Any, Any]) -> None:
+    def __init__(self, rule: AnyRule) -> None:
         self.rule = rule
         self.code = rule.state_code
         self.new = rule.State
@@ -46,7 +46,7 @@ class _Table(dict[Any, Calls]):
         self[values] = found
         return found
 
-    def _reads(self, rule: Rule[Any, Any], values: tuple[str, str]) -> bool:
+    def _reads(self, rule: AnyRule, values: tuple[str, str]) -> bool:
         wanted = rule.reads.get(self._kind, {})
         named = zip(DISPATCH_FIELDS[self._kind], values, strict=True)
         return all(name not in wanted or value in wanted[name] for name, value in named)

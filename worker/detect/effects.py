@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from zlib import crc32
 
-from rules.contract import SHADOW, Draft, Effects, OpenAlert, Quote
+from rules.contract import SHADOW, AnyRule, Draft, Effects, OpenAlert
 from rules.events import Event, Kind, Ref
+from rules.facts import Quote
 from rules.marks import Marks
 from schemas.alert import AlertKind
 from worker.detect.account import Account
-from worker.detect.alerts import AnyRule, Change, Cited, Publisher
+from worker.detect.alerts import Change, Cited, Publisher
 from worker.detect.rare_events import RareEvents
 from worker.engine.context import Turn
 from worker.engine.keyed_state import Timer
@@ -138,7 +139,7 @@ class Applier:
     def _do_alert(self, rule: AnyRule, live: Account, turn: Turn, draft: Draft) -> None:
         if _open(rule, live, draft.anchor) is not None:
             return
-        verdict = rule.judge({name: value for name, value, _ in draft.facts})
+        verdict = rule.judge(rule.Facts.of_quotes(draft.facts))
         if verdict is None:
             return
         alert = self._publisher.opened(rule, draft, verdict, live.alerts, turn)
@@ -161,8 +162,8 @@ class Applier:
             return
         added = {name for name, _, _ in facts}
         together = [fact for fact in alert.facts if fact[0] not in added] + list(facts)
-        before = rule.judge({name: value for name, value, _ in alert.facts})
-        verdict = rule.judge({name: value for name, value, _ in together})
+        before = rule.judge(rule.Facts.of_quotes(alert.facts))
+        verdict = rule.judge(rule.Facts.of_quotes(together))
         if verdict is None or verdict == before:
             return
         alert.facts, alert.severity, alert.title = together, verdict.severity, verdict.title

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Raw, Struct
 
-from rules.contract import OpenAlert, Rule
+from rules.contract import AnyRule, OpenAlert
 from rules.events import Event
 from rules.marks import Marks
 from rules.profile import forget_outdated, update_profile
@@ -61,8 +61,8 @@ class Accounts:
 
     def __init__(
         self,
-        rules: Sequence[Rule[Any, Any]],
-        known: Sequence[Rule[Any, Any]],
+        rules: Sequence[AnyRule],
+        known: Sequence[AnyRule],
         addresses: Sequence[TopicPartition],
         publisher: Publisher,
         rare_events: RareEvents,

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from rules.contract import Rule
+from rules.contract import AnyRule
 from schemas.topics import INPUTS
 from worker.codec.codec import Limits
 from worker.detect.alerts import Publisher
@@ -31,8 +30,8 @@ INPUT_POLICIES = tuple(
 class Policy:
     """Everything that decides what comes out, given the inputs. Times in milliseconds."""
 
-    rules: Sequence[Rule[Any, Any]]
-    known_rules: Sequence[Rule[Any, Any]]
+    rules: Sequence[AnyRule]
+    known_rules: Sequence[AnyRule]
     inputs: Sequence[InputPolicy] = INPUT_POLICIES
     limits: Limits = field(default_factory=Limits)
     horizons: Horizons = field(default_factory=Horizons)

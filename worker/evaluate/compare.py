@@ -13,11 +13,12 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from rules.contract import Value, Values
+from rules.contract import AnyRule
+from rules.facts import Value, Values
 from rules.incidents.lifecycle import PAGING, SEVERITIES
 from schemas.base import Severity
 from schemas.time import parse_time
-from worker.explain.derive import AnyRule, Life, values_of
+from worker.explain.derive import Life, values_of
 
 _DAY: Final = slice(10)
 """The part of a time that is its day; published times are UTC."""
@@ -184,7 +185,7 @@ def _deciding(name: str, case: _Try) -> list[str] | None:
 
 
 def _severity(rule: AnyRule, facts: Values) -> Severity | None:
-    verdict = rule.judge(facts)
+    verdict = rule.judge(rule.Facts.of(facts))
     return None if verdict is None else verdict.severity
 
 
@@ -209,7 +210,7 @@ def _decider(a: Run, b: Run, name: str, key: str, facts: Values) -> Decider:
     if key in a.others:
         return Decider(key, a.others[key], b.others[key])
     here, there = a.rules[name], b.rules[name]
-    fact = here.DECIDED_BY.get(key) if facts else None
+    fact = here.Facts.deciding().get(key) if facts else None
     value = facts.get(fact) if fact is not None else None
     return Decider(key, getattr(here.params, key), getattr(there.params, key), fact, value)
 

@@ -1,11 +1,10 @@
 """Running the examples of rules through the real engine."""
 
 import json
-from typing import Any
 
 import msgspec
 
-from rules.contract import Example, Rule
+from rules.contract import AnyRule, Example
 from schemas.topics import ALERTS
 from worker.detect.stage import Policy
 from worker.engine.log import stored
@@ -13,7 +12,7 @@ from worker.engine.outcomes import DeadLettered, summed
 from worker.run.replay import replay
 
 
-def run_example(rule: type[Rule[Any, Any]], example: Example) -> str | None:
+def run_example(rule: type[AnyRule], example: Example) -> str | None:
     """Replay an example with this rule alone; return what differs, None if it holds."""
     made = rule(rule.Params(**example.params))
     lines = [("example", n, msgspec.json.encode(e)) for n, e in enumerate(example.events, 1)]

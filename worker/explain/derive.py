@@ -19,8 +19,9 @@ import msgspec
 from msgspec import Struct
 from pydantic import ValidationError
 
-from rules.contract import Rule, Values, Verdict
+from rules.contract import AnyRule, Verdict
 from rules.events import Event
+from rules.facts import Values
 from schemas.time import format_time
 from schemas.topics import DETECT_INPUTS
 from worker.codec.bad_record import BadRecord
@@ -28,7 +29,6 @@ from worker.codec.codec import Codec, Control, Limits
 from worker.detect.seal import seal_of
 from worker.engine.records import Record
 
-AnyRule = Rule[Any, Any]
 Read = Callable[[str, int, int], Record | None]
 """Returns the record at (topic, partition, offset), None if it is not there."""
 
@@ -98,6 +98,14 @@ def derive(life: Life, known: Sequence[type[AnyRule]], read: Read, limits: Limit
 def values_of(step: dict[str, Any]) -> Values:
     """Return the facts of an alert record by name."""
     return {fact["name"]: fact.get("value") for fact in step.get("facts", ())}
+
+
+def facts_of(rule: AnyRule, step: dict[str, Any]) -> Any:
+    """Return the facts of an alert record as its rule judges them.
+
+    Raises msgspec.ValidationError, or what else the rule raises, if they are not its own.
+    """
+    return rule.Facts.of(values_of(step))
 
 
 def _rule_of(
@@ -183,17 +191,17 @@ def _check_facts(step: dict[str, Any], rule: AnyRule, events: dict[str, Event]) 
         if "topic" not in fact:
             continue
         event = events.get(address_of(fact))
-        accessor = rule.QUOTED.get(fact["name"])
-        if event is None or accessor is None:
+        read = rule.Facts.readers().get(fact["name"])
+        if event is None or read is None:
             failures.append(f"Fact {fact['name']}: the event it came from is not cited.")
-        elif accessor(event) != fact.get("value"):
+        elif read(event) != fact.get("value"):
             failures.append(f"Fact {fact['name']} is not what {address_of(fact)} says.")
     return failures
 
 
 def _check_verdict(step: dict[str, Any], rule: AnyRule) -> list[str]:
     try:
-        verdict = rule.judge(values_of(step))
+        verdict = rule.judge(facts_of(rule, step))
     except Exception:  # noqa: BLE001 - over facts that are not its own a rule may stumble anyhow
         return [_NOT_ITS_OWN.format(step["sequence"], rule.id)]
     if verdict is None:
@@ -233,11 +241,10 @@ def _told(verdict: Verdict, kind: str) -> dict[str, Any]:
 def _check_closing(
     step: dict[str, Any], life: Life, rule: AnyRule, events: dict[str, Event]
 ) -> list[str]:
-    facts = values_of(life.judged)
     for cited in step.get("evidence", ()):
         event = events.get(address_of(cited))
         try:
-            closes = event is None or rule.answers(facts, event)
+            closes = event is None or rule.answers(facts_of(rule, life.judged), event)
         except Exception:  # noqa: BLE001 - as above
             return [_NOT_ITS_OWN.format(life.judged["sequence"], rule.id)]
         if not closes:

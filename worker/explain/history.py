@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from rules.contract import Rule
+from rules.contract import AnyRule
 from schemas.topics import ALERTS, ALERTS_SHADOW, DETECT_INPUTS
 from worker.detect.handler import Accounts
 from worker.detect.stage import Policy, detect
@@ -82,7 +82,7 @@ class Watching(Alone):
         named = sorted(each.words for each in counted if type(each) is not NotJudged)
         self.trace.counted = [" ".join(words) for words in named]
 
-    def _note(self, rule: Rule[Any, Any], actions: Sequence[tuple[Any, ...]]) -> None:
+    def _note(self, rule: AnyRule, actions: Sequence[tuple[Any, ...]]) -> None:
         self.trace.did[rule.id] = [_named(*action) for action in actions]
 
 

@@ -6,11 +6,12 @@ Names of devices, sessions, addresses and payees are never told: only what happe
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from rules.contract import Rule, Value, Values
+from rules.contract import AnyRule
 from rules.events import Balance, Event, Login, Transaction
+from rules.facts import Value, Values
 from schemas.money import from_minor
 from schemas.time import format_span, format_time
-from worker.explain.derive import Derivation, Life, is_sound, values_of
+from worker.explain.derive import Derivation, Life, facts_of, is_sound, values_of
 
 _DONE: Final = {
     "lock": "account locked",
@@ -117,20 +118,20 @@ def _timeline(life: Life, found: Derivation) -> Iterator[str]:
         yield f"  and {total - shown} more like these, which are counted but not cited"
 
 
-def _reasons(rule: Rule[Any, Any], judged: dict[str, Any]) -> Iterator[str]:
-    facts = values_of(judged)
+def _reasons(rule: AnyRule, judged: dict[str, Any]) -> Iterator[str]:
+    values, facts = values_of(judged), facts_of(rule, judged)
     yield from ("", f"Why: {_finds(rule)}")
     yield from (f"  {sentence}" for sentence in rule.because(facts))
     yield from ("", "What would have made it milder")
     yield from (f"  {each.sentence}" for each in rule.otherwise(facts))
     thresholds: dict[str, list[str]] = {}
-    for name, fact in rule.DECIDED_BY.items():
+    for name, fact in rule.Facts.deciding().items():
         thresholds.setdefault(fact, []).append(f"{name} {_shown(name, judged['parameters'][name])}")
     yield from ("", "Facts, and the thresholds they are compared with")
-    for name, value in facts.items():
+    for name, value in values.items():
         if value is not None and not name.endswith("exponent"):
             against = ", ".join(thresholds.get(name, ()))
-            yield f"  {_label(name)}: {_fact(name, value, facts)}" + (against and f"  ({against})")
+            yield f"  {_label(name)}: {_fact(name, value, values)}" + (against and f"  ({against})")
 
 
 def _label(name: str) -> str:
@@ -165,7 +166,7 @@ def _plain(value: Any) -> str:
     return str(value if value not in ({}, None) else "none")
 
 
-def _finds(rule: Rule[Any, Any]) -> str:
+def _finds(rule: AnyRule) -> str:
     return f"{rule.code} {rule.id.replace('_', ' ')}"
 
 

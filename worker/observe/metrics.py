@@ -9,14 +9,14 @@ import platform
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import product
-from typing import Any, Final, NamedTuple, get_args
+from typing import Final, NamedTuple, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from rules.contract import Rule
+from rules.contract import AnyRule
 from schemas.alert import AlertKind
 from schemas.base import Severity
 from schemas.dead_letter import DEAD_LETTER_REASONS
@@ -61,7 +61,7 @@ class Metrics:
         rules: those that run, live and in shadow.
     """
 
-    def __init__(self, stages: Sequence[str], rules: Sequence[Rule[Any, Any]]) -> None:
+    def __init__(self, stages: Sequence[str], rules: Sequence[AnyRule]) -> None:
         self.registry = CollectorRegistry()
         self.families: list[Family] = []
         self._make_inputs()
@@ -178,7 +178,7 @@ class Metrics:
         for topic in INPUTS[stage]:
             self.ages.add(topic, (), 0)
 
-    def _start_rules(self, rules: Sequence[Rule[Any, Any]]) -> None:
+    def _start_rules(self, rules: Sequence[AnyRule]) -> None:
         live = [rule.id for rule in rules if rule.mode == "live"]
         shadow = [rule.id for rule in rules if rule.mode == "shadow"]
         _touch(self._counters[AlertPublished], [*live, PIPELINE_SILENT], *_OF_ALERTS)

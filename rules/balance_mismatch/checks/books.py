@@ -1,23 +1,25 @@
 """The findings of A2 about rows without numbers and about reported balances."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from rules.balance_mismatch.facts import Drift
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.contract import Otherwise, Verdict
 from rules.events import Balance, Event, Transaction
+from rules.facts import quoted
 from schemas.time import format_span
 
 
 class Grouped(Drift, kw_only=True):
     """Rows without numbers, close to each other in time."""
 
+    name = "group"
     switch = "group_check"
     only_warns = True
-    previous_balance_minor: int
-    rows: int
-    last_row_at_ms: int
+    previous_balance_minor: Annotated[int, quoted("balance_after")]
+    rows: Annotated[int, quoted(compared_with="chain_slack_ms")]
+    last_row_at_ms: Annotated[int, quoted("occurred_at")]
     would_close_minor: str | None
     """Rows of which any single one would have closed the group: "8000>7000 6500>7000"."""
 
@@ -72,15 +74,16 @@ class Grouped(Drift, kw_only=True):
 class Snapshot(Drift, kw_only=True):
     """A reported balance against those that the rows told."""
 
+    name = "snapshot"
     switch = "snapshot_check"
     corrected_by = 1
-    reported_balance_minor: int
+    reported_balance_minor: Annotated[int, quoted("balance")]
     chain_balance_minor: int
     """Of those that held around the moment, the nearest to what was reported."""
-    off_by_ms: int | None
+    off_by_ms: Annotated[int | None, quoted(compared_with="snapshot_slack_ms")]
     """How far from the moment the rows had the reported balance; None: never."""
-    as_of_ms: int
-    reported_at_ms: int
+    as_of_ms: Annotated[int, quoted("as_of", compared_with="snapshot_history_ms")]
+    reported_at_ms: Annotated[int, quoted("occurred_at")]
     judged_at_ms: int
 
     @property

@@ -1,31 +1,33 @@
 """The findings of A2 about single rows and about rows that carry numbers."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from rules.balance_mismatch.facts import Case, Drift
 from rules.balance_mismatch.ledger.row import drift_of, effect_of
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.contract import Otherwise, Verdict
 from rules.events import Event, Transaction
+from rules.facts import quoted
 from schemas.time import format_span
 
 
 class Row(Drift, kw_only=True):
     """A row by itself."""
 
+    name = "row"
     switch = "row_check"
-    type: str
-    status: str
-    amount_minor: int
-    fee_minor: int | None
-    fee_mode: str | None
-    funding: str | None
-    funding_from_balance_minor: int | None
-    balance_before_minor: int
-    balance_after_minor: int
-    ledger_sequence: int | None
-    booked_at_ms: int
+    type: Annotated[str, quoted("type")]
+    status: Annotated[str, quoted("status")]
+    amount_minor: Annotated[int, quoted("amount")]
+    fee_minor: Annotated[int | None, quoted("fee")]
+    fee_mode: Annotated[str | None, quoted("fee_mode")]
+    funding: Annotated[str | None, quoted("funding")]
+    funding_from_balance_minor: Annotated[int | None, quoted("funding_from_balance")]
+    balance_before_minor: Annotated[int, quoted("balance_before")]
+    balance_after_minor: Annotated[int, quoted("balance_after")]
+    ledger_sequence: Annotated[int | None, quoted("ledger_sequence")]
+    booked_at_ms: Annotated[int, quoted("occurred_at")]
 
     @property
     def at(self) -> int:
@@ -90,13 +92,14 @@ class Row(Drift, kw_only=True):
 class Junction(Drift, kw_only=True):
     """A row against the one before, by their numbers."""
 
+    name = "chain"
     switch = "chain_check"
-    previous_balance_minor: int
+    previous_balance_minor: Annotated[int, quoted("balance_after")]
     previous_balance_may_be_minor: int | None
     previous_balance_may_also_be_minor: int | None
-    balance_before_minor: int
-    ledger_sequence: int
-    booked_at_ms: int
+    balance_before_minor: Annotated[int, quoted("balance_before")]
+    ledger_sequence: Annotated[int, quoted("ledger_sequence")]
+    booked_at_ms: Annotated[int, quoted("occurred_at")]
 
     @property
     def at(self) -> int:
@@ -138,13 +141,14 @@ class Junction(Drift, kw_only=True):
 class Missing(Case, kw_only=True):
     """Numbers of the sequence that have not come."""
 
+    name = "missing_entries"
     switch = "chain_check"
-    sequence_before_gap: int
-    sequence_after_gap: int
+    sequence_before_gap: Annotated[int, quoted("ledger_sequence")]
+    sequence_after_gap: Annotated[int, quoted("ledger_sequence")]
     missing_count: int
     shown_at_ms: int
     """The order time of the row that showed the gap."""
-    missing_for_ms: int
+    missing_for_ms: Annotated[int, quoted(compared_with=("gap_info_ms", "gap_error_ms"))]
 
     @property
     def at(self) -> int:
@@ -201,9 +205,10 @@ class Missing(Case, kw_only=True):
 class Conflict(Case, kw_only=True):
     """One number on two rows."""
 
+    name = "sequence_conflict"
     switch = "chain_check"
-    ledger_sequence: int
-    booked_at_ms: int
+    ledger_sequence: Annotated[int, quoted("ledger_sequence")]
+    booked_at_ms: Annotated[int, quoted("occurred_at")]
 
     @property
     def at(self) -> int:

@@ -43,7 +43,7 @@ def test_a_refusal_in_the_grace_leaves_the_next_one_to_raise_the_open_alert() ->
     until = driver.judged[-1]["lock_until_ms"]
     assert isinstance(until, int)
     assert driver.judged[-1]["refused_at_ms"] == until + 300_000
-    verdict = driver.rule.judge(driver.judged[-1])
+    verdict = driver.rule.judge(driver.rule.Facts.of(driver.judged[-1]))
     assert verdict is not None
     assert verdict.at == driver.judged[-1]["locked_at_ms"]
 
@@ -136,9 +136,9 @@ def test_any_debit_of_the_owner_moves_money(kind: str, status: str, funding: str
     (_, alert) = driver.log[-1]
     word = kind.replace("_", " ").capitalize()
     assert alert.title == f"{word} while the account was locked"
-    said = driver.rule.because(driver.judged[-1])
+    said = driver.rule.because(driver.rule.Facts.of(driver.judged[-1]))
     assert f"{word} of 12.50 EUR began 2 h after the lock" in said[-1]
-    verdict = driver.rule.judge(driver.judged[-1])
+    verdict = driver.rule.judge(driver.rule.Facts.of(driver.judged[-1]))
     assert verdict is not None
     assert verdict.suspected_root_cause == "security"
 

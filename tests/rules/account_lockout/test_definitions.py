@@ -125,7 +125,9 @@ def test_what_is_found_is_what_the_definitions_say(seed: int) -> None:
     for step, what in driver.log:
         if step.split()[0] in ("raised", "updated"):
             facts = what.draft.facts if step.startswith("raised") else what.facts
-            verdict = driver.rule.judge({name: value for name, value, _ in facts})
+            verdict = driver.rule.judge(
+                driver.rule.Facts.of({name: value for name, value, _ in facts})
+            )
             assert verdict is not None
             found[what.anchor] = set(verdict.details["kinds"])
     assert found == defined(events)

@@ -7,8 +7,9 @@ import pytest
 from rules.account_lockout.rule import AccountLockout
 from rules.account_lockout.state import AccountLockoutState
 from rules.builders import at, clock, login, txn
-from rules.contract import OpenAlert, Values
+from rules.contract import OpenAlert
 from rules.events import Ref
+from rules.facts import Values
 from rules.habits import MAX_FAILURES
 from tests.support.events.lockout_builders import (
     DERIVED,
@@ -55,7 +56,9 @@ def test_the_reason_decides_what_a_lock_is(
     assert draft.details == {"kinds": ["lock"], "reason": reason}
     assert (draft.anchor, draft.cause, draft.subject) == ("lock-10:00:00", "auth", None)
     assert draft.at % 86_400_000 == 10 * 3_600_000
-    assert driver.rule.because(driver.judged[0])[0].startswith("The account was locked without an")
+    assert driver.rule.because(driver.rule.Facts.of(driver.judged[0]))[0].startswith(
+        "The account was locked without an"
+    )
 
 
 def test_a_lock_that_failed_is_none() -> None:
@@ -328,7 +331,7 @@ def test_only_failures_that_were_seen_are_the_owners_errors(
     """Even where a single one is enough for a lock."""
     rule = AccountLockout(AccountLockout.Params(policy_limit=1))
     facts: Values = {"locked_at_ms": 1, "reason": "max_retries", "channel": "branch"}
-    verdict = rule.judge({**facts, "failures_in_window": failures})
+    verdict = rule.judge(rule.Facts.of({**facts, "failures_in_window": failures}))
     assert verdict is not None
     assert verdict.suspected_root_cause == cause
 

@@ -45,15 +45,15 @@ def test_every_claim_of_what_would_have_been_milder_is_true() -> None:
     seen = set()
     for driver in everything():
         for facts in driver.judged:
-            verdict = driver.rule.judge(facts)
+            verdict = driver.rule.judge(driver.rule.Facts.of(facts))
             assert verdict is not None
             seen.add(tuple(verdict.details["kinds"]))
-            claims = driver.rule.otherwise(facts)
+            claims = driver.rule.otherwise(driver.rule.Facts.of(facts))
             assert claims
             for claim in claims:
                 params = driver.rule.params.model_dump() | dict(claim.params)
                 other = AccountLockout(AccountLockout.Params(**params))
-                milder = other.judge({**facts, **claim.facts})
+                milder = other.judge(other.Facts.of({**facts, **claim.facts}))
                 assert RANK[milder.severity if milder else None] < RANK[verdict.severity], claim
     assert {kind for kinds in seen for kind in kinds} == {
         "lock",
@@ -70,8 +70,8 @@ def test_judging_the_quoted_facts_again_gives_the_same() -> None:
     for driver in everything():
         before = 0
         for facts in driver.judged:
-            verdict = driver.rule.judge(dict(facts))
-            assert verdict == driver.rule.judge(facts)
+            verdict = driver.rule.judge(driver.rule.Facts.of(dict(facts)))
+            assert verdict == driver.rule.judge(driver.rule.Facts.of(facts))
             assert verdict is not None
             if "raised_again" not in facts and facts.get("refused_at_ms"):
                 assert RANK[verdict.severity] >= before
@@ -96,8 +96,11 @@ def test_no_name_of_a_device_session_or_source_is_told() -> None:
         refused("10:20:00") | secret,
     )
     assert driver.steps == ["raised info", "updated error", "updated error", "updated error"]
-    told = [str(facts) + " ".join(driver.rule.because(facts)) for facts in driver.judged]
-    told += [str(driver.rule.otherwise(facts)) for facts in driver.judged]
+    told = [
+        str(facts) + " ".join(driver.rule.because(driver.rule.Facts.of(facts)))
+        for facts in driver.judged
+    ]
+    told += [str(driver.rule.otherwise(driver.rule.Facts.of(facts))) for facts in driver.judged]
     told += [getattr(found, "title", "") for _, found in driver.log]
     for text in (*told, str(driver.accounts["acc-1"].state)):
         assert "secret" not in text
@@ -109,12 +112,15 @@ def test_answers_says_the_same_as_the_cure() -> None:
     rule = AccountLockout(AccountLockout.Params())
     facts = {"locked_at_ms": 1_000}
     opening = Login("e", "acc-1", "unlock", "success", 1_000)
-    assert rule.answers(facts, opening)
-    assert rule.answers(facts, Login("e", "acc-1", "login", "success", 1_001))
-    assert not rule.answers(facts, Login("e", "acc-1", "login", "success", 999))
-    assert not rule.answers(facts, Login("e", "acc-1", "login", "failure", 1_001))
-    assert not rule.answers(facts, Login("e", "acc-1", "password_reset", "success", 1_001))
+    assert rule.answers(rule.Facts.of(facts), opening)
+    assert rule.answers(rule.Facts.of(facts), Login("e", "acc-1", "login", "success", 1_001))
+    assert not rule.answers(rule.Facts.of(facts), Login("e", "acc-1", "login", "success", 999))
+    assert not rule.answers(rule.Facts.of(facts), Login("e", "acc-1", "login", "failure", 1_001))
     assert not rule.answers(
-        facts, Transaction("e", "t", "acc-1", "payment", "completed", 1, "EUR", 1_001)
+        rule.Facts.of(facts), Login("e", "acc-1", "password_reset", "success", 1_001)
+    )
+    assert not rule.answers(
+        rule.Facts.of(facts),
+        Transaction("e", "t", "acc-1", "payment", "completed", 1, "EUR", 1_001),
     )
     assert TRANSACTION == 0

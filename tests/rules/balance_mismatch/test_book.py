@@ -316,7 +316,7 @@ class Checking(Driver):
     def _settle(self, account: Account, which: OpenAlert | str, ref: Ref, role: str) -> None:
         alert = next(a for a in account.alerts if which in (a, a.anchor))
         facts = {name: value for name, value, _ in alert.facts}
-        assert self.rule.answers(facts, self.events[ref.event_id])
+        assert self.rule.answers(self.rule.Facts.of(facts), self.events[ref.event_id])
         super()._settle(account, which, ref, role)
 
 
@@ -327,27 +327,28 @@ def test_what_is_quoted_said_and_settled_holds(example: Any) -> None:
     driver.events = {event["event_id"]: decode(event)[1] for event in example.events}
     driver.run(example.events)
     order = ["info", "warning", "error"]
+    read = BalanceMismatch.Facts.readers()
     for draft in driver.drafts:
         for name, value, ref in draft.facts:
             if ref is not None:
-                assert BalanceMismatch.QUOTED[name](driver.events[ref.event_id]) == value, name
+                assert read[name](driver.events[ref.event_id]) == value, name
     for facts in driver.judged:
-        verdict = driver.rule.judge(facts)
+        verdict = driver.rule.judge(driver.rule.Facts.of(facts))
         assert verdict is not None
-        assert all(driver.rule.because(facts))
-        claims = driver.rule.otherwise(facts)
+        assert all(driver.rule.because(driver.rule.Facts.of(facts)))
+        claims = driver.rule.otherwise(driver.rule.Facts.of(facts))
         assert claims
         for claim in claims:
             params = driver.rule.params.model_dump() | dict(claim.params)
             other = BalanceMismatch(BalanceMismatchParams(**params))
-            milder = other.judge({**facts, **claim.facts})
+            milder = other.judge(other.Facts.of({**facts, **claim.facts}))
             assert milder is None or order.index(milder.severity) < order.index(verdict.severity)
             assert (milder is None) == claim.sentence.startswith("no alert"), claim.sentence
 
 
 def test_every_parameter_is_decided_by_a_fact() -> None:
     """`rules diff` can name it."""
-    assert set(BalanceMismatch.DECIDED_BY) == set(BalanceMismatchParams.model_fields)
+    assert set(BalanceMismatch.Facts.deciding()) == set(BalanceMismatchParams.model_fields)
 
 
 def test_a_quiet_book_costs_little() -> None:

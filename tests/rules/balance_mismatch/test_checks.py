@@ -11,8 +11,8 @@ from rules.balance_mismatch.ledger.chain import Edge
 from rules.balance_mismatch.ledger.trail import MAX_LINKS, Torn, Trail, follow
 from rules.balance_mismatch.rule import BalanceMismatch
 from rules.builders import balance, clock, row, txn
-from rules.contract import Values
 from rules.events import TRANSACTION, Ref
+from rules.facts import Values
 from tests.support.rule_driver import Driver, decode
 
 
@@ -113,7 +113,7 @@ def _facts(**fields: Any) -> Values:
 def test_what_answers_a_wrong_report(event: dict[str, Any], answered: bool) -> None:
     """A newer report, or a row with the reported balance up to when it was judged."""
     rule = BalanceMismatch(BalanceMismatch.Params())
-    assert rule.answers(_facts(), decode(event)[1]) is answered
+    assert rule.answers(rule.Facts.of(_facts()), decode(event)[1]) is answered
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_what_answers_a_wrong_report(event: dict[str, Any], answered: bool) -> N
 def test_a_report_is_judged_at_the_edges_of_its_time(facts: Values, raised: bool) -> None:
     """Five seconds off are no difference; ten minutes old is not too old."""
     rule = BalanceMismatch(BalanceMismatch.Params())
-    assert (rule.judge(_facts(**facts)) is not None) is raised
+    assert (rule.judge(rule.Facts.of(_facts(**facts))) is not None) is raised
 
 
 @pytest.mark.parametrize("told", [True, False])

@@ -8,8 +8,9 @@ import pytest
 from rules.builders import clock, login
 from rules.cannot_log_in.rule import CannotLogIn
 from rules.cannot_log_in.state import MAX_KEPT, CannotLogInState
-from rules.contract import OpenAlert, Value
+from rules.contract import OpenAlert
 from rules.events import LOGIN, Login, Ref
+from rules.facts import Value
 from schemas.alert import MAX_EVIDENCE
 from tests.support.rule_driver import Account, Driver
 
@@ -365,7 +366,10 @@ def test_what_is_quoted_is_read_from_what_is_cited() -> None:
     assert (draft.evidence[-1][1], len(draft.evidence)) == ("anchor", MAX_EVIDENCE)
     (facts,) = driver.judged
     assert (facts["failures"], facts["failures_other"]) == (80, MAX_KEPT)
-    assert driver.rule.because(facts)[0] == "80 logins failed; of the 64 remembered: 64 for other."
+    assert (
+        driver.rule.because(driver.rule.Facts.of(facts))[0]
+        == "80 logins failed; of the 64 remembered: 64 for other."
+    )
 
 
 @pytest.mark.parametrize(
@@ -387,8 +391,8 @@ def test_each_threshold_includes_its_edge(fact: str, inside: int, outside: int) 
         "anchor_at_ms": 1_000_000,
         "no_success_until_ms": 1_600_000,
     }
-    assert rule.judge(facts | {fact: inside}) is not None
-    assert rule.judge(facts | {fact: outside}) is None
+    assert rule.judge(rule.Facts.of(facts | {fact: inside})) is not None
+    assert rule.judge(rule.Facts.of(facts | {fact: outside})) is None
 
 
 @pytest.mark.parametrize(("service", "severity"), [(3, "warning"), (2, "info")])
@@ -404,21 +408,27 @@ def test_half_of_the_reasons_make_a_warning(service: int, severity: str) -> None
         "anchor_at_ms": 1_000_000,
         "no_success_until_ms": 1_600_000,
     }
-    verdict = rule.judge(facts)
+    verdict = rule.judge(rule.Facts.of(facts))
     assert verdict is not None
     assert verdict.severity == severity
-    assert len(rule.otherwise(facts)) == (4 if severity == "warning" else 3)
+    assert len(rule.otherwise(rule.Facts.of(facts))) == (4 if severity == "warning" else 3)
 
 
 def test_an_event_answers_from_the_anchor_on() -> None:
     """A success or an unlock; a reset of the password opens nothing."""
     rule = CannotLogIn(CannotLogIn.Params())
-    facts = {"anchor_at_ms": 1_000}
-    assert rule.answers(facts, an_event(1, 1_000, "success"))
-    assert rule.answers(facts, an_event(1, 1_001, "success", "unlock"))
-    assert not rule.answers(facts, an_event(1, 999, "success"))
-    assert not rule.answers(facts, an_event(1, 1_001, "failure"))
-    assert not rule.answers(facts, an_event(1, 1_001, "success", "password_reset"))
+    facts = {
+        "failures": 5,
+        "service_failures": 0,
+        "first_at_ms": 1_000,
+        "anchor_at_ms": 1_000,
+        "no_success_until_ms": 601_000,
+    }
+    assert rule.answers(rule.Facts.of(facts), an_event(1, 1_000, "success"))
+    assert rule.answers(rule.Facts.of(facts), an_event(1, 1_001, "success", "unlock"))
+    assert not rule.answers(rule.Facts.of(facts), an_event(1, 999, "success"))
+    assert not rule.answers(rule.Facts.of(facts), an_event(1, 1_001, "failure"))
+    assert not rule.answers(rule.Facts.of(facts), an_event(1, 1_001, "success", "password_reset"))
 
 
 def test_two_sessions_in_one_second_are_two_attempts() -> None:
@@ -455,10 +465,10 @@ def test_the_cause_needs_half_of_the_reasons(reasons: dict[str, int], cause: str
         "no_success_until_ms": 1_600_000,
         **{f"failures_{name}": count for name, count in reasons.items()},
     }
-    verdict = rule.judge(facts)
+    verdict = rule.judge(rule.Facts.of(facts))
     assert verdict is not None
     assert verdict.suspected_root_cause == cause
-    told = any("reasons of the service" in said for said in rule.because(facts))
+    told = any("reasons of the service" in said for said in rule.because(rule.Facts.of(facts)))
     assert told == (verdict.severity == "warning") == (service >= 3)
 
 
@@ -561,6 +571,6 @@ def test_half_of_the_failures_is_exactly_half(service: int, severity: str) -> No
         "anchor_at_ms": 0,
         "no_success_until_ms": 600_000,
     }
-    verdict = CannotLogIn(CannotLogIn.Params()).judge(facts)
+    verdict = CannotLogIn(CannotLogIn.Params()).judge(CannotLogIn.Facts.of(facts))
     assert verdict is not None
     assert verdict.severity == severity

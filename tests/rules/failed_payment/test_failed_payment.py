@@ -277,10 +277,12 @@ def test_no_parameters_make_an_unlisted_code_an_alert() -> None:
     """Judged again with other thresholds, silence of a family is obeyed, and of what is unknown."""
     driver = failing()
     (facts,) = driver.judged
-    assert driver.rule.judge(facts) is not None
-    assert driver.rule.judge({**facts, "failure_code": "no such code"}) is None
+    assert driver.rule.judge(driver.rule.Facts.of(facts)) is not None
+    assert (
+        driver.rule.judge(driver.rule.Facts.of({**facts, "failure_code": "no such code"})) is None
+    )
     silent = FailedPayment(FailedPayment.Params(silent_families=("insufficient_funds",)))
-    assert silent.judge(facts) is None
+    assert silent.judge(silent.Facts.of(facts)) is None
 
 
 @pytest.mark.parametrize(
@@ -298,7 +300,7 @@ def test_only_a_balance_of_another_event_can_be_too_old(told: Any, may_be_stale:
     if told is not None:
         driver.give(told)
     driver.give(txn("t9", "10:00:00", "failed", "60.00", **REFUSED, **own))
-    claims = driver.rule.otherwise(driver.judged[0])
+    claims = driver.rule.otherwise(driver.rule.Facts.of(driver.judged[0]))
     assert any("balance_at_ms" in claim.facts for claim in claims) is may_be_stale
 
 
@@ -309,7 +311,9 @@ def test_a_longer_grace_than_was_waited_leaves_it_info(grace_ms: int, severity: 
     """Judged again from the same facts: what is proven reaches exactly as far as it was waited."""
     driver = failing(**TIMEOUT).give(txn("t5", "10:05:00"))
     assert driver.steps == ["raised info", "updated warning"]
-    verdict = FailedPayment(FailedPayment.Params(retry_grace_ms=grace_ms)).judge(driver.judged[-1])
+    verdict = FailedPayment(FailedPayment.Params(retry_grace_ms=grace_ms)).judge(
+        FailedPayment.Facts.of(driver.judged[-1])
+    )
     assert verdict is not None
     assert verdict.severity == severity
 

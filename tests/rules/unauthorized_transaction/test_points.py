@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 
 from rules.builders import balance, login, txn
-from rules.contract import Values
-from rules.unauthorized_transaction.points import Case, score
+from rules.facts import Value, Values
+from rules.unauthorized_transaction.facts import UnauthorizedTransactionFacts
+from rules.unauthorized_transaction.points import score
 from rules.unauthorized_transaction.rule import UnauthorizedTransaction
 from rules.unauthorized_transaction.scenes import (
     ABROAD,
@@ -145,7 +145,7 @@ def test_points_of_each_sign_on_both_sides_of_its_threshold(
 ) -> None:
     """The table of the rule, sign by sign."""
     rule = UnauthorizedTransaction(UnauthorizedTransaction.Params())
-    counted = score(msgspec.convert({**BASE, **facts}, Case), rule.params)
+    counted = score(UnauthorizedTransactionFacts.of({**BASE, **facts}), rule.params)
     assert counted.who | counted.money == expected
 
 
@@ -168,7 +168,7 @@ def test_what_is_new_counts_only_in_an_account_that_is_known(history: Values, co
         "largest_before_minor": 1,
         "new_counterparties": 5,
     }
-    always = {
+    always: dict[str, Value] = {
         "type": "withdrawal",
         "session_unknown_since_ms": 0,
         "guessed_at_ms": AT,
@@ -179,7 +179,9 @@ def test_what_is_new_counts_only_in_an_account_that_is_known(history: Values, co
         **TRAVEL,
     }
     rule = UnauthorizedTransaction(UnauthorizedTransaction.Params())
-    found = score(msgspec.convert({**BASE, **new, **always, **history}, Case), rule.params)
+    found = score(
+        UnauthorizedTransactionFacts.of({**BASE, **new, **always, **history}), rule.params
+    )
     assert found.total == 40 + 35 + 30 + 20 + 30 + 40 + 5 + counts * (25 + 25 + 15 + 20 + 30)
 
 
@@ -206,7 +208,7 @@ def test_both_sides_decide(who: int, money: int, disputed: bool, expected: str |
     )
     facts: dict[str, Any] = dict(BASE, changed_at_ms=AT, available_balance_minor=1)
     facts["disputed_at_ms"] = AT if disputed else None
-    verdict = rule.judge(facts)
+    verdict = rule.judge(rule.Facts.of(facts))
     assert (verdict and verdict.severity) == expected
 
 

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from rules.builders import balance, clock, login, txn
-from rules.contract import Effects, Otherwise, Rule, Values, Verdict
+from rules.contract import AnyRule, Effects, Otherwise, Verdict
 from rules.events import LOGIN, TRANSACTION, Authorization, Login, Ref, Transaction
+from rules.facts import Values
 from rules.profile import Profile, update_profile
 from rules.unauthorized_transaction import signs as noticed
 from rules.unauthorized_transaction.rule import MAX_PENDING, UnauthorizedTransaction
@@ -204,7 +205,7 @@ def test_an_alert_cites_every_event_its_facts_come_from() -> None:
     assert (draft.transaction_ids, draft.provider) == (("t1",), "acme")
     assert draft.suspected_root_cause == "security"
     addressed = {name for name, _, ref in draft.facts if ref is not None}
-    assert addressed <= set(UnauthorizedTransaction.QUOTED)
+    assert addressed <= set(UnauthorizedTransaction.Facts.readers())
 
 
 @pytest.mark.parametrize(
@@ -240,19 +241,19 @@ def test_what_would_have_been_milder_is_judged_so(example: Any) -> None:
     """And the reasons are sentences."""
     driver = Driver(UnauthorizedTransaction, **example.params).run(example.events)
     for facts in driver.judged:
-        verdict = driver.rule.judge(facts)
-        claims = driver.rule.otherwise(facts)
+        verdict = driver.rule.judge(driver.rule.Facts.of(facts))
+        claims = driver.rule.otherwise(driver.rule.Facts.of(facts))
         assert claims
         for claim in claims:
             assert _rank(_judged(driver.rule, facts, claim)) < _rank(verdict), claim
-        for reason in driver.rule.because(facts):
+        for reason in driver.rule.because(driver.rule.Facts.of(facts)):
             assert reason[0].isupper()
             assert reason.endswith(".")
 
 
-def _judged(rule: Rule[Any, Any], facts: Values, claim: Otherwise) -> Verdict | None:
+def _judged(rule: AnyRule, facts: Values, claim: Otherwise) -> Verdict | None:
     other = type(rule)(rule.params.model_copy(update=dict(claim.params)))
-    return other.judge({**facts, **claim.facts})
+    return other.judge(other.Facts.of({**facts, **claim.facts}))
 
 
 def _rank(verdict: Verdict | None) -> int:
@@ -264,7 +265,7 @@ def test_a_story_names_signs_and_thresholds() -> None:
     driver = Driver(UnauthorizedTransaction)
     events = (*KNOWN, *guesses(5, **STRANGER), pay("t1", "10:00:00", **STRANGER | SUSPECT))
     (facts,) = driver.run(events).judged
-    assert driver.rule.because(facts) == [
+    assert driver.rule.because(driver.rule.Facts.of(facts)) == [
         "Its device was first seen 10 min before: 25 points.",
         "A login succeeded 10 min before, after 5 failures: 35 points.",
         "Its counterparty was never paid before: 15 points.",
@@ -272,7 +273,7 @@ def test_a_story_names_signs_and_thresholds() -> None:
         "It is a transfer out, not a payment: 5 points.",
         "Together 100 points, of who pays and of the money; 80 are enough (error_points).",
     ]
-    assert [claim.sentence for claim in driver.rule.otherwise(facts)] == [
+    assert [claim.sentence for claim in driver.rule.otherwise(driver.rule.Facts.of(facts))] == [
         "only warning if its device had been known more than 1 d before (new_for_ms)",
         "only warning if 4 or fewer failures had gone before the login (guess_failures)",
         "no alert if login, device and approval had been as usual",
@@ -296,7 +297,7 @@ def test_titles_fit_and_name_the_strongest_signs_first() -> None:
         **TRAVEL,
     }
     rule = UnauthorizedTransaction(UnauthorizedTransaction.Params())
-    verdict = rule.judge({**BASE, **signs})
+    verdict = rule.judge(rule.Facts.of({**BASE, **signs}))
     assert verdict is not None
     assert len(verdict.title) <= 130
     assert "may not be the owner's: its approval failed, unknown session" in verdict.title
@@ -319,7 +320,12 @@ def test_no_name_of_device_session_payee_or_place_leaves_the_events() -> None:
     driver.give(pay("t2", "10:01:00", status="disputed", **secret))
     said = repr(driver.log) + repr(driver.judged)
     for facts in driver.judged:
-        said += repr((driver.rule.because(facts), driver.rule.otherwise(facts)))
+        said += repr(
+            (
+                driver.rule.because(driver.rule.Facts.of(facts)),
+                driver.rule.otherwise(driver.rule.Facts.of(facts)),
+            )
+        )
     account = driver.accounts["acc-1"]
     saved = repr((account.state, msgspec.msgpack.encode((account.profile, account.alerts))))
     assert len(driver.drafts) == 2

@@ -53,7 +53,7 @@ def timed(*events: Any, **params: Any) -> Driver:
 
 def kinds(driver: Driver) -> Any:
     """Return what the facts of the last verdict show."""
-    verdict = driver.rule.judge(driver.judged[-1])
+    verdict = driver.rule.judge(driver.rule.Facts.of(driver.judged[-1]))
     assert verdict is not None
     return verdict.details["kinds"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rules.contract import Rule
+from rules.contract import AnyRule
 from rules.registry import ALL
 from schemas.topics import TOPICS
 from worker.config.load import Loaded, known_keys, load_settings
@@ -319,7 +319,7 @@ def test_a_previous_key_needs_one_that_follows() -> None:
     assert "needs a key_id and a key_file that follow it" in told
 
 
-def names(rules: list[Rule[Any, Any]]) -> list[str]:
+def names(rules: list[AnyRule]) -> list[str]:
     """Return the codes of rules as saved state has them."""
     return [rule.state_code for rule in rules]
 
@@ -352,7 +352,7 @@ def test_a_rule_in_shadow_runs_once() -> None:
 # A candidate beside the live rules
 
 
-def candidate(toml: str, config: str = "", **env: str) -> list[Rule[Any, Any]]:
+def candidate(toml: str, config: str = "", **env: str) -> list[AnyRule]:
     """Return the rules that run in shadow with this candidate file."""
     Path("candidate.toml").write_text(toml)
     settings = load(f"shadow.rules_file = 'candidate.toml'\n{config}", **env).settings

@@ -8,6 +8,7 @@ import pytest
 from rules.contract import Effects, Rule, State
 from rules.contract import Params as NoParams
 from rules.events import Login
+from rules.facts import Facts
 from rules.profile import Profile
 from schemas.topics import DEAD_LETTERS, LOGINS, TRANSACTIONS
 from tests.support.events.mutations import full_login
@@ -212,7 +213,7 @@ def test_a_reread_counts_no_bad_record_twice() -> None:
     assert len(bench.reasons()) == LIMIT
 
 
-class _Raises(Rule[NoParams, State]):
+class _Raises(Rule[NoParams, State, Facts]):
     """Raises for every login."""
 
     id = "raises"
@@ -220,6 +221,7 @@ class _Raises(Rule[NoParams, State]):
     category = "access"
     Params = NoParams
     State = State
+    Facts = Facts
 
     def on_login(self, state: Any, event: Login, profile: Profile, fx: Effects) -> None:
         raise RuntimeError(event.event_id)

@@ -5,8 +5,9 @@ from typing import Any, get_args
 
 import pytest
 
-from rules.contract import Effects, Params, Rule, State
+from rules.contract import AnyRule, Effects, Params, Rule, State
 from rules.events import DISPATCH_FIELDS, LOGIN, TRANSACTION, Login, Transaction
+from rules.facts import Facts
 from rules.profile import Profile
 from rules.registry import ALL
 from schemas.topics import INPUTS, TRANSACTIONS
@@ -22,11 +23,11 @@ class Nothing(State):
     """No state."""
 
 
-class Payments(Rule[Params, Nothing]):
+class Payments(Rule[Params, Nothing, Facts]):
     """Reads failed and completed payments; late ones, and logins of any kind, whole."""
 
     id, code, category = "payments", "X1", "payment"
-    Params, State = Params, Nothing
+    Params, State, Facts = Params, Nothing, Facts
     reads = {TRANSACTION: {"type": {"payment"}, "status": ("failed", "completed")}}
 
     def on_transaction(self, state: Any, event: Transaction, profile: Profile, fx: Effects) -> None:
@@ -67,7 +68,7 @@ def test_a_kind_that_is_not_named_is_read_whole_where_it_has_a_handler() -> None
 
 
 @pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.code)
-def test_rules_declare_fields_and_values_that_exist(rule: type[Rule[Any, Any]]) -> None:
+def test_rules_declare_fields_and_values_that_exist(rule: type[AnyRule]) -> None:
     """A misspelt one would silence the rule."""
     for kind, wanted in rule.reads.items():
         assert wanted.keys() <= set(DISPATCH_FIELDS[kind])
@@ -97,8 +98,8 @@ def test_what_rules_declare_leaves_out_nothing(seed: int) -> None:
     assert states[0] == states[1]
 
 
-def _reading_all(rule: type[Rule[Any, Any]]) -> Rule[Any, Any]:
+def _reading_all(rule: type[AnyRule]) -> AnyRule:
     """Return the rule with its default parameters, called for every event."""
     greedy = type(rule.__name__, (rule,), {"reads": {}, "__module__": rule.__module__})
-    made: Rule[Any, Any] = greedy(rule.Params())
+    made: AnyRule = greedy(rule.Params())
     return made

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rules.contract import Rule
+from rules.contract import AnyRule
 from rules.registry import ALL
 from schemas.time import parse_time
 from schemas.topics import ALERTS, BALANCES, DEAD_LETTERS, LATE, LOGINS, TRANSACTIONS
@@ -20,7 +20,7 @@ from worker.engine.records import NewRecord
 from worker.engine.stage import Pace
 from worker.logs.memory import MemoryLog
 
-EVERY: Sequence[type[Rule[Any, Any]]] = ALL
+EVERY: Sequence[type[AnyRule]] = ALL
 RULES = [rule(rule.Params()) for rule in EVERY]
 NOW = parse_time("2026-03-02T10:00:00.000Z")
 SECRET = "zq9-marked-zq9"

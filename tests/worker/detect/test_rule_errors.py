@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from rules.contract import Draft, Effects, Params, Rule, State, Values, Verdict
+from rules.contract import Draft, Effects, Params, Rule, State, Verdict
 from rules.events import LOGIN, Login, Transaction
+from rules.facts import Facts
 from rules.profile import Profile
 from schemas.topics import ALERTS, DEAD_LETTERS, TRANSACTIONS
 from tests.support.clocked_stages import Station
@@ -27,7 +28,15 @@ class TouchyState(State):
     count: int = 0
 
 
-class Touchy(Rule[Params, TouchyState]):
+class TouchyFacts(Facts, kw_only=True):
+    """What it was told to find."""
+
+    at_ms: int
+    title: str
+    count: int
+
+
+class Touchy(Rule[Params, TouchyState, TouchyFacts]):
     """Alerts on every third transaction or failed login; changes much before it raises."""
 
     id = "touchy"
@@ -35,6 +44,7 @@ class Touchy(Rule[Params, TouchyState]):
     category = "payment"
     Params = Params
     State = TouchyState
+    Facts = TouchyFacts
     touched: frozenset[str] = frozenset()
     """event_ids at which it raises; "*": at all."""
     asks_for_the_impossible = False
@@ -80,11 +90,10 @@ class Touchy(Rule[Params, TouchyState]):
         )
         fx.alert(draft)
 
-    def judge(self, facts: Values) -> Verdict:
+    def judge(self, facts: TouchyFacts) -> Verdict:
         """Find what it was told to find."""
-        title, at = str(facts["title"]), facts["at_ms"]
-        assert isinstance(at, int)
-        return Verdict(at=at, severity="info", title=title, details={"count": facts["count"]})
+        details = {"count": facts.count}
+        return Verdict(at=facts.at_ms, severity="info", title=facts.title, details=details)
 
     def on_timer(
         self, state: TouchyState, name: str, due: int, profile: Profile, fx: Effects

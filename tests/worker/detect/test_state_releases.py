@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-from rules.contract import Params, Rule, State
+from rules.contract import AnyRule, Params, Rule, State
 from rules.events import TRANSACTION
+from rules.facts import Facts
 from rules.profile import mark_of
 from schemas.topics import ALERTS, DETECT_INPUTS
 from tests.support.random_runs import POLICY, RULES
@@ -270,7 +271,7 @@ class NewState(State):
     word: str = ""
 
 
-class Old(Rule[Params, State]):
+class Old(Rule[Params, State, Facts]):
     """Version 1."""
 
     id = "changing"
@@ -278,6 +279,7 @@ class Old(Rule[Params, State]):
     category = "access"
     Params = Params
     State: ClassVar[type[Any]] = OldState
+    Facts = Facts
 
 
 class New(Old):
@@ -311,7 +313,7 @@ def made(account: Any, **states: State) -> bytes:
     return packed(account)
 
 
-def rules(*kinds: type[Rule[Any, Any]]) -> list[Rule[Any, Any]]:
+def rules(*kinds: type[AnyRule]) -> list[AnyRule]:
     """Return the rules, live."""
     return [kind(Params()) for kind in kinds]
 
@@ -355,7 +357,7 @@ def test_what_starts_afresh_is_counted_once_in_a_run() -> None:
 POLICY_RULE: Any = type(next(rule for rule in RULES if rule.code == "A5"))
 
 
-def _with(rule: type[Rule[Any, Any]]) -> Any:
+def _with(rule: type[AnyRule]) -> Any:
     from dataclasses import replace
 
     changed = [rule(rule.Params()) if each.code == rule.code else each for each in RULES]

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -14,7 +14,8 @@ from pydantic import Field
 from typer.testing import CliRunner
 
 from rules.builders import balance, clock, login, txn
-from rules.contract import Params, Rule, State, Values, Verdict
+from rules.contract import Params, Rule, State, Verdict
+from rules.facts import Facts, quoted
 from rules.failed_payment.examples import REFUSED, TIMEOUT
 from schemas.base import Severity
 from worker.cli.app import app
@@ -247,7 +248,14 @@ class LimitParams(Params):
     idle: int = Field(1, description="not used")
 
 
-class Limit(Rule[LimitParams, State]):
+class LimitFacts(Facts, kw_only=True):
+    """Two numbers, one of them compared with a limit."""
+
+    seen: Annotated[int, quoted(compared_with="low")]
+    other: int
+
+
+class Limit(Rule[LimitParams, State, LimitFacts]):
     """Error if a limit is reached by both facts, warning if by one."""
 
     id = "limit"
@@ -255,14 +263,11 @@ class Limit(Rule[LimitParams, State]):
     category = "payment"
     Params = LimitParams
     State = State
-    DECIDED_BY = {"low": "seen"}
+    Facts = LimitFacts
 
-    def judge(self, facts: Values) -> Verdict | None:
+    def judge(self, facts: LimitFacts) -> Verdict | None:
         """Count the limits that are reached."""
-        seen, other = facts["seen"], facts["other"]
-        assert isinstance(seen, int)
-        assert isinstance(other, int)
-        reached = (seen >= self.params.low) + (other >= self.params.other_low)
+        reached = (facts.seen >= self.params.low) + (facts.other >= self.params.other_low)
         severities: tuple[Severity, ...] = ("warning", "error")
         return Verdict(at=0, severity=severities[reached - 1], title="x") if reached else None
 

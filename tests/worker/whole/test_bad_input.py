@@ -20,7 +20,8 @@ from bench.bad_input import (
     of_clean_accounts,
     quoted,
 )
-from rules.contract import Effects, Params, Rule, State
+from rules.contract import AnyRule, Effects, Params, Rule, State
+from rules.facts import Facts
 from schemas.dead_letter import DEAD_LETTER_REASONS
 from schemas.time import parse_time
 from schemas.topics import DETECT_INPUTS, LATE
@@ -97,7 +98,7 @@ def test_what_goes_wrong_is_told_and_makes_the_command_fail() -> None:
 class Server:
     """Both stages on a SQLite log whose clock follows the events that are appended."""
 
-    def __init__(self, path: Path, *more: Rule[Any, Any]) -> None:
+    def __init__(self, path: Path, *more: AnyRule) -> None:
         self.now = parse_time("2026-03-02T00:00:00Z")
         self.log = SqliteLog(path, partitions=PARTITIONS, clock=lambda: self.now)
         self.ordeal = Ordeal(more)
@@ -282,7 +283,7 @@ def test_every_reason_comes_about_on_a_server(tmp_path: Path) -> None:
     beside.log.close()
 
 
-class _Raises(Rule[Params, State]):
+class _Raises(Rule[Params, State, Facts]):
     """Raises for one account."""
 
     id = "raises"
@@ -290,6 +291,7 @@ class _Raises(Rule[Params, State]):
     category = "access"
     Params = Params
     State = State
+    Facts = Facts
 
     def on_login(self, state: Any, event: Any, profile: object, fx: Effects) -> None:
         if event.account_id == "mutant-3":
