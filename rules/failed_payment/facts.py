@@ -1,17 +1,13 @@
-"""A1 decided: from the facts that an alert quotes, and nothing else."""
+"""What an alert of A1 quotes, and its verdict: it follows from these facts and nothing else."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
-from rules.contract import Amount, Otherwise, Verdict
+from rules.contract import Amount, Verdict
 from rules.facts import Facts, quoted
 from rules.failed_payment.failure_codes import NOT_THE_WALLET, Family, family
+from rules.failed_payment.params import FailedPaymentParams
 from schemas.base import RootCause, Severity
 from schemas.money import from_minor
-from schemas.time import format_span
-
-if TYPE_CHECKING:
-    from rules.failed_payment.rule import FailedPaymentParams
 
 KEYS: Final = ("transaction_id", "idempotency_key", "external_reference")
 """A completed debit that shares one of them is the payment, or a retry of it."""
@@ -84,21 +80,21 @@ class FailedPaymentFacts(FailedDebitFacts, kw_only=True):
         return family(self.failure_code_system, self.failure_code)
 
     @property
-    def told(self) -> tuple[str, int]:
-        """The fact that tells the balance, and its value."""
+    def balance(self) -> tuple[str, int]:
+        """The fact that is the balance, and its value."""
         return next((n, value) for n in BALANCES if (value := getattr(self, n)) is not None)
 
     @property
     def available(self) -> int:
         """What the owner could spend, in minor units."""
-        return self.told[1] - self.holds_minor
+        return self.balance[1] - self.holds_minor
 
     @property
-    def given(self) -> bool:
-        """Whether the event itself tells what the owner could spend."""
+    def is_certain(self) -> bool:
+        """Whether the failed payment itself has what the owner could spend."""
         return self.available_balance_minor is not None
 
-    def needed(self, params: "FailedPaymentParams") -> int | str:
+    def needed(self, params: FailedPaymentParams) -> int | str:
         """As `needed_of`."""
         return needed_of(
             self.amount_minor,
@@ -115,19 +111,18 @@ class FailedPaymentFacts(FailedDebitFacts, kw_only=True):
 
 
 FAILURE: Final = FailedDebitFacts.__struct_fields__
-_BALANCES: Final = {
-    "available_balance_minor": "what could be spent, as the event says",
-    "balance_before_minor": "the balance before it, as the event says",
-    "balance_after_minor": "what an earlier transaction left",
-    "reported_balance_minor": "a reported balance",
-}
-"""Facts that are a balance, in words: an alert quotes one of them."""
-BALANCES: Final = tuple(_BALANCES)
+BALANCES: Final = (
+    "available_balance_minor",
+    "balance_before_minor",
+    "balance_after_minor",
+    "reported_balance_minor",
+)
+"""Facts that are a balance, the surest first: an alert quotes one of them."""
 OWN_BALANCES: Final = BALANCES[:2]
 """Those that are read from the failed payment itself."""
 
 
-def verdict_of(facts: FailedPaymentFacts, params: "FailedPaymentParams") -> Verdict | None:
+def verdict_of(facts: FailedPaymentFacts, params: FailedPaymentParams) -> Verdict | None:
     """Decide; None if the failure is no contradiction."""
     why, needed = facts.family, facts.needed(params)
     too_old = facts.balance_at_ms < facts.failed_at_ms - params.max_balance_age_ms
@@ -136,7 +131,7 @@ def verdict_of(facts: FailedPaymentFacts, params: "FailedPaymentParams") -> Verd
         return None
     severity: Severity = "info"
     if why == "insufficient_funds":
-        if facts.given or not facts.concurrent_debit:
+        if facts.is_certain or not facts.concurrent_debit:
             severity = "error"
     elif (facts.no_retry_until_ms or 0) >= facts.failed_at_ms + params.retry_grace_ms:
         severity = "warning"
@@ -151,70 +146,10 @@ def verdict_of(facts: FailedPaymentFacts, params: "FailedPaymentParams") -> Verd
             "family": why,
             "failure_code": facts.failure_code,
             "failure_code_system": facts.failure_code_system,
-            "balance_from": facts.told[0].removesuffix("_minor"),
+            "balance_from": facts.balance[0].removesuffix("_minor"),
             "concurrent_debit": facts.concurrent_debit,
         },
     )
-
-
-def because(facts: FailedPaymentFacts, params: "FailedPaymentParams") -> Sequence[str]:
-    """Say what was needed and what was there."""
-    needed = facts.needed(params)
-    assert isinstance(needed, int), "there would be no alert"
-    name, told = facts.told
-    held = f", less {facts.money(facts.holds_minor)} held for others" if facts.holds_minor else ""
-    age = facts.failed_at_ms - facts.balance_at_ms
-    when = f" {format_span(age)} before" if age else ""
-    system = facts.failure_code_system or "internal"
-    said = [
-        f"The balance was to pay {facts.money(needed)}, fee included.",
-        f"It could: {facts.money(told)} were there{when} ({_BALANCES[name]}){held}.",
-        f"Code {facts.failure_code} ({system}) means {facts.family.replace('_', ' ')}.",
-    ]
-    if facts.concurrent_debit and not facts.given:
-        said.append("Another debit shortly before may have had the money: so it is only info.")
-    if facts.no_retry_until_ms is not None:
-        said.append("It is proven that no retry succeeded in time.")
-    return said
-
-
-def otherwise(facts: FailedPaymentFacts, params: "FailedPaymentParams") -> Sequence[Otherwise]:
-    """Say how little, how old or how contested the balance would have had to be."""
-    needed, (name, _) = facts.needed(params), facts.told
-    assert isinstance(needed, int), "there would be no alert"
-    less = needed - 1 + facts.holds_minor
-    found = [
-        Otherwise(
-            sentence=f"no alert if the balance had been {facts.money(less)} or less",
-            facts={name: less},
-        )
-    ]
-    if name not in OWN_BALANCES:
-        age = params.max_balance_age_ms
-        found.append(
-            Otherwise(
-                sentence="no alert if the balance had been known for more than "
-                f"{format_span(age)} (max_balance_age_ms)",
-                facts={"balance_at_ms": facts.failed_at_ms - age - 1},
-            )
-        )
-    if facts.family == "insufficient_funds" and not facts.given and not facts.concurrent_debit:
-        found.append(
-            Otherwise(
-                sentence="only info if another debit had been under way within "
-                f"{format_span(params.concurrent_debit_ms)} before (concurrent_debit_ms)",
-                facts={"concurrent_debit": True},
-            )
-        )
-    if facts.no_retry_until_ms is not None:
-        found.append(
-            Otherwise(
-                sentence="only info if a retry had succeeded within "
-                f"{format_span(params.retry_grace_ms)} (retry_grace_ms)",
-                facts={"no_retry_until_ms": None},
-            )
-        )
-    return found
 
 
 def _title(facts: FailedPaymentFacts) -> str:

@@ -30,69 +30,18 @@ Attempts and technical failures are counted per provider, for rules over many ac
 """
 
 from collections.abc import Sequence
-from typing import Annotated
 
-from pydantic import Field
-
-from rules.contract import Draft, Effects, Otherwise, Params, Rule, State, Verdict
+from rules.contract import Draft, Effects, Otherwise, Rule, Verdict
 from rules.events import DEBITS, TRANSACTION, Event, Transaction
-from rules.failed_payment import facts as verdict
+from rules.facts import Quote
+from rules.failed_payment import reasons
 from rules.failed_payment.examples import EXAMPLES
-from rules.failed_payment.facts import FailedPaymentFacts
+from rules.failed_payment.facts import FAILURE, KEYS, FailedPaymentFacts, needed_of, verdict_of
 from rules.failed_payment.failure_codes import Family, family
+from rules.failed_payment.params import FailedPaymentParams
 from rules.failed_payment.spendable import Spendable, spendable_at
-from rules.profile import Profile, mark_of
-from schemas.time import DAY_MS, MINUTE_MS, SECOND_MS
-
-
-class FailedPaymentParams(Params):
-    """Thresholds and switches of A1."""
-
-    max_balance_age_ms: int = Field(
-        5 * MINUTE_MS,
-        ge=0,
-        le=DAY_MS,
-        description="milliseconds; an older balance does not prove that the money was there; our "
-        "own guess",
-    )
-    hold_ttl_ms: int = Field(
-        7 * DAY_MS,
-        ge=MINUTE_MS,
-        le=31 * DAY_MS,
-        description="milliseconds a hold counts if nothing ends it; as long as most "
-        "authorisations live",
-    )
-    concurrent_debit_ms: int = Field(
-        5 * SECOND_MS,
-        ge=0,
-        le=10 * MINUTE_MS,
-        description="milliseconds; another debit within them before the failure may have had the "
-        "money; our own guess",
-    )
-    retry_grace_ms: int = Field(
-        2 * MINUTE_MS,
-        ge=SECOND_MS,
-        le=DAY_MS,
-        description="milliseconds for a retry to succeed after a technical failure; our own guess",
-    )
-    assume_balance_funded: bool = Field(
-        True,
-        description="switch; without a funding the balance pays, unless the failure code is a "
-        "card's or bank's; off: such payments are not judged",
-    )
-    silent_families: Annotated[tuple[Family, ...], Field(strict=False)] = Field(
-        ("limit", "fraud", "account_state", "customer", "duplicate"),
-        description="families of failure codes that never alert: refusals with a reason that a "
-        "balance cannot contradict; `unknown` is counted only, in any case",
-    )
-
-
-class FailedPaymentState(State):
-    """The newest debits that may have had the money of a failing one."""
-
-    recent: list[int] = []
-    """Mark and time of the newest debit, then of the newest other one: two suffice to find one
-    that is not the failing transaction itself. A mark is the CRC-32 of a transaction_id."""
+from rules.failed_payment.state import FailedPaymentState, has_concurrent_debit, remember_debit
+from rules.profile import Profile
 
 
 class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentFacts]):
@@ -111,24 +60,24 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
 
     def judge(self, facts: FailedPaymentFacts) -> Verdict | None:
         """Compare what the balance was to pay with what could be spent."""
-        return verdict.verdict_of(facts, self.params)
+        return verdict_of(facts, self.params)
 
     def answers(self, facts: FailedPaymentFacts, event: Event) -> bool:
-        """Say whether a completed debit is the payment, or a retry of it."""
+        """Return whether a completed debit is the payment, or a retry of it."""
         return (
             isinstance(event, Transaction)
             and event.status == "completed"
             and event.type in DEBITS
-            and any(getattr(event, key) == getattr(facts, key) is not None for key in verdict.KEYS)
+            and any(getattr(event, key) == getattr(facts, key) is not None for key in KEYS)
         )
 
     def because(self, facts: FailedPaymentFacts) -> Sequence[str]:
-        """Say what was needed and what was there."""
-        return verdict.because(facts, self.params)
+        """Return what was needed and what was there."""
+        return reasons.because(facts, self.params)
 
     def otherwise(self, facts: FailedPaymentFacts) -> Sequence[Otherwise]:
-        """Say how little, how old or how contested the balance would have had to be."""
-        return verdict.otherwise(facts, self.params)
+        """Return how little, how old or how contested the balance would have had to be."""
+        return reasons.otherwise(facts, self.params)
 
     # -- noticing -------------------------------------------------------------------------
 
@@ -139,9 +88,9 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
         if event.type not in DEBITS:
             return
         if event.status == "failed":
-            self._failed(state, event, profile, fx)
+            self._handle_failure(state, event, profile, fx)
         else:
-            self._passed(state, event, fx)
+            self._handle_debit(state, event, fx)
 
     def late_transaction(
         self, state: FailedPaymentState, event: Transaction, profile: Profile, fx: Effects
@@ -153,7 +102,7 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
             _count_attempt(event, family(event.failure_code_system, event.failure_code), fx)
             fx.count("late_failure")
         else:
-            self._passed(state, event, fx)
+            self._handle_debit(state, event, fx)
 
     def on_timer(
         self, state: FailedPaymentState, name: str, due: int, profile: Profile, fx: Effects
@@ -163,37 +112,24 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
             if name == _retry_timer(alert.anchor):
                 fx.update(alert, [("no_retry_until_ms", due, None)])
 
-    def _failed(
+    def _handle_failure(
         self, state: FailedPaymentState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
         why = family(event.failure_code_system, event.failure_code)
         _count_attempt(event, why, fx)
         if event.initiator is None or event.initiator == "customer":
-            self._look(state, event, why, profile, fx)
+            self._judge_failure(state, event, why, profile, fx)
 
-    def _passed(self, state: FailedPaymentState, event: Transaction, fx: Effects) -> None:
+    def _handle_debit(self, state: FailedPaymentState, event: Transaction, fx: Effects) -> None:
         if event.status == "completed":
-            self._remember(state, event)
+            remember_debit(state, event, self.params.concurrent_debit_ms)
             _count_attempt(event, None, fx)
             if fx.open_alerts():
                 self._cure(event, fx)
         elif event.status == "pending":
-            self._remember(state, event)
+            remember_debit(state, event, self.params.concurrent_debit_ms)
 
-    def _remember(self, state: FailedPaymentState, event: Transaction) -> None:
-        mark, at, recent = mark_of(event.transaction_id), event.occurred_at, state.recent
-        since = at - self.params.concurrent_debit_ms
-        if not recent or recent[1] < since:
-            state.recent = [mark, at]
-        elif at < recent[1]:  # late
-            if mark != recent[0] and (len(recent) == 2 or at > recent[3]):
-                recent[2:] = [mark, at]
-        elif mark == recent[0]:
-            recent[1] = at
-        else:
-            state.recent = [mark, at, recent[0], recent[1]]
-
-    def _look(
+    def _judge_failure(
         self,
         state: FailedPaymentState,
         event: Transaction,
@@ -206,7 +142,7 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
         if why == "unknown":
             fx.count("unknown_failure")
             return
-        needed = verdict.needed_of(
+        needed = needed_of(
             event.amount,
             event.fee,
             event.funding,
@@ -223,21 +159,17 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
         limits = self.params.max_balance_age_ms, self.params.hold_ttl_ms
         spendable = spendable_at(event, profile, fx, *limits)
         if spendable is not None and spendable.minor >= needed:
-            self._raise(event, spendable, self._has_rival(state, event), fx)
+            within_ms = self.params.concurrent_debit_ms
+            self._raise(event, spendable, has_concurrent_debit(state, event, within_ms), fx)
             if why != "insufficient_funds":
                 due = event.occurred_at + self.params.retry_grace_ms
                 fx.set_timer(_retry_timer(event.event_id), due, (TRANSACTION,))
 
-    def _has_rival(self, state: FailedPaymentState, event: Transaction) -> bool:
-        """Say whether another debit shortly before may have had the money."""
-        recent, mark = state.recent, mark_of(event.transaction_id)
-        since = event.occurred_at - self.params.concurrent_debit_ms
-        pairs = zip(recent[::2], recent[1::2], strict=True)
-        return any(other != mark and at >= since for other, at in pairs)
-
-    def _raise(self, event: Transaction, spendable: Spendable, rival: bool, fx: Effects) -> None:
+    def _raise(
+        self, event: Transaction, spendable: Spendable, concurrent: bool, fx: Effects
+    ) -> None:
         ref, source = fx.ref, spendable.ref
-        told = (f"{spendable.fact}_minor", spendable.told, source)
+        known: Quote = (f"{spendable.fact}_minor", spendable.balance, source)
         balance = [(source, "balance")] if source != ref else []
         fx.alert(
             Draft(
@@ -246,11 +178,11 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
                 subject=event.transaction_id,
                 evidence=[*balance, (ref, "failure")],
                 facts=[
-                    *FailedPaymentFacts.quote(event, ref, *verdict.FAILURE),
-                    told,
+                    *FailedPaymentFacts.quote(event, ref, *FAILURE),
+                    known,
                     ("balance_at_ms", spendable.at, source),
                     ("holds_minor", spendable.holds, None),
-                    ("concurrent_debit", rival, None),
+                    ("concurrent_debit", concurrent, None),
                 ],
                 transaction_ids=(event.transaction_id,),
                 provider=event.provider,

@@ -10,22 +10,22 @@ from rules.profile import Profile
 class Spendable(Struct, frozen=True):
     """Money of one account in one currency, in minor units."""
 
-    told: int
-    """The balance as it was told."""
+    balance: int
+    """The balance as the event has it."""
     fact: str
-    """What kind of telling: available_balance, balance_before, or of an older event
-    balance_after or reported_balance."""
+    """Where it is from: available_balance, balance_before, or of an older event balance_after or
+    reported_balance."""
     at: int
-    """The moment the balance speaks of, milliseconds."""
+    """The moment at which it was the balance, milliseconds."""
     ref: Ref
-    """The event that told it."""
+    """The event that has it."""
     holds: int = 0
     """Open holds that it does not take into account."""
 
     @property
     def minor(self) -> int:
         """What could be spent."""
-        return self.told - self.holds
+        return self.balance - self.holds
 
 
 def spendable_at(
@@ -36,8 +36,8 @@ def spendable_at(
     if event.available_balance is not None:
         return Spendable(event.available_balance, "available_balance", at, fx.ref)
     if event.balance_before is not None:
-        told, kind = event.balance_before, event.balance_kind
-        fact, told_at, ref = "balance_before", at, fx.ref
+        balance, kind = event.balance_before, event.balance_kind
+        fact, known_at, ref = "balance_before", at, fx.ref
     else:
         known = profile.known(event.currency)
         if known is None:
@@ -46,10 +46,10 @@ def spendable_at(
         if known.at < at - max_age_ms:
             fx.count("balance_too_old")
             return None
-        told, kind, told_at, ref = known.minor, known.balance_kind, known.at, known.ref
+        balance, kind, known_at, ref = known.minor, known.balance_kind, known.at, known.ref
         fact = "reported_balance" if ref.kind == BALANCE else "balance_after"
     since = at - hold_ttl_ms
     if kind == "available":
-        since = max(since, told_at + 1)  # older holds are taken off already
+        since = max(since, known_at + 1)  # older holds are taken off already
     holds = profile.held(event.currency, since, but=event.transaction_id)
-    return Spendable(told, fact, told_at, ref, holds)
+    return Spendable(balance, fact, known_at, ref, holds)

@@ -8,7 +8,8 @@ import pytest
 from rules.builders import balance, clock, txn
 from rules.events import TRANSACTION, Transaction
 from rules.failed_payment.failure_codes import FAMILIES, family
-from rules.failed_payment.rule import FailedPayment, FailedPaymentState
+from rules.failed_payment.rule import FailedPayment
+from rules.failed_payment.state import FailedPaymentState
 from tests.support.rule_driver import Driver
 
 REFUSED = {"failure_code": "insufficient_funds", "failure_code_system": "internal"}
