@@ -1,17 +1,14 @@
-"""A5 decided: from the facts that an alert quotes, and nothing else."""
+"""What an alert of A5 quotes, and its verdict: it follows from these facts and nothing else."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Final, Self
+from collections.abc import Mapping
+from typing import Annotated, Final, Self
 
 import msgspec
 
-from rules.contract import Otherwise, Verdict
+from rules.cannot_log_in.params import CannotLogInParams
+from rules.contract import Verdict
 from rules.facts import Facts, Values, quoted
 from schemas.base import RootCause
-from schemas.time import format_span
-
-if TYPE_CHECKING:
-    from rules.cannot_log_in.rule import CannotLogInParams
 
 CREDENTIAL: Final = frozenset({"bad_credentials", "otp_failed", "mfa_failed"})
 SERVICE: Final = frozenset({"service_error", "otp_not_delivered", "timeout", "network"})
@@ -50,11 +47,11 @@ class CannotLogInFacts(Facts, kw_only=True):
         return sum(self.reasons.values())
 
     def is_service(self, percent: int) -> bool:
-        """Say whether at least so many of the failures are the service's."""
+        """Return whether at least so many of the failures are the service's."""
         return self.service_failures * 100 >= percent * self.remembered
 
 
-def verdict_of(facts: CannotLogInFacts, params: "CannotLogInParams") -> Verdict | None:
+def verdict_of(facts: CannotLogInFacts, params: CannotLogInParams) -> Verdict | None:
     """Decide; None if it is no attempt to get in that failed for good."""
     if (
         facts.failures < params.threshold
@@ -75,60 +72,6 @@ def verdict_of(facts: CannotLogInFacts, params: "CannotLogInParams") -> Verdict 
             "reasons": facts.reasons,
         },
     )
-
-
-def because(facts: CannotLogInFacts, params: "CannotLogInParams") -> Sequence[str]:
-    """Say what failed, how often, and for how long."""
-    counts = ", ".join(f"{n} for {reason.replace('_', ' ')}" for reason, n in facts.reasons.items())
-    span = format_span(facts.anchor_at_ms - facts.first_at_ms)
-    known = "" if facts.remembered == facts.failures else f"; of the {facts.remembered} remembered"
-    said = [
-        f"{facts.failures} logins failed{known}: {counts}.",
-        (
-            f"The first {params.threshold} came within {span}; as many within "
-            f"{format_span(params.window_ms)} are one attempt to get in (threshold, window_ms)."
-        ),
-        (
-            f"It is proven that no login succeeded in the {format_span(params.absence_ms)} "
-            "after them (absence_ms)."
-        ),
-    ]
-    if facts.is_service(params.service_percent):
-        said.append(
-            f"{facts.service_failures} of {facts.remembered} failed for reasons of the service: "
-            f"from {params.service_percent} percent it is a warning (service_percent)."
-        )
-    return said
-
-
-def otherwise(facts: CannotLogInFacts, params: "CannotLogInParams") -> Sequence[Otherwise]:
-    """Say how few, how slow or how differently they would have had to fail."""
-    found = [
-        Otherwise(
-            sentence=f"no alert if fewer than {params.threshold} logins had failed (threshold)",
-            facts={"failures": params.threshold - 1},
-        ),
-        Otherwise(
-            sentence=f"no alert if the first {params.threshold} had been spread over more than "
-            f"{format_span(params.window_ms)} (window_ms)",
-            facts={"first_at_ms": facts.anchor_at_ms - params.window_ms - 1},
-        ),
-        Otherwise(
-            sentence=f"no alert if a login had succeeded within {format_span(params.absence_ms)} "
-            "after them (absence_ms)",
-            facts={"no_success_until_ms": facts.anchor_at_ms + params.absence_ms - 1},
-        ),
-    ]
-    if facts.is_service(params.service_percent):
-        most = (params.service_percent * facts.remembered - 1) // 100
-        found.append(
-            Otherwise(
-                sentence=f"only info if at most {most} had failed for reasons of the service "
-                "(service_percent)",
-                facts={"service_failures": most},
-            )
-        )
-    return found
 
 
 def _root_cause(reasons: Mapping[str, int]) -> RootCause:

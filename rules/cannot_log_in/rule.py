@@ -22,66 +22,23 @@ Details of an alert: `failures`, `service_failures`, `reasons` (reason -> count)
 
 from collections.abc import Sequence
 
-from pydantic import Field
-
-from rules.cannot_log_in import facts as verdict
+from rules.cannot_log_in import reasons
 from rules.cannot_log_in.examples import EXAMPLES
-from rules.cannot_log_in.facts import CannotLogInFacts
+from rules.cannot_log_in.facts import LOCKED, CannotLogInFacts, verdict_of
+from rules.cannot_log_in.params import CannotLogInParams
 from rules.cannot_log_in.state import (
     CannotLogInState,
-    Failure,
+    FailedLogin,
     cited,
-    facts_of,
     forget_anchor,
     forget_before,
     is_logged,
     keep,
+    quotes_of,
 )
-from rules.contract import Draft, Effects, Otherwise, Params, Rule, Verdict
+from rules.contract import Draft, Effects, Otherwise, Rule, Verdict
 from rules.events import LOGIN, Event, Login, Ref
 from rules.profile import Profile
-from schemas.time import MINUTE_MS
-
-
-class CannotLogInParams(Params):
-    """Thresholds of A5."""
-
-    threshold: int = Field(
-        5, ge=2, le=50, description="failures; fewer are usual typing errors; our own guess"
-    )
-    window_ms: int = Field(
-        10 * MINUTE_MS,
-        ge=1_000,
-        le=24 * 60 * MINUTE_MS,
-        description="milliseconds, sliding, both ends included; within it the failures are one "
-        "attempt to get in; our own guess",
-    )
-    absence_ms: int = Field(
-        10 * MINUTE_MS,
-        ge=1_000,
-        le=24 * 60 * MINUTE_MS,
-        description="milliseconds after the anchor without a success; time for a reset of the "
-        "password; our own guess",
-    )
-    quiet_ms: int = Field(
-        30 * MINUTE_MS,
-        ge=1_000,
-        le=7 * 24 * 60 * MINUTE_MS,
-        description="milliseconds without a failure after which an alert expires: the owner has "
-        "given up; our own guess",
-    )
-    service_percent: int = Field(
-        50,
-        ge=1,
-        le=100,
-        description="percent of the failures with a service's reason from which it is a warning; "
-        "from then on the owner is not the likely cause; our own guess",
-    )
-    collapse_double_logging: bool = Field(
-        True,
-        description="switch; failures of one session in one second count once, because two layers "
-        "may log one attempt; seen in the field (separate buckets per log type)",
-    )
 
 
 class CannotLogIn(Rule[CannotLogInParams, CannotLogInState, CannotLogInFacts]):
@@ -100,23 +57,23 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState, CannotLogInFacts]):
 
     def judge(self, facts: CannotLogInFacts) -> Verdict | None:
         """Decide from the failures, their reasons, and how long no success followed."""
-        return verdict.verdict_of(facts, self.params)
+        return verdict_of(facts, self.params)
 
     def answers(self, facts: CannotLogInFacts, event: Event) -> bool:
-        """Say whether the owner got in, or may again, at the anchor or after it."""
+        """Return whether the owner got in, or may again, at the anchor or after it."""
         return (
             isinstance(event, Login)
-            and _opens_the_door(event)
+            and _opens_account(event)
             and event.occurred_at >= facts.anchor_at_ms
         )
 
     def because(self, facts: CannotLogInFacts) -> Sequence[str]:
-        """Say what failed, how often, and for how long."""
-        return verdict.because(facts, self.params)
+        """Return what failed, how often, and for how long."""
+        return reasons.because(facts, self.params)
 
     def otherwise(self, facts: CannotLogInFacts) -> Sequence[Otherwise]:
-        """Say how few, how slow or how differently they would have had to fail."""
-        return verdict.otherwise(facts, self.params)
+        """Return how few, how slow or how differently they would have had to fail."""
+        return reasons.otherwise(facts, self.params)
 
     # -- noticing -------------------------------------------------------------------------
 
@@ -124,17 +81,17 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState, CannotLogInFacts]):
         self, state: CannotLogInState, event: Login, profile: Profile, fx: Effects
     ) -> None:
         """Count a failure; a success or an unlock ends everything."""
-        if _opens_the_door(event):
-            self._let_in(state, event, fx)
+        if _opens_account(event):
+            self._handle_success(state, event, fx)
         elif _is_failure(event):
-            self._fail(state, event, fx)
+            self._handle_failure(state, event, fx)
 
     def late_login(
         self, state: CannotLogInState, event: Login, profile: Profile, fx: Effects
     ) -> None:
         """Let a late success correct what was found without it."""
-        if _opens_the_door(event):
-            self._let_in(state, event, fx)
+        if _opens_account(event):
+            self._handle_success(state, event, fx)
         elif _is_failure(event):
             fx.signal("failed_login", event)
             fx.count("late_failure")
@@ -154,7 +111,7 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState, CannotLogInFacts]):
         elif not state.anchor:
             state.failures = []
 
-    def _fail(self, state: CannotLogInState, event: Login, fx: Effects) -> None:
+    def _handle_failure(self, state: CannotLogInState, event: Login, fx: Effects) -> None:
         session = int.from_bytes(fx.marks.of(event.session_id)) if event.session_id else 0
         if self.params.collapse_double_logging and is_logged(state, event, session):
             fx.count("double_logged")
@@ -162,14 +119,14 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState, CannotLogInFacts]):
         fx.signal("failed_login", event)
         if not state.anchor:
             forget_before(state, event.occurred_at - self.params.window_ms)
-        keep(state, Failure(fx.ref, event.reason or "other", session), self.params.threshold)
+        keep(state, FailedLogin(fx.ref, event.reason or "other", session), self.params.threshold)
         fx.set_timer("forget", event.occurred_at + self.params.window_ms)
         if fx.open_alerts():
             fx.set_timer("quiet", event.occurred_at + self.params.quiet_ms, (LOGIN,))
         elif not state.anchor:
             self._find_anchor(state, fx)
 
-    def _let_in(self, state: CannotLogInState, event: Login, fx: Effects) -> None:
+    def _handle_success(self, state: CannotLogInState, event: Login, fx: Effects) -> None:
         """Forget the failures up to a success, and close what it answers."""
         alerts, still_open = fx.open_alerts(), False
         if not state.failures and not alerts:
@@ -219,7 +176,7 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState, CannotLogInFacts]):
 
     def _raise(self, state: CannotLogInState, due: int, fx: Effects) -> None:
         failures, anchor = state.failures, state.anchor
-        locked = any(failure.reason == verdict.LOCKED for failure in failures)
+        locked = any(failure.reason == LOCKED for failure in failures)
         fx.alert(
             Draft(
                 anchor=anchor,
@@ -228,7 +185,7 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState, CannotLogInFacts]):
                     (ref, "anchor" if ref.event_id == anchor else "failure")
                     for ref in cited(failures, self.params.threshold)
                 ],
-                facts=facts_of(state, due),
+                facts=quotes_of(state, due),
                 dedup_rule="account_lockout" if locked else None,
             )
         )
@@ -237,7 +194,7 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState, CannotLogInFacts]):
         forget_before(state, due - self.params.window_ms)
 
 
-def _opens_the_door(event: Login) -> bool:
+def _opens_account(event: Login) -> bool:
     return event.outcome == "success" and event.action in ("login", "unlock")
 
 

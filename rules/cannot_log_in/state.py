@@ -15,7 +15,7 @@ from schemas.alert import MAX_EVIDENCE
 MAX_KEPT: Final = 64
 
 
-class Failure(Struct, array_like=True, gc=False):
+class FailedLogin(Struct, array_like=True, gc=False):
     """One failed login."""
 
     ref: Ref
@@ -32,7 +32,7 @@ class Failure(Struct, array_like=True, gc=False):
 class CannotLogInState(State):
     """Failures inside the window, oldest first; while an anchor waits, all since its window."""
 
-    failures: list[Failure] = []
+    failures: list[FailedLogin] = []
     anchor: str = ""
     """event_id of the failure that completed the threshold; empty: none waits."""
     anchor_at: int = 0
@@ -43,7 +43,7 @@ class CannotLogInState(State):
 
 
 def is_logged(state: CannotLogInState, event: Login, session: int) -> bool:
-    """Say whether a failure of the same session in the same second has been counted."""
+    """Return whether a failure of the same session in the same second has been counted."""
     second = event.occurred_at // 1000
     return session != 0 and any(
         f.session == session and f.at // 1000 == second for f in state.failures
@@ -57,11 +57,11 @@ def forget_before(state: CannotLogInState, time: int) -> None:
 
 
 def forget_anchor(state: CannotLogInState) -> None:
-    """Let none wait any more."""
+    """Leave no failure waiting for its absence of success."""
     state.anchor, state.anchor_at, state.dropped, state.answer = "", 0, 0, None
 
 
-def keep(state: CannotLogInState, failure: Failure, threshold: int) -> None:
+def keep(state: CannotLogInState, failure: FailedLogin, threshold: int) -> None:
     """Add a failure; beyond MAX_KEPT drop the first after the anchor's."""
     state.failures.append(failure)
     if len(state.failures) > MAX_KEPT:
@@ -69,8 +69,8 @@ def keep(state: CannotLogInState, failure: Failure, threshold: int) -> None:
         state.dropped += bool(state.anchor)
 
 
-def facts_of(state: CannotLogInState, due: int) -> list[Quote]:
-    """Return what is known of the failures up to `due`."""
+def quotes_of(state: CannotLogInState, due: int) -> list[Quote]:
+    """Return the facts of an alert that is raised at `due`."""
     failures = state.failures
     reasons = Counter(failure.reason for failure in failures)
     anchor = next(f.ref for f in failures if f.ref.event_id == state.anchor)
@@ -84,7 +84,7 @@ def facts_of(state: CannotLogInState, due: int) -> list[Quote]:
     ]
 
 
-def cited(failures: Sequence[Failure], threshold: int) -> list[Ref]:
+def cited(failures: Sequence[FailedLogin], threshold: int) -> list[Ref]:
     """Return as many as an alert may cite: those up to the anchor, and the newest."""
     newest = max(threshold, len(failures) - MAX_EVIDENCE + threshold)
     return [failure.ref for failure in (*failures[:threshold], *failures[newest:])]
