@@ -1,4 +1,4 @@
-"""A4 decided: from the facts that an alert quotes, and nothing else."""
+"""What an alert of A4 quotes, and its verdict: it follows from these facts and nothing else."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal
@@ -9,15 +9,13 @@ from rules.contract import Verdict
 from rules.facts import Facts, quoted
 from schemas.base import RootCause, Severity
 
-Kind = Literal["lock", "repeated", "unjustified", "overdue", "money_moved"]
-KINDS: Final[tuple[Kind, ...]] = ("lock", "repeated", "unjustified", "overdue", "money_moved")
+Finding = Literal["lock", "repeated", "unjustified", "overdue", "money_moved"]
+FINDINGS: Final[tuple[Finding, ...]] = ("lock", "repeated", "unjustified", "overdue", "money_moved")
 """What can be found, the worst last."""
 RANKS: Final[tuple[Severity, ...]] = ("info", "warning", "error")
 
 LOCK: Final = ("locked_at_ms", "reason", "channel", "lock_until_ms")
 """Facts that are read from the lock."""
-REFUSAL: Final = ("refused_at_ms",)
-"""Facts that are read from a refused login."""
 DEBIT: Final = (
     "debit_at_ms",
     "debit_type",
@@ -72,11 +70,11 @@ class AccountLockoutFacts(Facts, kw_only=True):
         return self.reason if self.derived_failures is None else "max_retries"
 
 
-def kinds_of(facts: AccountLockoutFacts, params: AccountLockoutParams) -> list[Kind]:
+def findings_of(facts: AccountLockoutFacts, params: AccountLockoutParams) -> list[Finding]:
     """Return what is found, the worst last; nothing if there was no lock."""
     if facts.locked_at_ms is None or not _is_derived_rightly(facts, params):
         return []
-    found: list[Kind] = ["lock"]
+    found: list[Finding] = ["lock"]
     if facts.locks_in_window >= params.repeated_locks:
         found.append("repeated")
     if _is_unjustified(facts, params):
@@ -89,8 +87,8 @@ def kinds_of(facts: AccountLockoutFacts, params: AccountLockoutParams) -> list[K
 
 
 def is_unjustified(facts: AccountLockoutFacts, params: AccountLockoutParams) -> bool:
-    """Say whether a lock with these facts had too few failures."""
-    return "unjustified" in kinds_of(facts, params)
+    """Return whether a lock with these facts had too few failures."""
+    return "unjustified" in findings_of(facts, params)
 
 
 def _is_derived_rightly(facts: AccountLockoutFacts, params: AccountLockoutParams) -> bool:
@@ -133,25 +131,25 @@ def _moves_money(facts: AccountLockoutFacts) -> bool:
     )
 
 
-def severity_of(kind: Kind, facts: AccountLockoutFacts) -> Severity:
+def severity_of(finding: Finding, facts: AccountLockoutFacts) -> Severity:
     """Return how bad one finding is."""
-    if kind == "lock":
+    if finding == "lock":
         return "info" if facts.why in ("customer", "max_retries") else "warning"
-    return "warning" if kind == "repeated" else "error"
+    return "warning" if finding == "repeated" else "error"
 
 
 def verdict_of(facts: AccountLockoutFacts, params: AccountLockoutParams) -> Verdict | None:
     """Decide; None if there was no lock."""
-    kinds = kinds_of(facts, params)
-    if not kinds or facts.locked_at_ms is None:
+    findings = findings_of(facts, params)
+    if not findings or facts.locked_at_ms is None:
         return None
     return Verdict(
         at=_at(facts),
-        severity=max((severity_of(kind, facts) for kind in kinds), key=RANKS.index),
-        title=_title(kinds[-1], facts),
-        suspected_root_cause=_root_cause(kinds, facts, params),
+        severity=max((severity_of(finding, facts) for finding in findings), key=RANKS.index),
+        title=_title(findings[-1], facts),
+        suspected_root_cause=_root_cause(findings, facts, params),
         owner_advice=_ADVICE.get(facts.why, ("contact_support",)),
-        details={"kinds": list(kinds), "reason": facts.why},
+        details={"kinds": list(findings), "reason": facts.why},
     )
 
 
@@ -180,7 +178,7 @@ def _at(facts: AccountLockoutFacts) -> int:
     return at
 
 
-def _title(worst: Kind, facts: AccountLockoutFacts) -> str:
+def _title(worst: Finding, facts: AccountLockoutFacts) -> str:
     if worst == "money_moved":
         return f"{words(facts.debit_type).capitalize()} while the account was locked"
     if worst == "overdue":
@@ -198,11 +196,11 @@ def _title(worst: Kind, facts: AccountLockoutFacts) -> str:
 
 
 def _root_cause(
-    kinds: Sequence[Kind], facts: AccountLockoutFacts, params: AccountLockoutParams
+    findings: Sequence[Finding], facts: AccountLockoutFacts, params: AccountLockoutParams
 ) -> RootCause:
-    if "money_moved" in kinds or facts.why == "suspicious":
+    if "money_moved" in findings or facts.why == "suspicious":
         return "security"
-    if "unjustified" in kinds or "overdue" in kinds:
+    if "unjustified" in findings or "overdue" in findings:
         return "technical"
     failures = facts.failures_in_window or 0
     earned = facts.derived_failures is not None or failures >= params.policy_limit

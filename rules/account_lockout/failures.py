@@ -59,7 +59,7 @@ def _counted(at: int, window_ms: int, habits: Habits) -> list[Ref]:
 
 
 def _knows_all(at: int, window_ms: int, habits: Habits) -> bool:
-    """Say whether no failure that counts can have been forgotten."""
+    """Return whether no failure that counts can have been forgotten."""
     failures = habits.failures
     since = _counted_since(at, window_ms, habits)
     return len(failures) < MAX_FAILURES or failures[0].ref.occurred_at < since

@@ -1,12 +1,12 @@
-"""A4 in words: why an alert was raised, and what would have made it milder."""
+"""Why an alert of A4 was raised, and what would have made it milder, in sentences."""
 
 from collections.abc import Sequence
 
 from rules.account_lockout.facts import (
     RANKS,
     AccountLockoutFacts,
-    Kind,
-    kinds_of,
+    Finding,
+    findings_of,
     locks,
     overdue_ms,
     severity_of,
@@ -19,10 +19,12 @@ from schemas.time import format_span
 
 
 def because(facts: AccountLockoutFacts, params: AccountLockoutParams) -> Sequence[str]:
-    """Say why it was locked, and what speaks against the lock."""
-    said = [_lock_sentence(facts, params)]
-    said += [_kind_sentence(kind, facts, params) for kind in kinds_of(facts, params)[1:]]
-    return said
+    """Return why it was locked, and what speaks against the lock."""
+    sentences = [_lock_sentence(facts, params)]
+    sentences += [
+        _finding_sentence(finding, facts, params) for finding in findings_of(facts, params)[1:]
+    ]
+    return sentences
 
 
 def _lock_sentence(facts: AccountLockoutFacts, params: AccountLockoutParams) -> str:
@@ -43,19 +45,21 @@ def _lock_sentence(facts: AccountLockoutFacts, params: AccountLockoutParams) -> 
     return f"The account was locked {until}: reason {words(facts.reason)}{counted}."
 
 
-def _kind_sentence(kind: Kind, facts: AccountLockoutFacts, params: AccountLockoutParams) -> str:
-    if kind == "repeated":
+def _finding_sentence(
+    finding: Finding, facts: AccountLockoutFacts, params: AccountLockoutParams
+) -> str:
+    if finding == "repeated":
         return (
             f"There were {locks(facts)} within {format_span(params.repeated_window_ms)}: from "
             f"{params.repeated_locks} on that is a warning (repeated_locks, repeated_window_ms)."
         )
-    if kind == "unjustified":
+    if finding == "unjustified":
         return (
             f"The policy locks after {params.policy_limit} failures (policy_limit), and all logins "
             f"had been seen for longer than {format_span(params.policy_window_ms)} "
             "(policy_window_ms)."
         )
-    if kind == "overdue":
+    if finding == "overdue":
         return (
             f"A login was refused as locked {format_span(overdue_ms(facts))} after the lock should "
             f"have ended; {format_span(params.overdue_grace_ms)} are excused (overdue_grace_ms)."
@@ -68,11 +72,11 @@ def _kind_sentence(kind: Kind, facts: AccountLockoutFacts, params: AccountLockou
 
 
 def otherwise(facts: AccountLockoutFacts, params: AccountLockoutParams) -> Sequence[Otherwise]:
-    """Say what would have made it milder: of several equal findings, all of them together."""
-    kinds = kinds_of(facts, params)
-    ranks = [RANKS.index(severity_of(kind, facts)) for kind in kinds]
-    worst = [kind for kind, rank in zip(kinds, ranks, strict=True) if rank == max(ranks)]
-    claims = [_claims(kind, facts, params) for kind in worst]
+    """Return what would have made it milder: of several equal findings, all of them together."""
+    findings = findings_of(facts, params)
+    ranks = [RANKS.index(severity_of(finding, facts)) for finding in findings]
+    worst = [finding for finding, rank in zip(findings, ranks, strict=True) if rank == max(ranks)]
+    claims = [_claims(finding, facts, params) for finding in worst]
     if len(claims) == 1:
         return claims[0]
     together = [claim[0] for claim in claims]
@@ -85,18 +89,18 @@ def otherwise(facts: AccountLockoutFacts, params: AccountLockoutParams) -> Seque
 
 
 def _claims(
-    kind: Kind, facts: AccountLockoutFacts, params: AccountLockoutParams
+    finding: Finding, facts: AccountLockoutFacts, params: AccountLockoutParams
 ) -> list[Otherwise]:
     """Return what would have spared one finding; the first of them by other facts."""
-    if kind == "lock":
+    if finding == "lock":
         return _without_lock(facts, params)
-    if kind == "unjustified":
+    if finding == "unjustified":
         return _with_failures(facts, params)
-    if kind == "repeated":
+    if finding == "repeated":
         fewer = params.repeated_locks - 1
         sentence = f"milder if there had been no more than {fewer} locks (repeated_locks)"
         return [Otherwise(sentence=sentence, facts={"locks_in_window": fewer})]
-    if kind == "overdue":
+    if finding == "overdue":
         return _in_time(facts, params)
     sentence = "milder if the debit had begun at the time of the lock or before"
     return [Otherwise(sentence=sentence, facts={"debit_at_ms": facts.locked_at_ms})]
@@ -106,10 +110,10 @@ def _without_lock(facts: AccountLockoutFacts, params: AccountLockoutParams) -> l
     if facts.derived_failures is not None:
         limit = params.derive_limit
         fewer = f"no alert if fewer than {limit} logins had failed (derive_limit)"
-        told = "no alert if failures did not count as a lock (derive_locks)"
+        never = "no alert if failures did not count as a lock (derive_locks)"
         return [
             Otherwise(sentence=fewer, facts={"derived_failures": limit - 1}),
-            Otherwise(sentence=told, params={"derive_locks": False}),
+            Otherwise(sentence=never, params={"derive_locks": False}),
         ]
     if severity_of("lock", facts) == "warning":
         sentence = "only info if the owner had asked for the lock"

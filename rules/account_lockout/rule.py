@@ -36,20 +36,19 @@ ten locks in the window ten are counted.
 from collections.abc import Sequence
 from typing import Final
 
-from rules.account_lockout import facts as verdict
-from rules.account_lockout import reasons as story
+from rules.account_lockout import reasons
 from rules.account_lockout.examples import EXAMPLES
-from rules.account_lockout.facts import AccountLockoutFacts
+from rules.account_lockout.facts import DEBIT, LOCK, AccountLockoutFacts, is_unjustified, verdict_of
 from rules.account_lockout.failures import Evidence, derived_of, failures_of
 from rules.account_lockout.params import AccountLockoutParams
 from rules.account_lockout.state import (
     AccountLockoutState,
     Lock,
-    begin,
-    begins_in,
+    add_under_way,
     earlier_locks,
-    excuse,
-    follow,
+    is_new_in,
+    remember_lock,
+    track_debit,
 )
 from rules.contract import Draft, Effects, OpenAlert, Otherwise, Rule, Verdict
 from rules.events import LOGIN, Event, Login, Ref, Transaction
@@ -75,24 +74,24 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
 
     def judge(self, facts: AccountLockoutFacts) -> Verdict | None:
         """Decide from the lock and from what speaks against it."""
-        return verdict.verdict_of(facts, self.params)
+        return verdict_of(facts, self.params)
 
     def answers(self, facts: AccountLockoutFacts, event: Event) -> bool:
-        """Say whether the event opens the account at the time of the lock or after it."""
+        """Return whether the event opens the account at the time of the lock or after it."""
         return (
             isinstance(event, Login)
-            and _opens(event)
+            and _opens_account(event)
             and facts.locked_at_ms is not None
             and event.occurred_at >= facts.locked_at_ms
         )
 
     def because(self, facts: AccountLockoutFacts) -> Sequence[str]:
-        """Say why it was locked, and what speaks against the lock."""
-        return story.because(facts, self.params)
+        """Return why it was locked, and what speaks against the lock."""
+        return reasons.because(facts, self.params)
 
     def otherwise(self, facts: AccountLockoutFacts) -> Sequence[Otherwise]:
-        """Say what would have made it milder."""
-        return story.otherwise(facts, self.params)
+        """Return what would have made it milder."""
+        return reasons.otherwise(facts, self.params)
 
     # -- noticing -------------------------------------------------------------------------
 
@@ -103,53 +102,53 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         lock = state.lock
         if lock is None and not state.under_way and event.status != "pending":
             return  # nearly always
-        follow(state, event)
-        if lock is None or not begins_in(lock, event):
+        track_debit(state, event)
+        if lock is None or not is_new_in(lock, event):
             return
         if lock.crowded:
             fx.count("too_many_under_way")
         else:
-            self._note(lock, AccountLockoutFacts.quote(event, fx.ref, *verdict.DEBIT), "debit", fx)
+            self._add_or_raise(lock, AccountLockoutFacts.quote(event, fx.ref, *DEBIT), "debit", fx)
 
     def late_transaction(
         self, state: AccountLockoutState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
-        """Learn what was under way before the lock."""
-        follow(state, event, late=True)
+        """Remember what was under way before the lock."""
+        track_debit(state, event, late=True)
         if state.lock is not None:
-            excuse(state.lock, event)
+            add_under_way(state.lock, event)
 
     def on_login(
         self, state: AccountLockoutState, event: Login, profile: Profile, fx: Effects
     ) -> None:
-        """Tell a lock, close what an opening cures, look at refusals."""
+        """Raise a lock, close what an opening cures, judge refusals."""
         lock = state.lock
         if lock is not None and 0 < lock.ends_at < event.occurred_at:
-            self._end(lock, fx)  # its timer still waits for its proof
-            if _opens(event):
+            self._expire_lock(lock, fx)  # its timer still waits for its proof
+            if _opens_account(event):
                 state.lock = None
                 return
         if event.outcome == "success":
             if event.action == "lock":
-                self._lock(state, event, profile, fx)
-            elif _opens(event):
-                self._open(state, event, fx)
+                self._handle_lock(state, event, profile, fx)
+            elif _opens_account(event):
+                self._handle_opening(state, event, fx)
         elif event.action == "login":
             if event.reason == "account_locked":
-                self._refuse(lock, event, fx)
+                self._handle_refusal(lock, event, fx)
             elif lock is None and self.params.derive_locks:
-                self._derive(state, event, profile, fx)
+                self._derive_lock(state, event, profile, fx)
 
     def late_login(
         self, state: AccountLockoutState, event: Login, profile: Profile, fx: Effects
     ) -> None:
-        """Tell a late lock by its reason; let a late opening correct what was found."""
+        """Raise a late lock by its reason; let a late opening correct what was found."""
         if event.outcome != "success":
             return
         if event.action == "lock":
-            self._lock_late(event, profile, fx)
-        elif _opens(event):
-            self._open(state, event, fx)
+            self._handle_late_lock(event, profile, fx)
+        elif _opens_account(event):
+            self._handle_opening(state, event, fx)
 
     def on_timer(
         self, state: AccountLockoutState, name: str, due: int, profile: Profile, fx: Effects
@@ -159,7 +158,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         if name == "forget":
             state.locks = []
         elif name == "until" and lock is not None:
-            self._end(lock, fx)
+            self._expire_lock(lock, fx)
         elif name == "count" and lock is not None:
             quotes, evidence = failures_of(lock.at, profile.habits, self.params)
             alert = _alert_of(lock, fx)
@@ -171,29 +170,29 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
 
     # -- locks ----------------------------------------------------------------------------
 
-    def _lock(
+    def _handle_lock(
         self, state: AccountLockoutState, event: Login, profile: Profile, fx: Effects
     ) -> None:
         fx.signal("lock", event)
         ref = fx.ref
-        told = AccountLockoutFacts.quote(event, ref, *verdict.LOCK)
-        lock = begin(state, ref, told, event.lock_until, profile)
+        of_lock = AccountLockoutFacts.quote(event, ref, *LOCK)
+        lock = remember_lock(state, ref, of_lock, event.lock_until, profile)
         if lock.until is None:
             fx.cancel_timer("until")
         else:
             lock.ends_at = lock.until + self.params.overdue_grace_ms
             fx.set_timer("until", lock.ends_at, (LOGIN,))
         quotes, evidence = failures_of(ref.occurred_at, profile.habits, self.params)
-        if verdict.is_unjustified(AccountLockoutFacts.of_quotes([*told, *quotes]), self.params):
+        if is_unjustified(AccountLockoutFacts.of_quotes([*of_lock, *quotes]), self.params):
             # More may carry the same millisecond and come after it.
             quotes = []
             fx.set_timer("count", ref.occurred_at)
         if event.reason != "customer":
-            repeated, earlier = self._repeated(state, ref, fx)
+            repeated, earlier = self._count_locks(state, ref, fx)
             quotes, evidence = quotes + repeated, earlier + evidence
-        self._raise(lock.anchor, [*told, *quotes], [*evidence, (ref, "lock")], fx)
+        self._raise(lock.anchor, [*of_lock, *quotes], [*evidence, (ref, "lock")], fx)
 
-    def _derive(
+    def _derive_lock(
         self, state: AccountLockoutState, event: Login, profile: Profile, fx: Effects
     ) -> None:
         """Take failures since the last success and the last lock for a lock, if they suffice."""
@@ -208,15 +207,15 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
             ("derived_failures", len(failures), None),
             ("first_failure_at_ms", failures[0].occurred_at, failures[0]),
         ]
-        lock = begin(state, ref, quotes, None, profile)
-        repeated, earlier = self._repeated(state, ref, fx)
+        lock = remember_lock(state, ref, quotes, None, profile)
+        repeated, earlier = self._count_locks(state, ref, fx)
         evidence = [*earlier, *((failure, "failure") for failure in failures[:-1]), (ref, "lock")]
         self._raise(lock.anchor, [*quotes, *repeated], evidence, fx)
 
-    def _lock_late(self, event: Login, profile: Profile, fx: Effects) -> None:
+    def _handle_late_lock(self, event: Login, profile: Profile, fx: Effects) -> None:
         """Judge it by its reason alone; it is over with the success that has been seen since."""
         fx.signal("lock", event)
-        quotes = AccountLockoutFacts.quote(event, fx.ref, *verdict.LOCK)
+        quotes = AccountLockoutFacts.quote(event, fx.ref, *LOCK)
         self._raise(event.event_id, quotes, [(fx.ref, "lock")], fx)
         due = profile.habits.success_at
         if due is None or due < event.occurred_at:
@@ -224,7 +223,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         if due is not None:
             fx.set_timer(_late_timer(event.event_id), due, (LOGIN,))
 
-    def _repeated(
+    def _count_locks(
         self, state: AccountLockoutState, ref: Ref, fx: Effects
     ) -> tuple[list[Quote], Evidence]:
         window = self.params.repeated_window_ms
@@ -235,19 +234,18 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
 
     # -- what follows a lock --------------------------------------------------------------
 
-    def _refuse(self, lock: Lock | None, event: Login, fx: Effects) -> None:
+    def _handle_refusal(self, lock: Lock | None, event: Login, fx: Effects) -> None:
         if lock is None or lock.until is None or event.occurred_at <= lock.until:
             return
         if event.occurred_at > lock.until + self.params.overdue_grace_ms:
-            self._note(
-                lock, AccountLockoutFacts.quote(event, fx.ref, *verdict.REFUSAL), "refusal", fx
-            )
+            refusal = AccountLockoutFacts.quote(event, fx.ref, "refused_at_ms")
+            self._add_or_raise(lock, refusal, "refusal", fx)
         else:
             lock.ends_at = 0
             fx.cancel_timer("until")
 
-    def _note(self, lock: Lock, quotes: list[Quote], role: str, fx: Effects) -> None:
-        """Lay what the event shows over the lock's alert; raise another if that is closed."""
+    def _add_or_raise(self, lock: Lock, quotes: list[Quote], role: str, fx: Effects) -> None:
+        """Add what the event shows to the lock's alert; raise another if that is closed."""
         alert = _alert_of(lock, fx)
         if alert is None:
             again: Quote = ("raised_again", True, None)
@@ -265,7 +263,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
             fx.expire(alerts[0])
         fx.alert(Draft(anchor=anchor, cause="auth", facts=facts, evidence=evidence))
 
-    def _open(self, state: AccountLockoutState, event: Login, fx: Effects) -> None:
+    def _handle_opening(self, state: AccountLockoutState, event: Login, fx: Effects) -> None:
         for alert in fx.open_alerts():
             if self.answers(AccountLockoutFacts.of_quotes(alert.facts), event):
                 fx.settle(alert, "unlock" if event.action == "unlock" else "success")
@@ -275,7 +273,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
             fx.cancel_timer("until")
             fx.cancel_timer("count")
 
-    def _end(self, lock: Lock, fx: Effects) -> None:
+    def _expire_lock(self, lock: Lock, fx: Effects) -> None:
         """Take the account to be open again, because its lock should have ended."""
         for alert in fx.open_alerts():
             fx.lapse(alert)
@@ -291,5 +289,5 @@ def _late_timer(anchor: str) -> str:
     return f"late:{anchor}"
 
 
-def _opens(event: Login) -> bool:
+def _opens_account(event: Login) -> bool:
     return event.outcome == "success" and event.action in ("login", "unlock")

@@ -44,18 +44,18 @@ class AccountLockoutState(State):
     locks: list[Ref] = []
     """Those of the last repeated_window_ms that the owner did not ask for, oldest first."""
     under_way: list[int] = []
-    """Marks of pending debits that hold no balance: those that do stand among the facts."""
+    """Marks of pending debits that hold no balance: the profile has those that do."""
 
 
 def _is_spending(event: Transaction) -> bool:
-    """Say whether it is a debit of the owner."""
+    """Return whether it is a debit of the owner."""
     return event.type in SPENDING_TYPES and (
         event.initiator is None or event.initiator == "customer"
     )
 
 
-def follow(state: AccountLockoutState, event: Transaction, late: bool = False) -> None:
-    """Note that a debit is under way, or no longer; a late one's hold is not among the facts."""
+def track_debit(state: AccountLockoutState, event: Transaction, late: bool = False) -> None:
+    """Remember that a debit is under way, or no longer; the profile has no hold of a late one."""
     if event.status == "pending":
         if _is_spending(event) and (late or not paid_by_balance(event)):
             _add(state.under_way, mark_of(event.transaction_id))
@@ -71,7 +71,7 @@ def _add(marks: list[int], mark: int) -> None:
             del marks[0]
 
 
-def begin(
+def remember_lock(
     state: AccountLockoutState, ref: Ref, quotes: list[Quote], until: int | None, profile: Profile
 ) -> Lock:
     """Remember a new lock in the place of the one before."""
@@ -82,8 +82,8 @@ def begin(
     return lock
 
 
-def begins_in(lock: Lock, event: Transaction) -> bool:
-    """Say whether a debit of the owner begins while the lock lasts, as far as is known."""
+def is_new_in(lock: Lock, event: Transaction) -> bool:
+    """Return whether a debit of the owner begins while the lock lasts, as far as is known."""
     at = event.occurred_at
     return (
         event.status in ("pending", "completed")
@@ -94,8 +94,8 @@ def begins_in(lock: Lock, event: Transaction) -> bool:
     )
 
 
-def excuse(lock: Lock, event: Transaction) -> None:
-    """Let a late event show that a debit was under way when the lock began."""
+def add_under_way(lock: Lock, event: Transaction) -> None:
+    """Add the debit of a late event if it was under way when the lock began."""
     if event.status == "pending" and _is_spending(event) and event.occurred_at <= lock.at:
         if len(lock.under_way) < MAX_HOLDS + MAX_UNDER_WAY:
             lock.under_way.append(mark_of(event.transaction_id))
