@@ -122,9 +122,9 @@ class UnauthorizedTransactionFacts(TransactionFacts, kw_only=True, gc=False):
 
     def balance_minor(self, max_age_ms: int) -> int:
         """Return the balance before it; 0: not known, or nothing was there."""
-        for told in (self.available_balance_minor, self.balance_before_minor):
-            if told is not None:
-                return told
+        for own in (self.available_balance_minor, self.balance_before_minor):
+            if own is not None:
+                return own
         at = self.known_balance_at_ms
         if at is None or at < self.occurred_at_ms - max_age_ms:
             return 0
@@ -135,5 +135,5 @@ class UnauthorizedTransactionFacts(TransactionFacts, kw_only=True, gc=False):
         return f"{from_minor(minor, self.exponent)} {self.currency}"
 
 
-BY_ITSELF: Final = PlainFacts.__struct_fields__
-BESIDE: Final = TransactionFacts.__struct_fields__[len(BY_ITSELF) :]
+PLAIN: Final = PlainFacts.__struct_fields__
+BESIDE: Final = TransactionFacts.__struct_fields__[len(PLAIN) :]

@@ -1,4 +1,4 @@
-"""A3 counts: points for each sign in the facts of one transaction. Pure."""
+"""The points of A3 for each sign in the facts of one transaction."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ REFUSED: Final = frozenset({"failed", "expired"})
 """Results of an approval that was tried and not given."""
 
 
-class Score(Struct):
+class Points(Struct):
     """Points by sign: of who pays, and of the money. A sign without points is left out."""
 
     who: dict[str, int]
@@ -25,7 +25,7 @@ class Score(Struct):
         return sum(self.who.values()) + sum(self.money.values())
 
     def severity(self, params: UnauthorizedTransactionParams) -> Severity | None:
-        """Return how bad that is; None: not worth telling."""
+        """Return how bad that is; None: no alert."""
         if not self.money and "disputed" not in self.who:
             return "info" if self.total >= params.warning_points else None
         if not self.who or self.total < min(params.warning_points, params.error_points):
@@ -33,14 +33,14 @@ class Score(Struct):
         return "error" if self.total >= params.error_points else "warning"
 
 
-def score(facts: UnauthorizedTransactionFacts, params: UnauthorizedTransactionParams) -> Score:
+def points_of(facts: UnauthorizedTransactionFacts, params: UnauthorizedTransactionParams) -> Points:
     """Return the points of a transaction."""
     known = is_known(facts.history_ms, facts.history_logins, facts.history_debits, params)
     who = _approval(facts, params) | _access(facts, params, known)
     if facts.disputed_at_ms is not None:
         who["disputed"] = params.points_disputed
     money = _money(facts, params, known)
-    return Score(
+    return Points(
         {name: points for name, points in who.items() if points},
         {name: points for name, points in money.items() if points},
     )
@@ -49,7 +49,7 @@ def score(facts: UnauthorizedTransactionFacts, params: UnauthorizedTransactionPa
 def is_known(
     history_ms: int, logins: int, debits: int, params: UnauthorizedTransactionParams
 ) -> bool:
-    """Say whether enough of an account is known that something can be new to it."""
+    """Return whether enough of an account is known that something can be new to it."""
     return history_ms >= params.min_history_ms and (
         logins >= params.min_history_logins or debits >= params.min_history_debits
     )

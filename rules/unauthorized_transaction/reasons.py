@@ -1,4 +1,4 @@
-"""A3 told: why a transaction was found, and what would have made it milder."""
+"""Why an alert of A3 was raised, and what would have made it milder, in sentences."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
@@ -7,15 +7,14 @@ from msgspec import structs
 
 from rules.contract import Otherwise
 from rules.facts import Value
-from rules.unauthorized_transaction.facts import UnauthorizedTransactionFacts
-from rules.unauthorized_transaction.params import UnauthorizedTransactionParams
-from rules.unauthorized_transaction.points import Score, score
+from rules.unauthorized_transaction.facts import UnauthorizedTransactionFacts as Facts
+from rules.unauthorized_transaction.params import UnauthorizedTransactionParams as Params
+from rules.unauthorized_transaction.points import Points, points_of
 from rules.unauthorized_transaction.travel import slowest_ms
 from rules.unauthorized_transaction.verdict import verdict_of
 from schemas.time import format_span
 
-Limits = UnauthorizedTransactionParams
-Change = tuple[str, Mapping[str, Value]]
+Counterfactual = tuple[str, Mapping[str, Value]]
 """A condition in words, and the facts that would have been different."""
 
 _RANK: Final = {None: 0, "info": 1, "warning": 2, "error": 3}
@@ -27,22 +26,22 @@ _CREDENTIALS: Final = {
 }
 
 
-def because(facts: UnauthorizedTransactionFacts, params: Limits) -> Sequence[str]:
-    """Say each sign with its points, then what they come to."""
-    points = score(facts, params)
+def because(facts: Facts, params: Params) -> Sequence[str]:
+    """Return each sign with its points, then what they come to."""
+    points = points_of(facts, params)
     signs = (points.who | points.money).items()
-    said = [f"{_SAID[sign](facts, params)}: {worth} points." for sign, worth in signs]
+    sentences = [f"{_SENTENCES[sign](facts, params)}: {worth} points." for sign, worth in signs]
     if facts.masked:
-        said.append("The network hides where someone is: device and place count half.")
-    return [*said, _sum(points, params)]
+        sentences.append("The network hides where someone is: device and place count half.")
+    return [*sentences, _sum(points, params)]
 
 
-def otherwise(facts: UnauthorizedTransactionFacts, params: Limits) -> Sequence[Otherwise]:
-    """Say which single difference would have made it milder."""
-    points = score(facts, params)
+def otherwise(facts: Facts, params: Params) -> Sequence[Otherwise]:
+    """Return which single difference would have made it milder."""
+    points = points_of(facts, params)
     severity = points.severity(params)
     found = []
-    for condition, changes in _changes(facts, points, params):
+    for condition, changes in _counterfactuals(facts, points, params):
         verdict = verdict_of(structs.replace(facts, **changes), params)
         milder = verdict.severity if verdict else None
         if _RANK[milder] < _RANK[severity]:
@@ -54,7 +53,7 @@ def otherwise(facts: UnauthorizedTransactionFacts, params: Limits) -> Sequence[O
     return [*found, Otherwise(sentence=sentence, params=more)]
 
 
-def _sum(points: Score, params: Limits) -> str:
+def _sum(points: Points, params: Params) -> str:
     if "disputed" in points.who:
         return "What the owner disputes needs no other sign."
     if not points.money:
@@ -69,7 +68,7 @@ def _sum(points: Score, params: Limits) -> str:
     )
 
 
-def _bound(points: Score, params: Limits) -> str:
+def _bound(points: Points, params: Params) -> str:
     return "error_points" if points.severity(params) == "error" else "warning_points"
 
 
@@ -77,11 +76,11 @@ def _only(severity: str | None) -> str:
     return f"only {severity}" if severity else "no alert"
 
 
-def _ago(facts: UnauthorizedTransactionFacts, time: int | None) -> str:
+def _ago(facts: Facts, time: int | None) -> str:
     return format_span(facts.occurred_at_ms - (time or 0))
 
 
-def _first_seen(facts: UnauthorizedTransactionFacts, time: int | None) -> str:
+def _first_seen(facts: Facts, time: int | None) -> str:
     return (
         "never seen before"
         if time == facts.occurred_at_ms
@@ -89,12 +88,12 @@ def _first_seen(facts: UnauthorizedTransactionFacts, time: int | None) -> str:
     )
 
 
-def _said_approval(facts: UnauthorizedTransactionFacts, params: Limits) -> str:
+def _approval_sentence(facts: Facts, params: Params) -> str:
     exempt = facts.money(params.exempt(facts.currency, facts.exponent))
     return f"Nobody approved it, and it is more than {exempt}"
 
 
-def _said_travel(facts: UnauthorizedTransactionFacts, _params: Limits) -> str:
+def _travel_sentence(facts: Facts, _params: Params) -> str:
     found = []
     if facts.travel_m:
         journey = f"{facts.travel_m // 1000} km in {format_span(facts.travel_ms)}"
@@ -105,18 +104,18 @@ def _said_travel(facts: UnauthorizedTransactionFacts, _params: Limits) -> str:
     return f"Nobody travels like that: {', '.join(found)}"
 
 
-def _said_drained(facts: UnauthorizedTransactionFacts, params: Limits) -> str:
+def _drained_sentence(facts: Facts, params: Params) -> str:
     there = facts.money(facts.balance_minor(params.max_balance_age_ms))
     return f"It takes {facts.money(facts.paid_minor)} of the {there} that were there"
 
 
-_SAID: Final[Mapping[str, Callable[[UnauthorizedTransactionFacts, Limits], str]]] = {
+_SENTENCES: Final[Mapping[str, Callable[[Facts, Params], str]]] = {
     "disputed": lambda *_: "The owner disputes it",
     "authorization_failed": lambda facts, _: (
         "It goes on although its approval "
         + ("failed" if facts.authorization_result == "failed" else "had expired")
     ),
-    "not_authorized": _said_approval,
+    "not_authorized": _approval_sentence,
     "unknown_session": lambda facts, _: (
         "Its session has never logged in, and logins are known for "
         + _ago(facts, facts.session_unknown_since_ms)
@@ -127,7 +126,7 @@ _SAID: Final[Mapping[str, Callable[[UnauthorizedTransactionFacts, Limits], str]]
     "new_country": lambda facts, _: (
         f"Its country was {_first_seen(facts, facts.country_first_seen_ms)}"
     ),
-    "travel": _said_travel,
+    "travel": _travel_sentence,
     "guessed": lambda facts, _: (
         f"A login succeeded {_ago(facts, facts.guessed_at_ms)} before, after "
         f"{facts.guess_failures} failures"
@@ -141,7 +140,7 @@ _SAID: Final[Mapping[str, Callable[[UnauthorizedTransactionFacts, Limits], str]]
         f"It is more than {params.large_factor} times the largest debit before, "
         + facts.money(facts.largest_before_minor)
     ),
-    "drained": _said_drained,
+    "drained": _drained_sentence,
     "burst": lambda facts, params: (
         f"It pays the last of {facts.new_counterparties} new counterparties within "
         + format_span(params.burst_window_ms)
@@ -150,9 +149,7 @@ _SAID: Final[Mapping[str, Callable[[UnauthorizedTransactionFacts, Limits], str]]
 }
 
 
-def _changes(
-    facts: UnauthorizedTransactionFacts, points: Score, params: Limits
-) -> Iterator[Change]:
+def _counterfactuals(facts: Facts, points: Points, params: Params) -> Iterator[Counterfactual]:
     """Take away one sign after the other, then all signs of one side together."""
     for side, condition in (
         (points.who, "login, device and approval had been as usual"),
@@ -168,28 +165,26 @@ def _changes(
             yield condition, together
 
 
-def _known_longer(
-    name: str, what: str
-) -> Callable[[UnauthorizedTransactionFacts, Limits], list[Change]]:
-    def change(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
+def _known_longer(name: str, what: str) -> Callable[[Facts, Params], list[Counterfactual]]:
+    def change(facts: Facts, params: Params) -> list[Counterfactual]:
         condition = f"{what} more than {format_span(params.new_for_ms)} before (new_for_ms)"
         return [(condition, {name: facts.occurred_at_ms - params.new_for_ms - 1})]
 
     return change
 
 
-def _approved(_facts: UnauthorizedTransactionFacts, _params: Limits) -> list[Change]:
+def _approved(_facts: Facts, _params: Params) -> list[Counterfactual]:
     passed = {"authorization_method": "pin", "authorization_result": "passed"}
     return [("the owner had approved it", passed)]
 
 
-def _exempt(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
+def _exempt(facts: Facts, params: Params) -> list[Counterfactual]:
     most = params.exempt(facts.currency, facts.exponent)
     condition = f"it had been of {facts.money(most)} or less (exempt_amount_major)"
     return [*_approved(facts, params), (condition, {"amount_minor": most})]
 
 
-def _slower(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
+def _slower(facts: Facts, params: Params) -> list[Counterfactual]:
     kmh = params.travel_kmh
     changes: dict[str, Value] = {"travel_ms": slowest_ms(facts.travel_m, kmh)}
     if facts.logins_travel_at_ms is not None:
@@ -197,13 +192,13 @@ def _slower(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]
     return [(f"the journey had been made at {kmh} km/h or slower (travel_kmh)", changes)]
 
 
-def _fewer_failures(_facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
+def _fewer_failures(_facts: Facts, params: Params) -> list[Counterfactual]:
     most = params.guess_failures - 1
     condition = f"{most} or fewer failures had gone before the login (guess_failures)"
     return [(condition, {"guess_failures": most})]
 
 
-def _session(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
+def _session(facts: Facts, params: Params) -> list[Counterfactual]:
     short = facts.occurred_at_ms - params.session_history_ms + 1
     span = format_span(params.session_history_ms)
     return [
@@ -215,27 +210,27 @@ def _session(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change
     ]
 
 
-def _larger_before(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
+def _larger_before(facts: Facts, params: Params) -> list[Counterfactual]:
     enough = -(-facts.amount_minor // params.large_factor)
     condition = f"the largest debit before had been {facts.money(enough)} or more (large_factor)"
     return [(condition, {"largest_before_minor": enough})]
 
 
-def _fuller(facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
+def _fuller(facts: Facts, params: Params) -> list[Counterfactual]:
     enough = facts.paid_minor * 100 // params.drained_percent + 1
-    told = ("available_balance_minor", "balance_before_minor", "known_balance_minor")
-    name = next(each for each in told if getattr(facts, each) is not None)
+    balances = ("available_balance_minor", "balance_before_minor", "known_balance_minor")
+    name = next(each for each in balances if getattr(facts, each) is not None)
     condition = f"the balance had been {facts.money(enough)} or more (drained_percent)"
     return [(condition, {name: enough})]
 
 
-def _fewer_payees(_facts: UnauthorizedTransactionFacts, params: Limits) -> list[Change]:
+def _fewer_payees(_facts: Facts, params: Params) -> list[Counterfactual]:
     most = params.burst_counterparties - 1
     condition = f"there had been {most} or fewer new counterparties (burst_counterparties)"
     return [(condition, {"new_counterparties": most})]
 
 
-_WITHOUT: Final[Mapping[str, Callable[[UnauthorizedTransactionFacts, Limits], list[Change]]]] = {
+_WITHOUT: Final[Mapping[str, Callable[[Facts, Params], list[Counterfactual]]]] = {
     "disputed": lambda *_: [("the owner had not disputed it", {"disputed_at_ms": None})],
     "authorization_failed": _approved,
     "not_authorized": _exempt,

@@ -29,20 +29,24 @@ from collections.abc import Sequence
 from typing import Final
 
 from rules.contract import ACCOUNT_CAUSE, Draft, Effects, OpenAlert, Otherwise, Rule, Verdict
-from rules.events import LOGIN, TERMINAL, TRANSACTION, Login, Ref, Transaction
+from rules.events import LOGIN, TRANSACTION, Login, Ref, Transaction
 from rules.facts import Quote
 from rules.habits import SPENDING_TYPES
-from rules.profile import Profile, mark_of
-from rules.unauthorized_transaction import reasons as story
-from rules.unauthorized_transaction import signs as noticed
+from rules.profile import Profile
+from rules.unauthorized_transaction import reasons, signs
 from rules.unauthorized_transaction.examples import EXAMPLES
 from rules.unauthorized_transaction.facts import UnauthorizedTransactionFacts
 from rules.unauthorized_transaction.params import UnauthorizedTransactionParams
-from rules.unauthorized_transaction.points import score
-from rules.unauthorized_transaction.signs import UnauthorizedTransactionState
+from rules.unauthorized_transaction.points import points_of
+from rules.unauthorized_transaction.state import (
+    Guess,
+    Journey,
+    UnauthorizedTransactionState,
+    is_customers,
+    is_first,
+)
 from rules.unauthorized_transaction.verdict import verdict_of
 
-MAX_PENDING: Final = 64
 _FORGET: Final = "forget"
 _ROLES: Final = {
     "known_balance_minor": "balance",
@@ -50,7 +54,7 @@ _ROLES: Final = {
     "changed_at_ms": "credential_change",
     "logins_travel_at_ms": "login",
 }
-"""By fact the part that its event plays."""
+"""By fact the role of its event in the evidence."""
 
 
 class UnauthorizedTransaction(
@@ -77,12 +81,12 @@ class UnauthorizedTransaction(
         return verdict_of(facts, self.params)
 
     def because(self, facts: UnauthorizedTransactionFacts) -> Sequence[str]:
-        """Say each sign with its points."""
-        return story.because(facts, self.params)
+        """Return each sign with its points."""
+        return reasons.because(facts, self.params)
 
     def otherwise(self, facts: UnauthorizedTransactionFacts) -> Sequence[Otherwise]:
-        """Say without which sign it would have been milder."""
-        return story.otherwise(facts, self.params)
+        """Return without which sign it would have been milder."""
+        return reasons.otherwise(facts, self.params)
 
     # -- noticing -------------------------------------------------------------------------
 
@@ -92,14 +96,15 @@ class UnauthorizedTransaction(
         """Judge the first event of a debit of the customer, and a dispute of one."""
         if event.type not in SPENDING_TYPES:
             return
-        first = _is_first(state, event, late=False)
-        if not _is_customers(event):
+        first = is_first(state, event, late=False)
+        if not is_customers(event):
             return
         params, marks = self.params, fx.marks
         if event.status == "disputed":
-            self._dispute(event, profile, fx)
-        elif first and noticed.is_suspect(event, state, profile.habits, marks, params):
-            self._look(event, noticed.beside_the_known(event, state, profile, marks, params), fx)
+            self._handle_dispute(event, profile, fx)
+        elif first and signs.is_suspect(event, state, profile.habits, marks, params):
+            facts = signs.quotes_beside_account(event, state, profile, marks, params)
+            self._judge_debit(event, facts, fx)
 
     def late_transaction(
         self, state: UnauthorizedTransactionState, event: Transaction, profile: Profile, fx: Effects
@@ -107,13 +112,13 @@ class UnauthorizedTransaction(
         """Judge a late one by itself."""
         if event.type not in SPENDING_TYPES:
             return
-        first = _is_first(state, event, late=True)
-        if not _is_customers(event):
+        first = is_first(state, event, late=True)
+        if not is_customers(event):
             return
         if event.status == "disputed":
-            self._dispute(event, profile, fx)
-        elif first and noticed.is_unapproved(event):
-            self._look(event, noticed.by_itself(event, profile, self.params), fx)
+            self._handle_dispute(event, profile, fx)
+        elif first and signs.is_unapproved(event):
+            self._judge_debit(event, signs.quotes_of_transaction(event, profile, self.params), fx)
 
     def on_login(
         self, state: UnauthorizedTransactionState, event: Login, profile: Profile, fx: Effects
@@ -123,14 +128,14 @@ class UnauthorizedTransaction(
             return
         habits, params = profile.habits, self.params
         if len(habits.failures) >= params.guess_failures:
-            failures = noticed.failures_before(event, habits, params.guess_window_ms)
+            failures = signs.failures_before(event, habits, params.guess_window_ms)
             if failures >= params.guess_failures:
-                state.guessed = noticed.Guess(fx.ref, failures)
+                state.guessed = Guess(fx.ref, failures)
                 fx.set_timer(_FORGET, event.occurred_at + params.new_for_ms)
-        way = noticed.way_to(event, habits, params)
-        if way is not None:
-            others = [each for each in state.journeys if each.masked != way.masked]
-            state.journeys = [*others, noticed.Journey(fx.ref, *way)]
+        trip = signs.trip_to(event, habits, params)
+        if trip is not None:
+            others = [each for each in state.journeys if each.masked != trip.masked]
+            state.journeys = [*others, Journey(fx.ref, *trip)]
             fx.set_timer(_FORGET, event.occurred_at + params.new_for_ms)
 
     def late_login(
@@ -151,12 +156,10 @@ class UnauthorizedTransaction(
         """Forget what is too old to count: the timer is that of the newest."""
         state.guessed, state.journeys = None, []
 
-    def _look(self, event: Transaction, facts: list[Quote], fx: Effects) -> None:
+    def _judge_debit(self, event: Transaction, facts: list[Quote], fx: Effects) -> None:
         """Raise if the points of these facts are enough."""
-        if (
-            score(UnauthorizedTransactionFacts.of_quotes(facts), self.params).severity(self.params)
-            is None
-        ):
+        points = points_of(UnauthorizedTransactionFacts.of_quotes(facts), self.params)
+        if points.severity(self.params) is None:
             return
         if _open_alert(fx, event.transaction_id) is not None:
             fx.count("already_open")
@@ -165,44 +168,22 @@ class UnauthorizedTransaction(
         oldest_first = sorted(before.items(), key=lambda cited: cited[0].occurred_at)
         own = fx.ref
         evidence = [*oldest_first, (own, "transaction")]
-        fx.alert(_draft(event.transaction_id, event, noticed.addressed(facts, own), evidence))
+        fx.alert(_draft(event.transaction_id, event, signs.with_address(facts, own), evidence))
 
-    def _dispute(self, event: Transaction, profile: Profile, fx: Effects) -> None:
+    def _handle_dispute(self, event: Transaction, profile: Profile, fx: Effects) -> None:
         """Raise, or raise what is open of this transaction, because the owner disputes it."""
         own = fx.ref
-        quotes = noticed.by_itself(event, profile, self.params)
+        quotes = signs.quotes_of_transaction(event, profile, self.params)
         dispute = UnauthorizedTransactionFacts.quote(event, own, "disputed_at_ms")
         alert = _open_alert(fx, event.transaction_id)
         if alert is None:
-            known = [*noticed.addressed(quotes, own), *dispute]
+            known = [*signs.with_address(quotes, own), *dispute]
             fx.alert(_draft(event.event_id, event, known, [(own, "dispute")]))
         elif alert.fact("disputed_at_ms") is None:
             contacts = [quote for quote in quotes if quote[0] == "contact_changed"]
             fx.update(alert, [*dispute, *contacts], [(own, "dispute")])
         else:
             fx.count("already_open")
-
-
-def _is_customers(event: Transaction) -> bool:
-    return event.initiator is None or event.initiator == "customer"
-
-
-def _is_first(state: UnauthorizedTransactionState, event: Transaction, *, late: bool) -> bool:
-    """Say whether it is the transaction's first pending or completed event; keep account of it."""
-    status, pending = event.status, state.pending
-    if status == "pending" and _is_customers(event):
-        mark = mark_of(event.transaction_id)
-        if mark in pending:
-            return False
-        if not late:  # its end may have been seen already
-            state.pending = [*pending[1 - MAX_PENDING :], mark]
-        return True
-    if pending and status in TERMINAL:
-        mark = mark_of(event.transaction_id)
-        if mark in pending:
-            pending.remove(mark)
-            return False
-    return status == "completed"
 
 
 def _open_alert(fx: Effects, transaction_id: str) -> OpenAlert | None:

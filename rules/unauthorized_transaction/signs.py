@@ -1,34 +1,25 @@
-"""A3 notices: what it remembers, and the facts of one transaction as the account is known."""
+"""The signs that A3 looks for: the facts of one transaction beside what is known of its account."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from msgspec import Struct
-
-from rules.contract import State
 from rules.events import Login, Ref, Transaction
 from rules.facts import Quote
 from rules.habits import MASKING, Habits, Place, place_of
 from rules.marks import Marks
 from rules.profile import Profile
-from rules.unauthorized_transaction.facts import BESIDE, BY_ITSELF, UnauthorizedTransactionFacts
+from rules.unauthorized_transaction.facts import BESIDE, PLAIN, UnauthorizedTransactionFacts
 from rules.unauthorized_transaction.params import UnauthorizedTransactionParams
 from rules.unauthorized_transaction.points import is_known
+from rules.unauthorized_transaction.state import UnauthorizedTransactionState
 from rules.unauthorized_transaction.travel import is_impossible, metres_between
 
 CONTACTS: Final = frozenset({"phone", "email"})
-_OWN: Final = frozenset({*BY_ITSELF, *BESIDE})
+_OWN: Final = frozenset({*PLAIN, *BESIDE})
 
 
-class Guess(Struct, array_like=True, gc=False):
-    """A successful login after many failures."""
-
-    ref: Ref
-    failures: int
-
-
-class Way(NamedTuple):
-    """A way that nobody makes in that time."""
+class Trip(NamedTuple):
+    """A way that is impossible in its time."""
 
     metres: int
     ms: int
@@ -36,31 +27,11 @@ class Way(NamedTuple):
     """One of its ends was seen through a network that hides where someone is."""
 
 
-class Journey(Struct, array_like=True, gc=False):
-    """A login that is an impossible way from the one before it."""
-
-    ref: Ref
-    metres: int
-    ms: int
-    masked: bool
-
-
-class UnauthorizedTransactionState(State):
-    """What was judged, and signs by which later transactions are judged."""
-
-    pending: list[int] = []
-    """Marks of transactions that were judged and have not ended, oldest first."""
-    guessed: Guess | None = None
-    """The newest."""
-    journeys: list[Journey] = []
-    """The newest one that is masked, and the newest one that is not."""
-
-
 # -- the ordinary debit ends here -----------------------------------------------------------
 
 
 def is_unapproved(event: Transaction) -> bool:
-    """Say whether it tells of an approval that was not given."""
+    """Return whether it has an approval that was not given."""
     approval = event.authorization
     return approval is not None and (approval.result != "passed" or approval.method == "none")
 
@@ -72,7 +43,7 @@ def is_suspect(
     marks: Marks,
     params: UnauthorizedTransactionParams,
 ) -> bool:
-    """Say whether there may be a sign on the login side: cheap, and nearly always False."""
+    """Return whether there may be a sign on the login side: cheap, and nearly always False."""
     if is_unapproved(event) or state.guessed is not None or state.journeys:
         return True
     since = event.occurred_at - params.new_for_ms
@@ -85,7 +56,7 @@ def is_suspect(
     )
     if new and is_known(*_history(event, habits), params):
         return True
-    if habits.places and event.latitude is not None and _way(habits.places[-1], event, params):
+    if habits.places and event.latitude is not None and _trip(habits.places[-1], event, params):
         return True
     return _unknown_since(event, habits, marks, params) is not None
 
@@ -93,26 +64,26 @@ def is_suspect(
 # -- the facts of one that may be suspect ---------------------------------------------------
 
 
-def by_itself(
+def quotes_of_transaction(
     event: Transaction, profile: Profile, params: UnauthorizedTransactionParams
 ) -> list[Quote]:
-    """Return what the event tells alone; its own address is still missing."""
-    found = UnauthorizedTransactionFacts.quote(event, None, *BY_ITSELF)
+    """Return the facts that need no account; the transaction's address is still missing."""
+    found = UnauthorizedTransactionFacts.quote(event, None, *PLAIN)
     since = event.occurred_at - params.new_for_ms
     kinds = {c.what for c in profile.habits.changes if c.ref.occurred_at >= since}
     return [*found, ("contact_changed", " ".join(sorted(kinds & CONTACTS)), None)]
 
 
-def beside_the_known(
+def quotes_beside_account(
     event: Transaction,
     state: UnauthorizedTransactionState,
     profile: Profile,
     marks: Marks,
     params: UnauthorizedTransactionParams,
 ) -> list[Quote]:
-    """Return what the event tells beside what is known; its own address is still missing."""
+    """Return those and the facts of its account; the transaction's address is still missing."""
     habits = profile.habits
-    found = by_itself(event, profile, params)
+    found = quotes_of_transaction(event, profile, params)
     found += UnauthorizedTransactionFacts.quote(event, None, *BESIDE)
     names = ("history_ms", "history_logins", "history_debits")
     found += zip(names, _history(event, habits), (None, None, None), strict=True)
@@ -122,11 +93,11 @@ def beside_the_known(
     found.append(("session_unknown_since_ms", unknown_since, None))
     found += _balance(event, profile, params)
     found += _signs_before(event, state, habits, params)
-    return [quote for quote in found if quote[1] is not None or quote[0] in BY_ITSELF]
+    return [quote for quote in found if quote[1] is not None or quote[0] in PLAIN]
 
 
-def addressed(quotes: Sequence[Quote], own: Ref) -> list[Quote]:
-    """Put the transaction's address to what was read from it."""
+def with_address(quotes: Sequence[Quote], own: Ref) -> list[Quote]:
+    """Return the facts with the transaction's address where they were read from it."""
     return [(name, value, own if name in _OWN else ref) for name, value, ref in quotes]
 
 
@@ -172,21 +143,21 @@ def _unknown_since(
 def _journey(
     event: Transaction, habits: Habits, params: UnauthorizedTransactionParams
 ) -> Sequence[Quote]:
-    """Return the way from the last login, if it is impossible."""
-    way = _way(habits.places[-1], event, params) if habits.places else None
-    if way is None:
+    """Return the facts of the trip from the last login, if it is impossible."""
+    trip = _trip(habits.places[-1], event, params) if habits.places else None
+    if trip is None:
         return ()
     return (
-        ("travel_m", way.metres, None),
-        ("travel_ms", way.ms, None),
-        ("travel_masked", way.masked, None),
+        ("travel_m", trip.metres, None),
+        ("travel_ms", trip.ms, None),
+        ("travel_masked", trip.masked, None),
     )
 
 
-def _way(
+def _trip(
     start: Place, event: Login | Transaction, params: UnauthorizedTransactionParams
-) -> Way | None:
-    """Return the way to the event, if it is impossible; None also if it tells no place."""
+) -> Trip | None:
+    """Return the trip to the event, if it is impossible; None also if it has no place."""
     here = place_of(event)
     if here is None or here == (start.latitude, start.longitude):
         return None
@@ -194,13 +165,13 @@ def _way(
     ms = event.occurred_at - start.at
     if not is_impossible(metres, ms, params.travel_km, params.travel_kmh):
         return None
-    return Way(metres, ms, start.masked or event.network in MASKING)
+    return Trip(metres, ms, start.masked or event.network in MASKING)
 
 
 def _balance(
     event: Transaction, profile: Profile, params: UnauthorizedTransactionParams
 ) -> list[Quote]:
-    """Return the last balance known, if the event tells none."""
+    """Return the last balance known, if the event has none."""
     if event.available_balance is not None or event.balance_before is not None:
         return []
     known = profile.before or profile.known(event.currency)
@@ -250,6 +221,6 @@ def failures_before(event: Login, habits: Habits, window_ms: int) -> int:
     return sum(since <= failed.ref.occurred_at <= at for failed in habits.failures)
 
 
-def way_to(event: Login, habits: Habits, params: UnauthorizedTransactionParams) -> Way | None:
-    """Return the way to a successful login from the one before it, if it is impossible."""
-    return _way(habits.places[-2], event, params) if len(habits.places) > 1 else None
+def trip_to(event: Login, habits: Habits, params: UnauthorizedTransactionParams) -> Trip | None:
+    """Return the trip to a successful login from the one before it, if it is impossible."""
+    return _trip(habits.places[-2], event, params) if len(habits.places) > 1 else None

@@ -1,11 +1,11 @@
-"""A3 decided: the verdict that the points of one transaction give."""
+"""The verdict of A3: it follows from the points of one transaction."""
 
 from typing import Final
 
 from rules.contract import Amount, Verdict
 from rules.unauthorized_transaction.facts import UnauthorizedTransactionFacts
 from rules.unauthorized_transaction.params import UnauthorizedTransactionParams
-from rules.unauthorized_transaction.points import Score, score
+from rules.unauthorized_transaction.points import Points, points_of
 from schemas.alert import MAX_TITLE
 
 
@@ -13,7 +13,7 @@ def verdict_of(
     facts: UnauthorizedTransactionFacts, params: UnauthorizedTransactionParams
 ) -> Verdict | None:
     """Decide; None if there are too few points."""
-    points = score(facts, params)
+    points = points_of(facts, params)
     severity = points.severity(params)
     if severity is None:
         return None
@@ -47,7 +47,7 @@ _OPENS: Final = frozenset({"new_device", "new_country", "travel", "unknown_sessi
 """Signs that someone else may be logged in."""
 
 
-def _title(facts: UnauthorizedTransactionFacts, points: Score) -> str:
+def _title(facts: UnauthorizedTransactionFacts, points: Points) -> str:
     what = f"{facts.type.replace('_', ' ').capitalize()} of {facts.money(facts.amount_minor)}"
     if "disputed" in points.who:
         return f"{what} disputed by the owner"
@@ -60,7 +60,7 @@ def _title(facts: UnauthorizedTransactionFacts, points: Score) -> str:
     return title
 
 
-def _advice(points: Score) -> list[str]:
+def _advice(points: Points) -> list[str]:
     signs = points.who.keys()
     opened = not _OPENS.isdisjoint(signs)
     advice = []

@@ -12,7 +12,7 @@ from rules.cannot_log_in import state as cannot_log_in_state
 from rules.contract import AnyRule, Rule
 from rules.registry import ALL
 from rules.seen import Seen
-from rules.unauthorized_transaction import rule as unauthorized_transaction
+from rules.unauthorized_transaction import state as unauthorized_transaction_state
 from rules.unauthorized_transaction.rule import UnauthorizedTransaction
 
 SECOND: Final = 1_000
@@ -116,7 +116,7 @@ def test_state_is_as_small_as_was_promised() -> None:
     assert len(one.rows) == 12
     assert cannot_log_in_state.MAX_KEPT == 64
     assert (account_lockout_state.MAX_LOCKS, account_lockout_state.MAX_UNDER_WAY) == (10, 32)
-    assert (account_lockout.MAX_OPEN, unauthorized_transaction.MAX_PENDING) == (8, 64)
+    assert (account_lockout.MAX_OPEN, unauthorized_transaction_state.MAX_PENDING) == (8, 64)
 
 
 def test_amounts_in_settings_are_at_most_ten_to_the_eighteen() -> None:

@@ -8,7 +8,7 @@ import pytest
 from rules.builders import balance, login, txn
 from rules.facts import Value, Values
 from rules.unauthorized_transaction.facts import UnauthorizedTransactionFacts
-from rules.unauthorized_transaction.points import score
+from rules.unauthorized_transaction.points import points_of
 from rules.unauthorized_transaction.rule import UnauthorizedTransaction
 from rules.unauthorized_transaction.scenes import (
     ABROAD,
@@ -145,7 +145,7 @@ def test_points_of_each_sign_on_both_sides_of_its_threshold(
 ) -> None:
     """The table of the rule, sign by sign."""
     rule = UnauthorizedTransaction(UnauthorizedTransaction.Params())
-    counted = score(UnauthorizedTransactionFacts.of({**BASE, **facts}), rule.params)
+    counted = points_of(UnauthorizedTransactionFacts.of({**BASE, **facts}), rule.params)
     assert counted.who | counted.money == expected
 
 
@@ -179,7 +179,7 @@ def test_what_is_new_counts_only_in_an_account_that_is_known(history: Values, co
         **TRAVEL,
     }
     rule = UnauthorizedTransaction(UnauthorizedTransaction.Params())
-    found = score(
+    found = points_of(
         UnauthorizedTransactionFacts.of({**BASE, **new, **always, **history}), rule.params
     )
     assert found.total == 40 + 35 + 30 + 20 + 30 + 40 + 5 + counts * (25 + 25 + 15 + 20 + 30)

@@ -12,7 +12,7 @@ from rules.events import LOGIN, TRANSACTION, Authorization, Login, Ref, Transact
 from rules.facts import Values
 from rules.profile import Profile, update_profile
 from rules.unauthorized_transaction import signs as noticed
-from rules.unauthorized_transaction.rule import MAX_PENDING, UnauthorizedTransaction
+from rules.unauthorized_transaction.rule import UnauthorizedTransaction
 from rules.unauthorized_transaction.scenes import (
     ABROAD,
     BERLIN,
@@ -26,7 +26,7 @@ from rules.unauthorized_transaction.scenes import (
     guesses,
     pay,
 )
-from rules.unauthorized_transaction.signs import UnauthorizedTransactionState
+from rules.unauthorized_transaction.state import MAX_PENDING, UnauthorizedTransactionState
 from rules.unauthorized_transaction.travel import is_impossible, metres_between, slowest_ms
 from tests.support.events.theft_builders import (
     _RANK,
