@@ -6,6 +6,7 @@ from typing import Any
 from bench.speed import events, policy, replayed
 from rules.contract import Effects, Params, Rule, State
 from rules.events import LOGIN, TRANSACTION, Login, Transaction
+from rules.facts import Facts
 from rules.profile import Profile
 from worker.detect.stage import Policy
 
@@ -20,7 +21,7 @@ class _State(State):
     times: list[int] = []
 
 
-class _Idle(Rule[Params, _State]):
+class _Idle(Rule[Params, _State, Facts]):
     """Reads what simulated traffic does not have: interest, and owners who unlock accounts."""
 
     category = "payment"
@@ -39,7 +40,7 @@ class _Idle(Rule[Params, _State]):
         state.times.append(event.occurred_at)
 
 
-def _extra() -> list[Rule[Any, Any]]:
+def _extra() -> list[Rule[Any, Any, Any]]:
     names = [{"id": f"idle_{n}", "code": f"Z{n}"} for n in range(1, EXTRA + 1)]
     return [type("Idle", (_Idle,), each)(Params()) for each in names]
 
