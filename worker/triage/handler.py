@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 from pydantic import ValidationError
 
-from rules.incidents.lifecycle import IncidentState, apply, record
+from rules.incidents.lifecycle import IncidentState, apply
+from rules.incidents.record import record_of
 from schemas.alert import Alert
 from schemas.base import Severity
 from schemas.signal import SignalKind
@@ -197,7 +198,7 @@ class Incidents:
         """Do nothing: what there is to say has been said."""
 
     def _publish(self, state: IncidentState, turn: Turn) -> None:
-        incident = record(state, turn.published_at)
+        incident = record_of(state, turn.published_at)
         turn.outbox.counts[IncidentPublished(state.last_change, state.severity)] += 1
         value = incident.model_dump_json(exclude_none=True).encode()
         key = state.incident_id.encode()

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from rules.incidents.lifecycle import MAX_TRANSACTIONS, IncidentState, apply, incident_id, record
+from rules.incidents.lifecycle import MAX_TRANSACTIONS, IncidentState, apply, incident_id
+from rules.incidents.record import record_of
 from schemas.alert import MAX_EVIDENCE, Alert, Evidence, Money
 
 EUR = Money(currency="EUR", minor_units=100, exponent=2)
@@ -66,7 +67,7 @@ def test_the_first_alert_opens_an_incident() -> None:
     """With all that the alert says; the first record of it has revision 1."""
     state = live(alert(provider="acme", transaction_ids=("t1", "t2"), amount_at_stake=(EUR,)))
     assert revisions(state) == (1, 1)
-    incident = record(state, 5_000)
+    incident = record_of(state, 5_000)
     assert incident.model_dump(exclude_none=True) == {
         "incident_id": incident_id("key", "a"),
         "dedup_key": "key",
@@ -118,7 +119,7 @@ def test_an_id_is_32_hex_digits_of_its_first_alert() -> None:
 )
 def test_errors_page(severity: str, priority: str, page: bool) -> None:
     """Warnings wait for the morning."""
-    incident = record(live(alert(severity=severity)), 0)
+    incident = record_of(live(alert(severity=severity)), 0)
     assert (incident.priority, incident.page) == (priority, page)
 
 
@@ -190,7 +191,7 @@ def test_an_incident_is_resolved_with_its_last_member(
         assert state.last_change == f"alert_{kind}"
     assert (state.status, state.resolution, state.resolved_at) == ("resolved", resolution, 1_000)
     assert revisions(state) == (6, 2)
-    incident = record(state, 0)
+    incident = record_of(state, 0)
     assert incident.alerts.model_dump() == {
         "total": 3,
         "active": 0,
@@ -225,7 +226,7 @@ def test_the_first_and_the_newest_records_are_cited() -> None:
     assert [each.offset for each in state.evidence] == list(range(MAX_EVIDENCE))
     state = live(alert("c", **cited(50, 51)), state=state)
     assert [each.offset for each in state.evidence] == [0, *range(3, 52)]
-    incident = record(state, 0)
+    incident = record_of(state, 0)
     assert (len(incident.evidence), incident.evidence_total) == (MAX_EVIDENCE, 52)
     assert incident.evidence[1].model_dump(exclude_none=True) == {
         "topic": "t",
@@ -243,4 +244,4 @@ def test_transactions_are_counted_up_to_a_thousand() -> None:
         names = tuple(f"t{n}" for n in range(start, start + 20))
         state = live(alert(f"a{start}", transaction_ids=names), state=state)
     assert len(state.transactions) == MAX_TRANSACTIONS == 1_000
-    assert record(state, 0).transactions == 1_000
+    assert record_of(state, 0).transactions == 1_000
