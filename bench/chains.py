@@ -1,7 +1,7 @@
 """Ledger chains at full size: a million rows, 200 of them wrong by one minor unit.
 
 Three ledgers: with ledger_sequence, and 50 rows missing; without it, in groups of up to 50 rows in
-random order, once with wrong rows that are told by themselves and once with wrong balances that
+random order, once with wrong rows that have alerts of their own and once with wrong balances that
 only their group shows. Exactly these must be found, each once, and nothing else. Then the time to
 judge one group of 1,000 rows.
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from rules.balance_mismatch.ledger.trail import MAX_ENDS, MAX_FORKS, follow
+from rules.balance_mismatch.ledger.trail import MAX_ENDS, MAX_WRONG_ROWS, find_trail
 from tests.support.events.numbered_ledgers import ROWS, Verdict, judge, plan
 from tests.support.events.unnumbered_ledgers import ROWS as GROUPED_ROWS
 from tests.support.events.unnumbered_ledgers import judge_groups, plan_groups
@@ -82,7 +82,7 @@ def _concluded(verdict: Verdict, say: Say) -> bool:
 
 
 def group_times() -> list[tuple[str, float]]:
-    """Return (what, milliseconds) for the largest group: right, torn, and the costliest."""
+    """Return (what, milliseconds) for the largest group: right, broken, and the costliest."""
     chance = random.Random(1)
     balances = [chance.randrange(10**9) for _ in range(LARGEST_GROUP + 1)]
     steps = list(pairwise(balances))
@@ -90,20 +90,20 @@ def group_times() -> list[tuple[str, float]]:
     right = [balance for step in steps for balance in step]
     one_wrong = [right[0] + 1, *right[1:]]
     nothing_fits = [chance.randrange(10**9) for _ in right]
-    forks = [number for row in range(MAX_FORKS) for number in (row, 7)]
+    wrong_rows = [number for row in range(MAX_WRONG_ROWS) for number in (row, 7)]
     starts = [balances[0], *range(MAX_ENDS - 1)]
     return [
         ("right", _milliseconds(starts[:1], right, [])),
         ("one balance wrong", _milliseconds(starts[:1], one_wrong, [])),
-        ("no two rows join, all readings tried", _milliseconds(starts, nothing_fits, forks)),
+        ("no two rows join, all readings tried", _milliseconds(starts, nothing_fits, wrong_rows)),
     ]
 
 
-def _milliseconds(starts: Sequence[int], steps: Sequence[int], forks: Sequence[int]) -> float:
+def _milliseconds(starts: Sequence[int], steps: Sequence[int], wrong_rows: Sequence[int]) -> float:
     best = float("inf")
     for _ in range(5):
         started = time.process_time()
-        follow(starts, steps, forks)
+        find_trail(starts, steps, wrong_rows)
         best = min(best, time.process_time() - started)
     return best * 1_000
 

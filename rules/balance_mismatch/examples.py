@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from rules.balance_mismatch.book_examples import GROUPS
+from rules.balance_mismatch.group_examples import GROUPS
 from rules.balance_mismatch.snapshot_examples import SNAPSHOTS
 from rules.builders import clock, row, txn
 from rules.contract import Example
@@ -67,7 +67,7 @@ _ROW: Final = (
         events=_alone("completed", "12.50", "100.00", "96.00", **HALF_PAID),
     ),
     Example(
-        name="A mixed funding that does not tell the part is not judged",
+        name="A mixed funding that does not state its part is not judged",
         events=_alone("completed", "12.50", "100.00", "96.00", funding="mixed"),
     ),
     Example(
@@ -123,7 +123,7 @@ _ROW: Final = (
 
 _CHAIN: Final = (
     Example(
-        name="A row starts at another balance than the one before left; the next are not blamed",
+        name="A row starts at another balance than the one before left; later rows give no alert",
         events=(
             ONE,
             row(2, "10:00:01", "10.00", "89.99", "79.99"),
@@ -133,13 +133,13 @@ _CHAIN: Final = (
         details=({"check": "chain", "drift_minor": -1, "ledger_sequence": 2},),
     ),
     Example(
-        name="A row with a wrong end is blamed once, whatever balance the next row starts at",
+        name="A row with a wrong end is one alert, whatever balance the next row starts at",
         events=(ONE, row(2, "10:00:01", "10.00", "90.00", "80.01"), THREE, FOUR),
         expect=("raised warning",),
         details=({"check": "row", "ledger_sequence": 2},),
     ),
     Example(
-        name="A row with a wrong start is blamed once",
+        name="A row with a wrong start is one alert",
         events=(ONE, row(2, "10:00:01", "10.00", "90.01", "80.00"), THREE),
         expect=("raised warning",),
         details=({"check": "row", "ledger_sequence": 2},),
@@ -155,7 +155,7 @@ _CHAIN: Final = (
         ),
     ),
     Example(
-        name="A break at the far side of a gap is blamed on the row after it",
+        name="A break at the far side of a gap is an alert about the row after it",
         events=(
             ONE,
             row(3, "10:00:01", "10.00", "79.00", "69.00"),
@@ -175,7 +175,7 @@ _CHAIN: Final = (
         ),
     ),
     Example(
-        name="After a row without balances the next one anchors",
+        name="After a row without balances the next one sets the balance",
         events=(
             ONE,
             txn("r2", "10:00:01", ledger_sequence=2),
@@ -217,7 +217,7 @@ _CHAIN: Final = (
 
 _GAPS: Final = (
     Example(
-        name="A missing row is told after a minute, and again after a quarter of an hour",
+        name="A missing row is an alert after a minute, and an error after a quarter of an hour",
         events=(ONE, THREE, FOUR, clock("10:20:00")),
         expect=("raised info", "updated error"),
         details=({"check": "missing_entries", "first_missing": 2, "last_missing": 2, "count": 1},),

@@ -1,28 +1,24 @@
-"""What the findings of A2 have in common: typed facts, and what follows from them."""
+"""The facts that alerts of A2 quote: one struct per check, with what follows from the facts alone.
 
-from collections.abc import Iterator, Sequence
+All amounts are in minor units, all times in milliseconds.
+"""
+
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Final, Self
 
 import msgspec
 
-from rules.balance_mismatch.ledger.row import effect_of
-from rules.balance_mismatch.params import BalanceMismatchParams
-from rules.contract import Amount, Otherwise, Verdict
-from rules.events import Balance, Event, Transaction
-from rules.facts import Facts, Values, quoted
-from schemas.base import Severity
-from schemas.money import from_minor
-
-CORRECTIONS: Final = frozenset({"adjustment", "reversal"})
+from rules.balance_mismatch.ledger.row import drift_of, effect_of
+from rules.contract import Effects, OpenAlert
+from rules.events import Transaction
+from rules.facts import Facts, Value, Values, quoted
 
 
-class Case(Facts, kw_only=True):
-    """The facts of one alert."""
+class BalanceMismatchFacts(Facts, kw_only=True):
+    """The facts that all checks have in common."""
 
     switch: ClassVar[str]
     """The parameter that turns the check off."""
-    name: ClassVar[str]
-    """The value of the fact `check`."""
     check: Annotated[
         str, quoted(compared_with=("row_check", "chain_check", "group_check", "snapshot_check"))
     ]
@@ -30,53 +26,28 @@ class Case(Facts, kw_only=True):
 
     @classmethod
     def of(cls, values: Values) -> Self:
-        """Return the facts as those of their check; raises StopIteration if it is unknown."""
-        return msgspec.convert(values, next(c for c in cls._checks() if c.name == values["check"]))
+        """Return the facts of an alert as the struct of its check.
 
-    @classmethod
-    def _checks(cls) -> Iterator[type[Self]]:
-        derived = cls.__subclasses__()
-        if not derived:
-            yield cls
-        for each in derived:
-            yield from each._checks()
+        Raises msgspec.ValidationError if a value is missing or of another type, KeyError if the
+        check is unknown.
+        """
+        struct: type[Any] = _STRUCTS[values["check"]]
+        facts: Self = msgspec.convert(values, struct)
+        return facts
 
     @property
     def at(self) -> int:
-        """When what was found was true, in milliseconds."""
+        """When what was found was true."""
         raise NotImplementedError
 
-    def verdict(self, params: BalanceMismatchParams) -> Verdict | None:
-        """Decide; None: nothing is wrong."""
-        raise NotImplementedError
 
-    def answers(self, event: Event) -> bool:
-        """Say whether the event closes the alert."""
-        raise NotImplementedError
-
-    def because(self, params: BalanceMismatchParams) -> Sequence[str]:
-        """Say why."""
-        raise NotImplementedError
-
-    def otherwise(self, params: BalanceMismatchParams) -> Sequence[Otherwise]:
-        """Say what would have made it milder or none."""
-        raise NotImplementedError
-
-    def found(self, severity: Severity, title: str, **details: Any) -> Verdict:
-        """Return the verdict on a finding of this check."""
-        return Verdict(
-            at=self.at,
-            severity=severity,
-            title=title,
-            suspected_root_cause="technical",
-            owner_advice=("contact_support",),
-            details={"check": self.check, "currency": self.currency} | details,
-        )
-
-
-class Drift(Case, kw_only=True):
+class DriftFacts(BalanceMismatchFacts, kw_only=True):
     """A balance that differs by `drift_minor` from what it should be."""
 
+    is_only_warning: ClassVar[bool] = False
+    """Whether the check never gives an error."""
+    correction_factor: ClassVar[int] = -1
+    """A correction moves the drift times this."""
     exponent: Annotated[int, quoted("exponent")]
     balance_kind: Annotated[str, quoted("balance_kind")]
     drift_minor: Annotated[
@@ -89,86 +60,172 @@ class Drift(Case, kw_only=True):
             )
         ),
     ]
-    only_warns: ClassVar[bool] = False
-    corrected_by: ClassVar[int] = -1
-    """Times the drift: what a correction has to move."""
 
     @property
     def drift(self) -> int:
         """The difference as it follows from the other facts."""
         return self.drift_minor
 
-    def title(self) -> str:
-        """Return what is published as the alert's title."""
-        raise NotImplementedError
 
-    def details(self) -> dict[str, Any]:
-        """Return details beside those of every drift."""
-        return {}
+class RowFacts(DriftFacts, kw_only=True):
+    """Check `row`: a row that moved its balance wrongly."""
 
-    def verdict(self, params: BalanceMismatchParams) -> Verdict | None:
-        drift = self.drift
-        if drift != self.drift_minor or abs(drift) <= params.tolerance(self.currency):
-            return None
-        is_error = abs(drift) >= params.error_from(self.currency, self.exponent)
-        verdict = self.found(
-            "error" if is_error and not self.only_warns else "warning",
-            self.title(),
+    switch = "row_check"
+    type: Annotated[str, quoted("type")]
+    status: Annotated[str, quoted("status")]
+    amount_minor: Annotated[int, quoted("amount")]
+    fee_minor: Annotated[int | None, quoted("fee")]
+    fee_mode: Annotated[str | None, quoted("fee_mode")]
+    funding: Annotated[str | None, quoted("funding")]
+    funding_from_balance_minor: Annotated[int | None, quoted("funding_from_balance")]
+    balance_before_minor: Annotated[int, quoted("balance_before")]
+    balance_after_minor: Annotated[int, quoted("balance_after")]
+    ledger_sequence: Annotated[int | None, quoted("ledger_sequence")]
+    booked_at_ms: Annotated[int, quoted("occurred_at")]
+
+    @property
+    def at(self) -> int:
+        return self.booked_at_ms
+
+    @property
+    def moved(self) -> int:
+        """What the row moved of its balance."""
+        return self.balance_after_minor - self.balance_before_minor
+
+    @property
+    def drift(self) -> int:
+        event = Transaction(
+            event_id="",
+            transaction_id="",
+            account_id="",
+            type=self.type,
+            status=self.status,
+            amount=self.amount_minor,
+            currency=self.currency,
+            occurred_at=self.booked_at_ms,
+            fee=self.fee_minor,
+            fee_mode=self.fee_mode,
+            funding=self.funding,
+            funding_from_balance=self.funding_from_balance_minor,
+            balance_before=self.balance_before_minor,
+            balance_after=self.balance_after_minor,
             balance_kind=self.balance_kind,
-            drift_minor=drift,
-            **self.details(),
         )
-        verdict.amount_at_stake = (Amount(self.currency, abs(drift), self.exponent),)
-        return verdict
+        judged = drift_of(event, effect_of(event))
+        return judged[0] if judged else 0
 
-    def answers(self, event: Event) -> bool:
-        if isinstance(event, Balance):
-            return self.same_book(event) and event.as_of > self.at
-        return isinstance(event, Transaction) and self.corrected_by_row(event)
 
-    def corrected_by_row(self, event: Transaction) -> bool:
-        """Say whether a later correction moves exactly what is needed."""
-        return (
-            event.type in CORRECTIONS
-            and event.status == "completed"
-            and event.occurred_at > self.at
-            and effect_of(event) == self.corrected_by * self.drift_minor
-            and event.currency == self.currency
-            and event.balance_kind in (None, self.balance_kind)
+class ChainFacts(DriftFacts, kw_only=True):
+    """Check `chain`: a numbered row that starts at another balance than the row before left."""
+
+    switch = "chain_check"
+    previous_balance_minor: Annotated[int, quoted("balance_after")]
+    previous_balance_may_be_minor: int | None
+    previous_balance_may_also_be_minor: int | None
+    balance_before_minor: Annotated[int, quoted("balance_before")]
+    ledger_sequence: Annotated[int, quoted("ledger_sequence")]
+    booked_at_ms: Annotated[int, quoted("occurred_at")]
+
+    @property
+    def at(self) -> int:
+        return self.booked_at_ms
+
+    @property
+    def drift(self) -> int:
+        candidates = (
+            self.previous_balance_minor,
+            self.previous_balance_may_be_minor,
+            self.previous_balance_may_also_be_minor,
         )
-
-    def same_book(self, event: Transaction | Balance) -> bool:
-        """Say whether the event tells the same balance."""
-        return (event.currency, event.balance_kind) == (self.currency, self.balance_kind)
-
-    def otherwise(self, params: BalanceMismatchParams) -> Sequence[Otherwise]:
-        off = abs(self.drift_minor)
-        allowed = {**params.tolerance_minor_by_currency, self.currency: off}
-        found = [
-            Otherwise(
-                sentence=f"no alert if {self.money(off)} of difference were tolerated "
-                "(tolerance_minor_by_currency)",
-                params={"tolerance_minor_by_currency": allowed},
-            )
-        ]
-        if off >= params.error_from(self.currency, self.exponent) and not self.only_warns:
-            limits = {**params.drift_error_minor_by_currency, self.currency: off + 1}
-            found.append(
-                Otherwise(
-                    sentence=f"only a warning if errors began above {self.money(off)} "
-                    "(drift_error_minor_by_currency)",
-                    params={"drift_error_minor_by_currency": limits},
-                )
-            )
-        return found
-
-    def corrected(self, sentence: str, name: str) -> Otherwise:
-        """Return that a fact would have had to be less by the drift; {} is the amount then."""
-        right = getattr(self, name) - self.drift_minor
-        return Otherwise(
-            sentence=sentence.format(self.money(right)), facts={name: right, "drift_minor": 0}
+        return min(
+            (self.balance_before_minor - end for end in candidates if end is not None), key=abs
         )
 
-    def money(self, minor: int) -> str:
-        """Return an amount for people."""
-        return f"{from_minor(minor, self.exponent)} {self.currency}"
+
+class GapFacts(BalanceMismatchFacts, kw_only=True):
+    """Check `missing_entries`: numbers of the sequence that have not arrived."""
+
+    switch = "chain_check"
+    sequence_before_gap: Annotated[int, quoted("ledger_sequence")]
+    sequence_after_gap: Annotated[int, quoted("ledger_sequence")]
+    missing_count: int
+    shown_at_ms: int
+    """The order time of the row that showed the gap."""
+    missing_for_ms: Annotated[int, quoted(compared_with=("gap_info_ms", "gap_error_ms"))]
+
+    @property
+    def at(self) -> int:
+        return self.shown_at_ms
+
+
+class ConflictFacts(BalanceMismatchFacts, kw_only=True):
+    """Check `sequence_conflict`: two different rows with one number."""
+
+    switch = "chain_check"
+    ledger_sequence: Annotated[int, quoted("ledger_sequence")]
+    booked_at_ms: Annotated[int, quoted("occurred_at")]
+
+    @property
+    def at(self) -> int:
+        return self.booked_at_ms
+
+
+class GroupFacts(DriftFacts, kw_only=True):
+    """Check `group`: rows without numbers, close in time, that join in no order."""
+
+    switch = "group_check"
+    is_only_warning = True
+    previous_balance_minor: Annotated[int, quoted("balance_after")]
+    rows: Annotated[int, quoted(compared_with="chain_slack_ms")]
+    last_row_at_ms: Annotated[int, quoted("occurred_at")]
+    would_close_minor: str | None
+    """Rows any one of which would have completed the group: "8000>7000 6500>7000"."""
+
+    @property
+    def at(self) -> int:
+        return self.last_row_at_ms
+
+    @property
+    def closing_rows(self) -> list[str]:
+        """The rows of `would_close_minor`: "before>after"."""
+        return (self.would_close_minor or "").split()
+
+
+class SnapshotFacts(DriftFacts, kw_only=True):
+    """Check `snapshot`: a reported balance that differs from the rows."""
+
+    switch = "snapshot_check"
+    correction_factor = 1
+    reported_balance_minor: Annotated[int, quoted("balance")]
+    chain_balance_minor: int
+    """The nearest to the report among the balances that held around its moment."""
+    off_by_ms: Annotated[int | None, quoted(compared_with="snapshot_slack_ms")]
+    """How far from the moment the rows had the reported balance; None if never."""
+    as_of_ms: Annotated[int, quoted("as_of", compared_with="snapshot_history_ms")]
+    reported_at_ms: Annotated[int, quoted("occurred_at")]
+    judged_at_ms: int
+
+    @property
+    def at(self) -> int:
+        return self.judged_at_ms
+
+    @property
+    def drift(self) -> int:
+        return self.reported_balance_minor - self.chain_balance_minor
+
+
+_STRUCTS: Final[Mapping[Value, type[BalanceMismatchFacts]]] = {
+    "row": RowFacts,
+    "chain": ChainFacts,
+    "missing_entries": GapFacts,
+    "sequence_conflict": ConflictFacts,
+    "group": GroupFacts,
+    "snapshot": SnapshotFacts,
+}
+"""By the fact `check`."""
+
+
+def alerts_with_facts(fx: Effects) -> Iterator[tuple[OpenAlert, BalanceMismatchFacts]]:
+    """Yield the open alerts of A2 on the account with the facts that they quote, oldest first."""
+    for alert in fx.open_alerts():
+        yield alert, BalanceMismatchFacts.of_quotes(alert.facts)

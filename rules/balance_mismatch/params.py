@@ -8,6 +8,7 @@ from rules.contract import Params
 from schemas.time import DAY_MS, MINUTE_MS, SECOND_MS
 
 MAX_MINOR: Final = 10**18
+"""The largest amount of an event too."""
 
 Minor = Annotated[int, Field(ge=0, le=MAX_MINOR)]
 
@@ -36,7 +37,7 @@ class BalanceMismatchParams(Params):
         60 * SECOND_MS,
         ge=1,
         le=DAY_MS,
-        description="milliseconds a gap is held before it is told; rows are seldom more than a "
+        description="milliseconds a gap is held before it is reported; rows are seldom more than a "
         "minute apart on their way; our own guess",
     )
     gap_error_ms: int = Field(
@@ -57,14 +58,14 @@ class BalanceMismatchParams(Params):
         "that can be trusted; a day (86400000) for books that only know dates; our own guess",
     )
     snapshot_check: bool = Field(
-        True, description="switch; judge reported balances against those that the rows tell"
+        True, description="switch; judge reported balances against those of the rows"
     )
     snapshot_slack_ms: int = Field(
         5 * SECOND_MS,
         ge=0,
         le=DAY_MS,
         description="milliseconds before and after the moment of a reported balance within which "
-        "the rows must have told it; clocks of two systems differ; our own guess",
+        "the rows must have had it; clocks of two systems differ; our own guess",
     )
     snapshot_history_ms: int = Field(
         10 * MINUTE_MS,
@@ -81,11 +82,18 @@ class BalanceMismatchParams(Params):
             raise ValueError("must be more than gap_info_ms")
         return value
 
+    @property
+    def retention_ms(self) -> int:
+        """How many milliseconds of past balances are kept; 0 if reports are not judged."""
+        if not self.snapshot_check:
+            return 0
+        return self.snapshot_history_ms + self.snapshot_slack_ms + 1
+
     def tolerance(self, currency: str) -> int:
-        """The largest drift that is none, in minor units."""
+        """Return the largest drift that is tolerated, in minor units."""
         return self.tolerance_minor_by_currency.get(currency, self.tolerance_minor)
 
     def error_from(self, currency: str, exponent: int) -> int:
-        """The drift that makes an error, in minor units."""
+        """Return the drift from which an alert is an error, in minor units."""
         major_unit: int = 10**exponent
         return self.drift_error_minor_by_currency.get(currency, major_unit)

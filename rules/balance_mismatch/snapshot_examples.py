@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from rules.balance_mismatch.book_examples import END, FIRST, entry
+from rules.balance_mismatch.group_examples import END, FIRST, entry
 from rules.builders import balance, row, txn
 from rules.contract import Example
 
@@ -12,7 +12,7 @@ SNAPSHOTS: Final = (
         events=(FIRST, balance("10:05:00", "90.00"), END),
     ),
     Example(
-        name="A reported balance that no row told",
+        name="A reported balance that no row had",
         events=(FIRST, balance("10:05:00", "90.01"), END),
         expect=("raised warning",),
         details=({"check": "snapshot", "drift_minor": 1, "balance_kind": "posted"},),
@@ -24,7 +24,7 @@ SNAPSHOTS: Final = (
         details=({"drift_minor": -100},),
     ),
     Example(
-        name="Numbered rows tell balances as well",
+        name="Balances of numbered rows are compared too",
         events=(
             row(1, "10:00:00", "10.00", "100.00", "90.00"),
             row(2, "10:01:00", "10.00", "90.00", "80.00"),
@@ -112,7 +112,7 @@ SNAPSHOTS: Final = (
         events=(FIRST, txn("u", "10:01:00"), balance("10:05:00", "90.00"), END),
     ),
     Example(
-        name="The next right report cures; as wrong a one before it tells nothing new",
+        name="The next right report cures; one as wrong before it gives no second alert",
         events=(
             FIRST,
             balance("10:05:00", "90.01"),

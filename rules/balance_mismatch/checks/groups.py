@@ -1,181 +1,202 @@
-"""A2 for rows without ledger_sequence: groups of rows whose order is not known."""
+"""Check `group`: rows without ledger_sequence, which are judged in pending groups."""
 
 from rules.balance_mismatch import alerts
-from rules.balance_mismatch.checks.books import Grouped
-from rules.balance_mismatch.facts import CORRECTIONS
-from rules.balance_mismatch.ledger import book as ledger
-from rules.balance_mismatch.ledger.book import Book, Group
-from rules.balance_mismatch.ledger.chain import Edge
-from rules.balance_mismatch.ledger.row import effect_of
+from rules.balance_mismatch.closing import is_completed_by
+from rules.balance_mismatch.facts import GroupFacts, alerts_with_facts
+from rules.balance_mismatch.ledger import book as books
+from rules.balance_mismatch.ledger.book import BalanceBook, PendingGroup
+from rules.balance_mismatch.ledger.row import CORRECTIONS, effect_of, unreported_kinds
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.balance_mismatch.state import (
     BalanceMismatchState,
-    book_for,
     book_of,
     chain_of,
-    kept_ms,
-    only_book,
-    open_cases,
-    tell,
-    tell_row,
+    get_or_add_book,
+    only_book_of,
 )
 from rules.contract import Effects, OpenAlert
 from rules.events import TRANSACTION, Transaction
 
 
-def timer_of(book: Book) -> str:
-    """Return the name of the timer that judges the book's group."""
-    return f"group:{book.currency}:{book.kind}"
-
-
-def joins(
-    state: BalanceMismatchState, event: Transaction, slack: int, kept: int, fx: Effects
+def append_if_right(
+    state: BalanceMismatchState, event: Transaction, slack_ms: int, retention_ms: int, fx: Effects
 ) -> bool:
-    """Put in a row with which nothing at all is wrong; say whether it was one: nearly always."""
+    """Append a row in order with which nothing is wrong; return whether it was one.
+
+    The fast path: true for nearly every row.
+    """
     before, after = event.balance_before, event.balance_after
-    if before is None or after is None or event.status != "completed" or not state.watched:
+    if before is None or after is None or event.status != "completed" or not state.has_idle_timer:
         return False
-    book = only_book(state, event.currency, event.balance_kind)
-    if book is None or not ledger.goes_on(book, event) or chain_of(state, event.currency):
+    book = only_book_of(state, event.currency, event.balance_kind)
+    if book is None or not books.continues_in_order(book, event):
         return False
-    if after - before != effect_of(event) or (event.type in CORRECTIONS and fx.open_alerts()):
+    if chain_of(state, event.currency) or after - before != effect_of(event):
         return False
-    ledger.go_on(book, event, fx.ref, slack)
-    tell_row(book, event, None, kept)
+    if event.type in CORRECTIONS and fx.open_alerts():
+        return False
+    books.append_in_order(book, event, fx.ref, slack_ms)
+    books.record_row(book, event, None, retention_ms)
     return True
 
 
-def see(
+def check_row(
     state: BalanceMismatchState,
     event: Transaction,
-    due: int | None,
+    effect: int | None,
+    expected: int | None,
+    late: bool,
     params: BalanceMismatchParams,
     fx: Effects,
 ) -> None:
-    """Take a row with both balances into a group; `due`: what it should have moved, if blamed."""
-    book = book_for(state, event, fx)
-    if due is None and ledger.goes_on(book, event):
-        ledger.go_on(book, event, fx.ref, params.chain_slack_ms)
-        tell_row(book, event, due, kept_ms(params))
+    """Add a row to a group of its book, and account for what it moves without reporting it.
+
+    `expected`: what a wrong row should have moved, in minor units; None if its move is right.
+    """
+    for kind in unreported_kinds(event, effect):
+        book = book_of(state, event.currency, kind)
+        if book is not None:
+            _add_unreported_move(book, event, params, fx)
+    if event.balance_before is not None and event.balance_after is not None:
+        add = _add_late_row if late else _add_row
+        add(state, event, expected, params, fx)
+
+
+def _add_unreported_move(
+    book: BalanceBook, event: Transaction, params: BalanceMismatchParams, fx: Effects
+) -> None:
+    """Exclude the rows close to this one from judgement: it moved their balance unreported."""
+    group = _group_for(book, event, params, fx)
+    group.has_unreported_move = True
+    group.last_at = max(group.last_at, event.occurred_at)
+    books.forget_balance(book)
+
+
+def _add_row(
+    state: BalanceMismatchState,
+    event: Transaction,
+    expected: int | None,
+    params: BalanceMismatchParams,
+    fx: Effects,
+) -> None:
+    book = get_or_add_book(state, event, fx)
+    if expected is None and books.continues_in_order(book, event):
+        books.append_in_order(book, event, fx.ref, params.chain_slack_ms)
+        books.record_row(book, event, expected, params.retention_ms)
         return
     group = _group_for(book, event, params, fx)
-    ledger.enter(group, event, fx.ref, due)
-    tell_row(book, event, due, kept_ms(params))
-    if len(group.steps) >= 2 * ledger.MAX_ROWS:
-        judge(book, params, fx)
+    books.add_to_group(group, event, fx.ref, expected)
+    books.record_row(book, event, expected, params.retention_ms)
+    if len(group.steps) >= 2 * books.MAX_ROWS:
+        _judge_group(book, params, fx)
 
 
-def _wait(book: Book, params: BalanceMismatchParams, fx: Effects) -> None:
-    """Have the book's group judged when nothing has joined it for long enough."""
-    group = book.group
-    if group is not None and group.ordered:
-        group.ordered = False
-        fx.set_timer(timer_of(book), group.last_at + params.chain_slack_ms, (TRANSACTION,))
-
-
-def rest_if_over(book: Book, params: BalanceMismatchParams, fx: Effects, due: int = 0) -> None:
-    """End a group in order that time has ended; `due`: of the timer that fires, if one does."""
-    ledger.rest_if_over(book, max(fx.now - 1, due), params.chain_slack_ms)
-
-
-def also(book: Book, balance: int, params: BalanceMismatchParams, fx: Effects) -> None:
-    """Let the book stand at this balance too; a group that goes on from it must be judged."""
-    _wait(book, params, fx)
-    ledger.also(book, balance)
-
-
-def see_late(
+def _add_late_row(
     state: BalanceMismatchState,
     event: Transaction,
-    due: int | None,
+    expected: int | None,
     params: BalanceMismatchParams,
     fx: Effects,
 ) -> None:
-    """Let a late row close a break, or join a group that still waits; else it may be the last."""
+    """Let a late row close an alert or join a pending group; else it may be the last row."""
     book = book_of(state, event.currency, event.balance_kind)
     if book is None:
         return
-    rest_if_over(book, params, fx)
-    _wait(book, params, fx)
-    tell_row(book, event, due, kept_ms(params))
-    closed = _closed_by(event, fx)
-    waits = book.group is not None and ledger.joins(
+    close_expired(book, params, fx)
+    _end_order(book, params, fx)
+    books.record_row(book, event, expected, params.retention_ms)
+    alert = _alert_completed_by(event, fx)
+    is_pending = book.group is not None and books.belongs_to(
         book.group, event.occurred_at, params.chain_slack_ms
     )
-    if closed is not None and (event.occurred_at <= closed.at or not waits):
-        fx.settle(closed, "missing_entry")
-        _without(book, event.balance_before)
-    elif waits:
+    if alert is not None and (event.occurred_at <= alert.at or not is_pending):
+        fx.settle(alert, "missing_entry")
+        books.remove_candidate(book, event.balance_before)
+    elif is_pending:
         assert book.group is not None
-        ledger.enter(book.group, event, fx.ref, due)
-    elif book.known is not None and event.balance_before in book.known.balances:
+        books.add_to_group(book.group, event, fx.ref, expected)
+    elif book.end is not None and event.balance_before in book.end.balances:
         assert event.balance_after is not None
-        ledger.also(book, event.balance_after)
+        books.add_candidate(book, event.balance_after)
     else:
         fx.count("late_row_unplaced")
 
 
-def blind(book: Book, event: Transaction, params: BalanceMismatchParams, fx: Effects) -> None:
-    """Money was moved without a word to what: what comes close to it in time is not judged."""
-    group = _group_for(book, event, params, fx)
-    group.blind = True
-    group.last_at = max(group.last_at, event.occurred_at)
-    ledger.lose(book)
+def close_expired(
+    book: BalanceBook, params: BalanceMismatchParams, fx: Effects, due: int = 0
+) -> None:
+    """Close a group in order that is over by the order time, or by the `due` of a fired timer."""
+    books.close_expired(book, max(fx.now - 1, due), params.chain_slack_ms)
+
+
+def add_candidate(
+    book: BalanceBook, balance: int, params: BalanceMismatchParams, fx: Effects
+) -> None:
+    """Let the next row start at this balance too; a pending group must be judged then."""
+    _end_order(book, params, fx)
+    books.add_candidate(book, balance)
 
 
 def on_timer(
     state: BalanceMismatchState, name: str, due: int, params: BalanceMismatchParams, fx: Effects
 ) -> None:
-    """Judge a group that nothing has joined for long enough."""
+    """Judge a group to which no further row can belong; set the timer again if one can."""
     for book in state.books:
-        if book.group is not None and not book.group.ordered and name == timer_of(book):
-            ends = book.group.last_at + params.chain_slack_ms
-            if ends > due:
-                fx.set_timer(name, ends, (TRANSACTION,))
+        if book.group is not None and not book.group.in_order and name == _timer_name(book):
+            end = book.group.last_at + params.chain_slack_ms
+            if end > due:
+                fx.set_timer(name, end, (TRANSACTION,))
             else:
-                judge(book, params, fx)
+                _judge_group(book, params, fx)
 
 
-def judge(book: Book, params: BalanceMismatchParams, fx: Effects) -> None:
-    """Judge the book's group; the book goes on from where it ended."""
+def _judge_group(book: BalanceBook, params: BalanceMismatchParams, fx: Effects) -> None:
+    """Judge and close the book's group; the book continues at its end."""
     group = book.group
     assert group is not None
-    if group.ordered:
-        ledger.rest(book)
+    if group.in_order:
+        books.close_in_order(book)
         return
-    found = ledger.close(book)
+    found = books.close_group(book)
     if isinstance(found, str):
         fx.count(found)
     elif found is not None:
-        fx.alert(alerts.torn_group(book.currency, found))
-    if book.known is None:
-        ledger.lose(book)
+        fx.alert(alerts.group_draft(book.currency, found))
+    if book.end is None:
+        books.forget_balance(book)
     else:
-        tell(book, group.last_at, book.known.balances[::-1], kept_ms(params))
+        balances = book.end.balances[::-1]
+        books.record_balances(book, group.last_at, balances, params.retention_ms)
 
 
-def _group_for(book: Book, event: Transaction, params: BalanceMismatchParams, fx: Effects) -> Group:
+def _group_for(
+    book: BalanceBook, event: Transaction, params: BalanceMismatchParams, fx: Effects
+) -> PendingGroup:
+    """Return the group to which the row belongs, with a timer; a new one if there is none."""
     group, at = book.group, event.occurred_at
     if group is not None:
-        if ledger.joins(group, at, params.chain_slack_ms):
-            _wait(book, params, fx)
+        if books.belongs_to(group, at, params.chain_slack_ms):
+            _end_order(book, params, fx)
             return group
-        judge(book, params, fx)
-    fx.set_timer(timer_of(book), at + params.chain_slack_ms, (TRANSACTION,))
-    return ledger.begin(book, event)
+        _judge_group(book, params, fx)
+    fx.set_timer(_timer_name(book), at + params.chain_slack_ms, (TRANSACTION,))
+    return books.start_group(book, event)
 
 
-def _closed_by(event: Transaction, fx: Effects) -> OpenAlert | None:
-    for alert, case in open_cases(fx):
-        if isinstance(case, Grouped) and case.links(event):
+def _end_order(book: BalanceBook, params: BalanceMismatchParams, fx: Effects) -> None:
+    """Let the timer judge a group that was in order so far."""
+    group = book.group
+    if group is not None and group.in_order:
+        group.in_order = False
+        fx.set_timer(_timer_name(book), group.last_at + params.chain_slack_ms, (TRANSACTION,))
+
+
+def _alert_completed_by(event: Transaction, fx: Effects) -> OpenAlert | None:
+    for alert, facts in alerts_with_facts(fx):
+        if isinstance(facts, GroupFacts) and is_completed_by(facts, event):
             return alert
     return None
 
 
-def _without(book: Book, balance: int | None) -> None:
-    """The row that leads on from this balance has come: the book does not stand there."""
-    known = book.known
-    if known is not None and len(known.balances) > 1 and balance in known.balances:
-        others = tuple(each for each in known.balances if each != balance)
-        book.told = book.told and known.balances[0] == others[0]
-        book.known = Edge(known.kind, others, known.ref)
+def _timer_name(book: BalanceBook) -> str:
+    return f"group:{book.currency}:{book.kind}"

@@ -1,20 +1,26 @@
-"""A2 for rows with ledger_sequence: each against its neighbours by number, and missing numbers."""
+"""Checks of rows with ledger_sequence: `chain`, `missing_entries` and `sequence_conflict`."""
 
 from collections.abc import Sequence
 
 from rules.balance_mismatch import alerts
-from rules.balance_mismatch.facts import CORRECTIONS
-from rules.balance_mismatch.ledger import chain as ledger
-from rules.balance_mismatch.ledger.history import go_on, note
-from rules.balance_mismatch.ledger.row import contents_of, edges_of, effect_of
+from rules.balance_mismatch.facts import GapFacts
+from rules.balance_mismatch.ledger import chain as chains
+from rules.balance_mismatch.ledger.chain import Boundary, Chain, ChainFinding
+from rules.balance_mismatch.ledger.history import add_balance, append_balance
+from rules.balance_mismatch.ledger.row import CORRECTIONS, boundaries_of, contents_of, effect_of
 from rules.balance_mismatch.params import BalanceMismatchParams
-from rules.balance_mismatch.state import BalanceMismatchState, chain_of, forget_oldest, only_book
+from rules.balance_mismatch.state import BalanceMismatchState, chain_of, drop_oldest, only_book_of
 from rules.contract import Effects, OpenAlert
 from rules.events import TRANSACTION, Transaction
 
 
-def joins(state: BalanceMismatchState, event: Transaction, kept: int, fx: Effects) -> bool:
-    """Put in a row with which nothing at all is wrong; say whether it was one: nearly always."""
+def append_if_right(
+    state: BalanceMismatchState, event: Transaction, retention_ms: int, fx: Effects
+) -> bool:
+    """Append a row of the next number with which nothing is wrong; return whether it was one.
+
+    The fast path: true for nearly every row.
+    """
     chain = chain_of(state, event.currency)
     if chain is None or event.ledger_sequence != chain.head + 1:
         return False
@@ -26,116 +32,119 @@ def joins(state: BalanceMismatchState, event: Transaction, kept: int, fx: Effect
     effect = effect_of(event)
     if after - before != effect or (event.type in CORRECTIONS and fx.open_alerts()):
         return False
-    if kept and not _goes_on(state, event, before, after, kept):
+    if retention_ms and not _append_to_history(state, event, before, after, retention_ms):
         return False
-    end = ledger.Edge(event.balance_kind, (after,), fx.ref)
-    ledger.go_on(chain, end, contents_of(event, effect))
+    end = Boundary(event.balance_kind, (after,), fx.ref)
+    chains.append_joined_row(chain, end, contents_of(event, effect))
     return True
 
 
-def _goes_on(
+def _append_to_history(
     state: BalanceMismatchState,
     event: Transaction,
     before: int,
     after: int,
-    kept: int,
+    retention_ms: int,
 ) -> bool:
-    """Remember the balance of a row if that is all there is to do."""
-    book = only_book(state, event.currency, event.balance_kind)
-    if book is None or not state.watched:
+    """Append the balance of a row if nothing else is to be done; return whether it was."""
+    book = only_book_of(state, event.currency, event.balance_kind)
+    if book is None or not state.has_idle_timer:
         return False
     history, at = book.history, event.occurred_at
     if not history or history[-1] != before or history[-2] > at:
         return False
     if after == before:
-        note(history, at, after, kept)
+        add_balance(history, at, after, retention_ms)
     else:
-        go_on(history, at, after, kept)
+        append_balance(history, at, after, retention_ms)
     return True
 
 
-def enter(
+def check_row(
     state: BalanceMismatchState,
     event: Transaction,
     contents: int,
-    blamed: int | None,
+    expected: int | None,
     late: bool,
     params: BalanceMismatchParams,
     fx: Effects,
 ) -> None:
-    """Put a row into its chain and tell what that shows; `blamed`: what it should have moved."""
-    start, end = edges_of(event, fx.ref, blamed, late)
+    """Add a row to its chain and act on the findings.
+
+    `expected`: what a wrong row should have moved, in minor units; None if its move is right.
+    """
+    start, end = boundaries_of(event, fx.ref, expected, late)
     assert event.ledger_sequence is not None
-    row = ledger.Row(event.ledger_sequence, start, end, contents)
+    row = chains.NumberedRow(event.ledger_sequence, start, end, contents)
     chain = chain_of(state, event.currency)
     if chain is not None:
-        found = ledger.enter(chain, row, params.tolerance(event.currency))
-        if found:
-            _report(event, chain, found, blamed is not None, params, fx)
+        findings = chains.add_numbered_row(chain, row, params.tolerance(event.currency))
+        if findings:
+            _act_on(findings, event, chain, expected is not None, params, fx)
         return
-    state.chains.append(ledger.begin(event.currency, row))
-    forget_oldest(state.chains, fx)
+    state.chains.append(chains.start_chain(event.currency, row))
+    drop_oldest(state.chains, fx)
     for book in state.books:
         if book.currency == event.currency:
-            book.known, book.group = None, None
+            book.end, book.group = None, None
 
 
-def _report(
+def _act_on(
+    findings: Sequence[ChainFinding],
     event: Transaction,
-    chain: ledger.Chain,
-    findings: Sequence[ledger.Finding],
-    blamed: bool,
+    chain: Chain,
+    has_row_alert: bool,
     params: BalanceMismatchParams,
     fx: Effects,
 ) -> None:
     for found in findings:
         match found:
-            case ledger.Break():
-                fx.alert(alerts.broken_chain(event, fx.ref, found))
-            case ledger.Opened(anchor=anchor):
+            case chains.ChainBreak():
+                fx.alert(alerts.chain_draft(event, fx.ref, found))
+            case chains.GapOpened(anchor=anchor):
                 due = fx.now + params.gap_info_ms
                 fx.set_timer(_gap_name(event.currency, anchor), due, (TRANSACTION,))
-            case ledger.Closed(anchor=anchor):
-                _close(fx, _gap_name(event.currency, anchor))
-            case ledger.Conflict():
-                if not blamed:
+            case chains.GapClosed(anchor=anchor):
+                _close_gap(_gap_name(event.currency, anchor), fx)
+            case chains.SequenceConflict():
+                if not has_row_alert:
                     first = chain.end.ref if event.ledger_sequence == chain.head else None
-                    fx.alert(alerts.one_number_twice(event, fx.ref, first))
-            case ledger.Ignored(reason=reason):
+                    fx.alert(alerts.conflict_draft(event, fx.ref, first))
+            case chains.NotJudged(reason=reason):
                 fx.count(reason)
 
 
 def on_timer(
     state: BalanceMismatchState, name: str, due: int, params: BalanceMismatchParams, fx: Effects
 ) -> None:
-    """Tell a gap that is still open, first as info, then as error."""
+    """Raise an alert for a gap that is still open; the second time, update it to an error."""
     _, currency, number = name.split(":")
     chain = chain_of(state, currency)
-    missing = ledger.pieces(chain, int(number)) if chain else []
+    missing = chains.parts_of_gap(chain, int(number)) if chain else []
     if not missing:
         return
-    told = _open(fx, name)
-    if told is not None:
-        shown_at = told.fact("shown_at_ms")
-        assert isinstance(shown_at, int)
-        draft = alerts.missing_entries(name, currency, missing, shown_at, due - shown_at)
-        fx.update(told, draft.facts, draft.evidence)
+    alert = _open_alert(name, fx)
+    if alert is not None:
+        shown_at = GapFacts.of_quotes(alert.facts).shown_at_ms
+        draft = alerts.gap_draft(name, currency, missing, shown_at, due - shown_at)
+        fx.update(alert, draft.facts, draft.evidence)
         return
     info_ms, error_ms = params.gap_info_ms, params.gap_error_ms
-    fx.alert(alerts.missing_entries(name, currency, missing, due - info_ms, info_ms))
+    fx.alert(alerts.gap_draft(name, currency, missing, due - info_ms, info_ms))
     fx.set_timer(name, due + error_ms - info_ms, (TRANSACTION,))
 
 
-def _close(fx: Effects, gap: str) -> None:
-    fx.cancel_timer(gap)
-    told = _open(fx, gap)
-    if told is not None:
-        fx.settle(told, "last_missing")
+def _close_gap(name: str, fx: Effects) -> None:
+    fx.cancel_timer(name)
+    alert = _open_alert(name, fx)
+    if alert is not None:
+        fx.settle(alert, "last_missing")
 
 
-def _open(fx: Effects, anchor: str) -> OpenAlert | None:
+def _open_alert(anchor: str, fx: Effects) -> OpenAlert | None:
     return next((alert for alert in fx.open_alerts() if alert.anchor == anchor), None)
 
 
 def _gap_name(currency: str, anchor: int) -> str:
+    """Return the name of the timer of a gap, which is also the anchor of its alert."""
     return f"gap:{currency}:{anchor}"

@@ -1,129 +1,175 @@
-"""The book of one account, currency and kind of balance whose rows carry no ledger_sequence.
+"""The book of one account, currency and kind of balance: its history and its rows without number.
 
-Rows that come close to each other in time have no order that could be trusted: they form a *group*,
-which is judged as a whole, once (`rules.ledger_trail`). Between groups the book stands at one
-balance, or at one of a few where several may be right; unknown, and the next group anchors it.
+Rows without ledger_sequence that are close in time have no order that can be trusted. They form a
+*pending group*, which is judged as a whole, once (`ledger.trail`). Between groups the book ends at
+one balance, or at one of a few candidates; if that is unknown, the next group sets it.
 
-While the rows of a group come in *order*, each going on where the one before ended, they are a
-trail already, with one end: nothing is left to judge, whenever the group is over.
+While each row of a group starts where the one before ended, the group is *in order*: it is a trail
+already, with one end, and needs neither a timer nor a search when it is over.
 
-Pure bookkeeping: `enter` and `close` change the book and return what they found.
+Pure: functions change the book and return what they found.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from rules.balance_mismatch.ledger.chain import MAX_BALANCES, Edge
-from rules.balance_mismatch.ledger.trail import MAX_FORKS, Torn, follow
+from rules.balance_mismatch.ledger.chain import MAX_CANDIDATES, Boundary
+from rules.balance_mismatch.ledger.history import add_balance, append_balance, expire
+from rules.balance_mismatch.ledger.trail import MAX_WRONG_ROWS, NoTrail, find_trail
 from rules.events import Ref, Transaction
 
 MAX_ROWS: Final = 1_000
-"""Rows of a group: with the last of them it is judged at once, and the next begins another."""
+"""Rows of a group; the last of them has it judged at once, and the next row starts another."""
 MAX_REFS: Final = 48
-"""Addresses kept of a group: of its first rows and of its last."""
+"""Addresses kept of a group: of its first and of its last rows."""
 
 
-class Group(Struct, array_like=True, omit_defaults=True, gc=False):
-    """Rows that are not judged yet."""
+class PendingGroup(Struct, array_like=True, omit_defaults=True, gc=False):
+    """Rows that are close in time and not judged yet."""
 
     exponent: int
     last_at: int
     """Milliseconds: the newest row."""
     first_at: int
     steps: list[int] = []
-    """Where each row starts and ends, in turn, in minor units."""
+    """`[before0, after0, before1, ...]`: the balances of each row, in minor units."""
     refs: list[Ref] = []
-    forks: list[int] = []
-    """Index of a row that is wrong in itself and what it should have moved, in turn."""
-    blind: bool = False
-    """Whether money was moved without a word to what."""
-    ordered: bool = False
-    """Whether the rows go on from the one balance of `known`, each from the one before."""
+    wrong_rows: list[int] = []
+    """`[row0, expected0, row1, ...]`: index of a wrong row and what it should have moved."""
+    has_unreported_move: bool = False
+    """Whether money was moved near these rows without the resulting balance."""
+    in_order: bool = False
+    """Whether each row starts where the one before ended, the first at the end of the book."""
 
 
-class Book(Struct, array_like=True, omit_defaults=True, gc=False):
-    """Where one balance stands, and what it was lately."""
+class BalanceBook(Struct, array_like=True, omit_defaults=True, gc=False):
+    """The state of one balance."""
 
     currency: str
     kind: str
     history: list[int] = []
-    """See `rules.ledger_history`; empty: unknown, or not asked for."""
-    known: Edge | None = None
-    """Where the last group ended; None: unknown, or the rows have numbers."""
-    told: bool = False
-    """Whether the event of `known` says the first of its balances itself."""
-    group: Group | None = None
+    """See `ledger.history`; empty if unknown, or if no report is judged."""
+    end: Boundary | None = None
+    """Where the last group ended; None if unknown, or if the rows have numbers."""
+    is_end_reported: bool = False
+    """Whether the row of `end` reports the first of its candidates."""
+    group: PendingGroup | None = None
 
 
-class Found(Struct):
-    """A group that does not close."""
+class BrokenGroup(Struct):
+    """A group whose rows join in no order."""
 
-    known: Edge
-    told: bool
-    group: Group
-    torn: Torn
-
-
-def joins(group: Group, at: int, slack: int) -> bool:
-    """Say whether a row of this time belongs to the group."""
-    return group.first_at - slack < at < group.last_at + slack
+    start: Boundary
+    """The end of the book before the group."""
+    is_start_reported: bool
+    group: PendingGroup
+    result: NoTrail
 
 
-def begin(book: Book, event: Transaction) -> Group:
-    """Begin a group with the event, which is still to be entered."""
+# -- history ------------------------------------------------------------------------------
+
+
+def record_balances(book: BalanceBook, at: int, balances: Sequence[int], retention_ms: int) -> None:
+    """Add balances that held at one moment to the history, the last of them from then on."""
+    if retention_ms:
+        for balance in balances:
+            add_balance(book.history, at, balance, retention_ms)
+
+
+def record_row(
+    book: BalanceBook, event: Transaction, expected: int | None, retention_ms: int
+) -> None:
+    """Add every balance that may have held at a row to the history.
+
+    `expected`: what a wrong row should have moved, in minor units; None if its move is right.
+    """
+    before, after = event.balance_before, event.balance_after
+    assert before is not None
+    assert after is not None
+    history, at = book.history, event.occurred_at
+    continues = expected is None and after != before and history and history[-1] == before
+    if retention_ms and continues and history[-2] <= at:  # nearly always
+        append_balance(history, at, after, retention_ms)
+        return
+    candidates = () if expected is None else (after - expected, before + expected)
+    record_balances(book, at, (before, *candidates, after), retention_ms)
+
+
+def retained_history(book: BalanceBook, retention_ms: int) -> list[int]:
+    """Return the history, expired to the retention period."""
+    history = book.history
+    if history:
+        expire(history, history[-2] - retention_ms)
+    return history
+
+
+# -- groups -------------------------------------------------------------------------------
+
+
+def belongs_to(group: PendingGroup, at: int, slack_ms: int) -> bool:
+    """Return whether a row of this time belongs to the group."""
+    return group.first_at - slack_ms < at < group.last_at + slack_ms
+
+
+def start_group(book: BalanceBook, event: Transaction) -> PendingGroup:
+    """Return a new group at the time of the event, which is not added yet."""
     at = event.occurred_at
-    book.group = Group(event.exponent, at, at)
+    book.group = PendingGroup(event.exponent, at, at)
     return book.group
 
 
-def goes_on(book: Book, event: Transaction) -> bool:
-    """Say whether a row in its turn keeps the book's group in order, or begins one in order."""
+def continues_in_order(book: BalanceBook, event: Transaction) -> bool:
+    """Return whether a row keeps the book's group in order, or starts one that is."""
     group = book.group
     if group is None:
-        return book.known is not None and book.known.balances == (event.balance_before,)
-    if not group.ordered or group.steps[-1] != event.balance_before:
+        return book.end is not None and book.end.balances == (event.balance_before,)
+    if not group.in_order or group.steps[-1] != event.balance_before:
         return False
     return event.occurred_at >= group.last_at
 
 
-def go_on(book: Book, event: Transaction, ref: Ref, slack: int) -> None:
-    """Put in a row that goes on."""
+def append_in_order(book: BalanceBook, event: Transaction, ref: Ref, slack_ms: int) -> None:
+    """Add a row for which `continues_in_order` is true."""
     group, at = book.group, event.occurred_at
-    if group is not None and at < group.last_at + slack:
-        enter(group, event, ref, None)
+    if group is not None and at < group.last_at + slack_ms:
+        add_to_group(group, event, ref, None)
         if len(group.steps) >= 2 * MAX_ROWS:
-            rest(book)
+            close_in_order(book)
         return
     if group is not None:
-        rest(book)
+        close_in_order(book)
     assert event.balance_before is not None
     assert event.balance_after is not None
     steps = [event.balance_before, event.balance_after]
-    book.group = Group(event.exponent, at, at, steps, [ref], ordered=True)
+    book.group = PendingGroup(event.exponent, at, at, steps, [ref], in_order=True)
 
 
-def rest(book: Book) -> None:
-    """End the book's group, which is in order."""
+def close_in_order(book: BalanceBook) -> None:
+    """Close the book's group, which is in order."""
     group = book.group
     assert group is not None
-    book.known = Edge(book.kind, (group.steps[-1],), group.refs[-1])
-    book.told, book.group = True, None
+    book.end = Boundary(book.kind, (group.steps[-1],), group.refs[-1])
+    book.is_end_reported, book.group = True, None
 
 
-def rest_if_over(book: Book, until: int, slack: int) -> None:
-    """End the book's group if it is in order and nothing of a later time than this joins it."""
+def close_expired(book: BalanceBook, until: int, slack_ms: int) -> None:
+    """Close the book's group if it is in order and no row after `until` can belong to it."""
     group = book.group
-    if group is not None and group.ordered and group.last_at + slack <= until:
-        rest(book)
+    if group is not None and group.in_order and group.last_at + slack_ms <= until:
+        close_in_order(book)
 
 
-def enter(group: Group, event: Transaction, ref: Ref, due: int | None) -> None:
-    """Put a row with both balances into a group; `due`: what it should have moved, if blamed."""
+def add_to_group(group: PendingGroup, event: Transaction, ref: Ref, expected: int | None) -> None:
+    """Add a row with both balances to a group.
+
+    `expected`: what a wrong row should have moved, in minor units; None if its move is right.
+    """
     assert event.balance_before is not None
     assert event.balance_after is not None
-    if due is not None:
-        group.forks += (len(group.steps) // 2, due)
+    if expected is not None:
+        group.wrong_rows += (len(group.steps) // 2, expected)
     group.steps += (event.balance_before, event.balance_after)
     group.first_at = min(group.first_at, event.occurred_at)
     group.last_at = max(group.last_at, event.occurred_at)
@@ -132,47 +178,59 @@ def enter(group: Group, event: Transaction, ref: Ref, due: int | None) -> None:
         del group.refs[MAX_REFS // 2]
 
 
-def close(book: Book) -> Found | str | None:
-    """End the book's group; return a break, or why it was not judged, or None."""
-    group, known, told = book.group, book.known, book.told
+def close_group(book: BalanceBook) -> BrokenGroup | str | None:
+    """Close the book's group; return a break, or the reason why it is not judged, or None."""
+    group, start, is_start_reported = book.group, book.end, book.is_end_reported
     assert group is not None
-    book.group, book.known = None, None
-    if group.blind or not group.steps:
+    book.group, book.end = None, None
+    if group.has_unreported_move or not group.steps:
         book.history.clear()
         return "group_unknown" if group.steps else None
-    if len(group.forks) > 2 * MAX_FORKS:
+    if len(group.wrong_rows) > 2 * MAX_WRONG_ROWS:
         book.history.clear()
         return "group_with_many_wrong_rows"
-    found = follow(known.balances if known else (), group.steps, group.forks)
+    found = find_trail(start.balances if start else (), group.steps, group.wrong_rows)
     if found.ends:
-        _stand(book, group, found.ends)
-    if isinstance(found, Torn):
-        assert known is not None
-        return Found(known, told, group, found)
+        _set_end(book, group, found.ends)
+    if isinstance(found, NoTrail):
+        assert start is not None
+        return BrokenGroup(start, is_start_reported, group, found)
     return None
 
 
-def _stand(book: Book, group: Group, ends: tuple[int, ...]) -> None:
-    """Let the book stand where the group ended; cite the row that says so, if it is kept."""
+def _set_end(book: BalanceBook, group: PendingGroup, ends: tuple[int, ...]) -> None:
+    """Set the end of the book to that of the group, with a row that reports it if one is kept."""
     rows, refs = len(group.steps) // 2, group.refs
     kept = [
         (rows - len(refs) + place if place >= MAX_REFS // 2 else place, ref)
         for place, ref in enumerate(refs)
     ]
-    telling = [ref for row, ref in kept if group.steps[2 * row + 1] == ends[0]]
-    book.told = bool(telling)
-    book.known = Edge(book.kind, ends, telling[-1] if telling else refs[-1])
+    reporting = [ref for row, ref in kept if group.steps[2 * row + 1] == ends[0]]
+    book.is_end_reported = bool(reporting)
+    book.end = Boundary(book.kind, ends, reporting[-1] if reporting else refs[-1])
 
 
-def also(book: Book, balance: int) -> None:
-    """Let the book stand at this balance too."""
-    known = book.known
-    if known is not None and balance not in known.balances:
-        balances = (*known.balances, balance)[:MAX_BALANCES]
-        book.known = Edge(known.kind, balances, known.ref)
+# -- end ----------------------------------------------------------------------------------
 
 
-def lose(book: Book) -> None:
-    """Forget where the book stands: money was moved, and nothing says to what."""
-    book.known = None
+def add_candidate(book: BalanceBook, balance: int) -> None:
+    """Add a balance to the candidates for the end of the book, if there is one."""
+    end = book.end
+    if end is not None and balance not in end.balances:
+        balances = (*end.balances, balance)[:MAX_CANDIDATES]
+        book.end = Boundary(end.kind, balances, end.ref)
+
+
+def remove_candidate(book: BalanceBook, balance: int | None) -> None:
+    """Remove a balance from the candidates for the end of the book, if it is one of several."""
+    end = book.end
+    if end is not None and len(end.balances) > 1 and balance in end.balances:
+        others = tuple(each for each in end.balances if each != balance)
+        book.is_end_reported = book.is_end_reported and end.balances[0] == others[0]
+        book.end = Boundary(end.kind, others, end.ref)
+
+
+def forget_balance(book: BalanceBook) -> None:
+    """Forget end and history: money was moved and the resulting balance is unknown."""
+    book.end = None
     book.history.clear()

@@ -1,16 +1,16 @@
-"""The chain of one account's ledger rows in one currency, by ledger_sequence.
+"""The chain of one account's ledger rows in one currency, ordered by ledger_sequence. Pure.
 
 A row starts at one balance and ends at another. The end of row n must be the start of row n + 1:
-that is a *junction*. It is judged once, when both neighbours are known with balances of the same
-kind. Three ideas keep one break from becoming many:
+the two rows *join*. A pair of neighbours is judged once, when both are known with balances of the
+same kind. Three rules keep one break from becoming many:
 
-- what is uncertain is not judged: an end or start without balance, or of a row already blamed, is
-  an `Edge` with no balance or with several, any of which may be right;
-- after a row the chain goes on from that row's own end, whatever was found;
-- rows that jump ahead leave a `Gap`; they chain among themselves at once, and the two junctions at
-  the gap wait for the rows that are missing.
+- What is uncertain is not judged: a start or end without a balance, or of a row that was itself
+  reported as wrong, is a `Boundary` with no balance or with several candidates.
+- After a row the chain continues from that row's own end, whatever was found.
+- Rows that skip numbers leave a `Gap`. They are compared among themselves at once; the two pairs at
+  the edges of the gap wait for the missing rows.
 
-Pure bookkeeping: `enter` changes the chain and returns what it found.
+Functions change the chain and return what they found.
 """
 
 from collections.abc import Sequence
@@ -21,99 +21,103 @@ from msgspec import Struct
 from rules.events import Ref
 
 MAX_GAPS: Final = 32
-"""Pieces of gaps remembered per chain; beyond that the oldest is forgotten."""
-MAX_REMEMBERED: Final = 4
-"""Rows whose contents are remembered, to tell a repetition from a conflict."""
-MAX_BALANCES: Final = 3
+"""Gaps, or parts of gaps, kept per chain; beyond that the oldest is dropped."""
+MAX_RECENT: Final = 4
+"""Rows whose contents are kept, to distinguish a duplicate from a conflict."""
+MAX_CANDIDATES: Final = 3
+"""Balances that may be right at one boundary."""
 
 
-class Edge(Struct, array_like=True, frozen=True, gc=False):
-    """One end of a row: the balances that may be right there; none if unknown."""
+class Boundary(Struct, array_like=True, frozen=True, gc=False):
+    """The start or the end of a row: its candidate balances, in minor units; none if unknown."""
 
     kind: str | None
     balances: tuple[int, ...]
     ref: Ref
+    """The row."""
 
 
-class Row(Struct, gc=False):
-    """A ledger row as the chain sees it."""
+class NumberedRow(Struct, gc=False):
+    """A row with a ledger_sequence, as the chain sees it."""
 
     sequence: int
-    start: Edge
-    end: Edge
+    start: Boundary
+    end: Boundary
     contents: int
-    """A number that is equal for equal contents."""
+    """A hash: equal for equal contents."""
 
 
 class Gap(Struct, array_like=True, gc=False):
     """A run of missing sequence numbers, or what is left of one."""
 
     anchor: int
-    """First number that was missing when the gap opened: its name, also of its pieces."""
+    """First number that was missing when the gap opened; it identifies all parts of the gap."""
     first: int
     last: int
-    left: Edge
-    right: Edge
+    left: Boundary
+    """The end of the row before `first`."""
+    right: Boundary
+    """The start of the row after `last`."""
 
 
 class Chain(Struct, array_like=True, gc=False):
-    """Where the rows of one currency stand."""
+    """The state of the numbered rows of one currency."""
 
     currency: str
     head: int
     """The largest sequence number seen."""
-    end: Edge
-    """The end of that row."""
+    end: Boundary
+    """The end of the row with that number."""
     recent: list[int] = []
-    """Sequence number and contents of the last rows, in turn."""
+    """`[sequence0, contents0, sequence1, ...]` of the last rows, oldest first."""
     gaps: list[Gap] = []
-    rests: bool = False
-    """Whether `end` is all there is to know of its balance: no book is kept of it."""
+    is_compacted: bool = False
+    """Whether the book of the account was dropped because `end` contains all of it."""
 
 
-class Break(Struct):
-    """Two neighbours that do not join: blamed on the row at the right."""
+class ChainBreak(Struct):
+    """Two neighbours that do not join; the alert is about the row at the right."""
 
-    left: Edge
-    right: Edge
+    left: Boundary
+    right: Boundary
     sequence: int
     """Of the row at the right."""
     drift: int
-    """Start minus end, in minor units; the smallest where several may be right."""
+    """Start minus end, in minor units; the smallest if there are several candidates."""
 
 
-class Opened(Struct):
+class GapOpened(Struct):
     """Numbers are missing from `anchor` on."""
 
     anchor: int
 
 
-class Closed(Struct):
-    """The last missing number of the gap has come."""
+class GapClosed(Struct):
+    """The last missing number of the gap has arrived."""
 
     anchor: int
 
 
-class Conflict(Struct):
-    """A number that another row with other contents already has."""
+class SequenceConflict(Struct):
+    """Another row with different contents has the same number."""
 
 
-class Ignored(Struct):
-    """The row, or an old gap, takes no further part; `reason` is a word to count it by."""
+class NotJudged(Struct):
+    """A row or an old gap that is dropped without a judgement; `reason` is what is counted."""
 
     reason: str
 
 
-Finding = Break | Opened | Closed | Conflict | Ignored
+ChainFinding = ChainBreak | GapOpened | GapClosed | SequenceConflict | NotJudged
 
 
-def begin(currency: str, row: Row) -> Chain:
-    """Return the chain that its first row anchors."""
+def start_chain(currency: str, row: NumberedRow) -> Chain:
+    """Return a new chain that starts with this row."""
     return Chain(currency, row.sequence, row.end, [row.sequence, row.contents])
 
 
-def met(chain: Chain, sequence: int, contents: int) -> bool | None:
-    """Say whether a remembered row of this number has the same contents; None: not remembered."""
+def is_duplicate(chain: Chain, sequence: int, contents: int) -> bool | None:
+    """Return whether the recent row of this number has these contents; None if there is none."""
     if sequence <= chain.head:
         for index in range(0, len(chain.recent), 2):
             if chain.recent[index] == sequence:
@@ -121,95 +125,99 @@ def met(chain: Chain, sequence: int, contents: int) -> bool | None:
     return None
 
 
-def enter(chain: Chain, row: Row, tolerance: int) -> Sequence[Finding]:
-    """Put a row into the chain and return what that shows, in the order found.
+def add_numbered_row(chain: Chain, row: NumberedRow, tolerance: int) -> Sequence[ChainFinding]:
+    """Add a row to the chain and return the findings, in the order found.
 
-    A row that repeats one with the same contents must not be given (see `met`).
+    The caller must have dropped duplicates (see `is_duplicate`). `tolerance` is in minor units.
     """
     step = row.sequence - chain.head
     if step > 0:
-        found = _ahead(chain, row, step, tolerance)
+        found = _add_at_head(chain, row, step, tolerance)
         chain.head, chain.end = row.sequence, row.end
-    elif met(chain, row.sequence, row.contents) is False:
-        _take_either(chain, row)
-        return (Conflict(),)
+    elif is_duplicate(chain, row.sequence, row.contents) is False:
+        _allow_either_end(chain, row)
+        return (SequenceConflict(),)
     else:
-        index = _gap_of(chain, row.sequence)
+        index = _gap_index(chain, row.sequence)
         if index is None:
-            return (Ignored("old_sequence"),)
-        found = _fill(chain, row, index, tolerance)
-    _remember(chain, row.sequence, row.contents)
+            return (NotJudged("old_sequence"),)
+        found = _fill_gap(chain, row, index, tolerance)
+    _remember_contents(chain, row.sequence, row.contents)
     return found
 
 
-def go_on(chain: Chain, end: Edge, contents: int) -> None:
-    """Put in a row that follows the newest one and joins it: `enter` without looking."""
+def append_joined_row(chain: Chain, end: Boundary, contents: int) -> None:
+    """Append the row of the next number, which joins: `add_numbered_row` without its checks."""
     chain.head += 1
     chain.end = end
-    _remember(chain, chain.head, contents)
+    _remember_contents(chain, chain.head, contents)
 
 
-def _remember(chain: Chain, sequence: int, contents: int) -> None:
+def _remember_contents(chain: Chain, sequence: int, contents: int) -> None:
     chain.recent += (sequence, contents)
-    if len(chain.recent) > 2 * MAX_REMEMBERED:
+    if len(chain.recent) > 2 * MAX_RECENT:
         del chain.recent[:2]
 
 
-def pieces(chain: Chain, anchor: int) -> list[Gap]:
-    """Return what is left of a gap, in order."""
+def parts_of_gap(chain: Chain, anchor: int) -> list[Gap]:
+    """Return what is left of a gap, in order of number."""
     return [gap for gap in chain.gaps if gap.anchor == anchor]
 
 
-def _ahead(chain: Chain, row: Row, step: int, tolerance: int) -> Sequence[Finding]:
+def _add_at_head(
+    chain: Chain, row: NumberedRow, step: int, tolerance: int
+) -> Sequence[ChainFinding]:
     if step == 1:
-        return _junction(chain.end, row.start, row.sequence, tolerance)
+        return _compare(chain.end, row.start, row.sequence, tolerance)
     missing = chain.head + 1
     chain.gaps.append(Gap(missing, missing, row.sequence - 1, chain.end, row.start))
     if len(chain.gaps) > MAX_GAPS:
         del chain.gaps[0]
-        return (Opened(missing), Ignored("gap_forgotten"))
-    return (Opened(missing),)
+        return (GapOpened(missing), NotJudged("gap_forgotten"))
+    return (GapOpened(missing),)
 
 
-def _fill(chain: Chain, row: Row, index: int, tolerance: int) -> Sequence[Finding]:
+def _fill_gap(chain: Chain, row: NumberedRow, index: int, tolerance: int) -> Sequence[ChainFinding]:
     number, gap = row.sequence, chain.gaps[index]
-    found: list[Finding] = []
+    found: list[ChainFinding] = []
     left: list[Gap] = []
     if number == gap.first:
-        found += _junction(gap.left, row.start, number, tolerance)
+        found += _compare(gap.left, row.start, number, tolerance)
     else:
         left = [Gap(gap.anchor, gap.first, number - 1, gap.left, row.start)]
     right: list[Gap] = []
     if number == gap.last:
-        found += _junction(row.end, gap.right, number + 1, tolerance)
+        found += _compare(row.end, gap.right, number + 1, tolerance)
     else:
         right = [Gap(gap.anchor, number + 1, gap.last, row.end, gap.right)]
     chain.gaps[index : index + 1] = left + right
-    if not pieces(chain, gap.anchor):
-        found.append(Closed(gap.anchor))
+    if not parts_of_gap(chain, gap.anchor):
+        found.append(GapClosed(gap.anchor))
     if len(chain.gaps) > MAX_GAPS:
         del chain.gaps[0]
-        found.append(Ignored("gap_forgotten"))
+        found.append(NotJudged("gap_forgotten"))
     return found
 
 
-def _gap_of(chain: Chain, number: int) -> int | None:
+def _gap_index(chain: Chain, number: int) -> int | None:
     for index, gap in enumerate(chain.gaps):
         if gap.first <= number <= gap.last:
             return index
     return None
 
 
-def _take_either(chain: Chain, row: Row) -> None:
-    """Let the next row follow either of two rows that share the newest number."""
+def _allow_either_end(chain: Chain, row: NumberedRow) -> None:
+    """Let the next row join either of two rows that share the newest number."""
     if row.sequence == chain.head:
         balances: tuple[int, ...] = ()
         if row.end.kind == chain.end.kind:
-            balances = (*chain.end.balances, *row.end.balances)[:MAX_BALANCES]
-        chain.end = Edge(chain.end.kind, balances, chain.end.ref)
+            balances = (*chain.end.balances, *row.end.balances)[:MAX_CANDIDATES]
+        chain.end = Boundary(chain.end.kind, balances, chain.end.ref)
 
 
-def _junction(left: Edge, right: Edge, sequence: int, tolerance: int) -> Sequence[Finding]:
+def _compare(
+    left: Boundary, right: Boundary, sequence: int, tolerance: int
+) -> Sequence[ChainFinding]:
     if left.kind != right.kind or not left.balances or not right.balances:
         return ()
     if right.balances[0] in left.balances:  # nearly always
@@ -217,4 +225,4 @@ def _junction(left: Edge, right: Edge, sequence: int, tolerance: int) -> Sequenc
     drift = min((b - a for a in left.balances for b in right.balances), key=abs)
     if -tolerance <= drift <= tolerance:
         return ()
-    return (Break(left, right, sequence, drift),)
+    return (ChainBreak(left, right, sequence, drift),)

@@ -1,20 +1,21 @@
-"""What a balance was, and when: time and balance in turn, oldest first. Pure.
+"""The recent past of one balance. Pure.
 
-A balance holds from its time to the time of the next, both included; the newest holds on. A short
-past is kept, and before it the one balance that held when it began: so a quiet account keeps no
-more than its last few balances.
+A history is a flat list `[time0, balance0, time1, ...]`, oldest first: times in milliseconds,
+balances in minor units. A balance holds from its own time to the time of the next, both included;
+the newest holds on. A history keeps a retention period, and before it the one balance that held
+when the period began; so a quiet account keeps only its last few balances.
 """
 
 from typing import Final
 
-MAX_KEPT: Final = 64
-"""Balances remembered; beyond that the oldest is forgotten."""
-LONG: Final = 16
-"""Numbers from which `go_on` shortens."""
+MAX_BALANCES: Final = 64
+"""Balances kept; beyond that the oldest is dropped."""
+EXPIRE_FROM: Final = 16
+"""Length of the list beyond which `append_balance` expires old balances."""
 
 
-def note(history: list[int], at: int, balance: int, kept_ms: int) -> None:
-    """Add a balance; one that is older than the newest is put in its place."""
+def add_balance(history: list[int], at: int, balance: int, retention_ms: int) -> None:
+    """Add a balance; one that is older than the newest is inserted by its time."""
     if not history:
         history += (at, balance)
         return
@@ -23,42 +24,45 @@ def note(history: list[int], at: int, balance: int, kept_ms: int) -> None:
         at = history[-2]
     elif history[-1] != balance:
         history += (at, balance)
-    since = at - kept_ms
+    since = at - retention_ms
     size = len(history)
-    if size > 2 and (history[2] <= since or size > 2 * MAX_KEPT):
-        shorten(history, since)
+    if size > 2 and (history[2] <= since or size > 2 * MAX_BALANCES):
+        expire(history, since)
 
 
-def go_on(history: list[int], at: int, balance: int, kept_ms: int) -> None:
-    """Add a balance that is newer than all: as `note`, once it is shortened to `kept_ms`."""
+def append_balance(history: list[int], at: int, balance: int, retention_ms: int) -> None:
+    """Append a balance that is newer than all others, and expire old ones less often.
+
+    The result equals that of `add_balance` once it is expired to `retention_ms`.
+    """
     history += (at, balance)
-    if len(history) > LONG:
-        shorten(history, at - kept_ms)
+    if len(history) > EXPIRE_FROM:
+        expire(history, at - retention_ms)
 
 
 def _insert(history: list[int], at: int, balance: int) -> None:
     index = len(history)
     while index and history[index - 2] > at:
         index -= 2
-    if index:  # what held before the oldest is not known, nor is it needed
+    if index:  # what held before the oldest is neither known nor needed
         history[index:index] = (at, balance)
 
 
-def shorten(history: list[int], since: int) -> None:
-    """Forget what held until before a moment; keep what held then."""
+def expire(history: list[int], since: int) -> None:
+    """Drop the balances that held only before a moment; keep the one that held then."""
     size, old = len(history), 0
-    while old + 2 < size and (history[old + 2] <= since or size - old > 2 * MAX_KEPT):
+    while old + 2 < size and (history[old + 2] <= since or size - old > 2 * MAX_BALANCES):
         old += 2
     del history[:old]
 
 
-def begins_after(history: list[int], at: int) -> bool:
-    """Say whether nothing is known of a moment."""
+def starts_after(history: list[int], at: int) -> bool:
+    """Return whether the history does not reach back to a moment."""
     return not history or history[0] > at
 
 
-def off_by(history: list[int], balance: int, at: int) -> int | None:
-    """Return how far from a moment the balance held (0: at it, milliseconds); None: it did not."""
+def distance_ms(history: list[int], balance: int, at: int) -> int | None:
+    """Return how many milliseconds from a moment the balance held (0: at it); None if never."""
     nearest: int | None = None
     for index in range(0, len(history), 2):
         if history[index + 1] == balance:
@@ -68,8 +72,8 @@ def off_by(history: list[int], balance: int, at: int) -> int | None:
     return nearest
 
 
-def nearest_to(history: list[int], balance: int, since: int, until: int) -> int:
-    """Return the balance nearest to this one of those that held between two moments."""
+def nearest_balance(history: list[int], balance: int, since: int, until: int) -> int:
+    """Return the balance nearest to this one among those that held between two moments."""
     held = [
         history[index + 1]
         for index in range(0, len(history), 2)

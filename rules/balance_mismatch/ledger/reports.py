@@ -7,23 +7,23 @@ from msgspec import Struct
 from rules.events import Balance, Ref
 
 MAX_REPORTS: Final = 16
-"""Reports of one account that wait; beyond that the oldest is forgotten."""
+"""Pending reports per account; beyond that the oldest is dropped."""
 
 
-class Report(Struct, array_like=True, frozen=True, gc=False):
-    """A reported balance, in minor units."""
+class PendingReport(Struct, array_like=True, frozen=True, gc=False):
+    """A reported balance that is not judged yet, in minor units."""
 
     currency: str
     kind: str
     balance: int
     as_of: int
-    """Milliseconds: the moment it speaks of."""
+    """Milliseconds: the moment for which the balance is reported."""
     exponent: int
     ref: Ref
 
 
-def report_of(event: Balance, ref: Ref) -> Report:
+def pending_report(event: Balance, ref: Ref) -> PendingReport:
     """Return what is kept of a report."""
-    return Report(
+    return PendingReport(
         event.currency, event.balance_kind, event.balance, event.as_of, event.exponent, ref
     )

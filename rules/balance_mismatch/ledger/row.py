@@ -1,25 +1,35 @@
-"""A ledger row by itself: what it may move, where it starts and ends, what tells it from others."""
+"""One ledger row by itself: its effect, drift, contents and boundaries. Pure."""
 
 from typing import Final
 
-from rules.balance_mismatch.ledger.chain import Edge
+from rules.balance_mismatch.ledger.chain import Boundary
 from rules.events import DEBITS, Ref, Transaction
 from rules.profile import paid_by_balance
 
+CORRECTIONS: Final = frozenset({"adjustment", "reversal"})
+"""Types of rows that may correct an earlier one."""
 UNMOVED: Final = frozenset({"pending", "disputed"})
+"""Statuses of rows that do not move the posted balance."""
 UNDONE: Final = frozenset({"failed", "cancelled", "expired", "reversed"})
+"""Statuses of rows that move nothing, or give back what was held."""
 
 
 def effect_of(event: Transaction) -> int | None:
-    """Return what the transaction moves of the balance that pays it; None: part not told."""
+    """Return what the transaction moves of the balance that pays it, in minor units.
+
+    None if a mixed funding does not say which part the balance pays.
+    """
     if event.type in DEBITS:
         paid = paid_by_balance(event)
         return None if paid is None else -paid
     return event.amount
 
 
-def moves_allowed(event: Transaction, effect: int | None) -> tuple[int, ...] | None:
-    """Return what the row may move of its balance; empty: not judged; None: part not told."""
+def allowed_moves(event: Transaction, effect: int | None) -> tuple[int, ...] | None:
+    """Return what the row may move of its balance, in minor units.
+
+    Empty if the row is not judged by itself; None if the effect is needed and unknown.
+    """
     status = event.status
     if event.balance_kind == "available":
         if status != "pending" or event.type not in DEBITS:
@@ -32,9 +42,10 @@ def moves_allowed(event: Transaction, effect: int | None) -> tuple[int, ...] | N
 
 
 def drift_of(event: Transaction, effect: int | None) -> tuple[int, int] | None:
-    """Return by how much a row moved its balance wrongly, and what was due; None: part not told.
+    """Return (drift, expected move) of a row, in minor units; None if its effect is unknown.
 
-    The drift is 0 where the row is right or is not judged by itself.
+    The drift is what the row moved minus the nearest allowed move; 0 if the row is right or is not
+    judged by itself.
     """
     before, after = event.balance_before, event.balance_after
     if before is None or after is None:
@@ -42,33 +53,33 @@ def drift_of(event: Transaction, effect: int | None) -> tuple[int, int] | None:
     moved = after - before
     if moved == effect and event.status == "completed":  # nearly always
         return 0, moved
-    moves = moves_allowed(event, effect)
+    moves = allowed_moves(event, effect)
     if moves is None:
         return None
     if moved in moves or not moves:
         return 0, moved
-    due = min(moves, key=lambda move: abs(moved - move))
-    return moved - due, due
+    expected = min(moves, key=lambda move: abs(moved - move))
+    return moved - expected, expected
 
 
-def moves_untold(event: Transaction, effect: int | None) -> tuple[str, ...]:
-    """Return the kinds of balance that the event moves without telling to what."""
+def unreported_kinds(event: Transaction, effect: int | None) -> tuple[str, ...]:
+    """Return the kinds of balance that the event moves without reporting them."""
     if effect == 0:
         return ()
-    told = None
+    reported = None
     if event.balance_before is not None and event.balance_after is not None:
-        told = event.balance_kind
+        reported = event.balance_kind
     if event.status == "completed":
         moved: tuple[str, ...] = ("posted", "available")
     elif event.type in DEBITS and event.status != "disputed":  # a hold, or the end of one
         moved = ("available",)
     else:
         moved = ()
-    return tuple(kind for kind in moved if kind != told)
+    return tuple(kind for kind in moved if kind != reported)
 
 
 def contents_of(event: Transaction, effect: int | None) -> int:
-    """Return 32 bits that tell rows with different balances, kinds or effects apart."""
+    """Return a hash of 32 bits over the balances, their kind and the effect of a row."""
     before, after = event.balance_before, event.balance_after
     mixed = (event.amount if effect is None else effect) * 2_654_435_761
     mixed += (-1 if before is None else before) * 2_246_822_519
@@ -76,15 +87,21 @@ def contents_of(event: Transaction, effect: int | None) -> int:
     return (mixed + (event.balance_kind == "available")) & 0xFFFF_FFFF
 
 
-def edges_of(event: Transaction, ref: Ref, due: int | None, late: bool) -> tuple[Edge, Edge]:
-    """Return both ends of a row; `due`, where the row was blamed, is what it should have moved."""
+def boundaries_of(
+    event: Transaction, ref: Ref, expected: int | None, late: bool
+) -> tuple[Boundary, Boundary]:
+    """Return start and end of a row; both are unknown if it is late.
+
+    Args:
+        expected: what a wrong row should have moved, in minor units; None if its move is right.
+    """
     before, after, kind = event.balance_before, event.balance_after, event.balance_kind
-    unknown = Edge(None, (), ref)
+    unknown = Boundary(None, (), ref)
     if late:
         return unknown, unknown
-    if due is not None and before is not None and after is not None:
-        return unknown, Edge(kind, (after, before + due), ref)
+    if expected is not None and before is not None and after is not None:
+        return unknown, Boundary(kind, (after, before + expected), ref)
     return (
-        unknown if before is None else Edge(kind, (before,), ref),
-        unknown if after is None else Edge(kind, (after,), ref),
+        unknown if before is None else Boundary(kind, (before,), ref),
+        unknown if after is None else Boundary(kind, (after,), ref),
     )

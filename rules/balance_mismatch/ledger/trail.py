@@ -1,11 +1,16 @@
-"""Ledger rows in unknown order as one trail over balances. Pure.
+"""Ledger rows in unknown order as one Eulerian trail over balances. Pure.
 
-A row leads from one balance to another. Rows can be put into an order in which each starts where
-the one before ended exactly if, drawn as arrows between balances, they form an Eulerian trail: all
-hang together, and every balance is left as often as it is reached, but for the first and the last.
-So no order is ever tried: counting and joining take linear time.
+Take balances as nodes and each row as an edge from the balance before it to the one after it. The
+rows can be ordered so that each starts where the one before ended exactly if the edges form an
+Eulerian trail: the graph is connected, and every node is left as often as it is reached, except
+for the start and the end. So no order is tried: counting and connecting take linear time.
 
-A row that is wrong in itself is a *fork*: any of three readings of it may be right.
+A row that is wrong in itself has three *readings*, any of which may be right: as it stands, with
+its balance after corrected, or with its balance before corrected.
+
+Rows are a flat list `steps`: `[before0, after0, before1, ...]`, in minor units. Wrong rows are a
+flat list `wrong_rows`: `[row0, expected0, row1, ...]`, the index of a row and what it should have
+moved, in minor units.
 """
 
 from bisect import bisect_left
@@ -15,60 +20,64 @@ from typing import Final
 
 from msgspec import Struct
 
-MAX_FORKS: Final = 3
-"""Rows with several readings in one group: beyond that it is not judged."""
+MAX_WRONG_ROWS: Final = 3
+"""Wrong rows in one group; a group with more is not judged."""
 MAX_ENDS: Final = 3
-MAX_LINKS: Final = 8
+"""Candidates for the end; with more of them the end is unknown."""
+MAX_CLOSING_ROWS: Final = 8
 
 Reading = tuple[int, int, int]
-"""(index of a row, where it starts, where it ends)."""
+"""(index of a row, balance before, balance after)."""
 Excess = dict[int, int]
-"""By balance, how much more often it is left than reached; without those where it is even."""
+"""By balance, how often it is left minus how often it is reached; without zeros."""
 
 
 class Trail(Struct):
-    """The rows close."""
+    """The rows join in some order."""
 
     ends: tuple[int, ...]
-    """Where they may end; none: unknown."""
+    """The candidates for the end; none if it is unknown."""
 
 
-class Torn(Struct):
-    """The rows close in no order."""
+class NoTrail(Struct):
+    """The rows join in no order."""
 
     ends: tuple[int, ...]
-    """Where they may end nevertheless, the likeliest first; none: unknown."""
+    """The candidates for the end nevertheless, the likeliest first; none if it is unknown."""
     drift: int
-    """What is missing to close: all jumps together, or the largest if they cancel each other."""
-    links: tuple[tuple[int, int], ...]
-    """Rows (from, to) of which any single one would close them; at most MAX_LINKS."""
+    """Sum of all jumps between rows, in minor units; the largest jump if the sum is 0."""
+    closing_rows: tuple[tuple[int, int], ...]
+    """(before, after) of rows any one of which would complete a trail."""
 
 
-def follow(starts: Sequence[int], steps: Sequence[int], forks: Sequence[int]) -> Trail | Torn:
-    """Find out whether the rows close from one of the starts, or from anywhere if there is none.
+def find_trail(
+    starts: Sequence[int], steps: Sequence[int], wrong_rows: Sequence[int]
+) -> Trail | NoTrail:
+    """Return whether the rows form a trail from one of the starts, or from anywhere if none given.
 
     Args:
-        steps: where each row starts and ends, in turn.
-        forks: index of a row and what it should have moved, in turn; at most MAX_FORKS.
+        starts: candidates for the balance before the rows, in minor units.
+        steps: `[before0, after0, before1, ...]`.
+        wrong_rows: `[row0, expected0, row1, ...]` of at most MAX_WRONG_ROWS rows.
     """
-    excess = _excess_of(steps)
+    excess = _excess(steps)
     ends: list[int] = []
     nearest: tuple[int, Excess, list[int]] | None = None
-    for readings in _readings(steps, forks):
-        read = _read(steps, readings)
+    for readings in _combined_readings(steps, wrong_rows):
+        read = _with_readings(steps, readings)
         for start in starts or (None,):
-            rest = _rest(excess, steps, readings, start)
-            found = _ends_of(rest, read, start)
+            remaining = _remaining_excess(excess, steps, readings, start)
+            found = _trail_ends(remaining, read, start)
             ends += found
-            off = sum(map(abs, rest.values()))
+            off = sum(map(abs, remaining.values()))
             if start is not None and not found and (nearest is None or off < nearest[0]):
-                nearest = off, rest, [*read, start, start]
+                nearest = off, remaining, [*read, start, start]
     if ends or nearest is None:
-        return Trail(_few(ends))
-    return _torn(nearest[1], nearest[2])
+        return Trail(_limited(ends))
+    return _nearest_to_trail(nearest[1], nearest[2])
 
 
-def _excess_of(steps: Sequence[int]) -> Excess:
+def _excess(steps: Sequence[int]) -> Excess:
     excess: Excess = {}
     for index in range(0, len(steps), 2):
         before, after = steps[index], steps[index + 1]
@@ -77,18 +86,20 @@ def _excess_of(steps: Sequence[int]) -> Excess:
     return {balance: off for balance, off in excess.items() if off}
 
 
-def _readings(steps: Sequence[int], forks: Sequence[int]) -> Iterator[tuple[Reading, ...]]:
-    """Yield every choice of readings, beginning with the rows as they stand."""
+def _combined_readings(
+    steps: Sequence[int], wrong_rows: Sequence[int]
+) -> Iterator[tuple[Reading, ...]]:
+    """Yield every combination of readings, the rows as they stand first."""
     choices = []
-    for row, due in zip(forks[::2], forks[1::2], strict=True):
+    for row, expected in zip(wrong_rows[::2], wrong_rows[1::2], strict=True):
         before, after = steps[2 * row], steps[2 * row + 1]
         choices.append(
-            ((row, before, after), (row, before, before + due), (row, after - due, after))
+            ((row, before, after), (row, before, before + expected), (row, after - expected, after))
         )
     yield from product(*choices)
 
 
-def _read(steps: Sequence[int], readings: Sequence[Reading]) -> Sequence[int]:
+def _with_readings(steps: Sequence[int], readings: Sequence[Reading]) -> Sequence[int]:
     if not readings:
         return steps
     read = list(steps)
@@ -97,39 +108,39 @@ def _read(steps: Sequence[int], readings: Sequence[Reading]) -> Sequence[int]:
     return read
 
 
-def _rest(
+def _remaining_excess(
     excess: Excess, steps: Sequence[int], readings: Sequence[Reading], start: int | None
 ) -> Excess:
-    """Return the excess of the rows as read, after one arrow into the start."""
-    rest = dict(excess)
+    """Return the excess with these readings, after one edge that reaches the start."""
+    remaining = dict(excess)
     for row, before, after in readings:
         changes = (steps[2 * row], -1), (steps[2 * row + 1], 1), (before, 1), (after, -1)
         for balance, by in changes:
-            rest[balance] = rest.get(balance, 0) + by
+            remaining[balance] = remaining.get(balance, 0) + by
     if start is not None:
-        rest[start] = rest.get(start, 0) - 1
-    return {balance: off for balance, off in rest.items() if off}
+        remaining[start] = remaining.get(start, 0) - 1
+    return {balance: off for balance, off in remaining.items() if off}
 
 
-def _ends_of(rest: Excess, steps: Sequence[int], start: int | None) -> Sequence[int]:
-    """Return where a trail may end; none if there is none."""
-    ends = [balance for balance, off in rest.items() if off < 0]
+def _trail_ends(remaining: Excess, steps: Sequence[int], start: int | None) -> Sequence[int]:
+    """Return where a trail may end; empty if there is no trail."""
+    ends = [balance for balance, off in remaining.items() if off < 0]
     if start is not None:
-        closes = list(rest.values()) == [-1]
-        return ends if closes and _hang_together([*steps, start, start]) else ()
-    if not _hang_together(steps):
+        is_balanced = list(remaining.values()) == [-1]
+        return ends if is_balanced and _is_connected([*steps, start, start]) else ()
+    if not _is_connected(steps):
         return ()
-    if not rest:
-        return list(dict.fromkeys(steps))  # a circuit, begun anywhere
-    return ends if sorted(rest.values()) == [-1, 1] else ()
+    if not remaining:
+        return list(dict.fromkeys(steps))  # a circuit, which may start anywhere
+    return ends if sorted(remaining.values()) == [-1, 1] else ()
 
 
-def _hang_together(steps: Sequence[int]) -> bool:
-    return len(set(_parts(steps).values())) == 1
+def _is_connected(steps: Sequence[int]) -> bool:
+    return len(set(_components(steps).values())) == 1
 
 
-def _parts(steps: Sequence[int]) -> dict[int, int]:
-    """Return by balance a name of the part it hangs together with."""
+def _components(steps: Sequence[int]) -> dict[int, int]:
+    """Return by balance the root of its connected component (union-find)."""
     parent: dict[int, int] = {}
 
     def root(balance: int) -> int:
@@ -144,74 +155,83 @@ def _parts(steps: Sequence[int]) -> dict[int, int]:
     return {balance: root(balance) for balance in parent}
 
 
-def _torn(rest: Excess, steps: Sequence[int]) -> Torn:
-    """Say what is missing; the last step leads from the start to itself."""
-    parts = _parts(steps)
-    ups = sorted(balance for balance, off in rest.items() for _ in range(off))
-    downs = sorted(balance for balance, off in rest.items() for _ in range(-off))
-    if not ups:
-        return _apart(parts, steps[-1], downs[0])
-    links = _links(ups, downs, parts)
-    costs = _costs(ups, downs)
-    possible = _possible_ends(downs, links, parts, steps[-1])
+def _nearest_to_trail(remaining: Excess, steps: Sequence[int]) -> NoTrail:
+    """Return what is missing to a trail; the last of the steps leads from the start to itself.
+
+    *Sources* are balances left more often than reached, *sinks* the opposite. A trail has one sink
+    more than sources, its end; every other sink needs a jump to a source.
+    """
+    roots = _components(steps)
+    sources = sorted(balance for balance, off in remaining.items() for _ in range(off))
+    sinks = sorted(balance for balance, off in remaining.items() for _ in range(-off))
+    if not sources:
+        return _not_connected(roots, steps[-1], sinks[0])
+    closing_rows = _closing_rows(sources, sinks, roots)
+    costs = _jump_costs(sources, sinks)
+    possible = _possible_ends(sinks, closing_rows, roots, steps[-1])
     last = min(possible, key=costs.__getitem__)
-    ends = _few([downs[last], *(downs[index] for index in possible)])
-    del downs[last]
-    jumps = [up - down for up, down in zip(ups, downs, strict=True)]
-    return Torn(ends, sum(jumps) or max(jumps, key=abs), links)
+    ends = _limited([sinks[last], *(sinks[index] for index in possible)])
+    del sinks[last]
+    jumps = [source - sink for source, sink in zip(sources, sinks, strict=True)]
+    return NoTrail(ends, sum(jumps) or max(jumps, key=abs), closing_rows)
 
 
 def _possible_ends(
-    downs: Sequence[int],
-    links: Sequence[tuple[int, int]],
-    parts: dict[int, int],
+    sinks: Sequence[int],
+    closing_rows: Sequence[tuple[int, int]],
+    roots: dict[int, int],
     start: int,
 ) -> Sequence[int]:
-    """Return which of the downs may be the end: something must lead on from all others."""
-    every = range(len(downs))
-    if links:
-        linked = {down for down, _ in links}
-        return [i for i in every if any(j != i and downs[j] in linked for j in every)]
-    near = [i for i in every if parts[downs[i]] == parts[start]]
-    return [i for i in every if near != [i]] if len(set(parts.values())) > 1 else every
+    """Return the indexes of the sinks that may be the end: a jump must leave all others."""
+    every = range(len(sinks))
+    if closing_rows:
+        left = {sink for sink, _ in closing_rows}
+        return [i for i in every if any(j != i and sinks[j] in left for j in every)]
+    near = [i for i in every if roots[sinks[i]] == roots[start]]
+    return [i for i in every if near != [i]] if len(set(roots.values())) > 1 else every
 
 
-def _apart(parts: dict[int, int], start: int, end: int) -> Torn:
-    """Rows that close, and others that close among themselves but are never reached."""
-    main = sorted(balance for balance, part in parts.items() if part == parts[start])
-    others = [balance for balance, part in parts.items() if part != parts[start]]
+def _not_connected(roots: dict[int, int], start: int, end: int) -> NoTrail:
+    """Return the result for rows that form a trail beside circuits that it never reaches."""
+    main = sorted(balance for balance, root in roots.items() if root == roots[start])
+    others = [balance for balance, root in roots.items() if root != roots[start]]
     drifts = []
     for balance in others:
         place = bisect_left(main, balance)
         drifts += [balance - near for near in main[max(place - 1, 0) : place + 1]]
-    links = tuple((end, balance) for balance in others[:MAX_LINKS])
-    alone = len({parts[balance] for balance in others}) == 1
-    return Torn(_few([end, *others]), min(drifts, key=abs), links if alone else ())
-
-
-def _links(
-    ups: Sequence[int], downs: Sequence[int], parts: dict[int, int]
-) -> tuple[tuple[int, int], ...]:
-    """Return the single rows that would make a trail."""
-    separate = len(set(parts.values()))
-    if len(ups) != 1 or separate > 2:
-        return ()
-    up = ups[0]
-    return tuple(
-        (down, up) for down in dict.fromkeys(downs) if separate == 1 or parts[down] != parts[up]
+    closing_rows = tuple((end, balance) for balance in others[:MAX_CLOSING_ROWS])
+    is_one_circuit = len({roots[balance] for balance in others}) == 1
+    return NoTrail(
+        _limited([end, *others]), min(drifts, key=abs), closing_rows if is_one_circuit else ()
     )
 
 
-def _costs(ups: Sequence[int], downs: Sequence[int]) -> list[int]:
-    """Return how far all jumps together reach if the i-th of the downs is the end."""
-    cost = sum(abs(up - down) for up, down in zip(ups, downs[1:], strict=True))
+def _closing_rows(
+    sources: Sequence[int], sinks: Sequence[int], roots: dict[int, int]
+) -> tuple[tuple[int, int], ...]:
+    """Return (before, after) of every single row that would complete a trail."""
+    components = len(set(roots.values()))
+    if len(sources) != 1 or components > 2:
+        return ()
+    source = sources[0]
+    return tuple(
+        (sink, source)
+        for sink in dict.fromkeys(sinks)
+        if components == 1 or roots[sink] != roots[source]
+    )
+
+
+def _jump_costs(sources: Sequence[int], sinks: Sequence[int]) -> list[int]:
+    """Return by index of a sink the total length of all jumps if the trail ends there."""
+    cost = sum(abs(source - sink) for source, sink in zip(sources, sinks[1:], strict=True))
     costs = [cost]
-    for index, up in enumerate(ups):
-        cost += abs(up - downs[index]) - abs(up - downs[index + 1])
+    for index, source in enumerate(sources):
+        cost += abs(source - sinks[index]) - abs(source - sinks[index + 1])
         costs.append(cost)
     return costs
 
 
-def _few(ends: Sequence[int]) -> tuple[int, ...]:
+def _limited(ends: Sequence[int]) -> tuple[int, ...]:
+    """Return the different ends; none if there are more than MAX_ENDS."""
     different = tuple(dict.fromkeys(ends))
     return different if len(different) <= MAX_ENDS else ()

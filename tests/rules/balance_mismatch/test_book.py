@@ -1,4 +1,4 @@
-"""A2 for books without numbers and for reports: order, lateness, bounds, what it says."""
+"""A2 for books without numbers and for reports: order, lateness, bounds, reasons."""
 
 import random
 from itertools import pairwise, permutations
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rules.balance_mismatch.book_examples import FIRST, entry, hold
+from rules.balance_mismatch.group_examples import FIRST, entry, hold
 from rules.balance_mismatch.ledger import book as ledger_book
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.balance_mismatch.rule import BalanceMismatch
@@ -72,7 +72,7 @@ def test_any_order_within_groups_is_silent(seed: int) -> None:
     assert driver.counts == {}
     (book,) = driver.state().books
     assert book.group is None
-    assert book.known.balances == (last,)
+    assert book.end.balances == (last,)
     assert book.history[1::2] == [last]
     assert driver.accounts["acc-1"].timers == {}
 
@@ -139,7 +139,7 @@ def test_a_thousand_rows_are_judged_at_once_and_the_rest_goes_on_from_there() ->
     assert len(draft.evidence) == 1 + ledger_book.MAX_REFS <= 50
     driver.pass_time(driver.now + MINUTE)
     assert len(driver.steps) == 1
-    assert driver.state().books[0].known.balances == (now,)
+    assert driver.state().books[0].end.balances == (now,)
 
 
 def test_the_timers_wait_for_proof_about_transactions() -> None:
@@ -154,7 +154,7 @@ def test_the_timers_wait_for_proof_about_transactions() -> None:
 
 
 def broken() -> Driver:
-    """Return a driver in which a row from 90.00 to 70.00 is missing, which is told."""
+    """Return a driver in which a row from 90.00 to 70.00 is missing, with an alert about it."""
     driver = Driver(BalanceMismatch).give(FIRST)
     driver.give(entry("c", "10:01:00", "10.00", "70.00", "60.00")).give(clock("10:02:00"))
     assert driver.steps == ["raised warning"]
@@ -163,7 +163,7 @@ def broken() -> Driver:
 
 @pytest.mark.parametrize("time", ["10:00:30", "10:01:00", "09:59:00"])
 def test_a_late_row_that_closes_a_broken_group_retracts_it(time: str) -> None:
-    """Whenever before it the row happened; the book goes on from its end."""
+    """Whenever before it the row happened; the book continues at its end."""
     driver = broken().give(entry("b", time, "20.00", "90.00", "70.00"), late=True)
     assert driver.steps[1:] == ["retracted warning"]
     driver.give(entry("d", "10:03:00", "10.00", "60.00", "50.00")).give(clock("10:04:00"))
@@ -183,7 +183,7 @@ def test_a_late_row_joins_the_group_that_waits() -> None:
     driver.give(entry("c", "10:01:00", "10.00", "70.00", "60.00"))
     driver.give(entry("b", "10:00:59.500", "20.00", "90.00", "70.00"), late=True)
     assert driver.give(clock("10:02:00")).log == []
-    assert driver.state().books[0].known.balances == (6_000,)
+    assert driver.state().books[0].end.balances == (6_000,)
 
 
 def test_a_late_row_may_be_the_last_of_what_was_judged() -> None:
@@ -196,7 +196,7 @@ def test_a_late_row_may_be_the_last_of_what_was_judged() -> None:
 
 
 def test_a_late_row_explains_a_report() -> None:
-    """Its balance held around the moment of the report, be it from long before."""
+    """Its balance held around the moment of the report, even if it is much older."""
     for time in ("10:00:10", "10:05:00", "10:05:04.999"):
         driver = Driver(BalanceMismatch).give(FIRST).give(balance("10:05:00", "70.00"))
         driver.give(clock("10:06:00"))
@@ -273,7 +273,7 @@ def test_numbers_that_begin_to_come_end_the_guessing() -> None:
     assert driver.log == []
 
 
-def test_money_moved_without_a_word_blinds_what_is_close_to_it() -> None:
+def test_rows_close_to_an_unreported_move_are_not_judged() -> None:
     """In whatever order the two came."""
     for times in (("10:01:00", "10:01:00.500"), ("10:01:00.500", "10:01:00")):
         driver = Driver(BalanceMismatch)
@@ -286,11 +286,11 @@ def test_money_moved_without_a_word_blinds_what_is_close_to_it() -> None:
         driver.run([*events, clock("10:03:00")])
         assert driver.log == []
         assert driver.counts["group_unknown"] == 1
-        assert driver.state().books[0].known.balances == (1_300,)
+        assert driver.state().books[0].end.balances == (1_300,)
 
 
-def test_many_wrong_rows_in_one_group_are_told_by_themselves_only() -> None:
-    """What they leave behind is anyone's guess: the next group anchors."""
+def test_many_wrong_rows_in_one_group_have_only_alerts_of_their_own() -> None:
+    """The end of their group is unknown: the next group sets it."""
     wrong = [entry(f"w{n}", "10:01:00", "1.00", f"{90 - n}.00", f"{88 - n}.00") for n in range(4)]
     after = entry("c", "10:02:00", "20.00", "33.00", "13.00")
     driver = Driver(BalanceMismatch).run([FIRST, *wrong, after, clock("10:03:00")])
@@ -299,7 +299,7 @@ def test_many_wrong_rows_in_one_group_are_told_by_themselves_only() -> None:
 
 
 def test_a_posted_row_makes_the_available_balance_unknown() -> None:
-    """A capture moves what is available, and does not say to what."""
+    """A capture moves the available balance without reporting it."""
     events = [
         hold("h1", "10:00:00", "pending", "60.00", "100.00", "40.00"),
         entry("h1", "10:01:00", "60.00", "100.00", "40.00"),

@@ -1,14 +1,14 @@
-"""A2: checks that are off, money moved without a word, what answers a report, what is cited."""
+"""A2: checks that are off, unreported moves, what closes an alert about a report, evidence."""
 
 import random
 from typing import Any
 
 import pytest
 
-from rules.balance_mismatch.alerts import torn_group
-from rules.balance_mismatch.ledger.book import Found, Group
-from rules.balance_mismatch.ledger.chain import Edge
-from rules.balance_mismatch.ledger.trail import MAX_LINKS, Torn, Trail, follow
+from rules.balance_mismatch.alerts import group_draft
+from rules.balance_mismatch.ledger.book import BrokenGroup, PendingGroup
+from rules.balance_mismatch.ledger.chain import Boundary
+from rules.balance_mismatch.ledger.trail import MAX_CLOSING_ROWS, NoTrail, Trail, find_trail
 from rules.balance_mismatch.rule import BalanceMismatch
 from rules.builders import balance, clock, row, txn
 from rules.events import TRANSACTION, Ref
@@ -45,7 +45,7 @@ def test_without_the_check_of_rows_a_wrong_row_still_stands_in_the_chain() -> No
 
 
 def test_a_break_at_a_gap_names_no_transaction_of_another_row() -> None:
-    """The row that shows it is the one before the break; its number is told."""
+    """The row that shows it is the one before the break; its number is quoted."""
     rows = [
         row(1, "10:00:00", "10.00", "100.00", "90.00"),
         row(3, "10:00:01", "10.00", "70.00", "60.00"),
@@ -65,7 +65,7 @@ def test_a_break_at_a_gap_names_no_transaction_of_another_row() -> None:
     ],
 )
 def test_each_check_works_without_the_other(params: dict[str, bool], checks: list[str]) -> None:
-    """Rows without numbers tell balances even where they are not judged."""
+    """Rows without numbers report balances even where they are not judged."""
     driver = ran(
         free("t1", "10:00:00", "100.00", "90.00"),
         free("t2", "10:01:00", "80.00", "70.00"),
@@ -77,7 +77,7 @@ def test_each_check_works_without_the_other(params: dict[str, bool], checks: lis
 
 
 @pytest.mark.parametrize("kind", ["posted", "available"])
-def test_a_hold_that_tells_no_balance_makes_the_available_one_unknown(kind: str) -> None:
+def test_a_hold_that_reports_no_balance_makes_the_available_one_unknown(kind: str) -> None:
     """And leaves the posted one as it was."""
     driver = ran(
         free("t1", "10:00:00", "100.00", "90.00", balance_kind=kind),
@@ -132,15 +132,17 @@ def test_a_report_is_judged_at_the_edges_of_its_time(facts: Values, raised: bool
     assert (rule.judge(rule.Facts.of(_facts(**facts))) is not None) is raised
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_where_a_group_began_is_cited_only_where_an_event_tells_it(told: bool) -> None:
-    """Otherwise the balance was worked out."""
+@pytest.mark.parametrize("reported", [True, False])
+def test_where_a_group_began_is_cited_only_where_an_event_reports_it(reported: bool) -> None:
+    """Otherwise the balance was computed."""
     refs = [Ref(TRANSACTION, n, f"e{n}", n) for n in range(3)]
-    group = Group(2, last_at=2, first_at=1, steps=[80, 70, 70, 60], refs=refs[1:])
-    found = Found(Edge("posted", (90,), refs[0]), told, group, Torn((60,), -10, ((90, 80),)))
-    draft = torn_group("EUR", found)
+    group = PendingGroup(2, last_at=2, first_at=1, steps=[80, 70, 70, 60], refs=refs[1:])
+    found = BrokenGroup(
+        Boundary("posted", (90,), refs[0]), reported, group, NoTrail((60,), -10, ((90, 80),))
+    )
+    draft = group_draft("EUR", found)
     facts = {name: (value, ref) for name, value, ref in draft.facts}
-    assert facts["previous_balance_minor"] == (90, refs[0] if told else None)
+    assert facts["previous_balance_minor"] == (90, refs[0] if reported else None)
     assert facts["last_row_at_ms"] == (2, refs[2])
     assert (facts["rows"], facts["drift_minor"]) == ((2, None), (-10, None))
     assert facts["would_close_minor"] == ("90>80", None)
@@ -148,7 +150,7 @@ def test_where_a_group_began_is_cited_only_where_an_event_tells_it(told: bool) -
 
 @pytest.mark.parametrize("status", ["pending", "disputed", "failed"])
 def test_a_row_that_is_not_completed_may_not_move_its_balance(status: str) -> None:
-    """Also where it goes on from the row before it."""
+    """Also where it starts at the end of the row before it."""
     rows = free("t1", "10:00:00", "100.00", "90.00"), free("t2", "10:01:00", "90.00", "80.00")
     assert ran(*rows).steps == []
     assert ran(rows[0], rows[1] | {"status": status}).steps[0] == "raised error"
@@ -167,18 +169,18 @@ def test_the_rows_that_would_close_a_group_are_all_that_would(seed: int) -> None
     for _ in range(40):
         numbers = range(rng.choice((4, 6)))
         steps = [rng.choice(numbers) for _ in range(2 * rng.randrange(1, 6))]
-        torn = follow([0], steps, [])
-        if isinstance(torn, Trail):
+        found = find_trail([0], steps, [])
+        if isinstance(found, Trail):
             continue
         here = {0, *steps}
         closing = {
             (start, end)
             for start in here
             for end in here
-            if start != end and isinstance(follow([0], [*steps, start, end], []), Trail)
+            if start != end and isinstance(find_trail([0], [*steps, start, end], []), Trail)
         }
-        assert set(torn.links) == closing
-        assert len(torn.links) <= MAX_LINKS
+        assert set(found.closing_rows) == closing
+        assert len(found.closing_rows) <= MAX_CLOSING_ROWS
 
 
 @pytest.mark.parametrize(("time", "busy"), [("08:59:59.999", True), ("10:00:00", False)])
@@ -191,7 +193,7 @@ def test_an_account_with_rows_of_today_is_not_silent(time: str, busy: bool) -> N
     ((name, (due, _)),) = driver.accounts["acc-1"].timers.items()
     driver.pass_time(due + 1)
     timers = driver.accounts["acc-1"].timers
-    assert driver.state().watched is busy
+    assert driver.state().has_idle_timer is busy
     assert list(timers) == ([name] if busy else [])
     if busy:
         assert timers[name][0] - due == 22 * 3_600_000 + 59 * 60_000 + 59_999
@@ -270,7 +272,7 @@ def test_a_wrong_report_cites_the_newest_row() -> None:
 
 
 def test_a_balance_that_stays_is_remembered_once() -> None:
-    """However many rows tell it again."""
+    """However many rows report it again."""
     driver = Driver(BalanceMismatch).give(free("t0", "10:00:00", "100.00", "90.00"))
     for minute in range(1, 9):
         driver.give(free(f"t{minute}", f"10:0{minute}:00", "90.00", "90.00", status="pending"))

@@ -8,8 +8,8 @@ import pytest
 from rules.balance_mismatch.checks import groups
 from rules.balance_mismatch.ledger import book as ledger_book
 from rules.balance_mismatch.ledger import trail as ledger_trail
-from rules.balance_mismatch.ledger.book import Book
-from rules.balance_mismatch.ledger.chain import Edge
+from rules.balance_mismatch.ledger.book import BalanceBook
+from rules.balance_mismatch.ledger.chain import Boundary
 from rules.balance_mismatch.rule import BalanceMismatch
 from rules.builders import balance, clock, row
 from rules.contract import Effects
@@ -22,7 +22,7 @@ Given = tuple[int, Transaction | Balance, bool]
 
 
 def traffic(rng: random.Random, rows: int) -> list[Given]:
-    """Return rows of one account: mostly right, some wrong, blind, late, at known few balances."""
+    """Return rows of one account: mostly right, some wrong, late, or without balances."""
     now, at = rng.randrange(20), 1_000_000
     found: list[Given] = []
     few = rng.random() < 0.3
@@ -37,13 +37,13 @@ def traffic(rng: random.Random, rows: int) -> list[Given]:
         type_ = rng.choice(("payment", "topup"))
         event = _row(number, type_, amount, at, now)
         if chance < 0.9 or rng.random() < 0.5:
-            now = _told(event.balance_after)
+            now = _known(event.balance_after)
         late = False
         match rng.randrange(25):
             case 0:
-                event.balance_after = _told(event.balance_after) + rng.choice((-1, 1))
+                event.balance_after = _known(event.balance_after) + rng.choice((-1, 1))
             case 1:
-                event.balance_before = _told(event.balance_before) + rng.choice((-1, 1))
+                event.balance_before = _known(event.balance_before) + rng.choice((-1, 1))
             case 2:
                 event.balance_before = event.balance_after = event.balance_kind = None
             case 3 | 4:
@@ -59,8 +59,8 @@ def traffic(rng: random.Random, rows: int) -> list[Given]:
     return found
 
 
-def _told(balance: int | None) -> int:
-    """Return a balance that the row surely tells."""
+def _known(balance: int | None) -> int:
+    """Return a balance that the row has."""
     assert balance is not None
     return balance
 
@@ -94,7 +94,7 @@ def _report(number: int, at: int, balance: int) -> Balance:
     )
 
 
-def said(given: list[Given], most: int = 24_000, **params: Any) -> tuple[Any, ...]:
+def outcome(given: list[Given], most: int = 24_000, **params: Any) -> tuple[Any, ...]:
     """Return all that comes of events, and the state two days after; it is restored at each.
 
     It takes less than `most` bytes.
@@ -112,20 +112,20 @@ def said(given: list[Given], most: int = 24_000, **params: Any) -> tuple[Any, ..
 
 
 @pytest.mark.parametrize("seed", range(150))
-def test_a_search_for_every_group_says_the_same(seed: int) -> None:
-    """With forks, blind rows, late rows, unknown starts, reports, and a restart at each event."""
+def test_a_search_for_every_group_finds_the_same(seed: int) -> None:
+    """With wrong, late and unreported rows, unknown starts, reports, a restart at each event."""
     params = {"row_check": bool(seed % 2), "chain_slack_ms": (1_000, 1, 10_000)[seed % 3]}
-    found = said(traffic(random.Random(seed), 60), **params)
+    found = outcome(traffic(random.Random(seed), 60), **params)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledger_book, "goes_on", lambda *_: False)
-        assert found == said(traffic(random.Random(seed), 60), **params)
+        patch.setattr(ledger_book, "continues_in_order", lambda *_: False)
+        assert found == outcome(traffic(random.Random(seed), 60), **params)
 
 
 def test_what_is_compared_there_is_much() -> None:
     """Alerts of all checks, cures, and what is only counted."""
     steps, checks, counts = set(), set(), set()
     for seed in range(60):
-        log, counted, _, _ = said(traffic(random.Random(seed), 60), row_check=bool(seed % 2))
+        log, counted, _, _ = outcome(traffic(random.Random(seed), 60), row_check=bool(seed % 2))
         steps |= {step.split()[0] for step, *_ in log}
         checks |= {facts[0][1] for _, _, facts, _ in log}
         counts |= set(counted)
@@ -144,16 +144,16 @@ def test_2500_rows_one_after_the_other_are_judged_without_a_search(step: int) ->
     rows[0].occurred_at = 0
     with pytest.MonkeyPatch.context() as patch:
         searched: list[int] = []
-        real = ledger_trail.follow
+        real = ledger_trail.find_trail
 
         def counted(*of: Any) -> Any:
             searched.append(len(of[1]))
             return real(*of)
 
-        patch.setattr(ledger_book, "follow", counted)
-        log, counts, state, timers = said([(TRANSACTION, each, False) for each in rows], 9_000)
+        patch.setattr(ledger_book, "find_trail", counted)
+        log, counts, state, timers = outcome([(TRANSACTION, each, False) for each in rows], 9_000)
     assert (log, counts, timers, searched) == ([], {}, {}, [2])
-    assert state.books[0].known.balances == (now,)
+    assert state.books[0].end.balances == (now,)
 
 
 def test_a_row_that_does_not_go_on_has_its_group_judged_at_its_end() -> None:
@@ -168,7 +168,7 @@ def test_a_row_that_does_not_go_on_has_its_group_judged_at_its_end() -> None:
     driver.handle(TRANSACTION, rows[3])
     driver.pass_time(DAY)
     assert driver.log == []
-    assert driver.state().books[0].known.balances == (60,)
+    assert driver.state().books[0].end.balances == (60,)
 
 
 def silent() -> Driver:
@@ -181,10 +181,10 @@ def silent() -> Driver:
 
 
 def test_a_silent_account_with_numbers_keeps_its_chain_alone() -> None:
-    """Its book says no more than the end of the chain does."""
+    """Its book follows from the end of the chain."""
     driver = silent()
     state = driver.state()
-    assert (state.books, state.watched, state.chains[0].rests) == ([], False, True)
+    assert (state.books, state.has_idle_timer, state.chains[0].is_compacted) == ([], False, True)
     assert driver.accounts["acc-1"].timers == {}
     assert len(driver.accounts["acc-1"].state) < 95
 
@@ -197,7 +197,7 @@ def later(wire: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("reported", "steps"), [("10.00", []), ("11.00", ["raised error"])])
 def test_a_report_on_a_silent_account_is_judged(reported: str, steps: list[str]) -> None:
-    """By the balance of its last row, be it ever so old."""
+    """By the balance of its last row, however old."""
     driver = silent()
     driver.give(later(balance("10:00:00", reported))).give(later(clock("11:00:00")))
     assert driver.steps == steps
@@ -215,7 +215,7 @@ def test_a_row_after_a_silence_is_compared_with_the_row_before() -> None:
 
 
 def test_what_was_long_before_is_not_looked_at() -> None:
-    """A report tells how far off its balance was only as far back as the past is kept."""
+    """The distance of a report is computed only within the retention period."""
     driver = Driver(BalanceMismatch).give(row(1, "10:00:00", "1", "9", "8"))
     driver.give(row(2, "10:01:00", "1", "8", "7")).give(row(3, "10:20:00", "1", "7", "6"))
     for minute, reported in (("20", "7.00"), ("21", "8.00")):
@@ -226,11 +226,11 @@ def test_what_was_long_before_is_not_looked_at() -> None:
 
 
 def test_a_group_in_order_is_judged_if_its_beginning_becomes_doubtful() -> None:
-    """It goes on from either of two balances then: where it ends is for a search to find."""
+    """It may start at either of two balances then: a search must find its end."""
     ref = Ref(TRANSACTION, 1, "e", 0)
-    book = Book("EUR", "posted", [0, 90], Edge("posted", (90,), ref))
-    ledger_book.go_on(book, _row(1, "payment", 10, 5_000, 90), ref, 1_000)
+    book = BalanceBook("EUR", "posted", [0, 90], Boundary("posted", (90,), ref))
+    ledger_book.append_in_order(book, _row(1, "payment", 10, 5_000, 90), ref, 1_000)
     fx = Effects(5_500, None, ())
-    groups.also(book, 95, BalanceMismatch.Params(), fx)
-    assert book.known == Edge("posted", (90, 95), ref)
+    groups.add_candidate(book, 95, BalanceMismatch.Params(), fx)
+    assert book.end == Boundary("posted", (90, 95), ref)
     assert fx.actions == [("set_timer", "group:EUR:posted", 6_000, (TRANSACTION,))]

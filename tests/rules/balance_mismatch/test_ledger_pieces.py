@@ -1,4 +1,4 @@
-"""The ledger's pieces by themselves: what a row moves without a word, how much is remembered."""
+"""The parts of the ledger by themselves: unreported moves of a row, how much is kept."""
 
 from typing import Any
 
@@ -20,10 +20,19 @@ from rules.balance_mismatch.ledger import (
 from rules.balance_mismatch.ledger import (
     trail as ledger_trail,
 )
-from rules.balance_mismatch.ledger.book import Group, joins
-from rules.balance_mismatch.ledger.chain import Break, Chain, Edge, Ignored, Row, begin, enter, met
-from rules.balance_mismatch.ledger.history import note, shorten
-from rules.balance_mismatch.ledger.row import contents_of, moves_untold
+from rules.balance_mismatch.ledger.book import PendingGroup, belongs_to
+from rules.balance_mismatch.ledger.chain import (
+    Boundary,
+    Chain,
+    ChainBreak,
+    NotJudged,
+    NumberedRow,
+    add_numbered_row,
+    is_duplicate,
+    start_chain,
+)
+from rules.balance_mismatch.ledger.history import add_balance, expire
+from rules.balance_mismatch.ledger.row import contents_of, unreported_kinds
 from rules.events import TRANSACTION, Ref, Transaction
 
 BOTH = ("posted", "available")
@@ -34,8 +43,8 @@ def event(kind: str = "payment", status: str = "completed", **fields: Any) -> Tr
     return Transaction("e1", "t1", "acc-1", kind, status, 100, "EUR", 1, **fields)
 
 
-def told(kind: str) -> dict[str, Any]:
-    """Return the fields of a row that tells both balances."""
+def reporting(kind: str) -> dict[str, Any]:
+    """Return the fields of a row that reports both balances."""
     return {"balance_before": 100, "balance_after": 0, "balance_kind": kind}
 
 
@@ -51,20 +60,20 @@ def told(kind: str) -> dict[str, Any]:
         (event(status="disputed"), -100, ()),
         (event("topup", "pending"), 100, ()),
         (event("topup", "failed"), 100, ()),
-        (event(**told("posted")), -100, ("available",)),
-        (event(**told("available")), -100, ("posted",)),
+        (event(**reporting("posted")), -100, ("available",)),
+        (event(**reporting("available")), -100, ("posted",)),
         (event(balance_after=0, balance_kind="posted"), -100, BOTH),
         (event(balance_before=0, balance_kind="posted"), -100, BOTH),
     ],
 )
-def test_what_a_row_moves_without_a_word(
+def test_which_balances_a_row_moves_without_reporting_them(
     row: Transaction, effect: int | None, moved: tuple[str, ...]
 ) -> None:
     """A completed one both balances, a hold or its end the available one."""
-    assert moves_untold(row, effect) == moved
+    assert unreported_kinds(row, effect) == moved
 
 
-def test_rows_with_different_contents_are_told_apart() -> None:
+def test_rows_with_different_contents_are_distinguished() -> None:
     """By each balance, the kind and the effect."""
     different = [
         event(),
@@ -80,39 +89,39 @@ def test_rows_with_different_contents_are_told_apart() -> None:
 
 def test_ledger_state_is_as_small_as_was_promised() -> None:
     """How much of each thing is remembered."""
-    assert (ledger_chain.MAX_GAPS, ledger_chain.MAX_REMEMBERED) == (32, 4)
-    assert (ledger_chain.MAX_BALANCES, ledger_trail.MAX_ENDS) == (3, 3)
-    assert (ledger_trail.MAX_FORKS, ledger_trail.MAX_LINKS) == (3, 8)
+    assert (ledger_chain.MAX_GAPS, ledger_chain.MAX_RECENT) == (32, 4)
+    assert (ledger_chain.MAX_CANDIDATES, ledger_trail.MAX_ENDS) == (3, 3)
+    assert (ledger_trail.MAX_WRONG_ROWS, ledger_trail.MAX_CLOSING_ROWS) == (3, 8)
     assert (ledger_book.MAX_ROWS, ledger_book.MAX_REFS) == (1_000, 48)
-    assert (ledger_history.MAX_KEPT, ledger_reports.MAX_REPORTS) == (64, 16)
+    assert (ledger_history.MAX_BALANCES, ledger_reports.MAX_REPORTS) == (64, 16)
     assert balance_mismatch_state.MAX_BOOKS == 16
 
 
 def test_the_last_four_rows_are_remembered_whole() -> None:
     """Each with its own contents; the fifth from the end is not."""
-    edge = Edge("posted", (0,), Ref(TRANSACTION, 0, "e", 0))
-    chain: Chain = begin("EUR", Row(1, edge, edge, 101))
+    edge = Boundary("posted", (0,), Ref(TRANSACTION, 0, "e", 0))
+    chain: Chain = start_chain("EUR", NumberedRow(1, edge, edge, 101))
     for number in range(2, 8):
-        assert enter(chain, Row(number, edge, edge, 100 + number), 0) == ()
+        assert add_numbered_row(chain, NumberedRow(number, edge, edge, 100 + number), 0) == ()
         assert len(chain.recent) == 2 * min(number, 4)
-    assert [met(chain, number, 100 + number) for number in range(2, 9)] == [
+    assert [is_duplicate(chain, number, 100 + number) for number in range(2, 9)] == [
         *[None] * 2,
         *[True] * 4,
         None,
     ]
-    assert met(chain, 7, 106) is False
+    assert is_duplicate(chain, 7, 106) is False
 
 
 def test_beyond_thirty_two_pieces_the_oldest_gap_is_forgotten() -> None:
     """Whether a row opens another one, or cuts one in two."""
-    edge = Edge("posted", (0,), Ref(TRANSACTION, 0, "e", 0))
+    edge = Boundary("posted", (0,), Ref(TRANSACTION, 0, "e", 0))
     for cut in (False, True):
-        chain = begin("EUR", Row(0, edge, edge, 0))
+        chain = start_chain("EUR", NumberedRow(0, edge, edge, 0))
         for number in range(1, 33):
-            enter(chain, Row(10 * number, edge, edge, number), 0)
+            add_numbered_row(chain, NumberedRow(10 * number, edge, edge, number), 0)
         assert [gap.first for gap in chain.gaps] == [1, *range(11, 321, 10)]
-        found = enter(chain, Row(315 if cut else 330, edge, edge, 99), 0)
-        assert Ignored("gap_forgotten") in found
+        found = add_numbered_row(chain, NumberedRow(315 if cut else 330, edge, edge, 99), 0)
+        assert NotJudged("gap_forgotten") in found
         rest = [311, 316] if cut else [311, 321]
         assert [gap.first for gap in chain.gaps] == [*range(11, 311, 10), *rest]
 
@@ -121,9 +130,11 @@ def test_beyond_thirty_two_pieces_the_oldest_gap_is_forgotten() -> None:
 def test_a_tolerance_is_itself_tolerated(drift: int) -> None:
     """In both directions; one minor unit more is a break."""
     ref = Ref(TRANSACTION, 0, "e", 0)
-    end, start = Edge("posted", (100,), ref), Edge("posted", (100 + drift,), ref)
-    found = enter(begin("EUR", Row(1, end, end, 1)), Row(2, start, start, 2), 5)
-    assert found == (() if abs(drift) <= 5 else (Break(end, start, 2, drift),))
+    end, start = Boundary("posted", (100,), ref), Boundary("posted", (100 + drift,), ref)
+    found = add_numbered_row(
+        start_chain("EUR", NumberedRow(1, end, end, 1)), NumberedRow(2, start, start, 2), 5
+    )
+    assert found == (() if abs(drift) <= 5 else (ChainBreak(end, start, 2, drift),))
 
 
 @pytest.mark.parametrize(
@@ -131,16 +142,16 @@ def test_a_tolerance_is_itself_tolerated(drift: int) -> None:
 )
 def test_a_row_joins_a_group_within_less_than_a_second(at: int, joined: bool) -> None:
     """Before its first row as after its last."""
-    assert joins(Group(2, last_at=12_000, first_at=10_000), at, 1_000) is joined
+    assert belongs_to(PendingGroup(2, last_at=12_000, first_at=10_000), at, 1_000) is joined
 
 
 def test_sixty_four_balances_are_remembered() -> None:
     """However short the time is in which they held; and never less than the one that holds."""
     history: list[int] = []
     for number in range(1, 80):
-        note(history, number, number, 1_000_000)
+        add_balance(history, number, number, 1_000_000)
         assert history[::2] == list(range(max(1, number - 63), number + 1))
-    shorten(history, 1_000)
+    expire(history, 1_000)
     assert history == [79, 79]
 
 
@@ -148,9 +159,9 @@ def test_what_held_at_the_beginning_of_the_time_kept_is_kept() -> None:
     """A balance counts until the next one; from the very moment of that it does no more."""
     for since, kept in ((19, 1), (20, 2), (21, 2), (29, 2), (30, 3)):
         history = [10, 1, 20, 2, 30, 3]
-        shorten(history, since)
+        expire(history, since)
         assert history[1] == kept
         history = []
         for at, balance in ((10, 1), (20, 2), (30, 3)):
-            note(history, at, balance, 30 - since)
+            add_balance(history, at, balance, 30 - since)
         assert history[1] == kept

@@ -71,7 +71,7 @@ def in_some_order(rng: random.Random, rows: list[Transaction], reach: int) -> li
 
 
 def ends_of(event: Transaction) -> tuple[int, int]:
-    """Return the balances before and after a row that tells both."""
+    """Return the balances before and after a row that reports both."""
     assert event.balance_before is not None
     assert event.balance_after is not None
     return event.balance_before, event.balance_after
@@ -152,16 +152,16 @@ def test_any_order_gives_what_the_naive_model_gives(seed: int, row_check: bool) 
     assert len(found) == len(set(found))
     assert set(found) == naive(kept, row_check)
     driver.pass_time(driver.now + 61_000)
-    told = [draft.details for draft in driver.drafts if "count" in draft.details]
-    assert sum(details["count"] for details in told) == len(gone)
-    assert len(told) == len({details["first_missing"] for details in told})
-    for details in told:
+    gaps = [draft.details for draft in driver.drafts if "count" in draft.details]
+    assert sum(details["count"] for details in gaps) == len(gone)
+    assert len(gaps) == len({details["first_missing"] for details in gaps})
+    for details in gaps:
         assert {details["first_missing"] - 1, details["last_missing"] - 1} <= gone
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_correct_ledger_is_silent_in_any_order_and_however_late(seed: int) -> None:
-    """No row is blamed for the way it came, and nothing is left open."""
+    """The order of arrival gives no alert, and nothing stays open."""
     rng = random.Random(seed)
     driver = Driver(BalanceMismatch)
     rows = ledger(rng, 60, KINDS)
@@ -181,7 +181,7 @@ def test_a_correct_ledger_is_silent_in_any_order_and_however_late(seed: int) -> 
 
 
 def test_as_many_gap_alerts_as_gaps() -> None:
-    """Fifty missing rows, none beside another: fifty alerts, each with its number."""
+    """Fifty missing rows, no two adjacent: fifty alerts, each with its number."""
     rows = ledger(random.Random(1), 400)
     gone = {4 + 7 * index for index in range(50)}
     driver = Driver(BalanceMismatch)
@@ -275,7 +275,7 @@ def test_gap_pieces_are_bounded_and_the_forgotten_are_counted() -> None:
     assert driver.counts["gap_forgotten"] == 99 - ledger_chain.MAX_GAPS
 
 
-def test_a_repetition_is_counted_and_a_conflict_told_once_per_event() -> None:
+def test_a_duplicate_is_counted_and_a_conflict_is_reported_once_per_event() -> None:
     """Equal contents are the same entry, whatever the event id."""
     driver = Driver(BalanceMismatch)
     wrong = row(2, "10:00:01", "1", "8", "6.50")

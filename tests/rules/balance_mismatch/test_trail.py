@@ -6,13 +6,13 @@ from itertools import pairwise, permutations, product
 
 import pytest
 
-from rules.balance_mismatch.ledger.trail import MAX_ENDS, Torn, Trail, follow
+from rules.balance_mismatch.ledger.trail import MAX_ENDS, NoTrail, Trail, find_trail
 
 Step = tuple[int, int]
 
 
 def walk(rng: random.Random, rows: int, reach: int = 10**6) -> list[Step]:
-    """Return rows that lead on from each other, in their true order."""
+    """Return rows that join, in their true order."""
     balances = [rng.randrange(reach) for _ in range(rows + 1)]
     return list(pairwise(balances))
 
@@ -42,7 +42,7 @@ def readings(row: Step, due: int | None) -> tuple[Step, ...]:
 
 
 def small(rng: random.Random) -> Iterator[tuple[list[int], list[Step], dict[int, int]]]:
-    """Yield starts, rows and forks over so few balances that much coincides."""
+    """Yield starts, rows and wrong rows over so few balances that much coincides."""
     for _ in range(60):
         few = rng.choice((2, 3, 5, 8))
         rows = [(rng.randrange(few), rng.randrange(few)) for _ in range(rng.randrange(1, 6))]
@@ -59,11 +59,13 @@ def small(rng: random.Random) -> Iterator[tuple[list[int], list[Step], dict[int,
 @pytest.mark.parametrize("seed", range(40))
 def test_what_all_permutations_say(seed: int) -> None:
     """Up to five rows: a trail exists, and ends there, exactly if some order shows it."""
-    for starts, rows, forks in small(random.Random(seed)):
-        ways = [readings(row, forks.get(index)) for index, row in enumerate(rows)]
+    for starts, rows, wrong in small(random.Random(seed)):
+        ways = [readings(row, wrong.get(index)) for index, row in enumerate(rows)]
         tried = ends_tried(starts, ways)
-        found = follow(starts, flat(rows), [n for fork in forks.items() for n in fork])
-        assert isinstance(found, Torn) == bool(starts and not tried)
+        found = find_trail(
+            starts, flat(rows), [number for pair in wrong.items() for number in pair]
+        )
+        assert isinstance(found, NoTrail) == bool(starts and not tried)
         if isinstance(found, Trail):
             assert set(found.ends) == (tried if len(tried) <= MAX_ENDS else set())
 
@@ -77,27 +79,27 @@ def test_six_rows_as_all_permutations_say(seed: int) -> None:
     if seed % 2:
         rows[rng.randrange(6)] = (rng.randrange(7), rng.randrange(7))
     rng.shuffle(rows)
-    found = follow([start], flat(rows), [])
+    found = find_trail([start], flat(rows), [])
     assert isinstance(found, Trail) == bool(ends_tried([start], [(row,) for row in rows]))
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_the_links_of_a_torn_group_close_it_and_nothing_else_does(seed: int) -> None:
+def test_the_closing_rows_of_a_broken_group_close_it_and_nothing_else_does(seed: int) -> None:
     """Every single row between balances of the group, tried."""
     rng = random.Random(seed)
     rows = walk(rng, 5, 8)
     start, gone = rows[0][0], rows.pop(rng.randrange(5))
-    found = follow([start], flat(rows), [])
-    if isinstance(found, Torn):
+    found = find_trail([start], flat(rows), [])
+    if isinstance(found, NoTrail):
         balances = {start, *flat(rows)}
         closing = {
             (before, after)
             for before in balances
             for after in balances
-            if isinstance(follow([start], [*flat(rows), before, after], []), Trail)
+            if isinstance(find_trail([start], [*flat(rows), before, after], []), Trail)
         }
-        assert gone in found.links
-        assert set(found.links) == closing
+        assert gone in found.closing_rows
+        assert set(found.closing_rows) == closing
 
 
 @pytest.mark.parametrize("rows", [1, 2, 50, 1_000])
@@ -107,8 +109,8 @@ def test_any_order_of_a_walk_closes_at_its_end(rows: int) -> None:
     steps = walk(rng, rows)
     start, end = steps[0][0], steps[-1][1]
     rng.shuffle(steps)
-    assert follow([start], flat(steps), []) == Trail((end,))
-    assert follow([], flat(steps), []) == Trail((end,))
+    assert find_trail([start], flat(steps), []) == Trail((end,))
+    assert find_trail([], flat(steps), []) == Trail((end,))
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -119,8 +121,8 @@ def test_one_start_off_by_one_is_a_drift_of_one(seed: int) -> None:
     start, place, by = steps[0][0], rng.choice((0, rng.randrange(20))), rng.choice((-1, 1))
     steps[place] = (steps[place][0] + by, steps[place][1])
     rng.shuffle(steps)
-    found = follow([start], flat(steps), [])
-    assert isinstance(found, Torn)
+    found = find_trail([start], flat(steps), [])
+    assert isinstance(found, NoTrail)
     assert found.drift == by
 
 
@@ -134,39 +136,39 @@ def test_one_end_off_by_one_is_a_drift_of_one_unless_it_is_the_last(seed: int) -
     wrong = (steps[place][0], steps[place][1] + by)
     steps[place] = wrong
     rng.shuffle(steps)
-    found = follow([start], flat(steps), [])
+    found = find_trail([start], flat(steps), [])
     if place == 19:
         assert found == Trail((wrong[1],))
     else:
-        assert isinstance(found, Torn)
+        assert isinstance(found, NoTrail)
         assert (found.drift, found.ends) == (-by, (end,))
 
 
 def test_rows_that_are_shifted_together_do_not_cancel_out() -> None:
     """There and back again is a drift all the same."""
-    found = follow([100], [100, 90, 91, 81, 80, 70], [])
-    assert isinstance(found, Torn)
+    found = find_trail([100], [100, 90, 91, 81, 80, 70], [])
+    assert isinstance(found, NoTrail)
     assert abs(found.drift) == 1
 
 
-def test_a_circuit_that_is_never_reached_is_torn() -> None:
+def test_a_circuit_that_is_never_reached_gives_no_trail() -> None:
     """Counting alone would not see it; the drift is the way to the nearest balance."""
-    found = follow([100], [100, 90, 52, 47, 47, 52], [])
-    assert found == Torn((90, 47, 52), -38, ((90, 47), (90, 52)))
+    found = find_trail([100], [100, 90, 52, 47, 47, 52], [])
+    assert found == NoTrail((90, 47, 52), -38, ((90, 47), (90, 52)))
 
 
 def test_a_circuit_may_end_anywhere_on_it_if_its_start_is_not_known() -> None:
     """More than three balances are as good as none."""
-    assert follow([], [5, 6, 6, 5], []) == Trail((5, 6))
-    assert follow([], [5, 6, 6, 7, 7, 8, 8, 5], []) == Trail(())
-    assert follow([5], [5, 6, 6, 7, 7, 8, 8, 5], []) == Trail((5,))
+    assert find_trail([], [5, 6, 6, 5], []) == Trail((5, 6))
+    assert find_trail([], [5, 6, 6, 7, 7, 8, 8, 5], []) == Trail(())
+    assert find_trail([5], [5, 6, 6, 7, 7, 8, 8, 5], []) == Trail((5,))
 
 
 def test_without_a_start_rows_that_do_not_close_end_nowhere() -> None:
     """They are no break: nothing was known before."""
-    assert follow([], [5, 6, 8, 9], []) == Trail(())
+    assert find_trail([], [5, 6, 8, 9], []) == Trail(())
 
 
 def test_several_jumps_together_are_the_drift() -> None:
     """Of several jumps the sum is the drift, each to the nearest balance."""
-    assert follow([0], [0, 500, 503, 100, 104, 900], []) == Torn((900, 100), 3 + 4, ())
+    assert find_trail([0], [0, 500, 503, 100, 104, 900], []) == NoTrail((900, 100), 3 + 4, ())

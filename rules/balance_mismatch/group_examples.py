@@ -89,7 +89,7 @@ GROUPS: Final = (
         params={"chain_slack_ms": 86_400_000},
     ),
     Example(
-        name="A row that is wrong in itself is one alert, wherever the next one goes on",
+        name="A row that is wrong in itself is one alert, wherever the next one starts",
         events=(
             FIRST,
             entry("b", "10:01:00", "20.00", "90.00", "70.01"),
@@ -100,7 +100,7 @@ GROUPS: Final = (
         details=({"check": "row", "drift_minor": 1},),
     ),
     Example(
-        name="The first group anchors, also when it does not close",
+        name="The first group sets the balance, also if its rows do not join",
         events=(
             entry("x", "10:00:00", "1.00", "50.00", "49.00"),
             entry("y", "10:00:00", "1.00", "30.00", "29.00"),
@@ -109,7 +109,7 @@ GROUPS: Final = (
         ),
     ),
     Example(
-        name="After a completed row without balances the next one anchors",
+        name="After a completed row without balances the next one sets the balance",
         events=(
             FIRST,
             txn("u", "10:00:30"),
