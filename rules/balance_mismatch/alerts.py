@@ -16,6 +16,7 @@ _ROW: Final = (
     *("funding_from_balance_minor", "currency", "exponent", "balance_kind"),
     *("balance_before_minor", "balance_after_minor", "ledger_sequence", "booked_at_ms"),
 )
+"""The facts of a row, in the order in which they are published."""
 
 
 def row_draft(event: Transaction, ref: Ref, drift: int) -> Draft:

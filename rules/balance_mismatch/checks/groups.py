@@ -3,7 +3,7 @@
 from rules.balance_mismatch import alerts
 from rules.balance_mismatch.closing import is_completed_by
 from rules.balance_mismatch.facts import GroupFacts, alerts_with_facts
-from rules.balance_mismatch.ledger import book as books
+from rules.balance_mismatch.ledger import book as ledger_book
 from rules.balance_mismatch.ledger.book import BalanceBook, PendingGroup
 from rules.balance_mismatch.ledger.row import CORRECTIONS, effect_of, unreported_kinds
 from rules.balance_mismatch.params import BalanceMismatchParams
@@ -29,14 +29,14 @@ def append_if_right(
     if before is None or after is None or event.status != "completed" or not state.has_idle_timer:
         return False
     book = only_book_of(state, event.currency, event.balance_kind)
-    if book is None or not books.continues_in_order(book, event):
+    if book is None or not ledger_book.continues_in_order(book, event):
         return False
     if chain_of(state, event.currency) or after - before != effect_of(event):
         return False
     if event.type in CORRECTIONS and fx.open_alerts():
         return False
-    books.append_in_order(book, event, fx.ref, slack_ms)
-    books.record_row(book, event, None, retention_ms)
+    ledger_book.append_in_order(book, event, fx.ref, slack_ms)
+    ledger_book.record_row(book, event, None, retention_ms)
     return True
 
 
@@ -69,7 +69,7 @@ def _add_unreported_move(
     group = _group_for(book, event, params, fx)
     group.has_unreported_move = True
     group.last_at = max(group.last_at, event.occurred_at)
-    books.forget_balance(book)
+    ledger_book.forget_balance(book)
 
 
 def _add_row(
@@ -80,14 +80,14 @@ def _add_row(
     fx: Effects,
 ) -> None:
     book = get_or_add_book(state, event, fx)
-    if expected is None and books.continues_in_order(book, event):
-        books.append_in_order(book, event, fx.ref, params.chain_slack_ms)
-        books.record_row(book, event, expected, params.retention_ms)
+    if expected is None and ledger_book.continues_in_order(book, event):
+        ledger_book.append_in_order(book, event, fx.ref, params.chain_slack_ms)
+        ledger_book.record_row(book, event, expected, params.retention_ms)
         return
     group = _group_for(book, event, params, fx)
-    books.add_to_group(group, event, fx.ref, expected)
-    books.record_row(book, event, expected, params.retention_ms)
-    if len(group.steps) >= 2 * books.MAX_ROWS:
+    ledger_book.add_to_group(group, event, fx.ref, expected)
+    ledger_book.record_row(book, event, expected, params.retention_ms)
+    if len(group.steps) >= 2 * ledger_book.MAX_ROWS:
         _judge_group(book, params, fx)
 
 
@@ -104,20 +104,20 @@ def _add_late_row(
         return
     close_expired(book, params, fx)
     _end_order(book, params, fx)
-    books.record_row(book, event, expected, params.retention_ms)
+    ledger_book.record_row(book, event, expected, params.retention_ms)
     alert = _alert_completed_by(event, fx)
-    is_pending = book.group is not None and books.belongs_to(
+    is_pending = book.group is not None and ledger_book.belongs_to(
         book.group, event.occurred_at, params.chain_slack_ms
     )
     if alert is not None and (event.occurred_at <= alert.at or not is_pending):
         fx.settle(alert, "missing_entry")
-        books.remove_candidate(book, event.balance_before)
+        ledger_book.remove_candidate(book, event.balance_before)
     elif is_pending:
         assert book.group is not None
-        books.add_to_group(book.group, event, fx.ref, expected)
+        ledger_book.add_to_group(book.group, event, fx.ref, expected)
     elif book.end is not None and event.balance_before in book.end.balances:
         assert event.balance_after is not None
-        books.add_candidate(book, event.balance_after)
+        ledger_book.add_candidate(book, event.balance_after)
     else:
         fx.count("late_row_unplaced")
 
@@ -126,7 +126,7 @@ def close_expired(
     book: BalanceBook, params: BalanceMismatchParams, fx: Effects, due: int = 0
 ) -> None:
     """Close a group in order that is over by the order time, or by the `due` of a fired timer."""
-    books.close_expired(book, max(fx.now - 1, due), params.chain_slack_ms)
+    ledger_book.close_expired(book, max(fx.now - 1, due), params.chain_slack_ms)
 
 
 def add_candidate(
@@ -134,7 +134,7 @@ def add_candidate(
 ) -> None:
     """Let the next row start at this balance too; a pending group must be judged then."""
     _end_order(book, params, fx)
-    books.add_candidate(book, balance)
+    ledger_book.add_candidate(book, balance)
 
 
 def on_timer(
@@ -155,18 +155,18 @@ def _judge_group(book: BalanceBook, params: BalanceMismatchParams, fx: Effects) 
     group = book.group
     assert group is not None
     if group.in_order:
-        books.close_in_order(book)
+        ledger_book.close_in_order(book)
         return
-    found = books.close_group(book)
+    found = ledger_book.close_group(book)
     if isinstance(found, str):
         fx.count(found)
     elif found is not None:
         fx.alert(alerts.group_draft(book.currency, found))
     if book.end is None:
-        books.forget_balance(book)
+        ledger_book.forget_balance(book)
     else:
         balances = book.end.balances[::-1]
-        books.record_balances(book, group.last_at, balances, params.retention_ms)
+        ledger_book.record_balances(book, group.last_at, balances, params.retention_ms)
 
 
 def _group_for(
@@ -175,12 +175,12 @@ def _group_for(
     """Return the group to which the row belongs, with a timer; a new one if there is none."""
     group, at = book.group, event.occurred_at
     if group is not None:
-        if books.belongs_to(group, at, params.chain_slack_ms):
+        if ledger_book.belongs_to(group, at, params.chain_slack_ms):
             _end_order(book, params, fx)
             return group
         _judge_group(book, params, fx)
     fx.set_timer(_timer_name(book), at + params.chain_slack_ms, (TRANSACTION,))
-    return books.start_group(book, event)
+    return ledger_book.start_group(book, event)
 
 
 def _end_order(book: BalanceBook, params: BalanceMismatchParams, fx: Effects) -> None:

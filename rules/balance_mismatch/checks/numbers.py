@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rules.balance_mismatch import alerts
 from rules.balance_mismatch.facts import GapFacts
-from rules.balance_mismatch.ledger import chain as chains
+from rules.balance_mismatch.ledger import chain as ledger_chain
 from rules.balance_mismatch.ledger.chain import Boundary, Chain, ChainFinding
 from rules.balance_mismatch.ledger.history import add_balance, append_balance
 from rules.balance_mismatch.ledger.row import CORRECTIONS, boundaries_of, contents_of, effect_of
@@ -35,7 +35,7 @@ def append_if_right(
     if retention_ms and not _append_to_history(state, event, before, after, retention_ms):
         return False
     end = Boundary(event.balance_kind, (after,), fx.ref)
-    chains.append_joined_row(chain, end, contents_of(event, effect))
+    ledger_chain.append_joined_row(chain, end, contents_of(event, effect))
     return True
 
 
@@ -75,14 +75,14 @@ def check_row(
     """
     start, end = boundaries_of(event, fx.ref, expected, late)
     assert event.ledger_sequence is not None
-    row = chains.NumberedRow(event.ledger_sequence, start, end, contents)
+    row = ledger_chain.NumberedRow(event.ledger_sequence, start, end, contents)
     chain = chain_of(state, event.currency)
     if chain is not None:
-        findings = chains.add_numbered_row(chain, row, params.tolerance(event.currency))
+        findings = ledger_chain.add_numbered_row(chain, row, params.tolerance(event.currency))
         if findings:
             _act_on(findings, event, chain, expected is not None, params, fx)
         return
-    state.chains.append(chains.start_chain(event.currency, row))
+    state.chains.append(ledger_chain.start_chain(event.currency, row))
     drop_oldest(state.chains, fx)
     for book in state.books:
         if book.currency == event.currency:
@@ -99,18 +99,18 @@ def _act_on(
 ) -> None:
     for found in findings:
         match found:
-            case chains.ChainBreak():
+            case ledger_chain.ChainBreak():
                 fx.alert(alerts.chain_draft(event, fx.ref, found))
-            case chains.GapOpened(anchor=anchor):
+            case ledger_chain.GapOpened(anchor=anchor):
                 due = fx.now + params.gap_info_ms
                 fx.set_timer(_gap_name(event.currency, anchor), due, (TRANSACTION,))
-            case chains.GapClosed(anchor=anchor):
+            case ledger_chain.GapClosed(anchor=anchor):
                 _close_gap(_gap_name(event.currency, anchor), fx)
-            case chains.SequenceConflict():
+            case ledger_chain.SequenceConflict():
                 if not has_row_alert:
                     first = chain.end.ref if event.ledger_sequence == chain.head else None
                     fx.alert(alerts.conflict_draft(event, fx.ref, first))
-            case chains.NotJudged(reason=reason):
+            case ledger_chain.NotJudged(reason=reason):
                 fx.count(reason)
 
 
@@ -120,7 +120,7 @@ def on_timer(
     """Raise an alert for a gap that is still open; the second time, update it to an error."""
     _, currency, number = name.split(":")
     chain = chain_of(state, currency)
-    missing = chains.parts_of_gap(chain, int(number)) if chain else []
+    missing = ledger_chain.parts_of_gap(chain, int(number)) if chain else []
     if not missing:
         return
     alert = _open_alert(name, fx)
