@@ -19,15 +19,15 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from kafka.admin import NewTopic
+
+from tests.support.kafka_clients import library_client
 from worker.logs.kafka.blocks import Blocks, Key, Written
+from worker.logs.kafka.client import ClusterPartition, GroupMetadata
 from worker.logs.kafka.cluster import Cluster
-from worker.logs.kafka.decode import decode_lean
-from worker.logs.kafka.ops.topics import Wanted
+from worker.logs.kafka.kafka_python.decode import decode_lean
 from worker.logs.kafka.restore import restore
-from worker.logs.kafka.transaction import (  # type: ignore[attr-defined]
-    Producer,
-    TopicPartition,
-)
+from worker.logs.kafka.transaction import TransactionalProducer
 
 BROKER: Final = "WALLETWATCH_TEST_KAFKA"
 ACCOUNTS: Final = 100_000
@@ -137,8 +137,8 @@ def written(way: Way, records: Written) -> None:
 def topics(cluster: Cluster, names: Sequence[str]) -> Iterator[None]:
     """Make topics of one partition, and delete them at the end."""
     configs = {"cleanup.policy": "compact", "max.message.bytes": str(8 * 1024 * 1024)}
-    with closing(cluster.admin()) as admin:
-        admin.create_topics([Wanted(name, 1, 1, configs).new() for name in names])
+    with closing(library_client(cluster.admin())) as admin:
+        admin.create_topics([NewTopic(name, 1, 1, topic_configs=configs) for name in names])
         admin.wait_for_topics(list(names))
         try:
             yield
@@ -149,14 +149,18 @@ def topics(cluster: Cluster, names: Sequence[str]) -> Iterator[None]:
 def on_kafka(address: str, ways: Sequence[Way]) -> float:
     """Commit both ways on a real broker, then restore; return how much faster blocks commit."""
     cluster = Cluster(servers=(address,), prefix=f"bench-{uuid.uuid4().hex[:8]}.")
-    places = {way.name: TopicPartition(cluster.changelog(f"{n}"), 0) for n, way in enumerate(ways)}
+    places = {
+        way.name: ClusterPartition(cluster.changelog(f"{n}"), 0) for n, way in enumerate(ways)
+    }
     decode_lean(True)
     with topics(cluster, [place.topic for place in places.values()]):
-        producer = Producer(cluster, cluster.transactional_id("bench", "0"), {})
+        producer = TransactionalProducer(cluster, cluster.transactional_id("bench", "0"), {})
 
         def commit(way: Way, records: Written) -> None:
             at, stamp = places[way.name], int(time.time() * 1000)
-            producer.commit([(at, *record, ()) for record in records], stamp, {}, None)
+            producer.commit(
+                [(at, *record, ()) for record in records], stamp, {}, GroupMetadata(None)
+            )
 
         with closing(producer):
             measure(ways, commit)
@@ -169,7 +173,7 @@ def on_kafka(address: str, ways: Sequence[Way]) -> float:
 
 
 def restored(
-    cluster: Cluster, place: TopicPartition, way: Way, truth: Mapping[Key, bytes]
+    cluster: Cluster, place: ClusterPartition, way: Way, truth: Mapping[Key, bytes]
 ) -> float:
     """Return the microseconds of CPU per account that it takes to read a changelog back."""
     figures = []

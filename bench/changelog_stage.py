@@ -22,10 +22,10 @@ from worker import simulate as traffic
 from worker.cli.ingest import Appender
 from worker.config.settings import Settings
 from worker.detect.stage import DETECT
-from worker.logs.kafka import stage_membership as seat
+from worker.logs.kafka import stage_membership
 from worker.logs.kafka.blocks import Blocks
 from worker.logs.kafka.cluster import Cluster
-from worker.logs.kafka.decode import decode_lean
+from worker.logs.kafka.kafka_python.decode import decode_lean
 from worker.logs.kafka.log import KafkaLog
 from worker.logs.sqlite.log import wall_clock
 from worker.run.runner import Runner
@@ -53,7 +53,7 @@ def spent(address: str, lines: Sequence[bytes], kind: Callable[[], Blocks]) -> f
             appender = Appender(log, settings, wall_clock())
             appender.take("bench", enumerate(lines, 1))
             appender.end()
-        with patch.object(seat, "Blocks", kind):
+        with patch.object(stage_membership, "Blocks", kind):
             return ran(cluster, settings)
 
 

@@ -22,10 +22,11 @@ from bench.changelog_stage import ran
 from bench.kafka import on_a_broker, topics
 from bench.speed import events
 from schemas.topics import DETECT_INPUTS
+from tests.support.kafka_clients import library_client
 from worker.cli.ingest import Appender
 from worker.config.settings import Settings
 from worker.logs.kafka.cluster import Cluster
-from worker.logs.kafka.decode import decode_lean
+from worker.logs.kafka.kafka_python.decode import decode_lean
 from worker.logs.kafka.log import KafkaLog
 from worker.logs.sqlite.log import wall_clock
 
@@ -89,7 +90,8 @@ def _polled(cluster: Cluster, per_poll: PerPoll) -> float:
         for name in DETECT_INPUTS
         for number in range(PARTITIONS)
     ]
-    with closing(cluster.consumer(max_poll_records=_POLL, group_id="bench")) as consumer:
+    made = cluster.consumer(max_poll_records=_POLL, group_id="bench")
+    with closing(library_client(made)) as consumer:
         consumer.assign(inputs)
         left = consumer.end_offsets(inputs)
         consumer.seek_to_beginning(*inputs)
@@ -116,7 +118,7 @@ def _validate(polled: Polled, _: Any) -> None:
 def _transacted(cluster: Cluster) -> float:
     """Validate, and commit the positions of each poll in a transaction of its own."""
     own = cluster.transactional_id("bench", "0")
-    with closing(cluster.producer(transactional_id=own)) as producer:
+    with closing(library_client(cluster.producer(own))) as producer:
         producer.init_transactions()
 
         def commit(polled: Polled, consumer: Any) -> None:

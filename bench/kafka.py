@@ -13,6 +13,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import RetriableError
 
 from scripts.broker import ALONE, Broker, Unavailable
+from tests.support.kafka_clients import library_client
 from worker.config.load import load_settings
 from worker.config.settings import Settings
 from worker.detect.stage import DETECT
@@ -59,7 +60,7 @@ def topics(address: str, partitions: int) -> Iterator[tuple[Cluster, Settings]]:
     try:
         yield cluster, settings
     finally:
-        with closing(cluster.admin()) as admin:
+        with closing(library_client(cluster.admin())) as admin:
             admin.delete_topics(made)
 
 

@@ -22,6 +22,7 @@ from kafka import KafkaAdminClient
 from bench.kafka import committed, detecting, on_a_broker, topics
 from schemas.time import DAY_MS, format_time
 from schemas.topics import LOGINS, TRANSACTIONS
+from tests.support.kafka_clients import library_client
 from worker.engine.records import NewRecord
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
@@ -55,7 +56,10 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 
 def _measure(address: str, folder: Path, records: int, seconds: int) -> int:
-    with topics(address, PARTITIONS) as (cluster, _), closing(cluster.admin()) as admin:
+    with (
+        topics(address, PARTITIONS) as (cluster, _),
+        closing(library_client(cluster.admin())) as admin,
+    ):
         _fill(cluster, records)
         samples = list(_watched(cluster, admin, folder, seconds))
     print(f"{records:,} records, {ACCOUNTS:,} accounts, {PARTITIONS} partitions, one worker")

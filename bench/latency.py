@@ -22,6 +22,7 @@ from bench.kafka import detecting, on_a_broker, topics
 from rules.builders import row
 from schemas.time import format_time
 from schemas.topics import ALERTS, TRANSACTIONS
+from tests.support.kafka_clients import library_client
 from worker.engine.records import NewRecord
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
@@ -62,7 +63,7 @@ def _measure(address: str, folder: Path, count: int) -> int:
 
 
 def _alerts(cluster: Cluster) -> KafkaConsumer:
-    consumer = cluster.consumer(fetch_max_wait_ms=1_000)
+    consumer = library_client(cluster.consumer(fetch_max_wait_ms=1_000))
     places = [TopicPartition(cluster.topic(ALERTS), number) for number in range(PARTITIONS)]
     consumer.assign(places)
     consumer.seek_to_beginning(*places)

@@ -20,14 +20,16 @@ from threading import Event, Thread
 from typing import Final, NamedTuple
 
 import msgspec
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import TopicPartition
 
 from bench.kafka import Committed, committed, detecting, on_a_broker, topics
 from rules.builders import balance, login, row
 from schemas.time import format_time
 from schemas.topics import DETECT_INPUTS
+from tests.support.kafka_clients import library_client
 from worker.detect.stage import DETECT
 from worker.engine.records import NewRecord
+from worker.logs.kafka.client import Admin
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.group_consumer import owners_of
 from worker.logs.kafka.log import KafkaLog
@@ -50,12 +52,12 @@ class World(NamedTuple):
     """A cluster under load."""
 
     cluster: Cluster
-    admin: KafkaAdminClient
+    admin: Admin
     folder: Path
 
     def committed(self) -> Committed:
         """Return how far detect has come."""
-        return committed(self.cluster, self.admin)
+        return committed(self.cluster, library_client(self.admin))
 
 
 def main(arguments: Sequence[str] = ()) -> int:

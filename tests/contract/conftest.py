@@ -9,6 +9,7 @@ import pytest
 from kafka.admin import MemberToRemove, NewTopic
 
 from tests.support.kafka_broker import kafka_address  # noqa: F401 - a fixture
+from tests.support.kafka_clients import library_client
 from worker.engine.log import Log
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
@@ -96,7 +97,7 @@ class KafkaWorld:
     def __init__(self, address: str, clock: Clock) -> None:
         self._clock = clock
         self._cluster = Cluster(servers=(address,), prefix=f"{uuid.uuid4().hex[:12]}.")
-        self._admin = self._cluster.admin()
+        self._admin = library_client(self._cluster.admin())
         # The suite's clock stands in 1970: nothing may be too old to be kept.
         keep = {"retention.ms": "-1", "message.timestamp.type": "CreateTime"}
         cleanups = TOPICS | {self._cluster.changelog(stage): "compact" for stage in STAGES}
@@ -119,9 +120,9 @@ class KafkaWorld:
         return self.log
 
     def usurp(self) -> None:
-        # The old member lives on in this process, where nothing may remind it of its group.
-        self.log._seats.clear()
-        self.log._members.clear()
+        # The old member lives on in this process, where no heartbeat may take part in its group.
+        self.log._memberships.clear()
+        self.log._consumers.clear()
         for stage in STAGES:
             group = self._cluster.group(stage)
             for found in self._admin.describe_groups([group]).values():

@@ -8,6 +8,7 @@ import pytest
 
 from scripts import broker as module
 from scripts.broker import Broker, BrokerFailed, Unavailable
+from tests.support.kafka_clients import library_client
 from worker.logs.kafka.cluster import Cluster
 
 
@@ -60,7 +61,7 @@ def test_an_older_java_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_what_was_there_is_there_after_a_kill(own_broker: Broker) -> None:
     """Same address, same topics; and no process is left when it ends."""
     cluster = Cluster(servers=(own_broker.address,))
-    admin = cluster.admin()
+    admin = library_client(cluster.admin())
     admin.create_topics({"kept": {"num_partitions": 2}}, wait_for_metadata=True)
     admin.close()
     first = own_broker.pid
@@ -69,5 +70,5 @@ def test_what_was_there_is_there_after_a_kill(own_broker: Broker) -> None:
         os.kill(first, 0)
     own_broker.start()
     again = cluster.admin()
-    assert [topic["name"] for topic in again.describe_topics(["kept"])] == ["kept"]
+    assert [topic.name for topic in again.describe_topics(["kept"])] == ["kept"]
     again.close()

@@ -16,12 +16,14 @@ from schemas.topics import ALERTS, DEAD_LETTERS, LOGINS, TOPICS
 from scripts.broker import Broker, free_port
 from tests.support.commands import kafka_variables, walletwatch
 from tests.support.crashing_worker import wait_until
+from tests.support.kafka_clients import library_client
 from tests.support.kafka_place import TIMINGS, KafkaPlace
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord
 from worker.logs.finding import Finding, Verdict
-from worker.logs.kafka import decode
 from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.kafka_python import decode
+from worker.logs.kafka.kafka_python.connect import KafkaPythonClient
 from worker.logs.kafka.ops.doctor import Doctor
 from worker.logs.sqlite.log import wall_clock
 from worker.run.open_log import cluster_at, examine, open_log
@@ -81,7 +83,7 @@ def test_of_one_that_is_well_every_line_is_ok(place: KafkaPlace) -> None:
     skipped = [each.told for each in found if each.verdict is Verdict.SKIP]
     assert skipped == [f"wallet.{name} has no records yet" for name in ("transactions", "balances")]
     cluster = cluster_at(place.url, place.settings.kafka)
-    with closing(cluster.admin()) as admin:
+    with closing(library_client(cluster.admin())) as admin:
         groups = {each["group_id"] for each in admin.list_groups()}
     assert {name for name in groups if name.startswith(place.prefix)} == {cluster.group("doctor")}
 
@@ -134,7 +136,7 @@ def test_a_clock_that_goes_wrong_is_found(
 
 def test_wrong_topics_are_named(place: KafkaPlace) -> None:
     cluster = cluster_at(place.url, place.settings.kafka)
-    with closing(cluster.admin()) as admin:
+    with closing(library_client(cluster.admin())) as admin:
         admin.delete_topics([cluster.topic(ALERTS), cluster.topic(DEAD_LETTERS)])
         wrong = ConfigResource(
             ConfigResourceType.TOPIC, cluster.topic(LOGINS), {"retention.ms": "1000"}
@@ -194,14 +196,14 @@ def test_an_address_that_only_the_brokers_know_is_found(own_broker: Broker) -> N
 
 def test_old_brokers_are_said(place: KafkaPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those before 3.0 do not name the transactions that are open."""
-    monkeypatch.setattr("worker.logs.kafka.ops.doctor.broker_version", lambda admin: (2, 8))
+    monkeypatch.setattr(KafkaPythonClient, "broker_version", (2, 8))
     (found,) = bad(examined(place))
     assert (found.check, found.verdict) == ("version", Verdict.WARN)
     assert found.told.startswith("Kafka 2.8: ")
 
 
 def test_too_old_brokers_are_refused(place: KafkaPlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.run.open_log.kafka.cluster.broker_version", lambda client: (2, 6))
+    monkeypatch.setattr(KafkaPythonClient, "broker_version", (2, 6))
     with closing(place.open()) as log:
         found = list(examine(log, place.settings))
     (told,) = bad(found)

@@ -5,12 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from kafka import TopicPartition as Place
-from kafka.structs import MemberState
 
 from tests.contract.conftest import Clock, KafkaWorld
+from tests.support.kafka_clients import library_client
 from worker.engine.log import TasksMoved
 from worker.engine.records import Commit, NewRecord, StateChange, TopicPartition
 from worker.errors import LogError, TaskTaken
+from worker.logs.kafka.client import ClusterPartition, MemberState, Replaced
 from worker.logs.kafka.cluster import Cluster, Timings
 from worker.logs.kafka.log import KafkaLog
 from worker.logs.kafka.session import KafkaSession
@@ -72,22 +73,21 @@ def test_a_dead_workers_transaction_is_aborted_not_waited_for(world: KafkaWorld)
     session = opened(world.log, [0])
     session.commit(Commit(states=[StateChange(0, b"k", b"1")], metas={0: b"meta"}))
     session.close()
-    slow = Cluster(servers=world._cluster.servers, timings=Timings(), prefix=world._cluster.prefix)
-    dead = slow.producer(
-        transactional_id=slow.transactional_id("detect", "dead"), transaction_timeout_ms=600_000
-    )
+    timings = Timings(transaction=600_000)
+    slow = Cluster(servers=world._cluster.servers, timings=timings, prefix=world._cluster.prefix)
+    dead = slow.producer(slow.transactional_id("detect", "dead"))
     dead.init_transactions()
     dead.begin_transaction()
-    dead.send(slow.changelog("detect"), key=b"\0" * 7 + b"\7", value=b"x", partition=0)
-    dead.flush()
+    changelog = ClusterPartition(slow.changelog("detect"), 0)
+    dead.send([(changelog, b"\0" * 7 + b"\7", b"x", ())], 1_000_000, 30)
     session = world.log.open_session("detect", INPUTS, [0])
     snapshot = session.restore(0)
     assert (snapshot.meta, list(snapshot.states)) == (b"meta", [(b"k", b"1")])
     session.commit(Commit(states=[StateChange(0, b"k", b"2")]))
     session.close()
-    with pytest.raises(Exception, match="Fenced"):
+    with pytest.raises(Replaced, match="Fenced"):
         dead.commit_transaction()
-    dead.close(timeout=0)
+    dead.close()
 
 
 def test_a_topic_deleted_under_a_session_ends_it(world: KafkaWorld) -> None:
@@ -159,13 +159,13 @@ def test_a_join_that_began_beside_another_group_is_waited_for(world: KafkaWorld)
     world.log.append([NewRecord("orders", None, b"", partition) for partition in range(4)] * 10)
     detecting, judging = opened(world.log, None), opened(world.log, None, "triage")
     assert judging.poll(4, wait=5).records
-    (member,) = (each for each in world.log._members if each._group.endswith("triage"))
+    (consumer,) = (each for each in world.log._consumers if each._group.endswith("triage"))
     other = KafkaLog(world._cluster, "1", Clock())
     with ThreadPoolExecutor() as pool:
         joining = pool.submit(opened, other, None, "triage")
         for _ in range(300):
             detecting.poll(1, wait=0.1)
-            if member._consumer.group_metadata().state == MemberState.REBALANCING:
+            if consumer._consumer.group_metadata().state is MemberState.REBALANCING:
                 break
         with pytest.raises(TasksMoved):
             judging.poll(4)
@@ -178,17 +178,17 @@ def test_a_rebalance_that_takes_nothing_stops_no_session(world: KafkaWorld, mome
     """The group may assign anew at any time; what was asked for is restored and read then."""
     world.log.append([NewRecord("orders", None, b"", partition) for partition in (0, 1)])
     session = world.log.open_session("detect", INPUTS, [0, 1])
-    (member,) = world.log._members
-    moves = member.moves
+    (consumer,) = world.log._consumers
+    rebalances = consumer.rebalances
     for task, before in ((0, "before the first task"), (1, "between two tasks"), (None, "later")):
         if moment == before:
-            member._consumer._coordinator.request_rejoin()
+            library_client(consumer._consumer)._coordinator.request_rejoin()
         if task is not None:
             list(session.restore(task).states)
     read: set[TopicPartition] = set()
     while len(read) < 2:
         read |= session.poll(10, wait=5).records.keys()
-    assert member.moves > moves
+    assert consumer.rebalances > rebalances
     session.commit(Commit(metas={0: b"m", 1: b"m"}, offsets=dict.fromkeys(read, 1)))
 
 

@@ -21,6 +21,7 @@ from kafka.errors import RetriableError
 from schemas.time import format_time
 from schemas.topics import DETECT_INPUTS
 from tests.support.crashing_worker import DEADLINE_SECONDS, Process
+from tests.support.kafka_clients import library_client
 from tests.support.kafka_place import KafkaPlace
 from tests.support.producer import PARTITIONS
 from worker.detect.stage import DETECT
@@ -85,7 +86,7 @@ def _offset(committed: dict[kafka.TopicPartition, object], topic: str, number: i
 def inputs(place: KafkaPlace) -> Iterator[Inputs]:
     """The inputs of the place."""
     cluster = cluster_at(place.url, place.settings.kafka)
-    with closing(place.open()) as log, closing(cluster.admin()) as admin:
+    with closing(place.open()) as log, closing(library_client(cluster.admin())) as admin:
         yield Inputs(place, log, admin)
 
 

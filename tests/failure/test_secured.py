@@ -271,4 +271,4 @@ def test_a_certificate_that_expires_soon_is_seen(
     now = secured.expires_at - days * 86_400_000 - 1_000
     reached = reach(secured.scram, options, now)
     assert reached.expires_soon == soon
-    assert reached.told.endswith(f"valid for {days} days more")
+    assert reached.text.endswith(f"valid for {days} days more")

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from tests.support.commands import kafka_variables
 from tests.support.crashing_worker import Place
+from tests.support.kafka_clients import library_client
 from tests.support.producer import PARTITIONS
 from worker.config.load import load_settings
 from worker.engine.log import Log
@@ -66,7 +67,7 @@ class KafkaPlace(Place):
     def remove(self) -> None:
         """Delete the topics."""
         cluster = cluster_at(self.url, self.settings.kafka)
-        with closing(cluster.admin()) as admin:
+        with closing(library_client(cluster.admin())) as admin:
             admin.delete_topics(
                 [name for name in admin.list_topics() if name.startswith(self.prefix)]
             )

@@ -134,20 +134,22 @@ def _split_commits(order: str, page: Page) -> None:
 
 def _split_transactions(page: Page) -> None:
     """The same on Kafka: outputs in a transaction of their own, before all the rest."""
-    from worker.logs.kafka.transaction import Producer
+    from worker.logs.kafka.transaction import TransactionalProducer
 
-    whole = Producer.commit
+    whole = TransactionalProducer.commit
 
-    def commit(self: Producer, records: Any, timestamp: int, offsets: Any, identity: Any) -> None:
+    def commit(
+        self: TransactionalProducer, records: Any, timestamp: int, offsets: Any, group: Any
+    ) -> None:
         changelog = [each for each in records if each[0].topic.endswith("changelog")]
         outputs = [each for each in records if each not in changelog]
-        whole(self, outputs, timestamp, {}, identity)
+        whole(self, outputs, timestamp, {}, group)
         if outputs:
             page.enter(BETWEEN)
             time.sleep(_GAP_SECONDS)
-        whole(self, changelog, timestamp, offsets, identity)
+        whole(self, changelog, timestamp, offsets, group)
 
-    Producer.commit = commit  # type: ignore[method-assign]
+    TransactionalProducer.commit = commit  # type: ignore[method-assign]
 
 
 def _save_in_layout(number: int) -> None:

@@ -43,7 +43,7 @@ def open_log(
         LogError: the log cannot be used.
     """
     if url.startswith(_KAFKA):
-        from worker.logs.kafka.decode import decode_lean  # noqa: PLC0415
+        from worker.logs.kafka.kafka_python.decode import decode_lean  # noqa: PLC0415
         from worker.logs.kafka.log import KafkaLog  # noqa: PLC0415
 
         settings = kafka or KafkaSettings()

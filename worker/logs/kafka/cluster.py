@@ -1,32 +1,25 @@
 """A Kafka cluster as walletwatch uses it: names, and clients that are all made the same way.
 
-Every client is bounded in time. The client's own defaults wait for half a minute, or for ever,
+Every client is bounded in time. The library's defaults wait for half a minute, or without limit,
 where a worker must rather end and be started again.
 """
 
-import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-import crc32c
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import (
-    AuthorizationError,
-    InvalidSessionTimeoutError,
-    KafkaError,
-    SaslAuthenticationFailedError,
-)
-from kafka.record import util
+from typing import Any, Final, TypeVar
 
 from worker.errors import ConfigError, LogError
-from worker.logs.kafka.last_words import hear_last_words
+from worker.logs.kafka.client import Admin, ClientError, Consumer, LoginRefused, Producer
+from worker.logs.kafka.kafka_python.admin import KafkaPythonAdmin
+from worker.logs.kafka.kafka_python.consumer import KafkaPythonConsumer
+from worker.logs.kafka.kafka_python.producer import KafkaPythonProducer
 from worker.logs.kafka.names import Names
 
 Options = Mapping[str, Any]
-"""Arguments that every client takes: how to encrypt, and who we are."""
+"""Arguments that every client takes: how to encrypt, and which credentials to use."""
+C = TypeVar("C", Admin, Consumer, Producer)
 
 OLDEST: Final = (2, 7)
 """The oldest brokers that walletwatch works with."""
@@ -35,8 +28,8 @@ _RECONNECT_MAX_MS: Final = 1_000
 _LINGER_MS: Final = 100
 _BATCH_BYTES: Final = 256 * 1024
 """Well below the 1 MiB that a topic takes by default."""
-_CONNECTIONS: Final = logging.getLogger("kafka.net.manager")
 _FETCH_MAX_BYTES: Final = 16 * 1024 * 1024
+_MAX_REQUEST_BYTES: Final = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,7 @@ class Timings:
     transaction: int = 12_000
     """After which the broker aborts what a dead worker has begun."""
     session: int = 6_000
-    """Without a heartbeat, after which a worker's tasks are given to others."""
+    """Without a heartbeat, after which a worker's tasks are assigned to others."""
     max_poll: int = 60_000
     """Between two polls, after which a worker counts as stuck."""
     fetch_wait: int = 100
@@ -67,155 +60,94 @@ class Cluster(Names):
     options: Options = field(default_factory=dict)
     timings: Timings = Timings()
 
-    def consumer(self, **more: Any) -> KafkaConsumer:
+    def consumer(self, **options: Any) -> Consumer:
         """Make a consumer that reads committed records as bytes and commits nothing by itself.
 
+        Args:
+            options: further settings, by their names in Kafka with underscores.
+
         Raises:
-            ConfigError: the brokers are too old.
+            ConfigError: the brokers are too old, or refuse the login.
             LogError: no broker answered in time.
         """
         return self._make(
-            KafkaConsumer,
+            KafkaPythonConsumer,
             isolation_level="read_committed",
             enable_auto_commit=False,
             allow_auto_create_topics=False,
             auto_offset_reset="none",
             fetch_max_bytes=_FETCH_MAX_BYTES,
             metrics_enabled=False,
-            **{"fetch_max_wait_ms": self.timings.fetch_wait, **more},
+            **{"fetch_max_wait_ms": self.timings.fetch_wait, **options},
         )
 
-    def producer(self, **more: Any) -> KafkaProducer:
-        """Make a producer that waits for all replicas and never longer than the timings say.
+    def producer(self, transactional_id: str) -> Producer:
+        """Make a producer that waits for all replicas and never longer than the timings allow.
 
         Raises:
-            ConfigError: the brokers are too old.
+            ConfigError: the brokers are too old, or refuse the login.
             LogError: no broker answered in time.
         """
         timings = self.timings
         return self._make(
-            KafkaProducer,
+            KafkaPythonProducer,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=timings.transaction,
             acks="all",
             # A commit sends all it has and then flushes, which waits for no linger. Until then
             # batches fill up: sent one by one, records cost a sixth more of the whole stage.
             linger_ms=min(_LINGER_MS, timings.delivery - timings.request),
             batch_size=_BATCH_BYTES,
+            max_request_size=_MAX_REQUEST_BYTES,
             retry_backoff_ms=20,
             request_timeout_ms=timings.request,
             delivery_timeout_ms=timings.delivery,
             max_block_ms=timings.bootstrap,
             allow_auto_create_topics=False,
             metrics_enabled=False,
-            **more,
         )
 
-    def admin(self, **more: Any) -> KafkaAdminClient:
+    def admin(self) -> Admin:
         """Make a client for questions about the cluster.
 
         Raises:
-            ConfigError: the brokers are too old.
+            ConfigError: the brokers are too old, or refuse the login.
             LogError: no broker answered in time.
         """
-        return self._make(KafkaAdminClient, request_timeout_ms=self.timings.bootstrap, **more)
+        return self._make(KafkaPythonAdmin, request_timeout_ms=self.timings.bootstrap)
 
-    def _make(self, client: Callable[..., Any], **more: Any) -> Any:
-        made = self._connected(client, more)
-        version = broker_version(made)
-        if version < OLDEST:
-            made.close()
+    def _make(self, kind: Callable[[Options], C], **options: Any) -> C:
+        client = self._connected(kind, options)
+        if client.broker_version < OLDEST:
+            client.close()
             raise ConfigError(
-                f"The brokers at {','.join(self.servers)} are Kafka {_dotted(version)}: "
-                f"walletwatch needs {_dotted(OLDEST)} or newer."
+                f"The brokers at {','.join(self.servers)} are Kafka "
+                f"{_dotted(client.broker_version)}: walletwatch needs {_dotted(OLDEST)} or newer."
             )
-        return made
+        return client
 
-    def _connected(self, client: Callable[..., Any], more: Options) -> Any:
-        hear_last_words()
-        overheard = _Overheard()
-        _CONNECTIONS.addHandler(overheard)
+    def _connected(self, kind: Callable[[Options], C], options: Options) -> C:
+        servers = ",".join(self.servers)
+        bootstrap = {
+            "bootstrap_servers": list(self.servers),
+            "bootstrap_timeout_ms": self.timings.bootstrap,
+            "reconnect_backoff_max_ms": _RECONNECT_MAX_MS,
+        }
         try:
-            return client(
-                bootstrap_servers=list(self.servers),
-                bootstrap_timeout_ms=self.timings.bootstrap,
-                reconnect_backoff_max_ms=_RECONNECT_MAX_MS,
-                **self.options,
-                **more,
-            )
-        except KafkaError as error:
-            reason = overheard.why or error
-            servers = ",".join(self.servers)
-            if isinstance(reason, SaslAuthenticationFailedError):
-                said = str(reason).rpartition(": ")[2]
-                raise ConfigError(
-                    f"The brokers at {servers} refuse the login: {said}. See kafka.username, "
-                    "kafka.password_file and kafka.sasl_mechanism."
-                ) from error
-            raise LogError(
-                f"No Kafka broker at {servers} can be used ({reason}).{SEE_DOCTOR}"
+            return kind({**bootstrap, **self.options, **options})
+        except LoginRefused as error:
+            raise ConfigError(
+                f"The brokers at {servers} refuse the login: {error}. See kafka.username, "
+                "kafka.password_file and kafka.sasl_mechanism."
             ) from error
-        finally:
-            _CONNECTIONS.removeHandler(overheard)
-
-
-class _Overheard(logging.Handler):
-    """Keeps why connecting failed, which the client logs but does not raise.
-
-    That is what it met first: after a refusal it only meets closed doors. A refused login says
-    most.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.why: Exception | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Look for an error among what is logged."""
-        for said in record.args or ():
-            if isinstance(said, SaslAuthenticationFailedError) or (
-                isinstance(said, Exception) and self.why is None
-            ):
-                self.why = said
-
-
-def told(error: KafkaError) -> str:
-    """Return what went wrong, for people: what was not allowed, or the client's own words."""
-    for cause in (error, *error.args):
-        if isinstance(cause, InvalidSessionTimeoutError):
-            return (
-                "the brokers refuse kafka.session_timeout_ms (their group.min.session.timeout.ms "
-                "and group.max.session.timeout.ms bound it)"
-            )
-        if isinstance(cause, AuthorizationError):
-            return (
-                f"{cause!r}: this user is not allowed to; walletwatch topics acls lists what is "
-                "needed"
-            )
-    return repr(error)
-
-
-def broker_version(client: Any) -> tuple[int, ...]:
-    """Return the release whose requests the first broker of a connected client understands.
-
-    The last releases before it may look like it, where no request has changed.
-    """
-    # Consumers and producers keep it as a setting, the admin client only where it found it.
-    version: tuple[int, ...] = client.config["api_version"] or client._manager.broker_version
-    return version
-
-
-def brokers_of(client: Any) -> list[str]:
-    """Return host:port of all brokers, as the cluster has told a connected client to reach them."""
-    # describe_cluster() raises KeyError on brokers before Kafka 3.7.
-    return sorted(f"{each.host}:{each.port}" for each in client._manager.cluster.brokers())
+        except ClientError as error:
+            raise LogError(
+                f"No Kafka broker at {servers} can be used ({error}).{SEE_DOCTOR}"
+            ) from error
 
 
 def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
-
-
-def checksum_in_c() -> bool:
-    """Say whether record batches are checked by the C extension, not a hundred times slower."""
-    return util.crc32c_c is crc32c.crc32c
 
 
 def client_id() -> str:

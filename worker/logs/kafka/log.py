@@ -4,26 +4,25 @@ import os
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from kafka import TopicPartition as Place
-
 from worker.engine.log import last_record
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord, Record
 from worker.errors import LogError, TaskTaken
+from worker.logs.kafka.client import ClusterPartition, GroupMetadata, Outgoing
 from worker.logs.kafka.cluster import Cluster
-from worker.logs.kafka.group_consumer import Member, owners_of
+from worker.logs.kafka.group_consumer import GroupConsumer, owners_of
 from worker.logs.kafka.reader import Reader
 from worker.logs.kafka.session import KafkaSession
-from worker.logs.kafka.stage_membership import Seat
-from worker.logs.kafka.transaction import Outgoing, Producer
+from worker.logs.kafka.stage_membership import StageMembership
+from worker.logs.kafka.transaction import TransactionalProducer
 
 
 class KafkaLog:
-    """Topics that somebody else has made; whoever keeps them, prunes them.
+    """Topics that exist already, on brokers that prune them by themselves.
 
     Args:
-        slot: which of the workers of a stage this process is, under the same name after a restart.
-            A second process with the same slot ends the first.
+        slot: the name of this worker within its stages, the same after a restart. A second
+            process with the same slot ends the first.
         clock: milliseconds since the epoch: the timestamps of what is appended, where the topic
             does not stamp records itself.
     """
@@ -33,14 +32,14 @@ class KafkaLog:
         self._cluster = cluster
         self._slot = slot
         self._clock = clock
-        self._stamped = 0
-        self._written: dict[Place, int] = {}
+        self._last_timestamp = 0
+        self._written: dict[ClusterPartition, int] = {}
         self._reader = Reader(cluster, self._written)
         self._counts: dict[str, int] = {}
-        self._producer: Producer | None = None
+        self._producer: TransactionalProducer | None = None
         self._newest: dict[str, tuple[list[tuple[int, int]], int | None]] = {}
-        self._members: set[Member] = set()
-        self._seats: dict[str, tuple[Seat, list[KafkaSession]]] = {}
+        self._consumers: set[GroupConsumer] = set()
+        self._memberships: dict[str, tuple[StageMembership, list[KafkaSession]]] = {}
 
     def partitions(self, topic: str) -> int:
         """Return how many partitions the topic has."""
@@ -53,14 +52,14 @@ class KafkaLog:
 
     def append(self, records: Sequence[NewRecord]) -> None:
         """Append all records in one transaction; see the port."""
-        placed = [self._place(record) for record in records]
-        if not placed:
+        outgoing = [self._address(record) for record in records]
+        if not outgoing:
             return
         if self._producer is None:
             own = self._cluster.transactional_id("append", uuid.uuid4().hex)
-            self._producer = Producer(self._cluster, own, self._written)
+            self._producer = TransactionalProducer(self._cluster, own, self._written)
         try:
-            self._producer.commit(placed, self._stamp(), {}, None)
+            self._producer.commit(outgoing, self._timestamp(), {}, GroupMetadata(None))
         except LogError:
             self._producer.close()
             self._producer = None
@@ -69,12 +68,14 @@ class KafkaLog:
     def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
         """Return up to `limit` records from the first stored one at or after `offset`."""
         self._check(topic, partition)
-        return self._reader.read(Place(self._cluster.topic(topic), partition), offset, limit)
+        at = ClusterPartition(self._cluster.topic(topic), partition)
+        return self._reader.read(at, offset, limit)
 
     def offsets(self, topic: str) -> list[tuple[int, int]]:
         """Return per partition (the oldest stored offset, the offset that is appended next)."""
         name = self._cluster.topic(topic)
-        return self._reader.extents([Place(name, n) for n in range(self.partitions(topic))])
+        partitions = range(self.partitions(topic))
+        return self._reader.extents([ClusterPartition(name, number) for number in partitions])
 
     def newest_append_time(self, topic: str) -> int | None:
         """Return the newest append time over all partitions; None if nothing is stored."""
@@ -89,15 +90,15 @@ class KafkaLog:
     def open_session(
         self, stage: str, inputs: Sequence[str], tasks: Sequence[int] | None
     ) -> KafkaSession:
-        """Take tasks of a stage; what the group gives, if None. See the port."""
+        """Take tasks of a stage; those that the group assigns, if None. See the port."""
         for topic in inputs:
             for task in tasks or (0,):
                 self._check(topic, task)
         if tasks is not None:
             self._refuse_taken(stage, tasks)
-        seat, sessions = self._seat(stage, inputs)
+        membership, sessions = self._membership(stage, inputs)
         try:
-            session = KafkaSession(seat, tasks, self._place, self._stamp, self._release)
+            session = KafkaSession(membership, tasks, self._address, self._timestamp, self._release)
         except TaskTaken:
             self._leave_if_empty(stage)
             raise
@@ -110,27 +111,31 @@ class KafkaLog:
 
     def close(self) -> None:
         """Close every session and connection. May be called twice."""
-        for seat, _ in list(self._seats.values()):
-            seat.close()
-        self._seats.clear()
+        for membership, _ in list(self._memberships.values()):
+            membership.close()
+        self._memberships.clear()
         if self._producer is not None:
             self._producer.close()
             self._producer = None
-            self._reader.see_written()
+            self._reader.await_written()
         self._reader.close()
 
     # -- sessions of this process share one membership --------------------------------------
 
-    def _seat(self, stage: str, inputs: Sequence[str]) -> tuple[Seat, list[KafkaSession]]:
-        if stage not in self._seats:
-            seat = Seat(self._cluster, stage, self._slot, inputs, self._written, self._members)
-            self._seats[stage] = (seat, [])
-        return self._seats[stage]
+    def _membership(
+        self, stage: str, inputs: Sequence[str]
+    ) -> tuple[StageMembership, list[KafkaSession]]:
+        if stage not in self._memberships:
+            membership = StageMembership(
+                self._cluster, stage, self._slot, inputs, self._written, self._consumers
+            )
+            self._memberships[stage] = (membership, [])
+        return self._memberships[stage]
 
     def _refuse_taken(self, stage: str, tasks: Sequence[int]) -> None:
         """Raise TaskTaken if a session of this process, or another process, has one of them."""
-        if stage in self._seats:
-            held = {task for session in self._seats[stage][1] for task in session.tasks}
+        if stage in self._memberships:
+            held = {task for session in self._memberships[stage][1] for task in session.tasks}
             owners = dict.fromkeys(held, str(os.getpid()))
         else:
             admin = self._cluster.admin()
@@ -143,18 +148,18 @@ class KafkaLog:
                 )
 
     def _release(self, session: KafkaSession) -> None:
-        for stage, (seat, sessions) in list(self._seats.items()):
+        for stage, (membership, sessions) in list(self._memberships.items()):
             if session in sessions:
                 sessions.remove(session)
                 for task in session.tasks:
-                    seat.release(task)
+                    membership.release(task)
                 self._leave_if_empty(stage)
 
     def _leave_if_empty(self, stage: str) -> None:
-        seat, sessions = self._seats[stage]
+        membership, sessions = self._memberships[stage]
         if not sessions:
-            del self._seats[stage]
-            seat.close()
+            del self._memberships[stage]
+            membership.close()
 
     # -- addresses and times ----------------------------------------------------------------
 
@@ -163,17 +168,17 @@ class KafkaLog:
         if not 0 <= partition < count:
             raise LogError(f"Topic {topic} has no partition {partition}, only 0 to {count - 1}.")
 
-    def _place(self, record: NewRecord) -> Outgoing:
+    def _address(self, record: NewRecord) -> Outgoing:
         number = record.partition
         if number is None:
             if record.key is None:
                 raise ValueError("a record without a key needs a partition")
             number = partition_of(record.key, self.partitions(record.topic))
         self._check(record.topic, number)
-        place = Place(self._cluster.topic(record.topic), number)
-        return place, record.key, record.value, record.headers
+        at = ClusterPartition(self._cluster.topic(record.topic), number)
+        return at, record.key, record.value, record.headers
 
-    def _stamp(self) -> int:
-        """Return the time; a clock that was set back does not show."""
-        self._stamped = max(self._stamped, self._clock())
-        return self._stamped
+    def _timestamp(self) -> int:
+        """Return the time, which never decreases, even if the clock was set back."""
+        self._last_timestamp = max(self._last_timestamp, self._clock())
+        return self._last_timestamp

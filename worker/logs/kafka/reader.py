@@ -1,78 +1,77 @@
-"""Reading outside any group: single records, ends, and the newest of each partition."""
+"""Reading outside any group: single records, and the offsets of partitions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic, sleep
-from typing import Any, Final
-
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from typing import Final, ParamSpec, TypeVar
 
 from worker.engine.records import Record
 from worker.errors import LogError
-from worker.logs.kafka.cluster import Cluster, client_id, told
-from worker.logs.kafka.group_consumer import as_records
+from worker.logs.kafka.client import ClientError, ClusterPartition, Consumer
+from worker.logs.kafka.cluster import Cluster, client_id
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _SLICE_MS: Final = 200
 _ANSWER_MS: Final = 10_000
 _FETCH_WAIT_MS: Final = 5
-"""What is asked for is there; a fetch of what follows must not hold the next question up."""
+"""The records read exist; a fetch of later ones must not delay the next question."""
 
 
 class Reader:
-    """A consumer that is no member of any group. Connects when first asked."""
+    """A consumer outside any group. Connects when first used."""
 
-    def __init__(self, cluster: Cluster, written: Mapping[TopicPartition, int]) -> None:
+    def __init__(self, cluster: Cluster, written: Mapping[ClusterPartition, int]) -> None:
         self._written = written
         """Per partition the offset after the last record that this process committed."""
         self._cluster = cluster
-        self._made: KafkaConsumer | None = None
-        self._at: tuple[TopicPartition, int] | None = None
-        """What is being read, and the position: reading on needs no new fetch."""
+        self._connected: Consumer | None = None
+        self._at: tuple[ClusterPartition, int] | None = None
+        """The partition being read, and the position: reading on needs no new fetch."""
 
     def partitions(self, topic: str) -> int:
-        """Return how many partitions the topic has; 0 if there is none, or it may not be read."""
-        return len(self._ask(self._consumer.partitions_for_topic, topic))
+        """Return how many partitions the topic has; 0 if it is missing or may not be read."""
+        return self._ask(self._consumer.partition_count, topic)
 
-    def extents(self, places: Sequence[TopicPartition]) -> list[tuple[int, int]]:
+    def extents(self, partitions: Sequence[ClusterPartition]) -> list[tuple[int, int]]:
         """Return (oldest stored, next readable) offset of each partition."""
-        wanted = list(places)
-        first = self._ask(self._consumer.beginning_offsets, wanted, _ANSWER_MS)
-        following = self._ask(self._consumer.end_offsets, wanted, _ANSWER_MS)
+        first = self._ask(self._consumer.beginning_offsets, partitions, _ANSWER_MS)
+        following = self._ask(self._consumer.end_offsets, partitions, _ANSWER_MS)
         # What this process has committed counts, though the brokers may not show it yet.
         written = self._written
-        return [(first[at], max(following[at], written.get(at, 0))) for at in wanted]
+        return [(first[at], max(following[at], written.get(at, 0))) for at in partitions]
 
-    def read(self, place: TopicPartition, offset: int, limit: int) -> list[Record]:
+    def read(self, partition: ClusterPartition, offset: int, limit: int) -> list[Record]:
         """Return up to `limit` records from the first stored one at or after `offset`."""
-        if self._at != (place, offset):
-            self._consumer.assign([place])
+        if self._at != (partition, offset):
+            self._consumer.assign([partition])
             self._at = None
-        ((first, end),) = self.extents([place])
+        ((first, end),) = self.extents([partition])
         position = max(first, offset)
         if self._at is None or position != offset:
-            self._consumer.seek(place, position)
+            self._consumer.seek(partition, position)
         found: list[Record] = []
         deadline = monotonic() + _ANSWER_MS / 1000
         while position < end and len(found) < limit:
             polled = self._ask(self._consumer.poll, _SLICE_MS, limit - len(found))
-            found += as_records(polled.get(place, ()))
-            before, position = position, self._consumer.position(place)
+            found += polled.get(partition, ())
+            before, position = position, self._consumer.position(partition)
             if position > before:
                 deadline = monotonic() + _ANSWER_MS / 1000
             elif monotonic() > deadline:
                 raise LogError(
-                    f"{place.topic}/{place.partition} cannot be read at offset {position}."
+                    f"{partition.topic}/{partition.partition} cannot be read at offset {position}."
                 )
-        self._at = (place, position)
+        self._at = (partition, position)
         return found
 
-    def see_written(self) -> None:
-        """Wait until everybody can read what this process has committed.
+    def await_written(self) -> None:
+        """Wait until every reader can read what this process has committed.
 
-        It asks for ends, which a producer may know that may read nothing.
+        It asks for end offsets, which also a user who may only write may know.
 
         Raises:
-            LogError: something of it still waits for somebody else's transaction.
+            LogError: some of it is still behind an open transaction of another producer.
         """
         deadline = monotonic() + _ANSWER_MS / 1000
         for at, end in self._written.items():
@@ -84,20 +83,20 @@ class Reader:
 
     def close(self) -> None:
         """Close the connections."""
-        if self._made is not None:
-            self._made.close(autocommit=False)
-            self._made = None
+        if self._connected is not None:
+            self._connected.close()
+            self._connected = None
 
     @property
-    def _consumer(self) -> KafkaConsumer:
-        if self._made is None:
-            self._made = self._cluster.consumer(
+    def _consumer(self) -> Consumer:
+        if self._connected is None:
+            self._connected = self._cluster.consumer(
                 client_id=client_id(), fetch_max_wait_ms=_FETCH_WAIT_MS
             )
-        return self._made
+        return self._connected
 
-    def _ask(self, question: Callable[..., Any], *arguments: Any) -> Any:
+    def _ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return question(*arguments)
-        except KafkaError as error:
-            raise LogError(f"The brokers did not answer: {told(error)}") from error
+            return question(*args, **kwargs)
+        except ClientError as error:
+            raise LogError(f"The brokers did not answer: {error}") from error

@@ -1,6 +1,6 @@
 """Reading a task's changelog from its start to its end.
 
-The end is where the newest record stands, committed or not: to stop at the last stable offset would
+The end is after the newest record, committed or not: to stop at the last stable offset would
 silently load an older state while a transaction is open.
 """
 
@@ -8,12 +8,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.admin import OffsetSpec
-from kafka.protocol.consumer import IsolationLevel
-
 from worker.errors import LogError
 from worker.logs.kafka.blocks import Blocks
+from worker.logs.kafka.client import Admin, ClusterPartition, Consumer
 
 _SLICE_MS: Final = 200
 _RECORDS: Final = 500
@@ -23,28 +20,25 @@ _END_TIMEOUT_MS: Final = 5_000
 
 
 def restore(
-    consumer: KafkaConsumer,
-    admin: KafkaAdminClient,
-    changelog: TopicPartition,
+    consumer: Consumer,
+    admin: Admin,
+    changelog: ClusterPartition,
     blocks: Blocks,
-    tick: Callable[[], None],
+    heartbeat: Callable[[], None],
     fence: Callable[[], object],
 ) -> None:
     """Apply what is committed in one partition of a changelog.
 
     Args:
-        consumer: one without a group, which reads committed records.
-        tick: called at least a few times per second: keeps the worker in its group.
-        fence: aborts the open transactions of others; called once when reading stands still.
+        consumer: one without a group.
+        heartbeat: called at least a few times per second: keeps the worker in its group.
+        fence: aborts the open transactions of others; called once if reading makes no progress.
 
     Raises:
-        LogError: reading has stood still for a minute.
-        KafkaError: the cluster did not answer.
+        LogError: reading has made no progress for a minute.
+        ClientError: the cluster did not answer.
     """
-    offsets = admin.list_partition_offsets(
-        {changelog: OffsetSpec.LATEST}, IsolationLevel.READ_UNCOMMITTED, timeout_ms=_END_TIMEOUT_MS
-    )
-    end = offsets[changelog].offset
+    end = admin.end_offset(changelog, _END_TIMEOUT_MS)
     consumer.assign([changelog])
     position = consumer.beginning_offsets([changelog])[changelog]
     consumer.seek(changelog, position)
@@ -52,7 +46,7 @@ def restore(
     while position < end:
         for record in consumer.poll(_SLICE_MS, _RECORDS).get(changelog, ()):
             blocks.apply(record.key, record.value)
-        tick()
+        heartbeat()
         before, position = position, consumer.position(changelog)
         if position > before:
             moved_at = monotonic()

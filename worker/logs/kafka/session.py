@@ -1,4 +1,4 @@
-"""A worker's session on Kafka: some or all tasks of the seat that its process has in a stage."""
+"""A worker's session on Kafka: some or all tasks of its process's membership in a stage."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -7,48 +7,48 @@ from typing import Final, TypeVar
 from worker.engine.log import TasksMoved
 from worker.engine.records import Batch, Commit, NewRecord, Snapshot, TopicPartition
 from worker.errors import LogError, LogInDoubt, TaskTaken
+from worker.logs.kafka.client import Outgoing
 from worker.logs.kafka.feed import Rebalanced
 from worker.logs.kafka.group_consumer import SILENT_AFTER
-from worker.logs.kafka.stage_membership import HANGS_AFTER, Seat
-from worker.logs.kafka.transaction import Outgoing
+from worker.logs.kafka.stage_membership import HANGS_AFTER, StageMembership
 from worker.logs.reading import Reading
 
 T = TypeVar("T")
 
 _RESTORE_SECONDS: Final = 600.0
 _POLL_SECONDS: Final = SILENT_AFTER + 3
-"""A poll waits for the group as long as the member itself allows, and that says more."""
+"""A poll may wait for the group as long as the group consumer allows, whose error says more."""
 
 
 class KafkaSession:
-    """One hold on the tasks asked for, or on whatever the group gives.
+    """One hold on the tasks asked for, or on those that the group assigns.
 
     Args:
-        wanted: these tasks, and no others; the session fails when the group takes one away.
-            None: what the group gives; `poll` and `restore` tell when that changes.
-        place: gives a record to append its address on the cluster.
-        stamp: the time for the records of a commit, in milliseconds.
+        wanted: these tasks, and no others; the session fails when the group revokes one. None: the
+            tasks that the group assigns; `poll` and `restore` raise TasksMoved when they change.
+        address: returns a record to append with its partition on the cluster.
+        timestamp: the time for the records of a commit, in milliseconds.
         release: called once, when the session has ended.
     """
 
     def __init__(
         self,
-        seat: Seat,
+        membership: StageMembership,
         wanted: Sequence[int] | None,
-        place: Callable[[NewRecord], Outgoing],
-        stamp: Callable[[], int],
+        address: Callable[[NewRecord], Outgoing],
+        timestamp: Callable[[], int],
         release: Callable[["KafkaSession"], None],
     ) -> None:
-        self._seat = seat
+        self._membership = membership
         self._wanted = wanted
-        self._tasks = tuple(sorted(seat.given) if wanted is None else wanted)
-        self._place = place
-        self._stamp = stamp
+        self._tasks = tuple(sorted(membership.assigned) if wanted is None else wanted)
+        self._address = address
+        self._timestamp = timestamp
         self._release = release
         self._reading = Reading()
-        self._moves = seat.moves
+        self._rebalances = membership.rebalances
         self._closed = False
-        if not seat.given.issuperset(self._tasks):
+        if not membership.assigned.issuperset(self._tasks):
             raise TaskTaken("Another worker has joined the stage, and has some of the tasks.")
 
     @property
@@ -59,7 +59,9 @@ class KafkaSession:
     def restore(self, task: int) -> Snapshot:
         """Return what was committed for the task and set its read positions to it."""
         what = f"restoring task {task}"
-        snapshot, offsets = self._settled(what, _RESTORE_SECONDS, lambda: self._seat.restore(task))
+        snapshot, offsets = self._settled(
+            what, _RESTORE_SECONDS, lambda: self._membership.restore(task)
+        )
         self._reading.positions.update(offsets)
         self._reading.sequences[task] = 0
         return snapshot
@@ -68,8 +70,8 @@ class KafkaSession:
         """Return up to `limit` records, shared evenly; see the port."""
 
         def read() -> Batch:
-            self._seat.stand_by()
-            return self._seat.feed.poll(self._reading.positions, limit, paused, wait)
+            self._membership.check_standby()
+            return self._membership.feed.poll(self._reading.positions, limit, paused, wait)
 
         return self._settled("polling", wait + _POLL_SECONDS, read)
 
@@ -77,12 +79,12 @@ class KafkaSession:
         """Make the unit durable in one transaction; see the port."""
         with self._step("committing", HANGS_AFTER):
             touched = self._reading.touched(unit)
-            outputs = [self._place(record) for record in unit.outputs]
+            outputs = [self._address(record) for record in unit.outputs]
             if not (touched or outputs):
                 return
-            # Outputs alone, too, are only for the owner of the tasks to write.
+            # Outputs alone, too, may only be written by the owner of the tasks.
             touched = touched or set(self._reading.sequences)
-            self._seat.commit(unit, touched, outputs, self._stamp())
+            self._membership.commit(unit, touched, outputs, self._timestamp())
             for task in touched:
                 self._reading.sequences[task] += 1
 
@@ -96,37 +98,37 @@ class KafkaSession:
     def _step(self, what: str, seconds: float) -> Iterator[None]:
         if self._closed:
             raise LogError("This session of the log was closed: open a new one.")
-        with self._seat.step(what, seconds):
+        with self._membership.step(what, seconds):
             yield
 
     def _settled(self, what: str, seconds: float, act: Callable[[], T]) -> T:
-        """Run a step in which the group may assign the tasks anew; then again, if it may go on."""
+        """Run a step in which the group may rebalance: then again, if the session can go on."""
         while True:
             try:
                 with self._step(what, seconds):
-                    if self._moves == self._seat.moves:
+                    if self._rebalances == self._membership.rebalances:
                         return act()
             except Rebalanced:
                 pass
             self._follow()
 
     def _follow(self) -> None:
-        """Find out what the group has decided.
+        """Continue with what the group has assigned.
 
         Raises:
-            TasksMoved: if the session takes what it gets.
-            LogInDoubt: if it has lost a task that it wants, or somebody else committed for one.
+            TasksMoved: if the session holds the tasks that the group assigns.
+            LogInDoubt: if it has lost a task that it wants, or another worker committed for one.
         """
         with self._step("following the group", _RESTORE_SECONDS):
-            kept = self._seat.follow()
-        self._moves = self._seat.moves
-        given, dropped = self._seat.given, self._reading.sequences.keys() - kept
+            kept = self._membership.follow()
+        self._rebalances = self._membership.rebalances
+        assigned, dropped = self._membership.assigned, self._reading.sequences.keys() - kept
         for task in dropped:
             del self._reading.sequences[task]
             for at in [at for at in self._reading.positions if at.partition == task]:
                 del self._reading.positions[at]
         if self._wanted is None:
-            self._tasks = tuple(sorted(given))
+            self._tasks = tuple(sorted(assigned))
             raise TasksMoved(self._tasks, kept)
-        if dropped or not given.issuperset(self._wanted):
+        if dropped or not assigned.issuperset(self._wanted):
             raise LogInDoubt("Another worker has, or has had, tasks of this session.")

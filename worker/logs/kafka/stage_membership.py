@@ -1,8 +1,8 @@
-"""A worker's seat in a stage: its membership, its transactional id, and the tasks it has restored.
+"""A worker's membership in a stage: its consumer, its transactional id, and its restored tasks.
 
-Each commit stores offsets of *all* inputs of the tasks it touches, with a nonce of the seat and the
-task's sequence number as metadata. When a rebalance leaves a task where it was, equal metadata
-proves that nobody has committed for it in between; only then is its state kept.
+Each commit stores offsets of *all* inputs of the tasks it touches, with a nonce of the membership
+and the task's sequence number as metadata. When a rebalance leaves a task where it was, equal
+metadata proves that no other worker has committed for it in between; only then is its state kept.
 """
 
 import uuid
@@ -12,42 +12,46 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-import kafka
-from kafka.errors import KafkaError, KafkaTimeoutError
-
 from worker.engine.records import Commit, Snapshot, TopicPartition
 from worker.errors import LogError
 from worker.logs.kafka.blocks import Blocks, Key
-from worker.logs.kafka.cluster import Cluster, told
+from worker.logs.kafka.client import (
+    ClientError,
+    ClientTimeout,
+    ClusterPartition,
+    CommittedOffset,
+    Outgoing,
+)
+from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.feed import Feed, Rebalanced
 from worker.logs.kafka.fence import fence
-from worker.logs.kafka.group_consumer import Member, owners_of
+from worker.logs.kafka.group_consumer import GroupConsumer, owners_of
 from worker.logs.kafka.restore import restore
-from worker.logs.kafka.transaction import Outgoing, Producer
+from worker.logs.kafka.transaction import TransactionalProducer
 from worker.logs.kafka.watchdog import Watchdog
 
 HANGS_AFTER: Final = 20.0
 """Seconds a call may take: more than a flush and an answer, less than between two polls."""
 _UNSTABLE_SECONDS: Final = 60.0
-_LOOK_SECONDS: Final = 5.0
+_CHECK_SECONDS: Final = 5.0
 _RESTORE_FETCH_BYTES: Final = 8 * 1024 * 1024
 
 
 @dataclass(slots=True)
-class _Held:
-    """What is known of a restored task."""
+class _RestoredTask:
+    """A task's states, and what was committed for it last."""
 
     blocks: Blocks
-    mark: str
+    metadata: str
     """The metadata with which its offsets were committed last."""
     offsets: dict[TopicPartition, int]
     """As committed last, or where reading begins."""
     sequence: int = 0
-    """How often the seat has committed for it."""
+    """How often this membership has committed for it."""
 
 
-class Seat:
-    """One slot of one stage, taken. Whatever raises but Rebalanced leaves it dead."""
+class StageMembership:
+    """One slot of one stage, taken. Any error but Rebalanced leaves it dead."""
 
     def __init__(
         self,
@@ -55,14 +59,14 @@ class Seat:
         stage: str,
         slot: str,
         inputs: Sequence[str],
-        written: dict[kafka.TopicPartition, int],
-        beside: set[Member],
+        written: dict[ClusterPartition, int],
+        siblings: set[GroupConsumer],
     ) -> None:
-        """Join the group and wait for what it gives.
+        """Join the group and wait for its assignment.
 
         Args:
-            beside: the members of this process in all its stages; this one joins them.
             written: per partition the offset after the last record that this process committed.
+            siblings: the group consumers of this process in all its stages; this one is added.
 
         Raises:
             LogError: the cluster cannot be used.
@@ -71,53 +75,54 @@ class Seat:
         self._cluster = cluster
         self._stage = stage
         self._nonce = uuid.uuid4().hex
-        self._held: dict[int, _Held] = {}
+        self._restored: dict[int, _RestoredTask] = {}
         self._dead = False
-        self._looked_at = monotonic()
+        self._checked_at = monotonic()
         self._closing: list[Callable[[], object]] = []
-        """Undone in this order, newest first."""
+        """Called by `close`, newest first."""
         self._watchdog = Watchdog()
         self._closing.append(self._watchdog.close)
         try:
             with self._guard("joining the group", 3 * HANGS_AFTER):
-                self._take(slot, written, beside)
+                self._take(slot, written, siblings)
         except BaseException:
             self.close()
             raise
 
     def _take(
-        self, slot: str, written: dict[kafka.TopicPartition, int], beside: set[Member]
+        self, slot: str, written: dict[ClusterPartition, int], siblings: set[GroupConsumer]
     ) -> None:
-        # The transactional id first: this aborts what a predecessor in the slot has begun.
+        # The transactional id first: this aborts an open transaction of a predecessor in the slot.
         cluster, stage = self._cluster, self._stage
-        self._producer = Producer(cluster, cluster.transactional_id(stage, slot), written)
+        own = cluster.transactional_id(stage, slot)
+        self._producer = TransactionalProducer(cluster, own, written)
         self._closing.append(self._producer.close)
         self._admin = cluster.admin()
         self._closing.append(self._admin.close)
-        self._restorer = cluster.consumer(max_partition_fetch_bytes=_RESTORE_FETCH_BYTES)
-        self._closing.append(self._restorer.close)
+        self._changelog_consumer = cluster.consumer(max_partition_fetch_bytes=_RESTORE_FETCH_BYTES)
+        self._closing.append(self._changelog_consumer.close)
         topics = [cluster.topic(name) for name in self.inputs]
         group = cluster.group(stage)
-        self._member = Member(cluster, self._admin, group, slot, topics, beside)
-        self._closing.append(self._member.leave)
-        self._member.join(self._stands_by)
-        self.feed = Feed(self._member, cluster.prefix, written)
+        self._consumer = GroupConsumer(cluster, self._admin, group, slot, topics, siblings)
+        self._closing.append(self._consumer.leave)
+        self._consumer.join(self._is_standby)
+        self.feed = Feed(self._consumer, cluster.prefix, written)
 
     @property
-    def moves(self) -> int:
+    def rebalances(self) -> int:
         """How many times the group has assigned tasks."""
-        return self._member.moves
+        return self._consumer.rebalances
 
     @property
-    def given(self) -> frozenset[int]:
-        """The tasks the group gives this seat: partition i of every input is task i's."""
-        return frozenset(at.partition for at in self._member.assigned)
+    def assigned(self) -> frozenset[int]:
+        """The assigned tasks: partition i of every input is task i's."""
+        return frozenset(at.partition for at in self._consumer.assigned)
 
     # -- one step at a time -----------------------------------------------------------------
 
     @contextmanager
     def step(self, what: str, seconds: float = HANGS_AFTER) -> Iterator[None]:
-        """Run a step; whatever it raises, but Rebalanced, no later step is allowed.
+        """Run a step; after any error but Rebalanced no later step is allowed.
 
         The process ends if the step hangs.
         """
@@ -135,8 +140,8 @@ class Seat:
             except Rebalanced:
                 self._dead = False
                 raise
-            except KafkaError as error:
-                raise LogError(f"Stage {self._stage}, {what}: {told(error)}") from error
+            except ClientError as error:
+                raise LogError(f"Stage {self._stage}, {what}: {error}") from error
         self._dead = False
 
     # -- tasks ------------------------------------------------------------------------------
@@ -145,63 +150,64 @@ class Seat:
         """Return what is committed for a task, and where its inputs are read on.
 
         Raises:
-            Rebalanced: start again with what the group has given.
+            Rebalanced: start again with what the group has assigned.
             LogError: records that were never read are gone, or the changelog cannot be read.
         """
         committed = self._committed(task)
         blocks = Blocks()
         changelog = self._changelog(task)
-        restore(self._restorer, self._admin, changelog, blocks, self.feed.tick, self._fence(task))
-        offsets = self._offsets(task, committed)
-        self.feed.settle()
+        consumer, heartbeat = self._changelog_consumer, self.feed.heartbeat
+        restore(consumer, self._admin, changelog, blocks, heartbeat, self._fence(task))
+        offsets = self._offsets(committed)
+        self.feed.await_stable()
         for at, offset in offsets.items():
             self.feed.start(at, offset)
-        mark = next((found[1] for found in committed.values() if found), "")
-        self._held[task] = _Held(blocks, mark, dict(offsets))
+        metadata = next((found.metadata for found in committed.values() if found), "")
+        self._restored[task] = _RestoredTask(blocks, metadata, dict(offsets))
         states = ((key, value) for key, value in blocks.items() if key is not None)
         return Snapshot(blocks.meta, states), offsets
 
     def follow(self) -> frozenset[int]:
-        """After a rebalance: return the restored tasks that are still true, and forget the others.
+        """After a rebalance: return the restored tasks that are still valid, and forget the others.
 
         Raises:
             LogError: the cluster cannot be used.
         """
         while True:
-            moves = self.moves
-            for task in self._held.keys() - self.given:
+            rebalances = self.rebalances
+            for task in self._restored.keys() - self.assigned:
                 self.release(task)
-            self.feed.go_on()
+            self.feed.seek_back()
             try:
-                doubtful = [task for task in self._held if not self._is_unchanged(task)]
+                doubtful = [task for task in self._restored if not self._is_unchanged(task)]
             except Rebalanced:
                 continue
-            if self.moves == moves:
+            if self.rebalances == rebalances:
                 break
         for task in doubtful:
             self.release(task)
-        return frozenset(self._held)
+        return frozenset(self._restored)
 
     def release(self, task: int) -> None:
         """Forget a task."""
-        self._held.pop(task, None)
+        self._restored.pop(task, None)
         for topic in self.inputs:
             self.feed.stop(TopicPartition(topic, task))
 
     def _is_unchanged(self, task: int) -> bool:
-        marks = {found and found[1] for found in self._committed(task).values()}
-        return marks == {self._held[task].mark or None}
+        committed = {found and found.metadata for found in self._committed(task).values()}
+        return committed == {self._restored[task].metadata or None}
 
-    def _committed(self, task: int) -> dict[TopicPartition, tuple[int, str] | None]:
+    def _committed(self, task: int) -> dict[TopicPartition, CommittedOffset | None]:
         """Return offset and metadata per input; an open transaction of another is aborted."""
-        found: dict[TopicPartition, tuple[int, str] | None] = {}
+        found: dict[TopicPartition, CommittedOffset | None] = {}
         deadline, fenced = monotonic() + _UNSTABLE_SECONDS, False
         while len(found) < len(self.inputs):
             at = TopicPartition(self.inputs[len(found)], task)
-            self.feed.tick()
+            self.feed.heartbeat()
             try:
-                found[at] = self._member.committed(self._place(at))
-            except KafkaTimeoutError:
+                found[at] = self._consumer.committed(self._on_cluster(at))
+            except ClientTimeout:
                 if not fenced:
                     fenced = True
                     self._fence(task)()
@@ -210,21 +216,22 @@ class Seat:
         return found
 
     def _offsets(
-        self, task: int, committed: dict[TopicPartition, tuple[int, str] | None]
+        self, committed: dict[TopicPartition, CommittedOffset | None]
     ) -> dict[TopicPartition, int]:
-        places = {at: self._place(at) for at in committed}
-        stored = self._member.beginnings(places.values())
+        partitions = {at: self._on_cluster(at) for at in committed}
+        stored = self._consumer.beginning_offsets(partitions.values())
         offsets = {}
         for at, found in committed.items():
-            first = stored[places[at]]
-            if found and found[0] < first:
+            first = stored[partitions[at]]
+            if found and found.offset < first:
                 raise LogError(
-                    f"{at.topic}/{at.partition}: records {found[0]} to {first - 1} were deleted "
-                    "before any worker had read them. To go on without them, stop all workers and "
-                    f"move the offsets of group {self._cluster.group(self._stage)} to {first} with "
-                    "Kafka's own tool (kafka-consumer-groups --reset-offsets)."
+                    f"{at.topic}/{at.partition}: records {found.offset} to {first - 1} were "
+                    "deleted before any worker had read them. To go on without them, stop all "
+                    "workers and move the offsets of group "
+                    f"{self._cluster.group(self._stage)} to {first} with Kafka's own tool "
+                    "(kafka-consumer-groups --reset-offsets)."
                 )
-            offsets[at] = found[0] if found else first
+            offsets[at] = found.offset if found else first
         return offsets
 
     # -- commits ----------------------------------------------------------------------------
@@ -235,8 +242,8 @@ class Seat:
         """Commit a unit of work in one transaction.
 
         Raises:
-            LogInDoubt: the group has gone on without this seat; nothing was committed.
-            LogError: it failed; what came of it is unknown.
+            LogInDoubt: the group has gone on without this worker; nothing was committed.
+            LogError: it failed; the outcome is unknown.
         """
         records = list(outputs)
         offsets = {}
@@ -246,43 +253,44 @@ class Seat:
         for task, key, value in unit.states:
             changed[task][key] = value
         for task, changes in changed.items():
-            held = self._held[task]
+            restored = self._restored[task]
             changelog = self._changelog(task)
-            records += [(changelog, *block, ()) for block in held.blocks.write(changes)]
-            held.sequence += 1
-            held.mark = f"{self._nonce}|{held.sequence}|{self._producer.transactional_id}"
-            for at in held.offsets:
-                held.offsets[at] = unit.offsets.get(at, held.offsets[at])
-                offsets[self._place(at)] = kafka.OffsetAndMetadata(held.offsets[at], held.mark, -1)
-        self._producer.commit(records, timestamp, offsets, self._member.identity)
+            records += [(changelog, *block, ()) for block in restored.blocks.write(changes)]
+            restored.sequence += 1
+            own = f"{self._nonce}|{restored.sequence}|{self._producer.transactional_id}"
+            restored.metadata = own
+            for at in restored.offsets:
+                offset = restored.offsets[at] = unit.offsets.get(at, restored.offsets[at])
+                offsets[self._on_cluster(at)] = CommittedOffset(offset, own)
+        self._producer.commit(records, timestamp, offsets, self._consumer.group_metadata)
 
     # -- leaving ----------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Give the tasks back to the group, and let go of all connections. May be called twice."""
+        """Leave the group and close all connections. May be called twice."""
         self._dead = True
         while self._closing:
             self._closing.pop()()
 
-    def stand_by(self) -> None:
-        """Without tasks: make sure, now and then, that the others have them all."""
-        if not self.given and monotonic() - self._looked_at > _LOOK_SECONDS:
-            self._looked_at = monotonic()
-            if self._stands_by():
-                self._member.heard()
+    def check_standby(self) -> None:
+        """Without tasks: make sure, every few seconds, that the other members have them all."""
+        if not self.assigned and monotonic() - self._checked_at > _CHECK_SECONDS:
+            self._checked_at = monotonic()
+            if self._is_standby():
+                self._consumer.confirm_standby()
 
-    def _stands_by(self) -> bool:
-        """Say whether the group's other members have every task."""
+    def _is_standby(self) -> bool:
+        """Return whether the group's other members have every task."""
         owners = owners_of(self._admin, self._cluster.group(self._stage))
-        return len(owners) == self._member.partitions
+        return len(owners) == self._consumer.partitions
 
     def _fence(self, task: int) -> Callable[[], object]:
         cluster, stage = self._cluster, self._stage
         prefix, own = cluster.transactional_id(stage, ""), self._producer.transactional_id
         return lambda: fence(cluster, self._admin, [self._changelog(task)], prefix, own)
 
-    def _changelog(self, task: int) -> kafka.TopicPartition:
-        return kafka.TopicPartition(self._cluster.changelog(self._stage), task)
+    def _changelog(self, task: int) -> ClusterPartition:
+        return ClusterPartition(self._cluster.changelog(self._stage), task)
 
-    def _place(self, at: TopicPartition) -> kafka.TopicPartition:
-        return kafka.TopicPartition(self._cluster.topic(at.topic), at.partition)
+    def _on_cluster(self, at: TopicPartition) -> ClusterPartition:
+        return ClusterPartition(self._cluster.topic(at.topic), at.partition)

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from schemas.topics import TOPICS, TRANSACTIONS
 from tests.support.commands import walletwatch
+from tests.support.kafka_clients import library_client
 from worker.cli.app import app
 from worker.logs.kafka.cluster import Cluster
 
@@ -23,7 +24,7 @@ class Site:
 
     def __init__(self, address: str) -> None:
         self.cluster = Cluster(servers=(address,), prefix=f"{uuid.uuid4().hex[:12]}.")
-        self.admin = self.cluster.admin()
+        self.admin = library_client(self.cluster.admin())
         self._address = address
 
     def run(self, *words: str, replication: int = 1) -> tuple[int, str]:

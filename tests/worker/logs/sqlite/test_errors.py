@@ -62,7 +62,7 @@ def test_a_full_database_loses_nothing(log: SqliteLog) -> None:
 FILE_LIMIT = """
 import resource, sys
 from pathlib import Path
-from tests.worker.sqlite.logs import TOPICS, commit_until_full, fill, session
+from tests.support.sqlite_logs import TOPICS, commit_until_full, fill, session
 from worker.logs.sqlite import SqliteLog
 log = SqliteLog(Path(sys.argv[1]), TOPICS)
 fill(log, 10)

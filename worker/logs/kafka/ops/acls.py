@@ -1,4 +1,4 @@
-"""The least that each role must be allowed on a cluster: one list, for people and tests. Pure."""
+"""The permissions that each role needs on a cluster, and no more: for people and tests. Pure."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -26,11 +26,11 @@ _WRITTEN: Final = tuple(
 )
 
 _DESCRIBING: Final = ("Read", "Write")
-"""Whoever may do this may describe, too."""
+"""Operations that imply Describe."""
 
 
 class Role(StrEnum):
-    """Who uses a cluster, for what."""
+    """What a user of a cluster does there."""
 
     WORKER = "worker"
     DOCTOR = "doctor"
@@ -62,18 +62,18 @@ class Acl(NamedTuple):
     """As Kafka's tools write it."""
     why: str
     prefixed: bool = False
-    """Whether the name is only how names begin."""
+    """Whether the name is a prefix of names."""
 
     def __str__(self) -> str:
         return f"{self.operation} on {self.kind} {self.name}"
 
     @property
     def pattern(self) -> str:
-        """How the name is meant, as Kafka's tools write it."""
+        """The type of the name, as Kafka's tools write it."""
         return "prefixed" if self.prefixed else "literal"
 
     def arguments(self, principal: str) -> str:
-        """Return it as arguments of Kafka's own tool, kafka-acls."""
+        """Return the permission as arguments of Kafka's own tool, kafka-acls."""
         resource = f"--{self.kind.replace('_', '-')} {self.name}"
         return (
             f"--add --allow-principal {principal} --operation {self.operation} {resource} "
@@ -110,15 +110,15 @@ def _worker(names: Names) -> Iterator[Acl]:
         yield Acl("group", names.group(stage), "Read", "shares the tasks, commits positions")
         ids = names.transactional_id(stage, "")
         yield Acl("transactional_id", ids, "Write", "commits; fences a dead worker", prefixed=True)
-    yield from _looks(names)
+    yield from _checks(names)
 
 
 def _every_topic(names: Names) -> list[str]:
     return [*(names.topic(topic.name) for topic in TOPICS), *map(names.changelog, _STAGES)]
 
 
-def _looks(names: Names) -> Iterator[Acl]:
-    """Yield what it takes to see whether the topics are as they should be."""
+def _checks(names: Names) -> Iterator[Acl]:
+    """Yield the permissions to check whether the topics are as they should be."""
     for name in _every_topic(names):
         yield Acl("topic", name, "Describe", "sees that it is there")
         yield Acl("topic", name, "DescribeConfigs", "sees how it is kept")
@@ -151,4 +151,4 @@ def _dead_letters(names: Names) -> Iterator[Acl]:
 def _operator(names: Names) -> Iterator[Acl]:
     for name in _every_topic(names):
         yield Acl("topic", name, "Create", "makes it")
-    yield from _looks(names)
+    yield from _checks(names)

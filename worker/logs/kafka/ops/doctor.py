@@ -1,15 +1,11 @@
-"""What keeps workers from running on a cluster: one finding for each thing that can be wrong.
+"""Checks whether workers can run on a cluster: one finding for each thing that can be wrong.
 
-Nothing is changed on the cluster but the offsets of a group of the doctor's own.
+Nothing is changed on the cluster but the offsets of a group that only the doctor uses.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any, Final
-
-import kafka
-from kafka import KafkaAdminClient, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError, UnsupportedVersionError
+from typing import Final
 
 from schemas.topics import DETECT_INPUTS
 from worker.config.settings import Settings
@@ -18,30 +14,32 @@ from worker.engine.log import Log
 from worker.engine.murmur2 import partition_of
 from worker.errors import LogError, WalletwatchError
 from worker.logs.finding import Finding, Verdict
-from worker.logs.kafka.cluster import (
-    SEE_DOCTOR,
-    Cluster,
-    broker_version,
-    brokers_of,
-    checksum_in_c,
-    told,
+from worker.logs.kafka.client import (
+    Admin,
+    ClientError,
+    ClusterPartition,
+    CommittedOffset,
+    GroupMetadata,
+    Unsupported,
 )
-from worker.logs.kafka.decode import VERSIONS, decode_lean
+from worker.logs.kafka.cluster import SEE_DOCTOR, Cluster
+from worker.logs.kafka.kafka_python import library
+from worker.logs.kafka.kafka_python.decode import VERSIONS, decode_lean
 from worker.logs.kafka.ops.acls import Role, acls
 from worker.logs.kafka.ops.reach import Unreachable, reach
 from worker.logs.kafka.ops.rights import not_allowed
 from worker.logs.kafka.ops.topics import Topics
 
 _SAMPLE: Final = 200
-"""Records per partition whose keys are looked at: the newest."""
+"""Newest records per partition whose keys are checked."""
 _NAMES_TRANSACTIONS: Final = (3, 0)
-"""Since when brokers say which transactions are open, and when they began."""
+"""The first release whose brokers name the open transactions, and when they began."""
 _OWN: Final = "~doctor"
-"""Instead of a slot; no slot can be called so."""
+"""Instead of a slot; no slot can have this name."""
 
 
 class Doctor:
-    """Looks at one cluster with the settings of a worker.
+    """Checks one cluster with the settings of a worker.
 
     Args:
         log: the same cluster as a log, to read records.
@@ -57,7 +55,7 @@ class Doctor:
         self._clock = clock
 
     def findings(self) -> Iterator[Finding]:
-        """Yield what was found, as it is found. What needs something that failed is skipped."""
+        """Yield each finding as soon as it is known. Checks that need a failed one are skipped."""
         yield _checksum()
         yield _decoding(self._settings)
         reached = []
@@ -71,22 +69,22 @@ class Doctor:
         try:
             admin = self._cluster.admin()
         except WalletwatchError as error:
-            said = str(error).removesuffix(SEE_DOCTOR)
-            yield Finding("login", Verdict.FAIL, said, self._login_advice())
+            reason = str(error).removesuffix(SEE_DOCTOR)
+            yield Finding("login", Verdict.FAIL, reason, self._login_advice())
             return
         with closing(admin):
             yield from self._inside(admin)
 
-    def _inside(self, admin: KafkaAdminClient) -> Iterator[Finding]:
-        """Yield what can be seen after the login."""
+    def _inside(self, admin: Admin) -> Iterator[Finding]:
+        """Yield the findings that need a login."""
         yield self._login()
-        yield _version(broker_version(admin))
+        yield _version(admin.broker_version)
         yield from _guarded("advertised", lambda: self._advertised(admin))
         yield from _guarded("topics", self._topics)
         yield from _guarded("rights", lambda: self._rights(admin))
         if self._partitions() is None:
-            told = f"{self._cluster.topic(DETECT_INPUTS[0])} is not there, or may not be read"
-            yield Finding("producers, transaction, clock", Verdict.SKIP, told)
+            text = f"{self._cluster.topic(DETECT_INPUTS[0])} is not there, or may not be read"
+            yield Finding("producers, transaction, clock", Verdict.SKIP, text)
             return
         yield from _guarded("producers", self._producers)
         yield from _guarded("transaction", lambda: self._transaction(admin))
@@ -100,8 +98,8 @@ class Doctor:
             return Finding(f"broker {server}", Verdict.FAIL, str(error), error.advice)
         if reached.expires_soon:
             advice = "renew the certificate of the broker"
-            return Finding(f"broker {server}", Verdict.WARN, reached.told, advice)
-        return Finding(f"broker {server}", Verdict.OK, reached.told)
+            return Finding(f"broker {server}", Verdict.WARN, reached.text, advice)
+        return Finding(f"broker {server}", Verdict.OK, reached.text)
 
     def _login(self) -> Finding:
         user = self._settings.kafka.username
@@ -117,9 +115,9 @@ class Doctor:
             )
         return "check kafka.sasl_mechanism, kafka.username and kafka.password_file"
 
-    def _advertised(self, admin: KafkaAdminClient) -> Iterator[Finding]:
-        """Look at the addresses by which the cluster sends its clients on."""
-        brokers = brokers_of(admin)
+    def _advertised(self, admin: Admin) -> Iterator[Finding]:
+        """Check the addresses that the cluster advertises to its clients."""
+        brokers = admin.brokers()
         bad = []
         for server in brokers:
             try:
@@ -158,13 +156,13 @@ class Doctor:
             yield Finding("topics", Verdict.OK, "as they should be")
 
     def _partitions(self) -> int | None:
-        """Return how many there are, which is for life; None if not even that is known."""
+        """Return the number of partitions, fixed for life; None if the topic cannot be read."""
         try:
             return self._log.partitions(DETECT_INPUTS[0])
         except LogError:
             return None
 
-    def _rights(self, admin: KafkaAdminClient) -> Iterator[Finding]:
+    def _rights(self, admin: Admin) -> Iterator[Finding]:
         """Compare what this user may do with topics and groups with what a worker needs to."""
         lacking = [str(acl) for acl in not_allowed(admin, acls(self._cluster, Role.WORKER))]
         if lacking:
@@ -174,27 +172,27 @@ class Doctor:
             yield Finding("rights", Verdict.OK, "all that a worker needs on topics and groups")
 
     def _producers(self) -> Iterator[Finding]:
-        """Look where producers have put the newest records of each input."""
+        """Check in which partitions producers have put the newest records of each input."""
         for topic in DETECT_INPUTS:
-            seen, astray = self._astray(topic)
-            if not seen:
+            keys, astray = self._astray(topic)
+            if not keys:
                 yield Finding("producers", Verdict.SKIP, f"{topic} has no records yet")
                 continue
-            told = f"{topic}: {astray} of the {seen} newest keys are in another partition"
+            text = f"{topic}: {astray} of the {keys} newest keys are in another partition"
             if not astray:
-                yield Finding("producers", Verdict.OK, f"{topic}: {seen} keys where they belong")
+                yield Finding("producers", Verdict.OK, f"{topic}: {keys} keys where they belong")
             else:
-                limit = self._settings.engine.dead_letter_limit or seen
+                limit = self._settings.engine.dead_letter_limit or keys
                 yield Finding(
                     "producers",
-                    Verdict.FAIL if astray * 1000 > limit * seen else Verdict.WARN,
-                    f"{told} than murmur2 of the key says; each becomes a dead letter",
+                    Verdict.FAIL if astray * 1000 > limit * keys else Verdict.WARN,
+                    f"{text} than murmur2 of the key says; each becomes a dead letter",
                     "let its producers use murmur2 (librdkafka: partitioner=murmur2_random), "
                     "then walletwatch dlq replay --reason wrong_partition",
                 )
 
     def _astray(self, topic: str) -> tuple[int, int]:
-        """Return how many of the newest records have a key, and how many lie where none belongs."""
+        """Return how many of the newest records have a key, and how many a wrong partition."""
         extents = self._log.offsets(topic)
         keys = [
             (record.key, partition)
@@ -206,30 +204,25 @@ class Doctor:
 
     # -- commits ----------------------------------------------------------------------------
 
-    def _transaction(self, admin: KafkaAdminClient) -> Iterator[Finding]:
-        """Commit a position of a group of the doctor's own, and nothing else, in a transaction."""
+    def _transaction(self, admin: Admin) -> Iterator[Finding]:
+        """Commit a position of the doctor's own group, and nothing else, in a transaction."""
         cluster = self._cluster
         own, group = cluster.transactional_id(DETECT, _OWN), cluster.group("doctor")
-        place = TopicPartition(cluster.topic(DETECT_INPUTS[0]), 0)
-        producer = cluster.producer(
-            transactional_id=own, transaction_timeout_ms=cluster.timings.transaction
-        )
-        try:
+        at = ClusterPartition(cluster.topic(DETECT_INPUTS[0]), 0)
+        with closing(cluster.producer(own)) as producer:
             producer.init_transactions()
             producer.begin_transaction()
             before = self._clock()
-            position = OffsetAndMetadata(self._log.offsets(DETECT_INPUTS[0])[0][0], "", -1)
-            producer.send_offsets_to_transaction({place: position}, group)
+            position = CommittedOffset(self._log.offsets(DETECT_INPUTS[0])[0][0])
+            producer.send_offsets({at: position}, GroupMetadata(group))
             began = _began(admin, own)
             after = self._clock()
             producer.commit_transaction()
-        finally:
-            producer.close(timeout=0)
         yield Finding("transaction", Verdict.OK, f"committed one as {own}")
         yield self._judged(before, began, after)
 
     def _judged(self, before: int, began: int | None, after: int) -> Finding:
-        """Judge when a transaction began by the broker's clock, and between which moments here."""
+        """Compare a transaction's start by the broker's clock with before and after by this one."""
         if began is None:
             return Finding("clock", Verdict.SKIP, "brokers before Kafka 3.0 do not tell their time")
         ahead = max(0, before - began) or min(0, after - began)
@@ -239,24 +232,23 @@ class Doctor:
         lateness = min(
             each.lateness_ms for each in (inputs.transactions, inputs.logins, inputs.balances)
         )
-        told = (
+        text = (
             f"this machine is {abs(ahead):,} ms {'ahead of' if ahead > 0 else 'behind'} the broker"
         )
         advice = "set both by the same time servers: idle inputs are judged by this clock"
-        return Finding("clock", Verdict.FAIL if ahead > lateness else Verdict.WARN, told, advice)
+        return Finding("clock", Verdict.FAIL if ahead > lateness else Verdict.WARN, text, advice)
 
 
 def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     """Yield what a check finds; an error that it does not expect is a finding too."""
     try:
         yield from check()
-    except (KafkaError, WalletwatchError) as error:
-        said = told(error) if isinstance(error, KafkaError) else str(error)
-        yield Finding(name, Verdict.FAIL, said)
+    except (ClientError, WalletwatchError) as error:
+        yield Finding(name, Verdict.FAIL, str(error))
 
 
 def _checksum() -> Finding:
-    if checksum_in_c():
+    if library.checksum_in_c():
         return Finding("crc32c", Verdict.OK, "record batches are checked in C")
     return Finding(
         "crc32c",
@@ -269,12 +261,12 @@ def _checksum() -> Finding:
 def _decoding(settings: Settings) -> Finding:
     wanted = settings.kafka.lean_decode
     if decode_lean(wanted):
-        return Finding("client", Verdict.OK, f"kafka-python {kafka.__version__}, lean decoding")
+        return Finding("client", Verdict.OK, f"kafka-python {library.version()}, lean decoding")
     advice = f"install kafka-python {' or '.join(VERSIONS)}" if wanted else ""
     return Finding(
         "client",
         Verdict.WARN if wanted else Verdict.OK,
-        f"kafka-python {kafka.__version__}, which decodes records itself: slower",
+        f"kafka-python {library.version()}, which decodes records itself: slower",
         advice,
     )
 
@@ -292,10 +284,9 @@ def _version(version: tuple[int, ...]) -> Finding:
     )
 
 
-def _began(admin: KafkaAdminClient, transactional_id: str) -> int | None:
-    """Return when its open transaction began by the clock of its coordinator, milliseconds."""
+def _began(admin: Admin, transactional_id: str) -> int | None:
+    """Return when its open transaction began by its coordinator's clock, ms; None if unknown."""
     try:
-        described: Any = admin.describe_transactions([transactional_id])
-    except UnsupportedVersionError:
+        return admin.transaction_start(transactional_id)
+    except Unsupported:
         return None
-    return int(described[transactional_id].transaction_start_time_ms)

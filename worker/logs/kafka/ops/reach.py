@@ -1,4 +1,4 @@
-"""Whether one broker can be reached: its name, its port, and its certificate. Before any login."""
+"""Whether one broker can be reached: its name, its port and its certificate, before any login."""
 
 import socket
 import ssl
@@ -14,13 +14,14 @@ _EXPIRES_SOON_DAYS: Final = 14
 class Reached(NamedTuple):
     """A broker that was reached."""
 
-    told: str
+    text: str
+    """How it was reached."""
     expires_soon: bool = False
     """Its certificate is valid for less than 14 days more."""
 
 
 class Unreachable(Exception):
-    """A broker that was not; says why.
+    """A broker that cannot be reached, with the reason.
 
     Attributes:
         advice: what to do about it.
@@ -35,11 +36,11 @@ def reach(server: str, options: Options, now: int) -> Reached:
     """Connect to host:port, by TLS where the options say so, and hang up.
 
     Args:
-        options: of the clients: security_protocol and the files of TLS.
+        options: of the clients: security_protocol, and the files for TLS.
         now: milliseconds since the epoch, by which certificates expire.
 
     Raises:
-        Unreachable: there is no way to it.
+        Unreachable: the broker cannot be reached.
     """
     host, port = _host_and_port(server)
     try:

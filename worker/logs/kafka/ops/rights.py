@@ -1,28 +1,26 @@
-"""What the user of a client is allowed to do, as the cluster tells it."""
+"""What the user of a client is allowed to do, as the cluster answers."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
-from kafka import KafkaAdminClient
-from kafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFailedError
-
+from worker.logs.kafka.client import Admin, NoCoordinator, NotAllowed
 from worker.logs.kafka.ops.acls import Acl
 
 
-def not_allowed(admin: KafkaAdminClient, needed: Sequence[Acl]) -> list[Acl]:
+def not_allowed(admin: Admin, needed: Sequence[Acl]) -> list[Acl]:
     """Return what is needed with topics and groups and not allowed.
 
-    A cluster does not tell who may use which transactional ids, nor which groups that nobody has
-    been a member of yet.
+    A cluster does not answer which transactional ids a user may use, nor which groups that have
+    never had a member.
 
     Raises:
-        KafkaError: it did not answer.
+        ClientError: it did not answer.
     """
-    granted = {
-        **_granted("topic", {it["name"]: it for it in admin.describe_topics(_of("topic", needed))}),
-        **_granted("group", _groups(admin, _of("group", needed))),
-    }
+    granted: dict[tuple[str, str], Collection[str]] = {}
+    for topic in admin.describe_topics(_names("topic", needed)):
+        granted["topic", topic.name] = topic.operations
+    for name, operations in _groups(admin, _names("group", needed)):
+        granted["group", name] = operations
     return [
         acl
         for acl in needed
@@ -31,32 +29,22 @@ def not_allowed(admin: KafkaAdminClient, needed: Sequence[Acl]) -> list[Acl]:
     ]
 
 
-def _groups(admin: KafkaAdminClient, names: list[str]) -> dict[str, Mapping[str, Any]]:
-    """Return what is told of the groups that exist, and of those that are hidden."""
-    found: dict[str, Mapping[str, Any]] = {}
+def _groups(admin: Admin, names: Sequence[str]) -> Iterator[tuple[str, Collection[str]]]:
+    """Yield what may be done with each group that exists: nothing with one that is hidden."""
     for name in names:
         try:
-            facts = admin.describe_groups([name])[name]
-        except CoordinatorNotAvailableError:
+            group = admin.describe_group(name)
+        except NoCoordinator:
             continue  # a cluster that never had a group
-        except GroupAuthorizationFailedError:
-            facts = {"error": None}
-        if not facts["error"]:
-            found[name] = facts
-    return found
+        except NotAllowed:
+            yield name, ()
+        else:
+            if not group.error:
+                yield name, group.operations
 
 
-def _of(kind: str, needed: Sequence[Acl]) -> list[str]:
+def _names(kind: str, needed: Sequence[Acl]) -> list[str]:
     return sorted({acl.name for acl in needed if acl.kind == kind})
-
-
-def _granted(
-    kind: str, described: Mapping[str, Mapping[str, Any]]
-) -> dict[tuple[str, str], Collection[str]]:
-    """Return what may be done with each: nothing with what is hidden."""
-    return {
-        (kind, name): facts.get("authorized_operations") or () for name, facts in described.items()
-    }
 
 
 def _in_capitals(operation: str) -> str:

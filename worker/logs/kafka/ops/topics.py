@@ -1,30 +1,27 @@
-"""Making topics on a cluster as walletwatch needs them, and finding where they differ from that."""
+"""Creating topics on a cluster as walletwatch needs them, and finding where they differ."""
 
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
-from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
-
 from schemas.topics import TOPICS, Topic
 from worker.config.settings import Settings
 from worker.detect.stage import DETECT
 from worker.errors import ConfigError, LogError
-from worker.logs.kafka.cluster import Cluster, told
+from worker.logs.kafka.client import Admin, ClientError, NewTopic, Visibility
+from worker.logs.kafka.cluster import Cluster
 from worker.triage.stage import TRIAGE
 
 _HOUR: Final = 3_600_000
 _TOMBSTONES_MS: Final = 24 * _HOUR
-"""Longer than any restore: a tombstone must not vanish before who reads towards it."""
+"""Longer than any restore: a tombstone must not vanish before a reader that approaches it."""
 _BLOCK_LIMIT: Final = 8 * 1024 * 1024
 _HIDDEN: Final = "settings"
 VITAL: Final = frozenset(
     {"topic", _HIDDEN, "partitions", "cleanup.policy", "message.timestamp.type"}
 )
-"""What is wrong if it differs; the rest is a matter of keeping and of safety."""
+"""Differences with which no worker may run; the others concern retention and safety."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ class Wanted:
         """Return (what, expected, found) of all that differs.
 
         Args:
-            found: what is so; None: there is no such topic; nothing: it may not be looked at.
+            found: the facts of the topic; None if it does not exist, empty if it is hidden.
         """
         if found is None:
             return [("topic", "there", "missing")]
@@ -54,8 +51,8 @@ class Wanted:
         return [(what, is_, found[what]) for what, is_ in facts.items() if found[what] != is_]
 
     def new(self) -> NewTopic:
-        """Return it as the client makes topics."""
-        return NewTopic(self.name, self.partitions, self.replication, topic_configs=self.configs)
+        """Return the topic to create."""
+        return NewTopic(self.name, self.partitions, self.replication, self.configs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,26 +98,26 @@ class Topics:
         ]
 
     def create(self) -> list[str]:
-        """Make those that are not there, and return their names on the cluster.
+        """Create the missing topics, and return their names on the cluster.
 
         Raises:
-            LogError: the cluster refused one; says why.
+            LogError: the cluster refused one; the error says why.
         """
         new = [topic.new() for topic in self.wanted()]
         try:
             with closing(self._cluster.admin()) as admin:
-                answers = admin.create_topics(new, raise_errors=False)["topics"]
-                made = [answer["name"] for answer in answers if answer["error_code"] == 0]
-                admin.wait_for_topics(made)
-        except KafkaError as error:
-            raise LogError(f"The topics cannot be made: {told(error)}") from error
+                answers = admin.create_topics(new)
+                created = [answer.name for answer in answers if answer.created]
+                admin.wait_for_topics(created)
+        except ClientError as error:
+            raise LogError(f"The topics cannot be made: {error}") from error
         for answer in answers:
-            if answer["error_code"] not in (0, TopicAlreadyExistsError.errno):
+            if answer.error is not None:
                 raise LogError(
-                    f"Topic {answer['name']} cannot be made: {answer['error_message']} "
+                    f"Topic {answer.name} cannot be made: {answer.error} "
                     "See kafka.replication and kafka.min_insync."
                 )
-        return made
+        return created
 
     def differences(self) -> list[Difference]:
         """Return what is not as it should be; nothing if all is well.
@@ -131,9 +128,9 @@ class Topics:
         wanted = self.wanted()
         try:
             with closing(self._cluster.admin()) as admin:
-                found = _look_at(admin, wanted)
-        except KafkaError as error:
-            raise LogError(f"The topics cannot be looked at: {told(error)}") from error
+                found = _facts(admin, wanted)
+        except ClientError as error:
+            raise LogError(f"The topics cannot be looked at: {error}") from error
         return [
             Difference(topic.name, what, expected, is_)
             for topic in wanted
@@ -141,7 +138,7 @@ class Topics:
         ]
 
     def refuse_wrong(self) -> None:
-        """Look whether workers can run on the topics as they are.
+        """Check whether workers can run on the topics as they are.
 
         Raises:
             ConfigError: one is missing, or its partitions, cleanup or timestamps are wrong.
@@ -175,25 +172,18 @@ class Topics:
         }
 
 
-def _look_at(admin: KafkaAdminClient, wanted: list[Wanted]) -> dict[str, dict[str, str]]:
-    """Return the facts of every topic that is there."""
+def _facts(admin: Admin, wanted: list[Wanted]) -> dict[str, dict[str, str]]:
+    """Return the facts of every topic that exists; none of one that is hidden."""
     found: dict[str, dict[str, str]] = {}
     for topic in admin.describe_topics([topic.name for topic in wanted]):
-        if topic["error_code"] == 0:
-            replicas = min(len(partition["replica_nodes"]) for partition in topic["partitions"])
-            found[topic["name"]] = {
-                "partitions": str(len(topic["partitions"])),
-                "replication": str(replicas),
+        if topic.visibility is Visibility.VISIBLE:
+            found[topic.name] = {
+                "partitions": str(topic.partitions),
+                "replication": str(topic.replication),
             }
-        elif topic["error_code"] == TopicAuthorizationFailedError.errno:
-            found[topic["name"]] = {}
-    resources = [
-        ConfigResource("topic", topic.name, list(topic.configs))
-        for topic in wanted
-        if found.get(topic.name)
-    ]
-    if resources:
-        answer = admin.describe_configs(resources, config_filter="all")
-        for name, configs in answer["topic"].items():
-            found[name] |= {key: str(config["value"]) for key, config in configs.items()}
+        elif topic.visibility is Visibility.HIDDEN:
+            found[topic.name] = {}
+    visible = {topic.name: topic.configs for topic in wanted if found.get(topic.name)}
+    for name, configs in admin.topic_configs(visible).items():
+        found[name] |= configs
     return found

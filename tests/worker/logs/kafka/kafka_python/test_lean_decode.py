@@ -18,8 +18,8 @@ from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from worker.engine.records import Record
-from worker.logs.kafka import decode as lean
-from worker.logs.kafka.decode import as_record, decode_lean
+from worker.logs.kafka.kafka_python import decode as lean
+from worker.logs.kafka.kafka_python.decode import as_record, decode_lean
 
 AT = TopicPartition("topic", 0)
 Row = tuple[int, bytes | None, bytes | None, list[tuple[str, bytes]]]

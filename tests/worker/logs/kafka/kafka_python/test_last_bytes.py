@@ -7,7 +7,7 @@ import pytest
 from kafka.errors import KafkaConnectionError
 from kafka.net.transport import KafkaTCPTransport
 
-from worker.logs.kafka.last_words import hear_last_words
+from worker.logs.kafka.kafka_python.last_bytes import deliver_last_bytes
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def test_what_came_before_the_end_is_handed_on(ends: tuple[socket.socket, socket.socket]) -> None:
     """The client alone would say that the connection has ended, and drop the words."""
-    hear_last_words()
+    deliver_last_bytes()
     ours, theirs = ends
     theirs.sendall(b"go away")
     theirs.close()

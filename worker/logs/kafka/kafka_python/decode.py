@@ -1,9 +1,9 @@
-"""A leaner way to decode batches of records than the client's own, which costs twice as much.
+"""A leaner way to decode batches of records than the library's own, which costs twice as much.
 
-Everything but the records themselves stays the client's: checksums, decompression, aborted
-transactions, control batches, where the next fetch begins. This stands on private names of one
-class, so it is used only with the client's versions named here, and only if it decodes a built-in
-batch as the client does.
+Everything but the records themselves stays the library's: checksums, decompression, aborted
+transactions, control batches, where the next fetch begins. This depends on private names of one
+class, so it is used only with the versions named here, and only if it decodes a built-in batch as
+the library does.
 """
 
 import logging
@@ -19,7 +19,7 @@ from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchB
 from worker.engine.records import Headers, Record
 
 VERSIONS: Final = ("3.0.12",)
-"""Of kafka-python, those of which the private names are known."""
+"""The releases of kafka-python whose private names are known."""
 _FORMAT: Final = 2
 """The message format since Kafka 0.11; older ones have no transactions."""
 _STOCK: Final = Fetcher.PartitionRecords._unpack_records
@@ -27,10 +27,10 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 def decode_lean(wanted: bool) -> bool:
-    """Decode in this way from now on, in the whole process, or as the client does.
+    """Decode in this way from now on, in the whole process, or as the library does.
 
     Returns:
-        whether it is done in this way; if wanted and not done, a warning is logged.
+        whether batches are decoded in this way; if wanted and not done, a warning is logged.
     """
     lean = wanted and _is_safe()
     Fetcher.PartitionRecords._unpack_records = _unpack_records if lean else _STOCK
@@ -44,18 +44,23 @@ def decode_lean(wanted: bool) -> bool:
     return lean
 
 
+def as_records(polled: list[Any]) -> list[Record]:
+    """Return what was polled as records of the log; lean decoding has made them already."""
+    if polled and isinstance(polled[0], Record):
+        return polled
+    return [as_record(record) for record in polled]
+
+
 def as_record(record: Any) -> Record:
-    """Return what either way has decoded as a record of the port."""
+    """Return what either way has decoded as a record of the log."""
     if isinstance(record, Record):
         return record
     return Record(record.offset, record.timestamp, record.key, record.value, tuple(record.headers))
 
 
 def _is_safe() -> bool:
-    return kafka.__version__ in VERSIONS and decode(_sample()) == [
-        Record(record.offset, record.timestamp, record.key, record.value, tuple(record.headers))
-        for record in _sample()
-    ]
+    stock = [as_record(record) for record in _sample()]
+    return kafka.__version__ in VERSIONS and decode(_sample()) == stock
 
 
 def _sample() -> Any:
@@ -168,7 +173,7 @@ def _varint(data: bytes, pos: int) -> tuple[int, int]:
 
 
 def _unpack_records(self: Any, tp: Any, records: Any, *deserializers: Any) -> Iterator[Any]:
-    """Yield the records of a fetched partition; the client's method, but for how they are made."""
+    """Yield the records of a fetched partition: the library's method, but for how they are made."""
     if any(deserializers):
         yield from _STOCK(self, tp, records, *deserializers)
         return
@@ -196,7 +201,7 @@ def _unpack_records(self: Any, tp: Any, records: Any, *deserializers: Any) -> It
 
 
 def _is_hidden(self: Any, batch: Any) -> bool:
-    """Say whether a batch is for no reader: it tells of a transaction, or was aborted by one."""
+    """Return whether no reader may have a batch: it ends a transaction, or was aborted by one."""
     if self.isolation_level == IsolationLevel.READ_COMMITTED and batch.has_producer_id():
         self._consume_aborted_transactions_up_to(batch.last_offset)
         if self._contains_abort_marker(batch):
@@ -207,7 +212,7 @@ def _is_hidden(self: Any, batch: Any) -> bool:
 
 
 def _old_records(self: Any, tp: Any, batch: Any) -> Iterator[Record]:
-    """Yield the records of a batch of an older message format, one by one as the client does."""
+    """Yield the records of a batch of an older message format, one by one as the library does."""
     for record in batch:
         if self.check_crcs and not record.validate_crc():
             raise CorruptRecordError(

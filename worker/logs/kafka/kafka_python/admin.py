@@ -1,0 +1,130 @@
+"""The admin client of the seam, by kafka-python."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource, MemberToRemove, OffsetSpec
+from kafka.admin import NewTopic as TheirNewTopic
+from kafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError
+from kafka.protocol.consumer import IsolationLevel
+
+from worker.logs.kafka.client import (
+    Admin,
+    ClusterPartition,
+    GroupDescription,
+    GroupMember,
+    NewTopic,
+    TopicCreation,
+    TopicDescription,
+    Visibility,
+)
+from worker.logs.kafka.kafka_python.connect import KafkaPythonClient
+from worker.logs.kafka.kafka_python.errors import translated
+
+
+class KafkaPythonAdmin(KafkaPythonClient, Admin):
+    """See the seam."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__(KafkaAdminClient, options)
+
+    def brokers(self) -> list[str]:
+        # describe_cluster() raises KeyError on brokers before Kafka 3.7.
+        brokers = self._client._manager.cluster.brokers()
+        return sorted(f"{each.host}:{each.port}" for each in brokers)
+
+    @translated
+    def describe_group(self, group: str) -> GroupDescription:
+        found = self._client.describe_groups([group])[group]
+        members = tuple(map(_member, found["members"]))
+        return GroupDescription(members, found.get("authorized_operations") or (), found["error"])
+
+    @translated
+    def remove_member(self, group: str, member_id: str, instance_id: str, reason: str) -> None:
+        member = MemberToRemove(member_id, instance_id, reason)
+        self._client.remove_group_members(group, [member])
+
+    @translated
+    def end_offset(self, partition: ClusterPartition, timeout_ms: int) -> int:
+        at = TopicPartition(*partition)
+        found = self._client.list_partition_offsets(
+            {at: OffsetSpec.LATEST}, IsolationLevel.READ_UNCOMMITTED, timeout_ms=timeout_ms
+        )
+        return int(found[at].offset)
+
+    @translated
+    def open_transactions(self, partitions: Collection[ClusterPartition]) -> set[str]:
+        states = self._client.describe_producers([TopicPartition(*each) for each in partitions])
+        producers = {
+            producer.producer_id
+            for state in states.values()
+            for producer in state.active_producers
+            if producer.current_transaction_start_offset >= 0
+        }
+        if not producers:
+            return set()
+        listed = self._client.list_transactions(producer_id_filters=sorted(producers))
+        return {each.transactional_id for listings in listed.values() for each in listings}
+
+    @translated
+    def transaction_start(self, transactional_id: str) -> int:
+        described = self._client.describe_transactions([transactional_id])
+        return int(described[transactional_id].transaction_start_time_ms)
+
+    @translated
+    def describe_topics(self, names: Sequence[str]) -> list[TopicDescription]:
+        return list(map(_topic, self._client.describe_topics(list(names))))
+
+    @translated
+    def topic_configs(self, wanted: Mapping[str, Collection[str]]) -> dict[str, dict[str, str]]:
+        if not wanted:
+            return {}
+        resources = [ConfigResource("topic", name, list(keys)) for name, keys in wanted.items()]
+        answer = self._client.describe_configs(resources, config_filter="all")
+        return {
+            name: {key: str(config["value"]) for key, config in configs.items()}
+            for name, configs in answer["topic"].items()
+        }
+
+    @translated
+    def create_topics(self, topics: Sequence[NewTopic]) -> list[TopicCreation]:
+        new = [
+            TheirNewTopic(
+                each.name, each.partitions, each.replication, topic_configs=dict(each.configs)
+            )
+            for each in topics
+        ]
+        return list(map(_creation, self._client.create_topics(new, raise_errors=False)["topics"]))
+
+    @translated
+    def wait_for_topics(self, names: Sequence[str]) -> None:
+        self._client.wait_for_topics(list(names))
+
+    @translated
+    def close(self) -> None:
+        self._client.close()
+
+
+def _member(described: Mapping[str, Any]) -> GroupMember:
+    assigned = (described["member_assignment"] or {}).get("assigned_partitions", ())
+    numbers = tuple(number for topic in assigned for number in topic["partitions"])
+    return GroupMember(described["client_id"], numbers)
+
+
+def _topic(described: Mapping[str, Any]) -> TopicDescription:
+    name, operations = described["name"], described.get("authorized_operations") or ()
+    if described["error_code"] == TopicAuthorizationFailedError.errno:
+        return TopicDescription(name, Visibility.HIDDEN, operations=operations)
+    if described["error_code"] != 0:
+        return TopicDescription(name, Visibility.MISSING, operations=operations)
+    partitions = described["partitions"]
+    replication = min(len(each["replica_nodes"]) for each in partitions)
+    return TopicDescription(name, Visibility.VISIBLE, len(partitions), replication, operations)
+
+
+def _creation(answer: Mapping[str, Any]) -> TopicCreation:
+    code = answer["error_code"]
+    if code in (0, TopicAlreadyExistsError.errno):
+        return TopicCreation(answer["name"], created=code == 0)
+    return TopicCreation(answer["name"], created=False, error=str(answer["error_message"]))
