@@ -11,7 +11,8 @@ from tests.support.kafka_clients import library_client
 from worker.engine.log import TasksMoved
 from worker.engine.records import Commit, NewRecord, StateChange, TopicPartition
 from worker.errors import LogError, TaskTaken
-from worker.logs.kafka.client import ClusterPartition, MemberState, Replaced
+from worker.logs.kafka.client import ClusterPartition, MemberState
+from worker.logs.kafka.client_errors import Replaced
 from worker.logs.kafka.cluster import Cluster, Timings
 from worker.logs.kafka.log import KafkaLog
 from worker.logs.kafka.session import KafkaSession

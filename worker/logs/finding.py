@@ -1,24 +1,24 @@
-"""What a look at a log finds: one thing each, how bad it is, and what to do about it."""
+"""A finding about a log: what was checked, the verdict, and advice."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class Verdict(StrEnum):
-    """How bad it is."""
+    """The result of one check."""
 
     OK = "ok"
     WARN = "warn"
     FAIL = "FAIL"
     SKIP = "skip"
-    """Not looked at, because something else is missing."""
+    """Not checked, because something else is missing."""
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """One check, and its result; `doctor --json` writes the fields by their names."""
 
     check: str
     verdict: Verdict
     told: str
     advice: str = ""
-    """What to do about it; empty where nothing is to be done."""
+    """What to do about it; empty if nothing is to be done."""

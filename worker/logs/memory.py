@@ -31,7 +31,7 @@ class _Partition:
         return self.records[start : start + limit]
 
     def keep_from(self, bound: int, compacted: bool) -> int:
-        """Drop what is below the offset (if compacted: and superseded); return how many."""
+        """Drop records below the offset (if compacted: superseded ones); return how many."""
         cut = bisect_left(self.records, bound, key=_OFFSET)
         old, kept = self.records[:cut], self.records[cut:]
         if compacted:
@@ -60,7 +60,7 @@ class MemoryLog:
         partitions: int = 4,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        """Make empty topics; without a clock (milliseconds) records have no append time."""
+        """Create empty topics; without a clock (milliseconds) records have no append time."""
         self._topics = {name: [_Partition() for _ in range(partitions)] for name in topics}
         self._compacted = {name for name, cleanup in topics.items() if cleanup == "compact"}
         self._clock = clock
@@ -84,7 +84,7 @@ class MemoryLog:
         return [partition.extent for partition in self._topic(topic)]
 
     def newest_append_time(self, topic: str) -> int | None:
-        """Return the newest append time over all partitions; None if nothing ever came."""
+        """Return the newest append time over all partitions; None if there was no append."""
         newest = (partition.newest for partition in self._topic(topic))
         return max((time for time in newest if time is not None), default=None)
 
@@ -107,7 +107,7 @@ class MemoryLog:
         return session
 
     def prune(self, retention: Mapping[str, int], readers: Mapping[str, Collection[str]]) -> int:
-        """Drop what is older than its retention (no append time: always) and passed by all."""
+        """Drop records older than their retention (no append time: always) that all have passed."""
         now = self._clock() if self._clock else 0
         dropped = 0
         for topic, milliseconds in retention.items():
@@ -146,14 +146,14 @@ class MemoryLog:
         resolved = []
         topic, number, partition = "", -1, _Partition()
         for record in records:
-            # Most follow one of the same place.
+            # Most records follow one of the same partition.
             if record.partition is None or record.partition != number or record.topic != topic:
-                partition = self._place_of(record)
+                partition = self._partition_of(record)
                 topic, number = record.topic, -1 if record.partition is None else record.partition
             resolved.append((partition, record))
         return resolved
 
-    def _place_of(self, record: NewRecord) -> _Partition:
+    def _partition_of(self, record: NewRecord) -> _Partition:
         number = record.partition
         if number is None:
             if record.key is None:

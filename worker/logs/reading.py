@@ -1,4 +1,4 @@
-"""What the sessions of the embedded logs share: read positions, fair polls, checked commits."""
+"""The parts that sessions share: read positions, fair polls, checked commits."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,18 +8,18 @@ from worker.engine.records import Commit, Record, TopicPartition
 from worker.errors import LogError
 
 RECHECK_SECONDS = 0.025
-"""How often a waiting poll looks whether something was appended."""
+"""How often a waiting poll checks whether something was appended."""
 
 
 class Extent(NamedTuple):
-    """What is stored of one partition: offsets from `first` up to, not including, `next`."""
+    """The stored offsets of one partition: from `first` up to, not including, `next`."""
 
     first: int
     next: int
 
 
 class Reading:
-    """A session's restored tasks, where each of their inputs is read next, and its health."""
+    """A session's restored tasks, the read position of each of their inputs, and its health."""
 
     def __init__(self) -> None:
         self.positions: dict[TopicPartition, int] = {}
@@ -30,7 +30,7 @@ class Reading:
 
     @contextmanager
     def unit(self) -> Iterator[None]:
-        """Run one step of the session; whatever it raises, no later step is allowed."""
+        """Run one step of the session; after any error no later step is allowed."""
         if self._dead:
             raise LogError("This session of the log has failed or was closed: open a new one.")
         self._dead = True
@@ -56,11 +56,11 @@ class Reading:
         return self._fairness.shares(available, limit)
 
     def move(self, at: TopicPartition, records: list[Record], share: int, extent: Extent) -> None:
-        """Set the position behind the records; fewer than asked for means that was all."""
+        """Set the position after the records; fewer than `share` are all there is."""
         self.positions[at] = records[-1].offset + 1 if len(records) == share else extent.next
 
     def at_end(self, extents: Mapping[TopicPartition, Extent]) -> set[TopicPartition]:
-        """Return the partitions of which nothing more is stored."""
+        """Return the partitions without a record after their position."""
         return {at for at, position in self.positions.items() if position >= extents[at].next}
 
     def touched(self, unit: Commit) -> set[int]:
@@ -98,7 +98,7 @@ class Fairness:
 
 
 def even(available: Mapping[TopicPartition, int], limit: int) -> dict[TopicPartition, int]:
-    """Share a limit evenly; what one leaves of its share goes to those with more."""
+    """Share a limit evenly; the unused part of a share goes to the partitions with more."""
     # Smallest first.
     shares = {}
     waiting = len(available)

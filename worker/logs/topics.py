@@ -1,4 +1,4 @@
-"""The topics that a new log gets, unless it is told others."""
+"""The topics of a new log, unless others are given."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,1 +1,1 @@
-"""The log on Apache Kafka: the only place that knows the client."""
+"""The log on Apache Kafka; `client` is the seam to the library, which `kafka_python` implements."""

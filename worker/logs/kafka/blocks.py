@@ -3,8 +3,8 @@
 A *block* is one record: its key is its number, ever increasing, its value a sequence of entries
 (key, bytes; no bytes: removed). The newest entry of a key counts. When the blocks hold more than
 about twice as many entries as there are keys, each write also cleans: it takes the oldest block,
-writes its entries that are still newest again, and a tombstone for its number. Being oldest, what
-it removed needs no mention any more: nothing older can bring it back.
+writes its entries that are still newest again, and a tombstone for its number. A removal in the
+oldest block needs no entry any more: no older block can bring the key back.
 
 Written and cleaned in one transaction with the unit of work, so a crash can never see half of it;
 compaction of the topic drops the tombstoned blocks.
@@ -25,7 +25,7 @@ from worker.engine.saved import damaged, numbered
 from worker.errors import LogError
 
 Key = bytes | None
-"""None: what is kept of the task itself."""
+"""None: the state of the task itself."""
 Entry = tuple[Key, bytes]
 Written = list[tuple[bytes, bytes | None]]
 """Records to append, in order: block number, and the block or a tombstone."""
@@ -68,7 +68,7 @@ class Blocks:
         self._limit = limit
         self._values: dict[Key, bytes] = {}
         self._where: dict[Key, int] = {}
-        """Per key the block with its newest entry, also where that says: removed."""
+        """Per key the block with its newest entry, also if that is a removal."""
         self._blocks: deque[tuple[int, int, bytes]] = deque()
         """Number, count of entries and packed keys of every block without a tombstone, oldest
         first."""
@@ -105,10 +105,10 @@ class Blocks:
         return records
 
     def apply(self, name: bytes | None, block: bytes | None) -> None:
-        """Take a record of the changelog, in order, to restore what was written.
+        """Apply a record of the changelog, in order, to restore what was written.
 
         Raises:
-            LogError: it is no block, or one of a newer release.
+            LogError: it is not a block, or a newer release has written it.
         """
         if name is None or len(name) != _NAME_BYTES:
             raise LogError("The changelog holds a record that walletwatch has not written.")
@@ -118,8 +118,8 @@ class Blocks:
             self._keep(keys, values)
             self._add(number, keys, packed)
         elif self._blocks and self._blocks[0][0] == number:
-            # What counted of it is written again in what follows. Older blocks have had their
-            # tombstone before; one that is not the oldest was compacted away.
+            # Its newest entries follow in later blocks. Older blocks have had their tombstone
+            # before; a block that is not the oldest was compacted away.
             self._take_oldest()
 
     def _keep(self, keys: Iterable[Key], values: Collection[bytes]) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from worker.errors import ConfigError, LogError
-from worker.logs.kafka.client import Admin, ClientError, Consumer, LoginRefused, Producer
+from worker.logs.kafka.client import Admin, Consumer, Producer
+from worker.logs.kafka.client_errors import ClientError, LoginRefused
 from worker.logs.kafka.kafka_python.admin import KafkaPythonAdmin
 from worker.logs.kafka.kafka_python.consumer import KafkaPythonConsumer
 from worker.logs.kafka.kafka_python.producer import KafkaPythonProducer
@@ -54,7 +55,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Cluster(Names):
-    """Where the brokers are, how to talk to them, and what things are called there."""
+    """The addresses of the brokers, how to connect to them, and the names used there."""
 
     servers: tuple[str, ...] = ()
     options: Options = field(default_factory=dict)
@@ -151,5 +152,5 @@ def _dotted(version: tuple[int, ...]) -> str:
 
 
 def client_id() -> str:
-    """Return how this process is called in the cluster's lists: by host and process id."""
+    """Return the name of this process in the cluster's lists: process id and host."""
     return f"walletwatch-{os.getpid()}@{socket.gethostname()}"

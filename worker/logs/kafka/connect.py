@@ -1,4 +1,4 @@
-"""A cluster as the settings describe it; secrets are read from their files here."""
+"""Makes a cluster of the settings, and reads the secrets from their files."""
 
 from collections.abc import Sequence
 from pathlib import Path

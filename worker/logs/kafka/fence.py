@@ -8,7 +8,8 @@ under the same transactional id aborts it at once, and fences the old worker sho
 from collections.abc import Collection
 from contextlib import closing
 
-from worker.logs.kafka.client import Admin, ClusterPartition, Unsupported
+from worker.logs.kafka.client import Admin, ClusterPartition
+from worker.logs.kafka.client_errors import Unsupported
 from worker.logs.kafka.cluster import Cluster
 
 

@@ -18,14 +18,13 @@ from worker.engine.records import Record
 from worker.errors import LogError, LogInDoubt
 from worker.logs.kafka.client import (
     Admin,
-    ClientError,
     ClusterPartition,
     CommittedOffset,
     Consumer,
     GroupMetadata,
     MemberState,
-    NoCoordinator,
 )
+from worker.logs.kafka.client_errors import ClientError, NoCoordinator
 from worker.logs.kafka.cluster import Cluster, client_id
 
 SILENT_AFTER: Final = 25.0
@@ -142,7 +141,7 @@ class GroupConsumer:
         polled, membership = self._poll(ready, timeout_ms), self.group_metadata
         if monotonic() - self._in_group_at > SILENT_AFTER:
             raise LogError(
-                f"Group {self._group} has given this worker nothing for {SILENT_AFTER:.0f} s."
+                f"Group {self._group} has assigned nothing to this worker for {SILENT_AFTER:.0f} s."
             )
         if polled and (membership.state is not MemberState.STABLE or membership.generation < 0):
             raise LogInDoubt(f"Group {self._group} is rebalancing while records came: start again.")

@@ -1,21 +1,21 @@
-"""What things are called on a cluster. Pure."""
+"""The names of topics, groups and transactional ids on a cluster. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names of topics, groups and transactional ids."""
+    """Names that begin with a prefix."""
 
     prefix: str = ""
-    """Before each of them: several systems can share a cluster."""
+    """Before each name, so that several systems can share a cluster."""
 
     def topic(self, name: str) -> str:
-        """Return what the topic is called on the cluster."""
+        """Return the name of the topic on the cluster."""
         return self.prefix + name
 
     def changelog(self, stage: str) -> str:
-        """Return what the topic of a stage's states is called on the cluster."""
+        """Return the name on the cluster of the topic with a stage's states."""
         return f"{self.prefix}walletwatch.{stage}.changelog"
 
     def group(self, stage: str) -> str:

@@ -6,7 +6,8 @@ from typing import Final, ParamSpec, TypeVar
 
 from worker.engine.records import Record
 from worker.errors import LogError
-from worker.logs.kafka.client import ClientError, ClusterPartition, Consumer
+from worker.logs.kafka.client import ClusterPartition, Consumer
+from worker.logs.kafka.client_errors import ClientError
 from worker.logs.kafka.cluster import Cluster, client_id
 
 P = ParamSpec("P")

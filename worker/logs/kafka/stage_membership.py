@@ -15,13 +15,8 @@ from typing import Final
 from worker.engine.records import Commit, Snapshot, TopicPartition
 from worker.errors import LogError
 from worker.logs.kafka.blocks import Blocks, Key
-from worker.logs.kafka.client import (
-    ClientError,
-    ClientTimeout,
-    ClusterPartition,
-    CommittedOffset,
-    Outgoing,
-)
+from worker.logs.kafka.client import ClusterPartition, CommittedOffset, Outgoing
+from worker.logs.kafka.client_errors import ClientError, ClientTimeout
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.feed import Feed, Rebalanced
 from worker.logs.kafka.fence import fence

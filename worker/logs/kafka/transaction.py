@@ -9,15 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from worker.errors import LogError, LogInDoubt
-from worker.logs.kafka.client import (
-    ClientError,
-    ClusterPartition,
-    CommittedOffset,
-    GroupMetadata,
-    Outgoing,
-    RecordTooLarge,
-    Replaced,
-)
+from worker.logs.kafka.client import ClusterPartition, CommittedOffset, GroupMetadata, Outgoing
+from worker.logs.kafka.client_errors import ClientError, RecordTooLarge, Replaced
 from worker.logs.kafka.cluster import Cluster
 
 _FLUSH_SECONDS: Final = 15.0

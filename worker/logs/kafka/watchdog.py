@@ -1,8 +1,8 @@
-"""What ends the process when a call to the client does not come back.
+"""A watchdog that ends the process when a call of the client does not return.
 
 Some calls of the client wait without any limit for a coordinator that may never answer. They
 cannot be interrupted, and their outcome would be unknown; so the process ends, and the one that the
-supervisor starts in its place finds out from the log.
+supervisor starts in its place reads the outcome from the log.
 """
 
 import faulthandler
@@ -21,7 +21,7 @@ _OVERSLEPT: Final = 1.0
 
 
 def end_process(what: str, seconds: float) -> None:
-    """Say what hung and where everything stands, and end the process at once."""
+    """Write what hung and the stack of every thread to stderr, and end the process at once."""
     text = f"walletwatch: {what} has not come back for {seconds:.0f} s: ending the process.\n"
     sys.stderr.write(text)
     faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
@@ -36,7 +36,7 @@ class Watchdog:
         self._end = end
         self._changed = Condition()
         self._watched: tuple[str, float, float] | None = None
-        """What is going on, its limit in seconds, and when that is reached."""
+        """The step that runs, its limit in seconds, and the time when that is reached."""
         self._closed = False
         self._thread = Thread(target=self._watch, name="walletwatch-watchdog", daemon=True)
         self._thread.start()
@@ -51,7 +51,7 @@ class Watchdog:
             self._set(None)
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -73,7 +73,7 @@ class Watchdog:
                 if self._changed.wait(max(left, 0)) or self._closed:
                     continue
                 if monotonic() - until > _OVERSLEPT:
-                    # Frozen as a whole (SIGSTOP, a suspended machine): the call gets its time anew.
+                    # The process was frozen (SIGSTOP, a suspended machine): the time starts anew.
                     self._watched = (what, seconds, monotonic() + seconds)
                     continue
                 self._end(what, seconds)

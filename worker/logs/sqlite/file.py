@@ -1,4 +1,4 @@
-"""One SQLite file as a log: its layout, its connections, and its errors in the user's words."""
+"""One SQLite file as a log: its layout, its connections, and its errors as sentences for users."""
 
 import os
 import secrets
@@ -102,13 +102,13 @@ class Connection:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give one consistent snapshot of the file."""
+        """Yield one consistent snapshot of the file."""
         with self.errors():
             self._db.execute("BEGIN")
             try:
                 yield self._db
             except (TypeError, LookupError, msgspec.MsgspecError) as error:
-                # A damage that SQLite does not see: rows missing, values of another type.
+                # A damage that SQLite does not detect: missing rows, values of another type.
                 raise damaged(self.path, type(error).__name__) from error
             finally:
                 self._rollback()
@@ -152,7 +152,7 @@ class Connection:
             )
 
     def _check_still_there(self) -> None:
-        # SQLite would go on writing into a removed file, which nobody can read any more.
+        # SQLite would go on writing into a removed file, which no process can open any more.
         try:
             inode = self.path.stat().st_ino
         except OSError:
@@ -189,7 +189,7 @@ class Connection:
             if size < self._checkpoint_at:
                 return
             self._checkpoint_at = size + _WAL_BYTES  # not again with each commit if it fails
-            # Nobody can write while it waits for a slow reader: not for long, then.
+            # No process can write while it waits for a slow reader: so it waits only shortly.
             self._db.execute("PRAGMA busy_timeout = 500")
             try:
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -198,10 +198,10 @@ class Connection:
 
 
 def create(path: Path, topics: Mapping[str, Cleanup], partitions: int) -> None:
-    """Make a new log file, unless another process is faster; it appears complete or not at all.
+    """Create a log file, unless another process is faster; it appears complete or not at all.
 
     Raises:
-        ConfigError: it cannot be made there.
+        ConfigError: it cannot be created there.
     """
     if Path(f"{path}-wal").exists():
         raise ConfigError(
@@ -237,7 +237,7 @@ def add_topics(db: sqlite3.Connection, topics: Mapping[str, Cleanup], partitions
 
 
 def damaged(path: Path, what: str) -> LogError:
-    """Return the error for a file whose content cannot be right."""
+    """Return the error for a file with impossible content."""
     return LogError(
         f"The log {path} is damaged ({what}): nothing was changed; keep a copy of the file, and "
         "go on with a backup or a new log."

@@ -1,4 +1,4 @@
-"""Who runs which task: one lock file per task, released by the system when its owner dies.
+"""The owners of tasks: one lock file per task, released by the system when its owner dies.
 
 The lock is flock's, not POSIX's: that one would be dropped when any other descriptor of the file
 is closed in the process, and would not keep two sessions of one process apart.
@@ -38,7 +38,7 @@ class Holds:
             raise
 
     def release(self) -> None:
-        """Give the tasks free. May be called twice."""
+        """Release the tasks. May be called twice."""
         while self._descriptors:
             os.close(self._descriptors.pop())
 

@@ -34,7 +34,7 @@ class SqliteLog:
         clock: Callable[[], int] = wall_clock,
         busy_timeout: float = 30,
     ) -> None:
-        """Open the file, or make it, with `partitions` per topic (4 if not given).
+        """Open the file, or create it, with `partitions` per topic (4 if None).
 
         Raises:
             ConfigError: the path is no place for a log, or its partition count is another one.

@@ -7,7 +7,7 @@ from worker.logs.sqlite.file import Connection
 from worker.logs.sqlite.records import Topic
 
 _AT_ONCE = 10_000
-"""Offsets per transaction, so that nobody waits long for the write lock."""
+"""Offsets per transaction, so that no other process waits long for the write lock."""
 
 
 def prune(connection: Connection, topic: Topic, cutoff: int, readers: Collection[str]) -> int:

@@ -18,9 +18,9 @@ class SqliteSession:
     """One hold on some tasks of one stage, with a connection of its own.
 
     The connection commits with synchronous=NORMAL, without waiting for the disk. The write-ahead
-    log is a prefix log: a power failure can only take the newest commits, each as a whole, and
-    what they were made from was synced by the producers before it could be read; so the worker
-    computes the same again. A later synced append makes all commits before it durable too.
+    log is a prefix log: a power failure can only lose the newest commits, each as a whole, and
+    the producers synced their inputs before these could be read; so the worker computes the same
+    again. A later synced append makes all commits before it durable too.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class SqliteSession:
         self._holds.release()
 
     def _states(self, id_: int) -> Iterator[tuple[bytes, bytes]]:
-        # In chunks: no read transaction stays open while the caller takes its time.
+        # In chunks: no read transaction stays open while the caller works.
         after = None
         rows = [(b"", b"")] * _STATES_AT_ONCE
         while len(rows) == _STATES_AT_ONCE:

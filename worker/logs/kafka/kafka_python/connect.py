@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from kafka.errors import KafkaError, SaslAuthenticationFailedError
 
-from worker.logs.kafka.client import LoginRefused, NotConnected
+from worker.logs.kafka.client_errors import LoginRefused, NotConnected
 from worker.logs.kafka.kafka_python.last_bytes import deliver_last_bytes
 
 _CONNECTIONS: Final = logging.getLogger("kafka.net.manager")

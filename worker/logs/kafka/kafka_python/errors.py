@@ -18,7 +18,7 @@ from kafka.errors import (
     UnsupportedVersionError,
 )
 
-from worker.logs.kafka.client import (
+from worker.logs.kafka.client_errors import (
     ClientError,
     ClientTimeout,
     NoCoordinator,

@@ -14,14 +14,8 @@ from worker.engine.log import Log
 from worker.engine.murmur2 import partition_of
 from worker.errors import LogError, WalletwatchError
 from worker.logs.finding import Finding, Verdict
-from worker.logs.kafka.client import (
-    Admin,
-    ClientError,
-    ClusterPartition,
-    CommittedOffset,
-    GroupMetadata,
-    Unsupported,
-)
+from worker.logs.kafka.client import Admin, ClusterPartition, CommittedOffset, GroupMetadata
+from worker.logs.kafka.client_errors import ClientError, Unsupported
 from worker.logs.kafka.cluster import SEE_DOCTOR, Cluster
 from worker.logs.kafka.kafka_python import library
 from worker.logs.kafka.kafka_python.decode import VERSIONS, decode_lean
@@ -224,7 +218,7 @@ class Doctor:
     def _judged(self, before: int, began: int | None, after: int) -> Finding:
         """Compare a transaction's start by the broker's clock with before and after by this one."""
         if began is None:
-            return Finding("clock", Verdict.SKIP, "brokers before Kafka 3.0 do not tell their time")
+            return Finding("clock", Verdict.SKIP, "brokers before Kafka 3.0 do not give their time")
         ahead = max(0, before - began) or min(0, after - began)
         if not ahead:
             return Finding("clock", Verdict.OK, f"that of the broker, within {after - before} ms")

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from worker.logs.kafka.client import Admin, NoCoordinator, NotAllowed
+from worker.logs.kafka.client import Admin
+from worker.logs.kafka.client_errors import NoCoordinator, NotAllowed
 from worker.logs.kafka.ops.acls import Acl
 
 

@@ -9,7 +9,8 @@ from schemas.topics import TOPICS, Topic
 from worker.config.settings import Settings
 from worker.detect.stage import DETECT
 from worker.errors import ConfigError, LogError
-from worker.logs.kafka.client import Admin, ClientError, NewTopic, Visibility
+from worker.logs.kafka.client import Admin, NewTopic, Visibility
+from worker.logs.kafka.client_errors import ClientError
 from worker.logs.kafka.cluster import Cluster
 from worker.triage.stage import TRIAGE
 

@@ -1,0 +1,82 @@
+"""What kafka-python raises, as errors of the seam, each with the text for people."""
+
+import pytest
+from kafka.errors import (
+    CommitFailedError,
+    CoordinatorNotAvailableError,
+    FencedInstanceIdError,
+    GroupAuthorizationFailedError,
+    InvalidProducerEpochError,
+    InvalidSessionTimeoutError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    ProducerFencedError,
+    UnsupportedVersionError,
+)
+
+from worker.logs.kafka.client_errors import (
+    ClientError,
+    ClientTimeout,
+    NoCoordinator,
+    NotAllowed,
+    RecordTooLarge,
+    Replaced,
+    SessionTimeoutRefused,
+    Unsupported,
+)
+from worker.logs.kafka.kafka_python.errors import translate, translated
+
+KINDS: dict[type[KafkaError], type[ClientError]] = {
+    CommitFailedError: Replaced,
+    CoordinatorNotAvailableError: NoCoordinator,
+    FencedInstanceIdError: Replaced,
+    GroupAuthorizationFailedError: NotAllowed,
+    InvalidProducerEpochError: Replaced,
+    InvalidSessionTimeoutError: SessionTimeoutRefused,
+    KafkaConnectionError: ClientError,
+    KafkaTimeoutError: ClientTimeout,
+    MessageSizeTooLargeError: RecordTooLarge,
+    ProducerFencedError: Replaced,
+    UnsupportedVersionError: Unsupported,
+}
+
+
+@pytest.mark.parametrize("theirs", KINDS)
+def test_each_kind_is_told_apart(theirs: type[KafkaError]) -> None:
+    """Also where the library raises it again inside another, as it does after a fatal error."""
+    error = theirs("text")
+    assert type(translate(error)) is KINDS[theirs]
+    assert type(translate(KafkaError("in an error state", error))) is KINDS[theirs]
+
+
+def test_the_text_is_the_librarys_own() -> None:
+    error = KafkaError("in an error state", ProducerFencedError("text"))
+    assert str(translate(error)) == repr(error)
+
+
+def test_what_is_not_allowed_comes_with_advice() -> None:
+    """The cause alone, and the command that lists the permissions."""
+    cause = GroupAuthorizationFailedError("text")
+    said = str(translate(KafkaError("in an error state", cause)))
+    assert said.startswith(f"{cause!r}: this user is not allowed to; walletwatch topics acls")
+
+
+def test_a_refused_session_timeout_names_the_setting() -> None:
+    assert "kafka.session_timeout_ms" in str(translate(InvalidSessionTimeoutError()))
+
+
+def test_a_call_raises_the_error_of_the_seam() -> None:
+    """With the library's as its cause; what is not the library's passes."""
+    theirs = KafkaTimeoutError("text")
+
+    @translated
+    def call(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(ClientTimeout) as caught:
+        call(theirs)
+    assert caught.value.__cause__ is theirs
+    with pytest.raises(ValueError, match="own"):
+        call(ValueError("own"))
