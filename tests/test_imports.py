@@ -6,9 +6,8 @@ A module is pure unless EDGE lists it.
 import ast
 import sys
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatch
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -252,32 +251,3 @@ def test_every_third_party_is_declared() -> None:
         if module not in sys.stdlib_module_names and module not in OWN["worker"]
     }
     assert imported - {"pydantic_core"} == declared
-
-
-def test_no_modules_import_each_other() -> None:
-    """Whichever comes first: a circle works from one end only. Packages run before modules."""
-    named = {Path(path).with_suffix("").as_posix().replace("/", "."): path for path in MODULES}
-    paths = {name.removesuffix(".__init__"): path for name, path in named.items()}
-    graph = {
-        name: set(_needed(name, (ROOT / path).read_text("utf-8"), paths))
-        for name, path in paths.items()
-    }
-    assert graph["worker.run.open_log"] > {"worker.errors", "worker.engine.log"}
-    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
-
-
-def _needed(name: str, source: str, known: Collection[str]) -> Iterator[str]:
-    """Yield the modules that have to be there before this one, but for the packages it is in."""
-    own = set(_packages(name))
-    for node in ast.parse(source).body:
-        if not isinstance(node, ast.ImportFrom) or node.module is None:
-            continue
-        for alias in node.names:
-            inner = f"{node.module}.{alias.name}"
-            module = inner if inner in known else node.module
-            yield from ({module, *_packages(module)} & set(known)) - own - {name}
-
-
-def _packages(name: str) -> Iterator[str]:
-    parts = name.split(".")
-    return (".".join(parts[:length]) for length in range(1, len(parts)))
