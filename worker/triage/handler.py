@@ -1,108 +1,28 @@
-"""The stage that turns alerts into incidents: its reader of signals, and its handler. Pure.
+"""The handler of triage: one incident per cause and dedup_key. Pure."""
 
-Each detect task is an *origin*, an input of its own within the signals partition: its frontier
-is the largest `detected_at` it has sent, progress included. Signals are merged by (detected_at,
-account token or cause, order of writing), so that neither the split of the accounts over tasks
-nor scheduling shows in the result.
-"""
-
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from pydantic import ValidationError
 
 from rules.incidents.lifecycle import IncidentState, apply
 from rules.incidents.record import record_of
 from schemas.alert import Alert
 from schemas.base import Severity
-from schemas.signal import SignalKind
-from schemas.time import parse_time
 from schemas.topics import INCIDENTS
-from worker.codec.codec import explain
 from worker.engine.context import Family, Turn
-from worker.engine.event_time import Source
 from worker.engine.keyed_state import Timer, payload_of
-from worker.engine.outbox import Outbox
 from worker.engine.outcomes import AlertOfNoIncident, IncidentPublished, LateSignal
 from worker.engine.packing import Unpacker, packed
-from worker.engine.records import NewRecord, Record
+from worker.engine.records import NewRecord
 from worker.engine.reorder import EVENT, OCCURRED, ORDER, Entry
 from worker.engine.saved import numbered
-from worker.engine.task import Task
 from worker.tokens import Tokens
 
-_ORIGIN: Final = "detect-"
 _RETENTION: Final = "retention"
 
 
-class _Head(msgspec.Struct, gc=False):
-    """What every signal says; the body only where its kind is read."""
-
-    kind: SignalKind
-    detected_at: str
-    origin: str
-    body: msgspec.Raw = msgspec.Raw()
-
-
-_HEAD = msgspec.json.Decoder(_Head)
-
-
-@lru_cache(maxsize=1024)
-def _number_of(origin: str) -> int:
-    return int(origin.removeprefix(_ORIGIN))
-
-
-class SignalReader:
-    """Reads one partition of the signals: alerts, and of all other signals only the time."""
-
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
-
-    def read(
-        self, task: Task, source: Source, records: Sequence[Record], outbox: Outbox
-    ) -> list[Entry]:
-        """Decode a batch; what is no alert only moves its origin's time."""
-        entries: list[Entry] = []
-        decode = _HEAD.decode
-        for stored in records:
-            try:
-                head = decode(stored.value or b"")
-                origin = source.inputs[_number_of(head.origin)]
-                at = parse_time(head.detected_at)
-                if head.kind != "alert":
-                    if at > origin.proof:
-                        origin.prove(at)
-                    continue
-                body = Alert.model_validate_json(bytes(head.body))
-            except (msgspec.MsgspecError, ValueError, IndexError) as error:
-                if stored.offset >= source.reread_until:
-                    self._refuse(task, source, stored, error, outbox)
-                continue
-            order = max(at, origin.frontier)
-            origin.prove(at)
-            if stored.offset < source.reread_until and order < task.applied_until:
-                continue
-            tie = self._token(body) or body.cause
-            key = f"{body.cause}\0{body.dedup_key}".encode()
-            where = stored.offset, source.index, stored, body, key, b""
-            entries.append((order, at, 0, -1, tie, *where))
-        return entries
-
-    def _token(self, alert: Alert) -> str | None:
-        return self._tokens.of(alert.account_id) if alert.account_id else None
-
-    def _refuse(
-        self, task: Task, source: Source, stored: Record, error: Exception, outbox: Outbox
-    ) -> None:
-        what = "kind, detected_at, origin or body: not those of a signal"
-        if isinstance(error, ValidationError):
-            what = explain(error)[1]
-        outbox.dead_letter(task.addresses[source.index], stored, "schema", what)
-
-
-class _Live:
+class _LiveIncident:
     """The newest incident of one dedup_key, decoded."""
 
     __slots__ = ("state", "timers")
@@ -151,18 +71,18 @@ class Incidents:
         """Return nothing: incidents have always been kept by the same keys."""
         return {}
 
-    def load(self, stored: bytes | None) -> _Live:
+    def load(self, stored: bytes | None) -> _LiveIncident:
         """Decode an incident.
 
         Raises:
             LogError: a newer release has written it, or it is damaged.
         """
         if stored is None:
-            return _Live(None, [])
+            return _LiveIncident(None, [])
         saved = numbered(_STORED, payload_of(stored), "incidents")
-        return _Live(saved.state, saved.timers)
+        return _LiveIncident(saved.state, saved.timers)
 
-    def dump(self, live: _Live) -> bytes:
+    def dump(self, live: _LiveIncident) -> bytes:
         """Encode an incident; empty when it is forgotten."""
         if live.state is None and not live.timers:
             return b""
@@ -171,7 +91,7 @@ class Incidents:
     def on_keyless(self, entry: Entry, turn: Turn) -> None:
         """Every signal that is buffered belongs to an incident: there are none without a key."""
 
-    def on_event(self, live: _Live, entry: Entry, turn: Turn) -> None:
+    def on_event(self, live: _LiveIncident, entry: Entry, turn: Turn) -> None:
         """Take one alert record over into its incident."""
         alert: Alert = entry[EVENT]
         if entry[ORDER] > entry[OCCURRED]:
@@ -187,7 +107,7 @@ class Incidents:
             due = turn.now + self._retention
             turn.set_timer(live, Timer(due, _RETENTION, state.incident_id))
 
-    def on_timer(self, live: _Live, timer: Timer, turn: Turn) -> None:
+    def on_timer(self, live: _LiveIncident, timer: Timer, turn: Turn) -> None:
         """Forget a resolved incident, here and on its topic."""
         key = timer.name.encode()
         turn.outbox.records.append(NewRecord(INCIDENTS, key, None, partition=turn.task))
@@ -195,7 +115,7 @@ class Incidents:
             live.state = None
 
     def finish(self, watermark: int, turn: Turn) -> None:
-        """Do nothing: what there is to say has been said."""
+        """Do nothing: every event has published its incident."""
 
     def _publish(self, state: IncidentState, turn: Turn) -> None:
         incident = record_of(state, turn.published_at)

@@ -7,8 +7,9 @@ from worker.detect.stage import Policy
 from worker.engine.records import Snapshot
 from worker.engine.stage import Stage
 from worker.engine.task import Task
-from worker.triage.handler import Incidents, SignalReader
+from worker.triage.handler import Incidents
 from worker.triage.origins import OriginTimeouts
+from worker.triage.reader import SignalReader
 
 TRIAGE: Final = "triage"
 
