@@ -10,8 +10,7 @@ from typing import Any
 from bench.speed import events, policy
 from rules.contract import Rule
 from worker.codec import codec
-from worker.detect import handler as accounts
-from worker.detect import reader as intake
+from worker.detect import handler, reader
 from worker.engine import loop, reorder, task
 from worker.logs import memory
 from worker.run import replay
@@ -21,13 +20,13 @@ PARTS = [
     ("  read the head of a line", replay, "place"),
     ("append to the log", memory.MemoryLog, "append"),
     ("the loop", loop.StageWorker, "run_once"),
-    ("read: times, keys, entries", intake.Intake, "read"),
+    ("read: times, keys, entries", reader.EventReader, "read"),
     ("  decode, quick way", codec.Codec, "decode"),
-    ("  identity (two hashes)", intake, "identity_of"),
+    ("  identity (two hashes)", reader, "identity_of"),
     ("sort, release", reorder.ReorderBuffer, "release"),
     ("process: timers, look up", task.Task, "_process"),
-    ("  one event: redelivery, facts", accounts.Accounts, "on_event"),
-    ("  decode an account", accounts.Accounts, "load"),
+    ("  one event: redelivery, facts", handler.AccountHandler, "on_event"),
+    ("  decode an account", handler.AccountHandler, "load"),
     ("encode what was touched", task.Task, "save"),
     ("commit", memory.MemorySession, "commit"),
 ]

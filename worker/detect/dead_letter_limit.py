@@ -11,7 +11,7 @@ WINDOW: Final = 1000
 """Of how many latest records of an input partition the dead letters are counted."""
 
 
-class Window:
+class DeadLetterWindow:
     """Watches the share of dead letters per input partition.
 
     Args:

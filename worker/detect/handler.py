@@ -51,7 +51,7 @@ class Horizons(Struct, frozen=True):
     max_open: int = 7 * 24 * 3_600_000
 
 
-class Accounts:
+class AccountHandler:
     """Applies the rules to accounts.
 
     Args:
@@ -122,8 +122,8 @@ class Accounts:
             setattr(live, bound.code, state)
         return state
 
-    def _tell_afresh(self, turn: Turn) -> None:
-        """Count states of older rules that were dropped."""
+    def _count_dropped_states(self, turn: Turn) -> None:
+        """Count states of older rules that could not be used."""
         turn.outbox.counts.update(self._saved.afresh)
         self._saved.afresh.clear()
 
@@ -139,7 +139,7 @@ class Accounts:
     def on_event(self, live: Account, entry: Entry, turn: Turn) -> None:
         """Handle one event of the account."""
         if self._saved.afresh:
-            self._tell_afresh(turn)
+            self._count_dropped_states(turn)
         if not self._is_new(live, entry, turn):
             return
         event: Event = entry[EVENT]
@@ -240,7 +240,7 @@ class Accounts:
             self._on_engine_timer(live, timer, turn)
             return
         if self._saved.afresh:
-            self._tell_afresh(turn)
+            self._count_dropped_states(turn)
         bound = self._by_code.get(timer.owner)
         if bound is None:
             turn.outbox.counts[TimerOfNoRule(timer.owner)] += 1

@@ -7,7 +7,7 @@ from msgspec import Struct
 from rules.events import Event, Login, Transaction
 from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Codec, Control, Limits
-from worker.detect.dead_letter_limit import Window
+from worker.detect.dead_letter_limit import DeadLetterWindow
 from worker.detect.redelivery import begun, identity_of
 from worker.engine.event_time import InputTime, Source
 from worker.engine.outbox import Outbox
@@ -27,14 +27,14 @@ class InputPolicy(Struct, frozen=True):
     max_clock_skew: int = 300_000
 
 
-class Intake:
+class EventReader:
     """Reads the inputs of one detect task."""
 
     def __init__(
         self,
         inputs: Sequence[InputPolicy],
         limits: Limits,
-        window: Window,
+        window: DeadLetterWindow,
         partition_of: Callable[[bytes], int] | None = None,
     ) -> None:
         self._inputs = inputs

@@ -1,4 +1,4 @@
-"""Recognising redeliveries: what tells an event from all others of its account. Pure.
+"""Recognising redeliveries: the identity of an event among all of its account. Pure.
 
 Identity is (input topic, account, event_id). An account keeps, per recent event, a 64-bit hash of
 topic and event_id, a CRC of what the event says, and its occurred_at: 20 bytes in one row. The

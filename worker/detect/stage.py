@@ -7,11 +7,11 @@ from rules.contract import AnyRule
 from schemas.topics import INPUTS
 from worker.codec.codec import Limits
 from worker.detect.alerts import Publisher
-from worker.detect.dead_letter_limit import Window
-from worker.detect.handler import Accounts, Horizons
+from worker.detect.dead_letter_limit import DeadLetterWindow
+from worker.detect.handler import AccountHandler, Horizons
 from worker.detect.idleness import DetectClock
 from worker.detect.rare_events import RareEvents
-from worker.detect.reader import InputPolicy, Intake
+from worker.detect.reader import EventReader, InputPolicy
 from worker.engine.context import Handler
 from worker.engine.log import Log
 from worker.engine.records import Snapshot, TopicPartition
@@ -51,18 +51,18 @@ def detect(
     """Return the stage that applies the rules to accounts.
 
     Args:
-        partition_of: tells where a key belongs; None does not look (files have no partitions).
-        wrap: puts something around the handler, to see or to show less.
+        partition_of: returns the partition of a key; None checks none (files have no partitions).
+        wrap: returns a handler around the given one, which sees or passes on less.
     """
-    window = Window(policy.dead_letter_limit, policy.accepted_dead_letters)
+    window = DeadLetterWindow(policy.dead_letter_limit, policy.accepted_dead_letters)
 
     topics = [each.topic for each in policy.inputs]
 
     def make(number: int, saved: Snapshot) -> Task:
         addresses = [TopicPartition(topic, number) for topic in topics]
-        reader = Intake(policy.inputs, policy.limits, window, partition_of)
+        reader = EventReader(policy.inputs, policy.limits, window, partition_of)
         publisher = Publisher(topics, policy.tokens)
-        handler = Accounts(
+        handler = AccountHandler(
             policy.rules,
             policy.known_rules,
             addresses,

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from rules.contract import AnyRule
 from schemas.topics import ALERTS, ALERTS_SHADOW, DETECT_INPUTS
-from worker.detect.handler import Accounts
+from worker.detect.handler import AccountHandler
 from worker.detect.stage import Policy, detect
 from worker.engine.context import Handler, Turn
 from worker.engine.log import Log
@@ -61,7 +61,7 @@ class Alone:
 class Watching(Alone):
     """As Alone, and notes what the rules make of one record."""
 
-    def __init__(self, handler: Accounts, key: bytes, source: int, offset: int) -> None:
+    def __init__(self, handler: AccountHandler, key: bytes, source: int, offset: int) -> None:
         super().__init__(handler, key)
         self._watched = (source, offset)
         self._accounts = handler
@@ -102,7 +102,7 @@ def noted(log: Log, at: TopicPartition, account_id: str, offset: int, policy: Po
     watching: list[Watching] = []
 
     def wrap(handler: Handler) -> Handler:
-        assert isinstance(handler, Accounts)
+        assert isinstance(handler, AccountHandler)
         source = DETECT_INPUTS.index(at.topic)
         watching.append(Watching(handler, account_id.encode(), source, offset))
         return watching[0]

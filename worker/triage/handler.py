@@ -55,7 +55,7 @@ def severity_if_open(stored: bytes) -> Severity | None:
     return state.severity if state is not None and state.status != "resolved" else None
 
 
-class Incidents:
+class IncidentHandler:
     """Keeps the incidents; one key per (cause, dedup_key).
 
     Args:

@@ -7,7 +7,7 @@ from worker.detect.stage import Policy
 from worker.engine.records import Snapshot
 from worker.engine.stage import Stage
 from worker.engine.task import Task
-from worker.triage.handler import Incidents
+from worker.triage.handler import IncidentHandler
 from worker.triage.origins import OriginTimeouts
 from worker.triage.reader import SignalReader
 
@@ -21,7 +21,7 @@ def triage(policy: Policy, origins: int) -> Stage:
 
     def make(number: int, saved: Snapshot) -> Task:
         reader = SignalReader(policy.tokens)
-        handler = Incidents(policy.tokens, policy.resolved_retention)
+        handler = IncidentHandler(policy.tokens, policy.resolved_retention)
         return Task(number, TRIAGE, inputs, reader, handler, saved.meta, saved.states)
 
     return Stage(TRIAGE, tuple(inputs), make, lambda _, pace: OriginTimeouts(pace.origin_timeout))

@@ -47,7 +47,7 @@ from worker.engine.task_meta import TaskMeta
 from worker.errors import LogError
 from worker.logs.memory import MemoryLog
 from worker.tokens import PUBLIC
-from worker.triage.handler import Incidents
+from worker.triage.handler import IncidentHandler
 from worker.triage.stage import TRIAGE
 
 FOLDERS = sorted(each for each in FOLDER.iterdir() if (each / "saved.ndjson").exists())
@@ -403,7 +403,7 @@ def test_a_newer_task_incident_or_volume_is_refused() -> None:
     with refused("a task of stage detect"):
         detect(POLICY).make(0, Snapshot(meta, ()))
     with refused("incidents"):
-        Incidents(PUBLIC, 1).load(pack([], packed([2, {"else": 1}])))
+        IncidentHandler(PUBLIC, 1).load(pack([], packed([2, {"else": 1}])))
     with refused("counts by cause"):
         KeptBuckets().load(pack([], packed([3, 0, {}, []])))
 

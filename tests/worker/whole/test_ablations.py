@@ -13,7 +13,7 @@ from tests.support.events.arrivals import in_order
 from tests.support.random_runs import endure, run_plainly
 from tests.support.run_comparison import Comparable, comparable
 from tests.worker.whole.test_order import story
-from worker.detect.handler import Accounts
+from worker.detect.handler import AccountHandler
 from worker.engine.event_time import BEGINNING, Source, SourceTime
 from worker.engine.reorder import ORDER, Entry, ReorderBuffer
 from worker.engine.task import Task
@@ -67,7 +67,7 @@ def test_reorder_buffer(unharmed: None, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_dedup(unharmed: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Off: a redelivered event is an event."""
-    monkeypatch.setattr(Accounts, "_is_new", lambda *_: True)
+    monkeypatch.setattr(AccountHandler, "_is_new", lambda *_: True)
     assert_noticed()
 
 
