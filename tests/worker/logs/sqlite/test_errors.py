@@ -63,7 +63,7 @@ FILE_LIMIT = """
 import resource, sys
 from pathlib import Path
 from tests.support.sqlite_logs import TOPICS, commit_until_full, fill, session
-from worker.logs.sqlite import SqliteLog
+from worker.logs.sqlite.log import SqliteLog
 log = SqliteLog(Path(sys.argv[1]), TOPICS)
 fill(log, 10)
 worker = session(log)

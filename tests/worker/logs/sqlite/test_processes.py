@@ -16,7 +16,7 @@ from worker.logs.sqlite.log import SqliteLog
 HOLDER = """
 import sys
 from pathlib import Path
-from worker.logs.sqlite import SqliteLog
+from worker.logs.sqlite.log import SqliteLog
 log = SqliteLog(Path(sys.argv[1]), {"in": "delete", "out": "delete"})
 worker = log.open_session("detect", ["in"], [0])
 print("holding", flush=True)
@@ -50,8 +50,8 @@ def test_two_paths_to_one_file_are_one_log(log: SqliteLog, path: Path) -> None:
 APPENDER = """
 import sys
 from pathlib import Path
-from worker.logs.port import NewRecord
-from worker.logs.sqlite import SqliteLog
+from worker.engine.records import NewRecord
+from worker.logs.sqlite.log import SqliteLog
 path, name, chunks = Path(sys.argv[1]), sys.argv[2].encode(), int(sys.argv[3])
 sys.stdin.readline()
 log = SqliteLog(path, {"in": "delete", "out": "delete"})
@@ -100,8 +100,8 @@ def test_many_processes_append_while_a_session_works(path: Path) -> None:
 WORKER = """
 import sys
 from pathlib import Path
-from worker.logs.port import *
-from worker.logs.sqlite import SqliteLog
+from worker.engine.records import *
+from worker.logs.sqlite.log import SqliteLog
 log = SqliteLog(Path(sys.argv[1]), {"in": "delete", "out": "delete"})
 worker = log.open_session("detect", ["in"], [0])
 snapshot = worker.restore(0)
