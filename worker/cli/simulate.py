@@ -105,7 +105,7 @@ def _refuse_nonsense(rate: int | None, log: str | None, config: Path | None, out
     if log is not None and output != "-":
         raise UsageError("--log and --output exclude each other: the events go to one place.")
     if config is not None and log is None:
-        raise UsageError("--config tells about the log: it needs --log.")
+        raise UsageError("--config is about the log: it needs --log.")
 
 
 def _default_start(days: int, *, live: bool) -> str:

@@ -1,4 +1,4 @@
-"""All accounts together: what they send, merged by arrival."""
+"""All accounts together: their events, merged by arrival."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from worker.simulate.stories import (
     sequences as sequence_stories,
 )
 from worker.simulate.stories.assignment import Variant, cast, plan_story
-from worker.simulate.world.account import HOUR_MS, Account, open_account
+from worker.simulate.world.account import HOUR_MS, SimulatedAccount, open_account
 from worker.simulate.world.config import DAY_MS, SimulateConfig
 from worker.simulate.world.delivery import REDELIVERED_WITHIN_MS, Event, Sent, heartbeats
 
@@ -27,7 +27,7 @@ def simulate(
 ) -> Iterator[Event]:
     """Yield the events of all accounts in the order of arrival; equal seeds give equal events.
 
-    `truth` receives what is planted, while the events are taken; it is whole at their end.
+    `truth` receives what is planted while the events are consumed; it is complete at their end.
     """
     truth = [] if truth is None else truth
     stories = cast(config, seed)
@@ -49,7 +49,7 @@ def simulate(
 
 def _open(
     index: int, seed: int, variant: Variant | None, truth: list[Plant], config: SimulateConfig
-) -> Account:
+) -> SimulatedAccount:
     history_days = variant.history_days if variant else 0
     account = open_account(index, seed, config.start_ms - history_days * DAY_MS, config)
     if variant:
@@ -64,12 +64,12 @@ def _open(
     return account
 
 
-def _keep_books_for(variant: Variant, account: Account) -> None:
-    """Number the entries, or do not, where the story needs that."""
+def _keep_books_for(variant: Variant, account: SimulatedAccount) -> None:
+    """Number the entries, or leave them unnumbered, as the story needs."""
     for ledger in account.ledgers:
-        if variant.tell in balance_stories.NUMBERED + sequence_stories.NUMBERED:
+        if variant.plot in balance_stories.NUMBERED + sequence_stories.NUMBERED:
             ledger.numbered = True
-        elif variant.tell in book_stories.UNNUMBERED:
+        elif variant.plot in book_stories.UNNUMBERED:
             ledger.numbered = False
 
 

@@ -18,8 +18,8 @@ UNCOUNTED = {
 ORDER = ("info", "warning", "error")
 
 
-class Finding(NamedTuple):
-    """What an alert must come to."""
+class ExpectedAlert(NamedTuple):
+    """The event, severity and times that an alert must have in the end."""
 
     event_id: str
     severity: str
@@ -27,8 +27,8 @@ class Finding(NamedTuple):
     cured_at: int | None
 
 
-def findings(events: Iterable[Event]) -> Iterator[Finding]:
-    """Yield what must be said of each lock, and of refusals after its alert was closed."""
+def findings(events: Iterable[Event]) -> Iterator[ExpectedAlert]:
+    """Yield the alerts of each lock, and of refusals after its alert was closed."""
     past = in_order(events)
     logins = [event for event in past if event["kind"] == "login"]
     for lock in logins:
@@ -36,7 +36,7 @@ def findings(events: Iterable[Event]) -> Iterator[Finding]:
             yield from _of_lock(lock, logins, past)
 
 
-def _of_lock(lock: Event, logins: list[Event], past: list[Event]) -> Iterator[Finding]:
+def _of_lock(lock: Event, logins: list[Event], past: list[Event]) -> Iterator[ExpectedAlert]:
     until = parse_time(str(lock["lock_until"])) if "lock_until" in lock else None
     after = [event for event in logins if at(event) > at(lock)]
     opened = next((at(event) for event in after if _opens(event)), None)
@@ -63,10 +63,10 @@ def _of_lock(lock: Event, logins: list[Event], past: list[Event]) -> Iterator[Fi
     if overdue and (closed is None or at(overdue[0]) < closed):
         raised.append(("error", at(overdue[0])))
     elif overdue:
-        yield Finding(str(overdue[0]["event_id"]), "error", at(overdue[0]), opened)
+        yield ExpectedAlert(str(overdue[0]["event_id"]), "error", at(overdue[0]), opened)
     severity = max((name for name, _ in raised), key=ORDER.index)
     reached = min(moment for name, moment in raised if name == severity)
-    yield Finding(str(lock["event_id"]), severity, reached, closed)
+    yield ExpectedAlert(str(lock["event_id"]), severity, reached, closed)
 
 
 def _opens(event: Event) -> bool:
@@ -78,7 +78,7 @@ def _first_severity(lock: Event) -> str:
 
 
 def _at_once(lock: Event, logins: list[Event]) -> Iterator[tuple[str, int]]:
-    """Yield what is known with the lock: that it is the third, or that nobody failed."""
+    """Yield what is known with the lock: that it is the third, or that there was no failure."""
     before = [event for event in logins if at(event) <= at(lock)]
     locks = [e for e in before if e["action"] == "lock" and e.get("reason") != "customer"]
     day = [event for event in locks if at(lock) - at(event) <= DAY]

@@ -11,7 +11,7 @@ from worker.simulate import SimulateConfig, simulate
 THEFT, LOCK, SHUT_OUT = "unauthorized_transaction", "account_lockout", "cannot_log_in"
 
 
-class Run:
+class SimulatedAccounts:
     """One simulation: its truth, and the events of each account once each in order."""
 
     def __init__(self, config: SimulateConfig, seed: int) -> None:
@@ -25,15 +25,15 @@ class Run:
     def plants(self, rule: str) -> dict[str, Plant]:
         return {plant.event_ids[-1]: plant for plant in self.truth if plant.rule == rule}
 
-    def case(self, variant: str) -> "Case":
+    def case(self, variant: str) -> "PlantedCase":
         """The last plant of a variant, by its story's own rule."""
         plant = [plant for plant in self.truth if plant.variant == variant][-1]
         events = self.accounts[plant.account_id]
         number = [event["event_id"] for event in events].index(plant.event_ids[-1])
-        return Case(plant, events, events[number], events[:number])
+        return PlantedCase(plant, events, events[number], events[:number])
 
 
-class Case(NamedTuple):
+class PlantedCase(NamedTuple):
     """A plant among the events of its account."""
 
     plant: Plant

@@ -15,12 +15,12 @@ MONEY = ("failed_payment_sufficient_balance", "balance_mismatch")
 """The rules whose stories are of money."""
 
 
-class Run:
+class SimulatedBooks:
     """One simulation, with its events once each in the order of time.
 
     Attributes:
-        books: the posted rows that tell balances, by account and currency, as they were booked.
-        told: the accounts in which a story is told.
+        books: the posted rows with balances, by account and currency, as they were booked.
+        accounts_with_stories: the ids of the accounts in which a story is planted.
     """
 
     def __init__(self, config: SimulateConfig, seed: int) -> None:
@@ -32,7 +32,7 @@ class Run:
         self.by_account: dict[str, list[Event]] = defaultdict(list)
         for event in self.events:
             self.by_account[str(event["account_id"])].append(event)
-        self.told = {plant.account_id for plant in self.truth}
+        self.accounts_with_stories = {plant.account_id for plant in self.truth}
         self.books = self._books()
 
     def planted(self, *variants: str) -> list[Plant]:

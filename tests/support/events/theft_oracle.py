@@ -55,7 +55,7 @@ def kilometres(a: Event, b: Event) -> float:
 
 
 def too_fast(a: Event, b: Event) -> bool:
-    """Whether nobody gets from one to the other in time."""
+    """Whether the journey from one to the other is faster than any traveller."""
     if "latitude" not in a or "latitude" not in b:
         return False
     km = kilometres(a, b)

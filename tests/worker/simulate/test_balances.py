@@ -6,10 +6,18 @@ import pytest
 
 from schemas.time import parse_time
 from schemas.truth import Plant
-from tests.support.events.simulated_books import Event, Run, at, cost, drift, major, minor
+from tests.support.events.simulated_books import (
+    Event,
+    SimulatedBooks,
+    at,
+    cost,
+    drift,
+    major,
+    minor,
+)
 
 
-def neighbour(money: Run, plant: Plant) -> Event:
+def neighbour(money: SimulatedBooks, plant: Plant) -> Event:
     """The row booked just before the anchor."""
     event = money.anchor(plant)
     rows = money.books[plant.account_id, str(event["currency"])]
@@ -17,7 +25,7 @@ def neighbour(money: Run, plant: Plant) -> Event:
     return rows[ids.index(event["event_id"]) - 1]
 
 
-def test_no_row_is_wrong_but_where_planted(money: Run) -> None:
+def test_no_row_is_wrong_but_where_planted(money: SimulatedBooks) -> None:
     wrong = {str(row["event_id"]) for rows in money.books.values() for row in rows if drift(row)}
     variants = ("row", "row_major_unit", "row_below_major_unit", "row_corrected", "undone_short")
     assert wrong == {plant.event_ids[-1] for plant in money.planted(*variants)}
@@ -28,7 +36,7 @@ def test_no_row_is_wrong_but_where_planted(money: Run) -> None:
     [("row", 0, 1), ("row_major_unit", 1, 0), ("row_below_major_unit", 1, -1)],
 )
 def test_a_row_is_an_error_from_one_major_unit(
-    money: Run, variant: str, units: int, minors: int
+    money: SimulatedBooks, variant: str, units: int, minors: int
 ) -> None:
     for plant in money.planted(variant):
         event = money.anchor(plant)
@@ -36,7 +44,7 @@ def test_a_row_is_an_error_from_one_major_unit(
         assert plant.severity == ("error" if abs(drift(event)) >= major(event) else "warning")
 
 
-def jumps(money: Run, *, numbered: bool) -> dict[str, int]:
+def jumps(money: SimulatedBooks, *, numbered: bool) -> dict[str, int]:
     """Where a posted row does not start at the end of the one booked before, and by how much."""
     found = {}
     spoiled = {plant.account_id for plant in money.truth if "row" in plant.variant}
@@ -54,7 +62,7 @@ def jumps(money: Run, *, numbered: bool) -> dict[str, int]:
     [("chain", 0, 1), ("chain_major_unit", 1, 0), ("chain_below_major_unit", 1, -1)],
 )
 def test_a_jump_is_an_error_from_one_major_unit(
-    money: Run, variant: str, units: int, minors: int
+    money: SimulatedBooks, variant: str, units: int, minors: int
 ) -> None:
     found = jumps(money, numbered=True)
     for plant in money.planted(variant):
@@ -64,10 +72,10 @@ def test_a_jump_is_an_error_from_one_major_unit(
         assert plant.severity == ("error" if by >= major(event) else "warning")
 
 
-def test_numbered_books_jump_only_where_planted(money: Run) -> None:
-    told = money.planted("chain", "chain_major_unit", "chain_below_major_unit", "chain_corrected")
+def test_numbered_books_jump_only_where_planted(money: SimulatedBooks) -> None:
+    broken = money.planted("chain", "chain_major_unit", "chain_below_major_unit", "chain_corrected")
     gaps = money.planted("missing_entry")
-    expected = {plant.event_ids[-1] for plant in told} | {p.event_ids[-1] for p in gaps}
+    expected = {plant.event_ids[-1] for plant in broken} | {p.event_ids[-1] for p in gaps}
     conflicts = {plant.account_id for plant in money.planted("sequence_conflict")}
     found = {
         i for i in jumps(money, numbered=True) if money.by_id[i]["account_id"] not in conflicts
@@ -76,7 +84,7 @@ def test_numbered_books_jump_only_where_planted(money: Run) -> None:
 
 
 @pytest.mark.parametrize("variant", ["row_corrected", "chain_corrected"])
-def test_an_adjustment_moves_exactly_the_drift_back(money: Run, variant: str) -> None:
+def test_an_adjustment_moves_exactly_the_drift_back(money: SimulatedBooks, variant: str) -> None:
     for plant in money.planted(variant):
         event = money.anchor(plant)
         wrong = drift(event) or jumps(money, numbered=True)[str(event["event_id"])]
@@ -101,7 +109,7 @@ def test_an_adjustment_moves_exactly_the_drift_back(money: Run, variant: str) ->
     ],
 )
 def test_a_missing_entry_is_told_after_a_minute_and_an_error_after_fifteen(
-    money: Run, variant: str, after: int | None, severity: str | None
+    money: SimulatedBooks, variant: str, after: int | None, severity: str | None
 ) -> None:
     for plant in money.planted(variant):
         event = money.anchor(plant)
@@ -120,7 +128,7 @@ def test_a_missing_entry_is_told_after_a_minute_and_an_error_after_fifteen(
         assert plant.cured_at == (None if after is None else at(event) + after)
 
 
-def test_two_entries_share_a_number_where_planted(money: Run) -> None:
+def test_two_entries_share_a_number_where_planted(money: SimulatedBooks) -> None:
     shared = set()
     for (account, _), rows in money.books.items():
         numbers = [row["ledger_sequence"] for row in rows if "ledger_sequence" in row]
@@ -129,7 +137,7 @@ def test_two_entries_share_a_number_where_planted(money: Run) -> None:
     assert shared == {plant.account_id for plant in money.planted("sequence_conflict")}
 
 
-def group_of(money: Run, plant: Plant) -> list[Event]:
+def group_of(money: SimulatedBooks, plant: Plant) -> list[Event]:
     """The balances' rows of the account around the anchor, each < 1 s after the one before."""
     anchor = money.anchor(plant)
     rows = [
@@ -156,7 +164,7 @@ def orders(known: int, rows: list[Event]) -> bool:
     )
 
 
-def known_before(money: Run, group: list[Event]) -> int:
+def known_before(money: SimulatedBooks, group: list[Event]) -> int:
     rows = [
         row
         for row in money.of_account(str(group[0]["account_id"]), "transaction")
@@ -167,7 +175,7 @@ def known_before(money: Run, group: list[Event]) -> int:
     return minor(rows[-1], "balance_after")
 
 
-def test_rows_of_a_group_fit_in_some_order_unless_planted(money: Run) -> None:
+def test_rows_of_a_group_fit_in_some_order_unless_planted(money: SimulatedBooks) -> None:
     silent = money.planted("group_joined", "same_instant_rows", "refund_in_group")
     broken = money.planted("unnumbered_break", "unnumbered_group_break", "group_split")
     for plant in silent + broken:
@@ -180,7 +188,7 @@ def test_rows_of_a_group_fit_in_some_order_unless_planted(money: Run) -> None:
         assert plant.earliest_at == max(at(row) for row in group_of(money, plant)) + 1_000
 
 
-def test_one_millisecond_decides_whether_two_rows_are_one_group(money: Run) -> None:
+def test_one_millisecond_decides_whether_two_rows_are_one_group(money: SimulatedBooks) -> None:
     for plant in money.planted("group_joined", "group_split"):
         group = group_of(money, plant)
         refund = money.anchor(plant)
@@ -195,7 +203,9 @@ def test_one_millisecond_decides_whether_two_rows_are_one_group(money: Run) -> N
         assert orders(known_before(money, group), [payment, refund])
 
 
-def test_same_instant_rows_arrive_in_another_order_than_they_were_booked(money: Run) -> None:
+def test_same_instant_rows_arrive_in_another_order_than_they_were_booked(
+    money: SimulatedBooks,
+) -> None:
     shuffled = 0
     arrived = [event.get("event_id") for event in money.arrived]
     for plant in money.planted("same_instant_rows"):
@@ -205,7 +215,7 @@ def test_same_instant_rows_arrive_in_another_order_than_they_were_booked(money: 
     assert shuffled
 
 
-def balances_within(money: Run, report: Event, slack: int) -> set[int]:
+def balances_within(money: SimulatedBooks, report: Event, slack: int) -> set[int]:
     """What the chain's balance was at some moment within the slack of as_of, ends included."""
     as_of = parse_time(str(report["as_of"]))
     rows = money.books[str(report["account_id"]), str(report["currency"])]
@@ -224,7 +234,7 @@ def balances_within(money: Run, report: Event, slack: int) -> set[int]:
     ],
 )
 def test_a_snapshot_is_an_error_from_one_major_unit(
-    money: Run, variant: str, units: int, minors: int
+    money: SimulatedBooks, variant: str, units: int, minors: int
 ) -> None:
     for plant in money.planted(variant):
         report = money.anchor(plant)
@@ -245,7 +255,7 @@ def test_a_snapshot_is_an_error_from_one_major_unit(
     ],
 )
 def test_a_snapshot_is_forgiven_up_to_five_seconds_from_the_movement(
-    money: Run, variant: str, distance: int
+    money: SimulatedBooks, variant: str, distance: int
 ) -> None:
     for plant in money.planted(variant):
         report = money.anchor(plant)
@@ -260,7 +270,7 @@ def test_a_snapshot_is_forgiven_up_to_five_seconds_from_the_movement(
             assert plant.earliest_at == max(as_of + 5_000, at(report))
 
 
-def test_a_snapshot_of_ten_minutes_ago_is_judged_and_no_older_one(money: Run) -> None:
+def test_a_snapshot_of_ten_minutes_ago_is_judged_and_no_older_one(money: SimulatedBooks) -> None:
     for plant in money.planted("old_snapshot_wrong", "stale_report"):
         report = money.anchor(plant)
         assert minor(report, "balance") not in balances_within(money, report, 5_000)
@@ -270,9 +280,9 @@ def test_a_snapshot_of_ten_minutes_ago_is_judged_and_no_older_one(money: Run) ->
         assert not judged or plant.earliest_at == at(report)
 
 
-def test_no_other_report_is_wrong(money: Run) -> None:
+def test_no_other_report_is_wrong(money: SimulatedBooks) -> None:
     planted = {plant.event_ids[-1] for plant in money.truth}
-    # Of these books, the order in which rows were booked is not that in which they are told.
+    # Of these books, the order in which rows were booked differs from that of their times.
     unclear = {"row", "row_major_unit", "row_below_major_unit", "row_corrected", "undone_short"}
     unclear |= {"group_joined", "group_split"}
     skipped = {plant.account_id for plant in money.truth if plant.variant in unclear}
@@ -288,7 +298,9 @@ def test_no_other_report_is_wrong(money: Run) -> None:
     assert checked > 200
 
 
-def test_holds_of_the_available_balance_stand_between_rows_of_the_posted_one(money: Run) -> None:
+def test_holds_of_the_available_balance_stand_between_rows_of_the_posted_one(
+    money: SimulatedBooks,
+) -> None:
     for plant in money.planted("available_hold", "hold_row_wrong"):
         row = money.anchor(plant)
         assert (row["status"], row["balance_kind"]) == ("pending", "available")
@@ -297,7 +309,7 @@ def test_holds_of_the_available_balance_stand_between_rows_of_the_posted_one(mon
         assert plant.expect == ("alert" if off else "silent")
 
 
-def test_other_innocent_rows_are_what_they_are_called(money: Run) -> None:
+def test_other_innocent_rows_are_what_they_are_called(money: SimulatedBooks) -> None:
     for plant in money.planted("given_back"):
         row = money.anchor(plant)
         assert row["status"] in ("reversed", "cancelled", "expired")

@@ -1,4 +1,4 @@
-"""The life before the simulation, and the table of stories that are told in it."""
+"""The life before the simulation, and the table of the stories."""
 
 import inspect
 from collections import defaultdict
@@ -90,8 +90,8 @@ def test_the_books_go_on_from_the_life_before() -> None:
     assert checked > 30
 
 
-def tellers() -> set[str]:
-    """The public functions of the simulator that tell a story."""
+def plots() -> set[str]:
+    """The public functions of the simulator that take a story."""
     found = walk_packages(package.__path__, "worker.simulate.")
     modules = [import_module(each.name) for each in found]
     return {
@@ -107,7 +107,7 @@ def tellers() -> set[str]:
 def test_every_teller_is_in_the_table_once() -> None:
     names = [variant.name for variant in STORIES]
     assert len(names) == len(set(names))
-    assert set(names) == tellers()
+    assert set(names) == plots()
     assert {*ANOMALIES, *INNOCENTS} == set(STORIES)
 
 
@@ -117,10 +117,10 @@ def test_a_story_that_begins_early_has_a_life_to_begin_in() -> None:
 
 
 def test_thirty_stories_tell_of_every_rule_what_is_and_what_only_seems() -> None:
-    told = list(cast(SimulateConfig(accounts=60), 1).values())
-    assert len(told) == 30
-    assert {variant.rule for variant in told if variant in ANOMALIES} == RULES
-    assert {variant.rule for variant in told if variant in INNOCENTS} == RULES
+    variants = list(cast(SimulateConfig(accounts=60), 1).values())
+    assert len(variants) == 30
+    assert {variant.rule for variant in variants if variant in ANOMALIES} == RULES
+    assert {variant.rule for variant in variants if variant in INNOCENTS} == RULES
 
 
 def test_half_of_the_accounts_have_no_story_unless_stories_are_counted() -> None:

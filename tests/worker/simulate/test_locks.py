@@ -1,6 +1,6 @@
 """Locked and shut out accounts in the simulator: each plant is where its name says, to the unit.
 
-Everything is worked out again from the events alone; see lockings.py.
+Everything is worked out again from the events alone; see lockout_oracle.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,43 +10,43 @@ import pytest
 
 from schemas.time import parse_time
 from tests.support.events import lockout_oracle as lockings
-from tests.support.events.simulated_accounts import LOCK, SHUT_OUT, Case, Run
+from tests.support.events.simulated_accounts import LOCK, SHUT_OUT, PlantedCase, SimulatedAccounts
 from tests.support.events.theft_oracle import DAY, MINUTE, Event, at, is_debit
 from worker.simulate.stories.assignment import STORIES
 
 
-def test_a_second_opinion_on_locks_is_the_truth(security: Run) -> None:
+def test_a_second_opinion_on_locks_is_the_truth(security: SimulatedAccounts) -> None:
     found = {
         f.event_id: f for events in security.accounts.values() for f in lockings.findings(events)
     }
     plants = security.plants(LOCK)
     assert found.keys() == plants.keys()
     for event_id, plant in plants.items():
-        told = plant.severity, plant.severity_at, plant.cured_at
-        assert told == found[event_id][1:], plant.variant
+        planted = plant.severity, plant.severity_at, plant.cured_at
+        assert planted == found[event_id][1:], plant.variant
 
 
-def _until(case: Case) -> int:
+def _until(case: PlantedCase) -> int:
     return parse_time(str(case.anchor["lock_until"]))
 
 
-def _debit_after(case: Case) -> Event:
+def _debit_after(case: PlantedCase) -> Event:
     return next(e for e in case.events if is_debit(e) and at(e) >= at(case.anchor))
 
 
-def _locks(case: Case) -> list[Event]:
+def _locks(case: PlantedCase) -> list[Event]:
     return [*case.logins("lock"), case.anchor]
 
 
-def _failed(case: Case) -> list[Event]:
+def _failed(case: PlantedCase) -> list[Event]:
     return case.logins("login", outcome="failure")
 
 
-def _refused(case: Case) -> list[Event]:
+def _refused(case: PlantedCase) -> list[Event]:
     return [e for e in case.after() if e.get("reason") == "account_locked"]
 
 
-LOCKS: dict[str, tuple[Callable[[Case], object], object, str]] = {
+LOCKS: dict[str, tuple[Callable[[PlantedCase], object], object, str]] = {
     "locked_after_five": (lambda c: len(_failed(c)), 5, "info"),
     "locked_after_four": (lambda c: len(_failed(c)), 4, "error"),
     "locked_after_none": (lambda c: len(_failed(c)), 0, "error"),
@@ -87,7 +87,7 @@ LOCKS: dict[str, tuple[Callable[[Case], object], object, str]] = {
 
 
 @pytest.mark.parametrize("variant", LOCKS)
-def test_a_lock_is_at_its_threshold_by_one_unit(security: Run, variant: str) -> None:
+def test_a_lock_is_at_its_threshold_by_one_unit(security: SimulatedAccounts, variant: str) -> None:
     measure, expected, severity = LOCKS[variant]
     case = security.case(variant)
     if variant.startswith("locked_after"):
@@ -97,7 +97,7 @@ def test_a_lock_is_at_its_threshold_by_one_unit(security: Run, variant: str) -> 
     assert case.plant.severity == severity
 
 
-def test_a_refusal_after_the_grace_is_an_alert_of_its_own(security: Run) -> None:
+def test_a_refusal_after_the_grace_is_an_alert_of_its_own(security: SimulatedAccounts) -> None:
     case = security.case("refused_after_the_end")
     lock = case.last("lock")
     overdue = at(case.anchor) - parse_time(str(lock["lock_until"]))
@@ -106,7 +106,7 @@ def test_a_refusal_after_the_grace_is_an_alert_of_its_own(security: Run) -> None
 
 
 def _anchors(events: list[Event]) -> Iterator[tuple[str, int]]:
-    """Yield the failures that complete five within ten minutes, if nobody gets in: with when."""
+    """Yield the failures that complete five within ten minutes without a success, and when."""
     logins = [event for event in events if event["kind"] == "login"]
     opened = [
         at(event)
@@ -125,16 +125,16 @@ def _anchors(events: list[Event]) -> Iterator[tuple[str, int]]:
 
 
 def _once_a_second(logins: list[Event]) -> Iterator[Event]:
-    told = set()
+    logged = set()
     for event in logins:
         if event["action"] == "login" and event["outcome"] == "failure":
             second = (event.get("session_id"), at(event) // 1_000)
-            if second[0] is None or second not in told:
+            if second[0] is None or second not in logged:
                 yield event
-            told.add(second)
+            logged.add(second)
 
 
-def test_those_who_cannot_log_in_are_the_planted_ones(security: Run) -> None:
+def test_those_who_cannot_log_in_are_the_planted_ones(security: SimulatedAccounts) -> None:
     found = {
         event_id: when + 10 * MINUTE
         for events in security.accounts.values()
@@ -147,12 +147,12 @@ def test_those_who_cannot_log_in_are_the_planted_ones(security: Run) -> None:
     assert cured == {"max_retries_lock", "success_at_10_minutes_and_1_ms"}
 
 
-def _next_success(case: Case) -> int:
+def _next_success(case: PlantedCase) -> int:
     logins = [e for e in case.after() if e["kind"] == "login" and e["outcome"] == "success"]
     return at(logins[0]) - at(case.anchor)
 
 
-def test_failures_and_successes_are_at_their_thresholds(security: Run) -> None:
+def test_failures_and_successes_are_at_their_thresholds(security: SimulatedAccounts) -> None:
     for variant, span in (("five_in_10_minutes", 0), ("five_in_10_minutes_and_1_ms", 1)):
         moments = [plant.at for plant in security.truth if plant.variant == variant]
         events = security.case(variant).events
@@ -166,7 +166,7 @@ def test_failures_and_successes_are_at_their_thresholds(security: Run) -> None:
     assert late.plant.cured_at == at(late.anchor) + 10 * MINUTE + 1
 
 
-def test_the_share_of_the_service_is_just_half_or_just_less(security: Run) -> None:
+def test_the_share_of_the_service_is_just_half_or_just_less(security: SimulatedAccounts) -> None:
     for variant, total in (("half_by_service", 6), ("less_than_half_by_service", 7)):
         case = security.case(variant)
         first = case.plant.event_ids[0]
@@ -181,17 +181,19 @@ def _failures_from(events: list[Event], first: str) -> list[Event]:
     return [e for e in events[number:] if e.get("outcome") == "failure"]
 
 
-def test_what_two_layers_tell_is_one_attempt_only_within_a_second(security: Run) -> None:
+def test_what_two_layers_tell_is_one_attempt_only_within_a_second(
+    security: SimulatedAccounts,
+) -> None:
     for variant, seconds in (("logged_twice", 4), ("logged_twice_across_seconds", 6)):
         case = security.case(variant)
         tries = _failures_from(case.events, case.plant.event_ids[0])
-        told = [event for event in tries if "session_id" in event]
-        assert len({event["session_id"] for event in told}) == 1
-        assert len({at(event) // 1_000 for event in told}) == seconds
-        assert all(at(b) - at(a) == 1 for a, b in list(pairwise(told))[::2])
+        in_session = [event for event in tries if "session_id" in event]
+        assert len({event["session_id"] for event in in_session}) == 1
+        assert len({at(event) // 1_000 for event in in_session}) == seconds
+        assert all(at(b) - at(a) == 1 for a, b in list(pairwise(in_session))[::2])
 
 
-def test_every_alert_of_the_truth_tells_all_about_itself(security: Run) -> None:
+def test_every_alert_of_the_truth_tells_all_about_itself(security: SimulatedAccounts) -> None:
     for plant in security.truth:
         if plant.expect == "silent":
             assert (plant.severity, plant.earliest_at, plant.severity_at) == (None, None, None)

@@ -6,7 +6,7 @@ Every plant is checked from the events; what it may be mistaken for, at the unit
 import pytest
 
 from schemas.truth import Plant
-from tests.support.events.simulated_books import MINUTE, MONEY, Run, at, cost, minor
+from tests.support.events.simulated_books import MINUTE, MONEY, SimulatedBooks, at, cost, minor
 from tests.support.events.theft_oracle import judged_payments
 from worker.simulate.stories.assignment import STORIES
 
@@ -18,15 +18,15 @@ SEVEN_DAYS = 7 * 24 * 60 * MINUTE
 OWNERS = {"payment", "transfer_out", "withdrawal"}
 
 
-def test_every_variant_is_told_as_often_as_asked(money: Run) -> None:
-    told = {variant.name for variant in STORIES if variant.rule in MONEY}
-    for name in told:
+def test_every_variant_is_told_as_often_as_asked(money: SimulatedBooks) -> None:
+    names = {variant.name for variant in STORIES if variant.rule in MONEY}
+    for name in names:
         assert len(money.planted(name)) == 5
     assert {plant.rule for plant in money.truth} == set(MONEY)
-    assert len(money.told) == len(money.truth)
+    assert len(money.accounts_with_stories) == len(money.truth)
 
 
-def test_what_must_stay_silent_has_no_times_and_what_must_alert_has(money: Run) -> None:
+def test_what_must_stay_silent_has_no_times_and_what_must_alert_has(money: SimulatedBooks) -> None:
     for plant in money.truth:
         if plant.expect == "silent":
             assert (plant.severity, plant.earliest_at, plant.severity_at) == (None, None, None)
@@ -37,19 +37,21 @@ def test_what_must_stay_silent_has_no_times_and_what_must_alert_has(money: Run) 
         assert plant.at == at(money.anchor(plant))
 
 
-def test_everything_of_a_story_arrives_within_the_lateness(money: Run) -> None:
+def test_everything_of_a_story_arrives_within_the_lateness(money: SimulatedBooks) -> None:
     newest = 0
     seen = set()
     for event in money.arrived:
         if event["kind"] != "heartbeat" and event["event_id"] not in seen:
-            assert newest - at(event) < 5_000 or event["account_id"] not in money.told
+            assert (
+                newest - at(event) < 5_000 or event["account_id"] not in money.accounts_with_stories
+            )
             seen.add(event["event_id"])
         newest = max(newest, at(event))
 
 
-def test_no_payment_of_these_accounts_looks_like_a_stranger(money: Run) -> None:
+def test_no_payment_of_these_accounts_looks_like_a_stranger(money: SimulatedBooks) -> None:
     judged = 0
-    for account in money.told:
+    for account in money.accounts_with_stories:
         for _, who, spending in judged_payments(money.by_account[account]):
             assert who < 50
             assert not (who and spending) or who + spending < 50
@@ -57,7 +59,7 @@ def test_no_payment_of_these_accounts_looks_like_a_stranger(money: Run) -> None:
     assert judged > 1_000
 
 
-def spendable(money: Run, plant: Plant) -> int:
+def spendable(money: SimulatedBooks, plant: Plant) -> int:
     """What the row itself and open holds say could be spent."""
     event = money.anchor(plant)
     if "available_balance" in event:
@@ -86,7 +88,7 @@ def spendable(money: Run, plant: Plant) -> int:
     ],
 )
 def test_the_money_is_just_there_or_one_minor_unit_short(
-    money: Run, variant: str, spare: int
+    money: SimulatedBooks, variant: str, spare: int
 ) -> None:
     for plant in money.planted(variant):
         event = money.anchor(plant)
@@ -97,13 +99,13 @@ def test_the_money_is_just_there_or_one_minor_unit_short(
         )
 
 
-def test_a_fee_is_all_that_is_missing(money: Run) -> None:
+def test_a_fee_is_all_that_is_missing(money: SimulatedBooks) -> None:
     for plant in money.planted("fee_not_covered"):
         event = money.anchor(plant)
         assert minor(event, "available_balance") == minor(event, "amount") < cost(event)
 
 
-def test_a_partial_capture_would_not_suffice_if_it_freed_nothing(money: Run) -> None:
+def test_a_partial_capture_would_not_suffice_if_it_freed_nothing(money: SimulatedBooks) -> None:
     for plant in money.planted("partial_capture_frees"):
         captured = [
             (held, row)
@@ -117,7 +119,7 @@ def test_a_partial_capture_would_not_suffice_if_it_freed_nothing(money: Run) -> 
         assert captured
 
 
-def test_a_hold_counts_for_seven_days_and_no_millisecond_more(money: Run) -> None:
+def test_a_hold_counts_for_seven_days_and_no_millisecond_more(money: SimulatedBooks) -> None:
     for plant in money.planted("hold_of_seven_days", "hold_too_old"):
         counts = plant.variant == "hold_of_seven_days"
         event = money.anchor(plant)
@@ -129,7 +131,7 @@ def test_a_hold_counts_for_seven_days_and_no_millisecond_more(money: Run) -> Non
         assert spendable(money, plant) - cost(event) == (-cost(held[0]) if counts else 0)
 
 
-def rivals(money: Run, plant: Plant) -> list[int]:
+def rivals(money: SimulatedBooks, plant: Plant) -> list[int]:
     """How long before the anchor other debits of the account were pending or completed."""
     return [
         at(money.anchor(plant)) - at(row)
@@ -143,7 +145,7 @@ def rivals(money: Run, plant: Plant) -> list[int]:
     [("concurrent_debit", 5_000, "info"), ("debit_just_before", 5_001, "error")],
 )
 def test_another_debit_within_five_seconds_makes_it_an_info(
-    money: Run, variant: str, ago: int, severity: str
+    money: SimulatedBooks, variant: str, ago: int, severity: str
 ) -> None:
     for plant in money.planted(variant):
         event = money.anchor(plant)
@@ -153,7 +155,7 @@ def test_another_debit_within_five_seconds_makes_it_an_info(
         assert plant.severity == severity
 
 
-def test_no_other_alert_depends_on_a_debit_shortly_before(money: Run) -> None:
+def test_no_other_alert_depends_on_a_debit_shortly_before(money: SimulatedBooks) -> None:
     for plant in money.truth:
         event = money.anchor(plant)
         if plant.rule == MONEY[0] and plant.expect == "alert" and "available_balance" not in event:
@@ -165,32 +167,32 @@ def test_no_other_alert_depends_on_a_debit_shortly_before(money: Run) -> None:
     [("known_just_now", 300_000, "alert"), ("known_too_long", 300_001, "silent")],
 )
 def test_a_known_balance_counts_for_five_minutes(
-    money: Run, variant: str, age: int, expect: str
+    money: SimulatedBooks, variant: str, age: int, expect: str
 ) -> None:
     for plant in money.planted(variant):
         event = money.anchor(plant)
         assert not {"balance_before", "available_balance"} & set(event)
-        told = [
+        known = [
             other
             for other in money.by_account[plant.account_id]
             if at(other) < at(event) and ("balance_after" in other or other["kind"] == "balance")
         ]
-        assert at(event) - at(told[-1]) == age
-        assert minor(told[-1], "balance_after") >= cost(event)
+        assert at(event) - at(known[-1]) == age
+        assert minor(known[-1], "balance_after") >= cost(event)
         assert plant.expect == expect
 
 
-def test_a_stale_snapshot_is_all_that_tells_of_the_money(money: Run) -> None:
+def test_a_stale_snapshot_is_all_that_tells_of_the_money(money: SimulatedBooks) -> None:
     for plant in money.planted("stale_snapshot"):
         event = money.anchor(plant)
         assert not {"balance_before", "available_balance"} & set(event)
-        told = [e for e in money.by_account[plant.account_id] if at(e) < at(event)]
-        assert told[-1]["kind"] == "balance"
-        assert at(event) - at(told[-1]) > 5 * MINUTE
-        assert minor(told[-1], "balance") >= cost(event)
+        before = [e for e in money.by_account[plant.account_id] if at(e) < at(event)]
+        assert before[-1]["kind"] == "balance"
+        assert at(event) - at(before[-1]) > 5 * MINUTE
+        assert minor(before[-1], "balance") >= cost(event)
 
 
-def test_another_currency_was_never_told(money: Run) -> None:
+def test_another_currency_was_never_told(money: SimulatedBooks) -> None:
     for plant in money.planted("other_currency"):
         event = money.anchor(plant)
         others = [e for e in money.by_account[plant.account_id] if at(e) < at(event)]
@@ -207,7 +209,7 @@ def test_another_currency_was_never_told(money: Run) -> None:
     ],
 )
 def test_a_technical_failure_is_a_warning_unless_retried_within_two_minutes(
-    money: Run, variant: str, after: int | None, severity: str
+    money: SimulatedBooks, variant: str, after: int | None, severity: str
 ) -> None:
     for plant in money.planted(variant):
         failed = money.anchor(plant)
@@ -227,7 +229,7 @@ def test_a_technical_failure_is_a_warning_unless_retried_within_two_minutes(
             assert cures[0] < at(failed) + 120_000
 
 
-def test_innocent_declines_have_their_reasons(money: Run) -> None:
+def test_innocent_declines_have_their_reasons(money: SimulatedBooks) -> None:
     for plant in money.planted("limit", "fraud", "unknown_code"):
         codes = CODES["insufficient_funds"] | CODES["technical"]
         assert money.anchor(plant)["failure_code"] not in codes

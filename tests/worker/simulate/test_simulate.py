@@ -25,7 +25,7 @@ from tests.support.events.simulated_books import (
     DEBITS,
     MINUTE,
     Event,
-    Run,
+    SimulatedBooks,
     at,
     cost,
     drift,
@@ -44,29 +44,29 @@ TOPICS = {"wallet.transactions", "wallet.logins", "wallet.balances"}
 
 
 @pytest.fixture(scope="module", params=(1, 2))
-def run(request: pytest.FixtureRequest) -> Run:
+def run(request: pytest.FixtureRequest) -> SimulatedBooks:
     """Two weeks without any story."""
-    return Run(BACKGROUND, request.param)
+    return SimulatedBooks(BACKGROUND, request.param)
 
 
 def test_equal_seeds_give_equal_bytes_and_other_seeds_others() -> None:
     config = SimulateConfig(accounts=20, days=1)
     encode = msgspec.json.encode
-    first, again, other = (Run(config, seed) for seed in (5, 5, 6))
+    first, again, other = (SimulatedBooks(config, seed) for seed in (5, 5, 6))
     assert encode(first.arrived) == encode(again.arrived) != encode(other.arrived)
     assert first.truth == again.truth != other.truth
 
 
 def test_more_accounts_change_nothing_about_those_there_were() -> None:
     few, more = (
-        Run(SimulateConfig(accounts=accounts, days=2, stories_per_variant=0), 1)
+        SimulatedBooks(SimulateConfig(accounts=accounts, days=2, stories_per_variant=0), 1)
         for accounts in (10, 25)
     )
     kept = [event for event in more.arrived if str(event.get("account_id", "")) < "acc-000010"]
     assert kept == few.arrived
 
 
-def test_every_line_is_a_valid_record(run: Run) -> None:
+def test_every_line_is_a_valid_record(run: SimulatedBooks) -> None:
     models: dict[str, type[BaseModel]] = {
         "transaction": Transaction,
         "login": Login,
@@ -77,7 +77,7 @@ def test_every_line_is_a_valid_record(run: Run) -> None:
     assert {event["kind"] for event in run.events} == set(models)
 
 
-def test_every_amount_has_no_more_decimals_than_its_currency(run: Run) -> None:
+def test_every_amount_has_no_more_decimals_than_its_currency(run: SimulatedBooks) -> None:
     names = ("amount", "fee", "balance_before", "balance_after", "available_balance", "balance")
     money = [event for event in run.events if "currency" in event]
     assert {event["currency"] for event in money} == {"EUR", "USD", "JPY", "BHD"}
@@ -86,7 +86,7 @@ def test_every_amount_has_no_more_decimals_than_its_currency(run: Run) -> None:
             assert minor(event, name) >= 0
 
 
-def test_all_books_add_up_row_by_row_and_chain(run: Run) -> None:
+def test_all_books_add_up_row_by_row_and_chain(run: SimulatedBooks) -> None:
     numbered = 0
     books = run.books
     for rows in books.values():
@@ -101,7 +101,7 @@ def test_all_books_add_up_row_by_row_and_chain(run: Run) -> None:
     assert 0.15 < 1 - numbered / len(books) < 0.4
 
 
-def test_some_books_without_numbers_have_rows_of_one_millisecond(run: Run) -> None:
+def test_some_books_without_numbers_have_rows_of_one_millisecond(run: SimulatedBooks) -> None:
     together = 0
     for rows in run.books.values():
         if "ledger_sequence" not in rows[0]:
@@ -110,7 +110,7 @@ def test_some_books_without_numbers_have_rows_of_one_millisecond(run: Run) -> No
 
 
 def test_every_completed_row_tells_its_balances_and_every_debit_what_was_available(
-    run: Run,
+    run: SimulatedBooks,
 ) -> None:
     for event in run.events:
         if event["kind"] != "transaction":
@@ -123,7 +123,7 @@ def test_every_completed_row_tells_its_balances_and_every_debit_what_was_availab
             assert minor(event, "available_balance") >= cost(event)
 
 
-def test_reported_balances_are_those_of_the_ledger(run: Run) -> None:
+def test_reported_balances_are_those_of_the_ledger(run: SimulatedBooks) -> None:
     checked = 0
     books = run.books
     for report in (event for event in run.events if event["kind"] == "balance"):
@@ -136,7 +136,7 @@ def test_reported_balances_are_those_of_the_ledger(run: Run) -> None:
     assert checked > 1_000
 
 
-def test_what_was_held_is_booked_in_whole_or_in_part_or_given_back(run: Run) -> None:
+def test_what_was_held_is_booked_in_whole_or_in_part_or_given_back(run: SimulatedBooks) -> None:
     rows: dict[object, list[Event]] = defaultdict(list)
     for event in run.events:
         if event["kind"] == "transaction":
@@ -149,7 +149,7 @@ def test_what_was_held_is_booked_in_whole_or_in_part_or_given_back(run: Run) -> 
     assert 0.08 < sum(share < 1 for share in shares) / len(shares) < 0.25
 
 
-def test_traffic_has_what_a_wallet_has(run: Run) -> None:
+def test_traffic_has_what_a_wallet_has(run: SimulatedBooks) -> None:
     rows = [event for event in run.events if event["kind"] == "transaction"]
     assert {event["type"] for event in rows} == DEBITS | {
         "topup",
@@ -172,7 +172,7 @@ def test_traffic_has_what_a_wallet_has(run: Run) -> None:
     assert {"vpn", "relay", "mobile", "residential"} <= {event.get("network") for event in rows}
 
 
-def test_owners_stay_signed_in_for_days(run: Run) -> None:
+def test_owners_stay_signed_in_for_days(run: SimulatedBooks) -> None:
     used: dict[object, list[int]] = defaultdict(list)
     for event in run.events:
         if "session_id" in event:
@@ -181,7 +181,7 @@ def test_owners_stay_signed_in_for_days(run: Run) -> None:
     assert sum(span > 7 * DAY for span in lasting) > len(lasting) / 5
 
 
-def test_every_device_is_known_before_anything_counts_as_new(run: Run) -> None:
+def test_every_device_is_known_before_anything_counts_as_new(run: SimulatedBooks) -> None:
     for events in run.by_account.values():
         seen: dict[object, int] = {}
         for event in events:
@@ -189,12 +189,16 @@ def test_every_device_is_known_before_anything_counts_as_new(run: Run) -> None:
         assert max(seen.values()) - at(events[0]) < 4 * DAY
 
 
-def test_owners_pay_more_in_the_evening_and_at_other_hours_on_weekends(run: Run) -> None:
+def test_owners_pay_more_in_the_evening_and_at_other_hours_on_weekends(run: SimulatedBooks) -> None:
     hours: dict[bool, list[int]] = {False: [0] * 24, True: [0] * 24}
     for account, events in run.by_account.items():
         home = next((e["country"] for e in events if e["kind"] == "login"), None)
         for event in events:
-            if home == "DE" and event.get("initiator") == "customer" and account not in run.told:
+            if (
+                home == "DE"
+                and event.get("initiator") == "customer"
+                and account not in run.accounts_with_stories
+            ):
                 day, hour = divmod(at(event) // 3_600_000 + 1, 24)
                 hours[(day + 3) % 7 >= 5][hour] += 1
     working, weekend = hours[False], hours[True]
@@ -202,7 +206,7 @@ def test_owners_pay_more_in_the_evening_and_at_other_hours_on_weekends(run: Run)
     assert sum(working[7:9]) / sum(working) > 1.5 * sum(weekend[7:9]) / sum(weekend)
 
 
-def test_travellers_use_their_phones_abroad_and_never_outrun_a_flight(run: Run) -> None:
+def test_travellers_use_their_phones_abroad_and_never_outrun_a_flight(run: SimulatedBooks) -> None:
     abroad = 0
     for events in run.by_account.values():
         begun = {str(e.get("transaction_id", e["event_id"])): e for e in reversed(events)}
@@ -219,7 +223,7 @@ def test_travellers_use_their_phones_abroad_and_never_outrun_a_flight(run: Run) 
     assert abroad > 10
 
 
-def test_no_payment_of_the_background_looks_like_a_stranger(run: Run) -> None:
+def test_no_payment_of_the_background_looks_like_a_stranger(run: SimulatedBooks) -> None:
     judged = 0
     for events in run.by_account.values():
         for _, who, money in judged_payments(events):
@@ -229,7 +233,7 @@ def test_no_payment_of_the_background_looks_like_a_stranger(run: Run) -> None:
     assert judged > 10_000
 
 
-def test_no_owner_of_the_background_is_shut_out_or_locked(run: Run) -> None:
+def test_no_owner_of_the_background_is_shut_out_or_locked(run: SimulatedBooks) -> None:
     for account in run.by_account:
         logins = run.of_account(account, "login")
         assert {event["action"] for event in logins} <= {"login", "logout"}
@@ -238,7 +242,7 @@ def test_no_owner_of_the_background_is_shut_out_or_locked(run: Run) -> None:
             assert fifth - first > 10 * MINUTE
 
 
-def test_no_failure_of_the_background_contradicts_the_balance(run: Run) -> None:
+def test_no_failure_of_the_background_contradicts_the_balance(run: SimulatedBooks) -> None:
     failed = [event for event in run.events if event.get("status") == "failed"]
     limits = {"61", "card_velocity_exceeded", "AM02"}
     assert len(failed) > 500
@@ -251,7 +255,7 @@ def test_arrival_is_disordered_within_the_lateness() -> None:
     config = SimulateConfig(accounts=300, days=1, stragglers_per_10_000=0, stories_per_variant=0)
     newest, late_at_most, behind = 0, 0, 0
     seen = set()
-    for event in Run(config, 1).arrived:
+    for event in SimulatedBooks(config, 1).arrived:
         if event.get("event_id") in seen or event["kind"] == "heartbeat":
             continue
         seen.add(event["event_id"])
@@ -263,7 +267,7 @@ def test_arrival_is_disordered_within_the_lateness() -> None:
 
 
 def test_stragglers_are_numbered_entries_or_logouts_of_accounts_without_a_story() -> None:
-    run = Run(SimulateConfig(accounts=600, days=2, stragglers_per_10_000=3_000), 1)
+    run = SimulatedBooks(SimulateConfig(accounts=600, days=2, stragglers_per_10_000=3_000), 1)
     newest = 0
     seen = set()
     late: list[Event] = []
@@ -275,7 +279,7 @@ def test_stragglers_are_numbered_entries_or_logouts_of_accounts_without_a_story(
             seen.add(event["event_id"])
         newest = max(newest, at(event))
     assert len(late) > 20
-    assert not run.told & {str(event["account_id"]) for event in late}
+    assert not run.accounts_with_stories & {str(event["account_id"]) for event in late}
     for event in late:
         if event["kind"] == "transaction":
             assert (event["status"], "ledger_sequence" in event) == ("completed", True)
@@ -286,7 +290,7 @@ def test_stragglers_are_numbered_entries_or_logouts_of_accounts_without_a_story(
             assert not any(2_000 < at(r) - at(event) < 2 * MINUTE for r in reports)
 
 
-def test_redeliveries_are_the_same_bytes(run: Run) -> None:
+def test_redeliveries_are_the_same_bytes(run: SimulatedBooks) -> None:
     lines: dict[object, list[bytes]] = defaultdict(list)
     for event in run.arrived:
         if event["kind"] != "heartbeat":
@@ -297,7 +301,7 @@ def test_redeliveries_are_the_same_bytes(run: Run) -> None:
 
 
 def test_no_event_comes_after_a_heartbeat_that_says_all_before_has_come() -> None:
-    run = Run(SimulateConfig(accounts=200, days=2, stragglers_per_10_000=0), 1)
+    run = SimulatedBooks(SimulateConfig(accounts=200, days=2, stragglers_per_10_000=0), 1)
     said = 0
     heartbeats = set()
     seen = set()
@@ -312,14 +316,16 @@ def test_no_event_comes_after_a_heartbeat_that_says_all_before_has_come() -> Non
 
 
 def test_most_of_the_default_traffic_is_not_planted() -> None:
-    run = Run(SimulateConfig(), 1)
+    run = SimulatedBooks(SimulateConfig(), 1)
     planted = {event_id for plant in run.truth for event_id in plant.event_ids}
     assert len(planted) * 10 < len(run.by_id)
 
 
 def test_a_tiny_world_tells_anomalies_of_several_rules_first() -> None:
-    run = Run(SimulateConfig(accounts=5, days=1), 1)
-    assert {plant.account_id for plant in run.truth if plant.expect == "alert"} == run.told
+    run = SimulatedBooks(SimulateConfig(accounts=5, days=1), 1)
+    assert {
+        plant.account_id for plant in run.truth if plant.expect == "alert"
+    } == run.accounts_with_stories
     assert len({plant.rule for plant in run.truth}) >= 4
 
 
@@ -343,7 +349,7 @@ def test_the_command_writes_events_and_truth(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "must alert" in result.stderr
     assert result.stdout == ""
-    run = Run(SimulateConfig(accounts=20, days=1), 1)
+    run = SimulatedBooks(SimulateConfig(accounts=20, days=1), 1)
     assert [json.loads(line) for line in events.read_text().splitlines()] == run.arrived
     plants = [json.loads(line) for line in truth.read_text().splitlines()]
     assert sorted(plant["event_ids"] for plant in plants) == sorted(
@@ -370,7 +376,7 @@ def test_a_stream_into_a_log_appends_every_event_and_none_of_the_future(tmp_path
     url = f"sqlite:///{tmp_path / 'wallet.db'}"
     result = CliRunner().invoke(APP, [*SMALL, "--rate", "1000000", "--log", url, "--json"])
     assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
+    printed = json.loads(result.stdout)
     log = open_log(url)
     appended = 0
     for topic in TOPICS:
@@ -380,8 +386,8 @@ def test_a_stream_into_a_log_appends_every_event_and_none_of_the_future(tmp_path
                 appended += event["kind"] != "heartbeat"
                 assert at(event) <= wall_clock()
     log.close()
-    assert appended == sum(n for kind, n in told["events"].items() if kind != "heartbeat") > 0
-    assert told["stopped"] is False
+    assert appended == sum(n for kind, n in printed["events"].items() if kind != "heartbeat") > 0
+    assert printed["stopped"] is False
 
 
 def test_lines_are_due_at_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -423,7 +429,7 @@ def test_control_c_ends_the_stream_and_counts_what_was_written(
         (["--rate", "0"], "--rate must be from 1 to 1,000,000 events per second."),
         (["--rate", "2000000"], "--rate must be from 1"),
         (["--log", "sqlite:///w.db", "--output", "x"], "--log and --output exclude each other"),
-        (["--config", "w.toml"], "--config tells about the log: it needs --log."),
+        (["--config", "w.toml"], "--config is about the log: it needs --log."),
     ],
 )
 def test_a_wrong_argument_is_a_usage_error(arguments: list[str], sentence: str) -> None:

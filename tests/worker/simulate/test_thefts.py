@@ -1,6 +1,6 @@
 """Stolen accounts in the simulator: each plant is where its name says, to the unit.
 
-Everything is worked out again from the events alone; see suspicion.py.
+Everything is worked out again from the events alone; see theft_oracle.py.
 """
 
 from collections import Counter
@@ -11,13 +11,15 @@ import pytest
 from schemas.money import ISO_4217
 from tests.support.events import lockout_oracle as lockings
 from tests.support.events import theft_oracle as suspicion
-from tests.support.events.simulated_accounts import THEFT, Case, Run
+from tests.support.events.simulated_accounts import THEFT, PlantedCase, SimulatedAccounts
 from tests.support.events.theft_oracle import DAY, MINUTE, Event, at, is_debit, kilometres, minor
 from worker.simulate import SimulateConfig
 from worker.simulate.stories.assignment import STORIES
 
 
-def test_a_second_opinion_suspects_the_planted_payments_and_no_others(security: Run) -> None:
+def test_a_second_opinion_suspects_the_planted_payments_and_no_others(
+    security: SimulatedAccounts,
+) -> None:
     found = {}
     for events in security.accounts.values():
         for event, who, money in suspicion.judged_payments(events):
@@ -28,9 +30,9 @@ def test_a_second_opinion_suspects_the_planted_payments_and_no_others(security: 
 
 
 def test_no_payment_shares_its_millisecond_with_a_login_event_but_the_one_that_should(
-    security: Run,
+    security: SimulatedAccounts,
 ) -> None:
-    """They are of two topics, whose order within a millisecond nobody has promised."""
+    """They are of two topics, whose order within a millisecond is undefined."""
     shared = set()
     for name, events in security.accounts.items():
         logins = {at(event) for event in events if event["kind"] == "login"}
@@ -40,7 +42,7 @@ def test_no_payment_shares_its_millisecond_with_a_login_event_but_the_one_that_s
 
 
 def test_nobody_is_suspected_in_a_week_without_stories() -> None:
-    quiet = Run(SimulateConfig(accounts=150, days=10, stories_per_variant=0), 1)
+    quiet = SimulatedAccounts(SimulateConfig(accounts=150, days=10, stories_per_variant=0), 1)
     for events in quiet.accounts.values():
         for _, who, money in suspicion.judged_payments(events):
             assert suspicion.severity(who, money) is None
@@ -128,7 +130,7 @@ def test_the_points_of_every_story_are_listed_here() -> None:
 
 
 @pytest.mark.parametrize("variant", POINTS)
-def test_a_payment_has_the_points_of_its_story(security: Run, variant: str) -> None:
+def test_a_payment_has_the_points_of_its_story(security: SimulatedAccounts, variant: str) -> None:
     case = security.case(variant)
     judged = suspicion.judged_payments(case.events)
     points = [(who, money) for event, who, money in judged if event == case.anchor]
@@ -139,62 +141,62 @@ def test_a_payment_has_the_points_of_its_story(security: Run, variant: str) -> N
     assert case.plant.expect == ("silent" if expected is None else "alert")
 
 
-def test_a_merchants_debit_is_not_the_owners(security: Run) -> None:
+def test_a_merchants_debit_is_not_the_owners(security: SimulatedAccounts) -> None:
     case = security.case("recurring_debit")
     assert case.anchor["initiator"] == "merchant"
     assert minor(case.anchor, "amount") * 100 >= 80 * minor(case.anchor, "available_balance")
 
 
-def _home_and_there(case: Case) -> tuple[Event, Event]:
+def _home_and_there(case: PlantedCase) -> tuple[Event, Event]:
     return case.last("login"), case.anchor
 
 
-def _km(case: Case) -> float:
+def _km(case: PlantedCase) -> float:
     return kilometres(*_home_and_there(case))
 
 
-def _km_per_hour(case: Case) -> float:
+def _km_per_hour(case: PlantedCase) -> float:
     return _km(case) * 3_600_000 / case.since(case.last("login"))
 
 
-def _streak(case: Case) -> list[Event]:
+def _streak(case: PlantedCase) -> list[Event]:
     success = case.last("login")
     earlier = case.logins("login")[-2]
     failures = case.logins("login", outcome="failure")
     return [event for event in failures if at(earlier) < at(event) < at(success)]
 
 
-def _guessing(case: Case) -> int:
+def _guessing(case: PlantedCase) -> int:
     return at(case.last("login")) - at(_streak(case)[0])
 
 
-def _spare(case: Case) -> int:
+def _spare(case: PlantedCase) -> int:
     """By how many minor units more than just drained the payment is."""
     cost = minor(case.anchor, "amount") + minor(case.anchor, "fee")
     available = minor(case.anchor, "available_balance")
     return cost - -(-80 * available // 100)
 
 
-def _above_largest(case: Case) -> int:
+def _above_largest(case: PlantedCase) -> int:
     same = [e for e in case.debits() if e["currency"] == case.anchor["currency"]]
     return minor(case.anchor, "amount") - 3 * max(minor(e, "amount") for e in same[-50:])
 
 
-def _above_exempt(case: Case) -> int:
+def _above_exempt(case: PlantedCase) -> int:
     exempt: int = 50 * 10 ** ISO_4217[str(case.anchor["currency"])]
     return minor(case.anchor, "amount") - exempt
 
 
-def _new_payees(case: Case) -> list[Event]:
+def _new_payees(case: PlantedCase) -> list[Event]:
     mine = [e for e in case.debits() if e.get("device_id") == case.anchor["device_id"]]
     return [*mine, case.anchor]
 
 
-def _change(case: Case) -> Event:
+def _change(case: PlantedCase) -> Event:
     return case.last(*suspicion.CHANGES)
 
 
-MEASURES: dict[str, tuple[Callable[[Case], object], object]] = {
+MEASURES: dict[str, tuple[Callable[[PlantedCase], object], object]] = {
     "device_24_hours": (lambda c: c.since(c.first_with("device_id")), DAY),
     "device_24_hours_and_1_ms": (lambda c: c.since(c.first_with("device_id")), DAY + 1),
     "country_24_hours": (lambda c: c.since(c.first_with("country")), DAY),
@@ -243,19 +245,21 @@ MEASURES: dict[str, tuple[Callable[[Case], object], object]] = {
 
 
 @pytest.mark.parametrize("variant", MEASURES)
-def test_a_threshold_is_met_or_missed_by_one_unit(security: Run, variant: str) -> None:
+def test_a_threshold_is_met_or_missed_by_one_unit(
+    security: SimulatedAccounts, variant: str
+) -> None:
     measure, expected = MEASURES[variant]
     assert measure(security.case(variant)) == expected
 
 
-def test_a_stolen_session_never_signed_in_and_others_did(security: Run) -> None:
+def test_a_stolen_session_never_signed_in_and_others_did(security: SimulatedAccounts) -> None:
     case = security.case("stolen_session")
     sessions = {event.get("session_id") for event in case.events if event["kind"] == "login"}
     assert case.anchor["session_id"] not in sessions
     assert case.since(case.logins("login")[0]) > 90 * DAY
 
 
-def test_the_traveller_is_no_faster_than_his_flight(security: Run) -> None:
+def test_the_traveller_is_no_faster_than_his_flight(security: SimulatedAccounts) -> None:
     case = security.case("traveller")
     home, away = case.logins("login")[-2:]
     assert not suspicion.too_fast(home, away)
@@ -264,7 +268,7 @@ def test_the_traveller_is_no_faster_than_his_flight(security: Run) -> None:
     assert home["country"] != away["country"] == case.anchor["country"]
 
 
-def test_what_is_held_is_judged_once(security: Run) -> None:
+def test_what_is_held_is_judged_once(security: SimulatedAccounts) -> None:
     case = security.case("held_then_captured")
     assert case.anchor["status"] == "pending"
     ids = [e["transaction_id"] for e, _, _ in suspicion.judged_payments(case.events)]

@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import Literal
 
 from worker.simulate.life.orders import CREDITS, Order, credit
-from worker.simulate.world.account import Account, Event
+from worker.simulate.world.account import Event, SimulatedAccount
 from worker.simulate.world.ledger import Ledger
 from worker.simulate.world.world import Family
 
 Shown = Literal["available", "before", "nothing"]
-"""What a failed row tells about the money: what could be spent, the balance, or nothing."""
+"""What a failed row shows of the money: what could be spent, the balance, or nothing."""
 Unused = Literal["cancelled", "expired"]
 
 
@@ -20,7 +20,7 @@ def completed_row(order: Order, transaction_id: str) -> Event:
     return row
 
 
-def complete(account: Account, order: Order, transaction_id: str | None = None) -> str:
+def complete(account: SimulatedAccount, order: Order, transaction_id: str | None = None) -> str:
     """Book the order, and its fee if that is booked separately; return the event_id."""
     transaction_id = transaction_id or account.new_id("txn")
     event_id = account.emit("transaction", completed_row(order, transaction_id))
@@ -29,7 +29,7 @@ def complete(account: Account, order: Order, transaction_id: str | None = None) 
     return event_id
 
 
-def hold(account: Account, order: Order) -> str:
+def hold(account: SimulatedAccount, order: Order) -> str:
     """Reserve the order's money until it is settled; return the transaction_id."""
     transaction_id = account.new_id("txn")
     row = plain_row(order, transaction_id, "pending")
@@ -39,7 +39,7 @@ def hold(account: Account, order: Order) -> str:
 
 
 def settle(
-    account: Account,
+    account: SimulatedAccount,
     order: Order,
     transaction_id: str,
     *,
@@ -57,8 +57,8 @@ def settle(
         account.emit("transaction", row | order.ledger.unmoved())
 
 
-def undo(account: Account, order: Order, transaction_id: str) -> str:
-    """Let a completed transaction itself be reversed; return the event_id."""
+def undo(account: SimulatedAccount, order: Order, transaction_id: str) -> str:
+    """Reverse a completed transaction under its own id; return the event_id."""
     return account.emit("transaction", undone_row(order, transaction_id))
 
 
@@ -69,7 +69,7 @@ def undone_row(order: Order, transaction_id: str) -> Event:
 
 
 def decline(
-    account: Account, order: Order, family: Family, *, shown: Shown = "available"
+    account: SimulatedAccount, order: Order, family: Family, *, shown: Shown = "available"
 ) -> tuple[str, str]:
     """Let an attempt fail; return its event_id and its transaction_id."""
     transaction_id = account.new_id("txn")
@@ -83,8 +83,8 @@ def decline(
     return account.emit("transaction", row), transaction_id
 
 
-def top_up(account: Account, ledger: Ledger, cost: int) -> None:
-    """See to it that the money for `cost` is there."""
+def top_up(account: SimulatedAccount, ledger: Ledger, cost: int) -> None:
+    """Top the ledger up if less than `cost` is available."""
     missing = cost - ledger.available
     if missing > 0:
         step = 50 * ledger.money.unit
@@ -92,14 +92,14 @@ def top_up(account: Account, ledger: Ledger, cost: int) -> None:
         complete(account, credit(account, "topup", amount, ledger))
 
 
-def retry(account: Account, order: Order) -> str:
+def retry(account: SimulatedAccount, order: Order) -> str:
     """Try the order again, and succeed; return the event_id."""
     top_up(account, order.ledger, order.cost)
     return complete(account, order)
 
 
 def plain_row(order: Order, transaction_id: str, status: str) -> Event:
-    """Return the fields of an event that tells nothing of the ledger's balance."""
+    """Return the fields of an event without the ledger's balance."""
     text = order.ledger.text
     row: Event = {
         "transaction_id": transaction_id,
@@ -125,7 +125,7 @@ def plain_row(order: Order, transaction_id: str, status: str) -> Event:
     return row
 
 
-def _book_fee(account: Account, order: Order, transaction_id: str) -> None:
+def _book_fee(account: SimulatedAccount, order: Order, transaction_id: str) -> None:
     ledger = order.ledger
     fee_id = account.new_id("txn")
     row: Event = {

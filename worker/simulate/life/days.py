@@ -8,7 +8,7 @@ from worker.simulate.life.bookings import complete, decline
 from worker.simulate.life.orders import Order, credit, merchant_debit, rent
 from worker.simulate.life.travel import depart
 from worker.simulate.life.visits import visit
-from worker.simulate.world.account import HOUR_MS, MINUTE_MS, Account
+from worker.simulate.world.account import HOUR_MS, MINUTE_MS, SimulatedAccount
 from worker.simulate.world.config import DAY_MS
 from worker.simulate.world.ledger import Ledger
 from worker.simulate.world.world import HOUR_WEIGHTS, WEEKEND_HOUR_WEIGHTS
@@ -17,7 +17,7 @@ SATURDAY = 5
 _HOURS = range(24)
 
 
-def begin_day(account: Account, day: int) -> None:
+def begin_day(account: SimulatedAccount, day: int) -> None:
     """Plan the next 24 hours, and the day after them."""
     rng = account.rng
     date = datetime.fromtimestamp(account.agenda.now // 1000, UTC)
@@ -35,13 +35,13 @@ def begin_day(account: Account, day: int) -> None:
     account.agenda.after(DAY_MS, begin_day, account, day + 1)
 
 
-def local_delay(account: Account, hour: int) -> int:
+def local_delay(account: SimulatedAccount, hour: int) -> int:
     """Return the ms from the day's begin to some moment of that hour of the local day."""
     utc_hour = (hour - account.country.utc_offset_hours) % 24
     return int((utc_hour + account.rng.random()) * HOUR_MS)
 
 
-def _plan_money(account: Account, day: int, date: datetime) -> None:
+def _plan_money(account: SimulatedAccount, day: int, date: datetime) -> None:
     if date.day == account.salary_day:
         _plan(account, 6, _pay_salary, account)
     if date.day == account.rent_day and account.rent:
@@ -54,29 +54,29 @@ def _plan_money(account: Account, day: int, date: datetime) -> None:
             _plan(account, 4, _take, account, order)
 
 
-def _plan(account: Account, hour: int, step: Callable[..., None], *args: object) -> None:
+def _plan(account: SimulatedAccount, hour: int, step: Callable[..., None], *args: object) -> None:
     account.agenda.after(local_delay(account, hour), account.when_free, step, *args)
 
 
-def _pay_salary(account: Account) -> None:
+def _pay_salary(account: SimulatedAccount) -> None:
     complete(account, credit(account, "transfer_in", account.salary, account.ledgers[0]))
 
 
-def _pay_interest(account: Account) -> None:
+def _pay_interest(account: SimulatedAccount) -> None:
     ledger = account.ledgers[0]
     earned = max(0, ledger.balance) // 1_000
     if earned:
         complete(account, credit(account, "interest", earned, ledger))
 
 
-def _take(account: Account, order: Order) -> None:
+def _take(account: SimulatedAccount, order: Order) -> None:
     if order.cost > order.ledger.available:
         decline(account, order, "insufficient_funds")
     else:
         complete(account, order)
 
 
-def _show_balance(account: Account) -> None:
+def _show_balance(account: SimulatedAccount) -> None:
     """Report what the app showed: read now, reported a moment later."""
     if not _may_report(account):
         return
@@ -86,18 +86,18 @@ def _show_balance(account: Account) -> None:
     account.agenda.after(delay, report, account, ledger, ledger.balance, as_of, "app")
 
 
-def _may_report(account: Account) -> bool:
+def _may_report(account: SimulatedAccount) -> bool:
     return not account.busy and account.agenda.now >= account.row_straggles_until
 
 
-def _send_statement(account: Account) -> None:
+def _send_statement(account: SimulatedAccount) -> None:
     if not _may_report(account):
         return
     for ledger in account.ledgers:
         report(account, ledger, ledger.balance, account.agenda.now, "ledger")
 
 
-def report(account: Account, ledger: Ledger, balance: int, as_of: int, source: str) -> str:
+def report(account: SimulatedAccount, ledger: Ledger, balance: int, as_of: int, source: str) -> str:
     """Report the balance that the ledger is said to have had at `as_of`; return the event_id."""
     return account.emit(
         "balance",

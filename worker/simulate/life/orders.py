@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from worker.simulate.world.account import Account, Event
+from worker.simulate.world.account import Event, SimulatedAccount
 from worker.simulate.world.ledger import Ledger
 from worker.simulate.world.world import PROVIDERS, Provider
 
@@ -62,7 +62,7 @@ class Order:
 
 
 def purchase(
-    account: Account,
+    account: SimulatedAccount,
     amount: int,
     ledger: Ledger,
     *,
@@ -86,8 +86,10 @@ def purchase(
     )
 
 
-def transfer(account: Account, amount: int, ledger: Ledger, payee: str | None = None) -> Order:
-    """Return an order to somebody, else to one of the payees; the fee is part of the entry."""
+def transfer(
+    account: SimulatedAccount, amount: int, ledger: Ledger, payee: str | None = None
+) -> Order:
+    """Return an order to somebody, by default to a known payee; the fee is part of the entry."""
     payee = payee or account.rng.choice(account.payees)
     return Order(
         ledger=ledger,
@@ -103,7 +105,7 @@ def transfer(account: Account, amount: int, ledger: Ledger, payee: str | None = 
     )
 
 
-def withdrawal(account: Account, amount: int, ledger: Ledger) -> Order:
+def withdrawal(account: SimulatedAccount, amount: int, ledger: Ledger) -> Order:
     """Return an order of cash; the fee is booked as its own entry."""
     return Order(
         ledger=ledger,
@@ -119,7 +121,7 @@ def withdrawal(account: Account, amount: int, ledger: Ledger) -> Order:
     )
 
 
-def merchant_debit(account: Account, amount: int, merchant: str) -> Order:
+def merchant_debit(account: SimulatedAccount, amount: int, merchant: str) -> Order:
     """Return what a merchant takes by a standing agreement."""
     return Order(
         ledger=account.ledgers[0],
@@ -135,7 +137,7 @@ def merchant_debit(account: Account, amount: int, merchant: str) -> Order:
     )
 
 
-def rent(account: Account) -> Order:
+def rent(account: SimulatedAccount) -> Order:
     """Return the month's rent, which the platform sends by standing order."""
     return Order(
         ledger=account.ledgers[0],
@@ -152,7 +154,7 @@ def rent(account: Account) -> Order:
 
 
 def credit(
-    account: Account,
+    account: SimulatedAccount,
     kind: Literal["topup", "transfer_in", "interest"],
     amount: int,
     ledger: Ledger,
@@ -173,18 +175,20 @@ def credit(
     )
 
 
-def refund(account: Account, order: Order, transaction_id: str, amount: int | None = None) -> Order:
+def refund(
+    account: SimulatedAccount, order: Order, transaction_id: str, amount: int | None = None
+) -> Order:
     """Return the order that gives a completed payment back, or a part of it."""
     amount = order.amount if amount is None else amount
     return _back(account, order, transaction_id, "refund", amount)
 
 
-def reversal(account: Account, order: Order, transaction_id: str) -> Order:
+def reversal(account: SimulatedAccount, order: Order, transaction_id: str) -> Order:
     """Return the order that undoes all that a completed payment has moved."""
     return _back(account, order, transaction_id, "reversal", -order.effect)
 
 
-def adjustment(account: Account, ledger: Ledger, amount: int) -> Order:
+def adjustment(account: SimulatedAccount, ledger: Ledger, amount: int) -> Order:
     """Return a correction by support; the amount is signed."""
     return Order(
         ledger=ledger,
@@ -201,7 +205,7 @@ def adjustment(account: Account, ledger: Ledger, amount: int) -> Order:
 
 
 def _back(
-    account: Account,
+    account: SimulatedAccount,
     order: Order,
     transaction_id: str,
     kind: Literal["refund", "reversal"],
@@ -221,6 +225,6 @@ def _back(
     )
 
 
-def _by_owner(account: Account) -> Event:
+def _by_owner(account: SimulatedAccount) -> Event:
     passed = {"method": account.method, "result": "passed"}
     return account.session | {"authorization": passed}

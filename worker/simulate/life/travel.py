@@ -1,6 +1,6 @@
 """Owners who travel: the same phone in another country, no sooner than a flight gets there."""
 
-from worker.simulate.world.account import HOUR_MS, MINUTE_MS, Account, Event
+from worker.simulate.world.account import HOUR_MS, MINUTE_MS, Event, SimulatedAccount
 from worker.simulate.world.config import DAY_MS
 from worker.simulate.world.places import distance_km, journey_ms
 from worker.simulate.world.world import HOLIDAY_PLACES
@@ -9,7 +9,7 @@ FLIGHT_KM_PER_HOUR = 750
 AT_AIRPORTS_MS = 3 * HOUR_MS
 
 
-def depart(account: Account) -> None:
+def depart(account: SimulatedAccount) -> None:
     """Leave for a holiday abroad, and plan the way back; not while anything is under way."""
     if account.busy or account.abroad or account.visits < len(account.devices):
         return
@@ -22,7 +22,7 @@ def depart(account: Account) -> None:
     account.agenda.after(way + stays, _return, account, way)
 
 
-def _return(account: Account, way: int) -> None:
+def _return(account: SimulatedAccount, way: int) -> None:
     home = account.country
     place: Event = {
         "country": home.code,
@@ -32,12 +32,12 @@ def _return(account: Account, way: int) -> None:
     _fly(account, way, place, abroad=False)
 
 
-def _fly(account: Account, way: int, place: Event, *, abroad: bool) -> None:
+def _fly(account: SimulatedAccount, way: int, place: Event, *, abroad: bool) -> None:
     account.no_visits_until = account.agenda.now + way + 30 * MINUTE_MS
     account.agenda.after(way, _arrive, account, place, abroad)
 
 
-def _arrive(account: Account, place: Event, abroad: bool) -> None:
+def _arrive(account: SimulatedAccount, place: Event, abroad: bool) -> None:
     account.abroad = abroad
     for device in account.devices:
         device.update(place)

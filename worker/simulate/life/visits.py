@@ -23,7 +23,14 @@ from worker.simulate.life.orders import (
     transfer,
     withdrawal,
 )
-from worker.simulate.world.account import HOUR_MS, MINUTE_MS, SECOND_MS, Account, Event, new_payee
+from worker.simulate.world.account import (
+    HOUR_MS,
+    MINUTE_MS,
+    SECOND_MS,
+    Event,
+    SimulatedAccount,
+    new_payee,
+)
 from worker.simulate.world.config import DAY_MS
 from worker.simulate.world.ledger import Ledger
 from worker.simulate.world.world import FIRST_DOCUMENTATION_ASN, HIDING_NETWORKS
@@ -32,7 +39,7 @@ SMALL_MAJOR_UNITS = 20
 """A payment up to so much, of the currency, may pass without asking the owner."""
 
 
-def visit(account: Account) -> None:
+def visit(account: SimulatedAccount) -> None:
     """Open the app, sign in where no session lasts, and do a few things."""
     if account.busy:
         return
@@ -50,8 +57,8 @@ def visit(account: Account) -> None:
         _enter(account, connection)
 
 
-def sign_in(account: Account, device: Event | None = None) -> str:
-    """Let the owner sign in, else on one of his devices; return the event_id."""
+def sign_in(account: SimulatedAccount, device: Event | None = None) -> str:
+    """Let the owner sign in, by default on one of his devices; return the event_id."""
     device = device or account.rng.choice(account.devices)
     session_id = account.new_id("ses")
     ends = account.agenda.now + account.rng.randint(4, 40) * DAY_MS
@@ -60,22 +67,22 @@ def sign_in(account: Account, device: Event | None = None) -> str:
     return account.emit("login", {"action": "login", "outcome": "success", **account.session})
 
 
-def fail_login(account: Account, reason: str, device: Event | None = None) -> str:
-    """Let an attempt to sign in fail, else on one of the devices; return the event_id."""
+def fail_login(account: SimulatedAccount, reason: str, device: Event | None = None) -> str:
+    """Let a sign-in fail, by default on one of his devices; return the event_id."""
     device = device or account.rng.choice(account.devices)
     fields: Event = {"action": "login", "outcome": "failure", "reason": reason, "channel": "app"}
     return account.emit("login", fields | device)
 
 
-def _device_at_hand(account: Account) -> Event:
+def _device_at_hand(account: SimulatedAccount) -> Event:
     """Take each device in turn at first, so that it is known early; then mostly the first."""
     if account.visits < len(account.devices):
         return account.devices[account.visits]
     return account.devices[0 if account.rng.randrange(4) else -1]
 
 
-def _connection(account: Account, device: Event) -> Event:
-    """Return what the device shows of itself; some networks hide where it is."""
+def _connection(account: SimulatedAccount, device: Event) -> Event:
+    """Return the fields of the device; some networks hide where it is."""
     if account.rng.randrange(40):
         return device
     hidden = {name: device[name] for name in device if name not in ("latitude", "longitude")}
@@ -87,13 +94,13 @@ def _connection(account: Account, device: Event) -> Event:
     }
 
 
-def _enter(account: Account, connection: Event) -> None:
+def _enter(account: SimulatedAccount, connection: Event) -> None:
     if not account.busy:
         sign_in(account, connection)
         _stay(account)
 
 
-def _stay(account: Account) -> None:
+def _stay(account: SimulatedAccount) -> None:
     at_s = 0
     for _ in range(account.rng.choice((1, 2, 2, 3, 3, 4))):
         at_s += account.rng.randint(2, 120)
@@ -102,13 +109,13 @@ def _stay(account: Account) -> None:
         account.soon(at_s + 2, at_s + 30, _sign_out, account)
 
 
-def _sign_out(account: Account) -> None:
+def _sign_out(account: SimulatedAccount) -> None:
     if not account.busy:
         account.emit("login", {"action": "logout", "outcome": "success", **account.session})
         account.sessions.pop(str(account.session["device_id"]), None)
 
 
-def _do_something(account: Account) -> None:
+def _do_something(account: SimulatedAccount) -> None:
     if account.busy:
         return
     if account.abroad:
@@ -118,15 +125,15 @@ def _do_something(account: Account) -> None:
         action(account, account.any_ledger())
 
 
-def _shop_abroad(account: Account) -> None:
-    """Spend a little of much: a new country makes every larger step suspicious."""
+def _shop_abroad(account: SimulatedAccount) -> None:
+    """Spend a little of a large balance: in a new country more would be suspicious."""
     ledger = account.ledgers[0]
     order = purchase(account, account.price(ledger, 1, 20), ledger)
     top_up(account, ledger, 2 * order.cost)
     complete(account, order)
 
 
-def _shop(account: Account, ledger: Ledger) -> None:
+def _shop(account: SimulatedAccount, ledger: Ledger) -> None:
     order = purchase(account, account.price(ledger, 1, 60), ledger)
     small = SMALL_MAJOR_UNITS * 10**ledger.money.exponent
     if order.amount <= small and account.rng.randrange(10) == 0:
@@ -135,7 +142,7 @@ def _shop(account: Account, ledger: Ledger) -> None:
     _buy(account, order)
 
 
-def _send_money(account: Account, ledger: Ledger) -> None:
+def _send_money(account: SimulatedAccount, ledger: Ledger) -> None:
     if account.rng.randrange(15) == 0:
         account.payees += (new_payee(account.rng),)
         payee = account.payees[-1]
@@ -148,23 +155,23 @@ def _send_money(account: Account, ledger: Ledger) -> None:
         _buy(account, order)
 
 
-def _take_cash(account: Account, ledger: Ledger) -> None:
+def _take_cash(account: SimulatedAccount, ledger: Ledger) -> None:
     amount = account.rng.randint(1, 10) * 20 * ledger.money.unit
     _buy(account, withdrawal(account, amount, ledger))
 
 
-def _shop_by_card(account: Account, ledger: Ledger) -> None:
+def _shop_by_card(account: SimulatedAccount, ledger: Ledger) -> None:
     complete(account, purchase(account, account.price(ledger, 2, 120), ledger, card=True))
 
 
-def _shop_with_both(account: Account, ledger: Ledger) -> None:
+def _shop_with_both(account: SimulatedAccount, ledger: Ledger) -> None:
     """Let the balance pay what it can of a larger purchase, and a card the rest."""
     part = account.rng.randint(0, max(0, ledger.available))
     rest = account.price(ledger, 2, 60)
     complete(account, purchase(account, part + rest, ledger, from_balance=part))
 
 
-def _shop_twice_at_once(account: Account, ledger: Ledger) -> None:
+def _shop_twice_at_once(account: SimulatedAccount, ledger: Ledger) -> None:
     """Pay two merchants with one basket: two entries of the same moment."""
     for _ in range(2):
         order = purchase(account, account.price(ledger, 1, 30), ledger)
@@ -172,18 +179,18 @@ def _shop_twice_at_once(account: Account, ledger: Ledger) -> None:
             complete(account, order)
 
 
-def _add_money(account: Account, ledger: Ledger) -> None:
+def _add_money(account: SimulatedAccount, ledger: Ledger) -> None:
     amount = account.rng.randint(1, 12) * 25 * ledger.money.unit
     complete(account, credit(account, "topup", amount, ledger))
 
 
-def _reserve(account: Account, ledger: Ledger) -> None:
+def _reserve(account: SimulatedAccount, ledger: Ledger) -> None:
     order = purchase(account, account.price(ledger, 10, 90), ledger)
     top_up(account, ledger, order.cost)
     _reserve_for(account, order, (10 * MINUTE_MS, 6 * HOUR_MS))
 
 
-def _reserve_for(account: Account, order: Order, span_ms: tuple[int, int]) -> None:
+def _reserve_for(account: SimulatedAccount, order: Order, span_ms: tuple[int, int]) -> None:
     """Hold the money for some time: most of it is taken, some not, now and then only a part."""
     transaction_id = hold(account, order)
     ending = account.rng.randrange(20)
@@ -197,7 +204,7 @@ def _reserve_for(account: Account, order: Order, span_ms: tuple[int, int]) -> No
     account.agenda.after(account.rng.randint(*span_ms), account.when_free, end)
 
 
-_CHOICES: tuple[tuple[Callable[[Account, Ledger], None], int], ...] = (
+_CHOICES: tuple[tuple[Callable[[SimulatedAccount, Ledger], None], int], ...] = (
     (_shop, 46),
     (_send_money, 15),
     (_take_cash, 5),
@@ -211,7 +218,7 @@ _ACTIONS = tuple(action for action, _ in _CHOICES)
 _WEIGHTS = tuple(accumulate(weight for _, weight in _CHOICES))
 
 
-def _buy(account: Account, order: Order) -> None:
+def _buy(account: SimulatedAccount, order: Order) -> None:
     if order.cost > order.ledger.available:
         decline(account, order, "insufficient_funds")
         account.soon(20, 60, _unless_busy, account, top_up, order.ledger, order.cost)
@@ -227,12 +234,12 @@ def _buy(account: Account, order: Order) -> None:
         account.agenda.after(delay, account.when_free, _give_back, account, order, transaction_id)
 
 
-def _unless_busy(account: Account, step: Callable[..., object], *args: object) -> None:
+def _unless_busy(account: SimulatedAccount, step: Callable[..., object], *args: object) -> None:
     if not account.busy:
         step(account, *args)
 
 
-def _give_back(account: Account, order: Order, transaction_id: str) -> None:
+def _give_back(account: SimulatedAccount, order: Order, transaction_id: str) -> None:
     """Refund a payment, all or a part of it, or reverse it, in one of two ways."""
     way = account.rng.randrange(10)
     if way < 2 and not account.has_story:

@@ -1,4 +1,4 @@
-"""Failed payments at the very edge of what could be spent, and of how that is known.
+"""Failed payments at the very limit of what could be spent, and of how long that is known.
 
 Each alert has a twin beside it: one minor unit or one millisecond further, and it is innocent.
 """
@@ -8,8 +8,8 @@ from dataclasses import replace
 from worker.simulate.life.bookings import Shown, complete, decline, hold, settle
 from worker.simulate.life.days import report
 from worker.simulate.life.orders import Order, credit, purchase, transfer
-from worker.simulate.stories.story import Evidence, Story
-from worker.simulate.world.account import HOUR_MS, MINUTE_MS, SECOND_MS, Account
+from worker.simulate.stories.story import Story, StoryEvidence
+from worker.simulate.world.account import HOUR_MS, MINUTE_MS, SECOND_MS, SimulatedAccount
 from worker.simulate.world.config import DAY_MS
 from worker.simulate.world.ledger import Ledger
 from worker.simulate.world.world import BHD, EUR, JPY, USD
@@ -50,17 +50,17 @@ def debit_just_before(story: Story) -> None:
 
 
 def known_just_now(story: Story) -> None:
-    """The row tells no balance; the one before it is just young enough to prove the money."""
+    """The row shows no balance; the one before it is just young enough to prove the money."""
     story.undisturbed(lambda ledger: _known_for(story, ledger, KNOWN_MS, alerts=True))
 
 
 def known_too_long(story: Story) -> None:
-    """The row tells no balance, and the one before it is one millisecond too old."""
+    """The row shows no balance, and the one before it is one millisecond too old."""
     story.undisturbed(lambda ledger: _known_for(story, ledger, KNOWN_MS + 1, alerts=False))
 
 
 def stale_snapshot(story: Story) -> None:
-    """The row tells no balance, and what the app reported is minutes old."""
+    """The row shows no balance, and what the app reported is minutes old."""
 
     def act(ledger: Ledger) -> None:
         account = story.account
@@ -82,12 +82,12 @@ def hold_leaves_too_little(story: Story) -> None:
 
 
 def partial_capture_frees(story: Story) -> None:
-    """A hold of which only a part was taken: the payment needs all that is left."""
+    """Only a part of a hold was taken: the payment needs all that is left."""
     story.undisturbed(lambda ledger: _after_capture(story, ledger, 0))
 
 
 def partial_capture_short(story: Story) -> None:
-    """A hold of which only a part was taken: the payment needs one minor unit more."""
+    """Only a part of a hold was taken: the payment needs one minor unit more."""
     story.undisturbed(lambda ledger: _after_capture(story, ledger, 1))
 
 
@@ -102,7 +102,7 @@ def mixed_short(story: Story) -> None:
 
 
 def other_currency(story: Story) -> None:
-    """A payment in a currency whose balance nobody has told."""
+    """A payment in a currency whose balance was never reported."""
 
     def act(ledger: Ledger) -> None:
         account = story.account
@@ -128,7 +128,7 @@ def hold_too_old(story: Story) -> None:
 
 def _refused(story: Story, order: Order, shown: Shown = "available", alerts: bool = True) -> None:
     event_id, transaction_id = decline(story.account, order, "insufficient_funds", shown=shown)
-    evidence = Evidence((event_id,), (transaction_id,))
+    evidence = StoryEvidence((event_id,), (transaction_id,))
     if alerts:
         story.must_alert("error", evidence)
     else:
@@ -153,7 +153,7 @@ def _after_another(story: Story, ledger: Ledger, delay_ms: int, *, within: bool)
 
     def fail() -> None:
         event_id, transaction_id = decline(account, order, "insufficient_funds", shown="before")
-        evidence = Evidence((event_id,), (transaction_id,))
+        evidence = StoryEvidence((event_id,), (transaction_id,))
         story.must_alert("info" if within else "error", evidence)
 
     account.agenda.after(delay_ms, fail)
@@ -196,7 +196,7 @@ def _mixed(story: Story, ledger: Ledger, missing: int) -> Order:
 
 
 def _held_for(story: Story, age_ms: int, *, counts: bool) -> None:
-    """Hold money now, and refuse a payment that only that hold stands in the way of."""
+    """Hold money now, and later refuse a payment that only this hold leaves without cover."""
     account = story.account
     ledger = account.ledgers[0]
     booking = purchase(account, account.price(ledger, 50, 150), ledger)
@@ -212,7 +212,7 @@ def _held_for(story: Story, age_ms: int, *, counts: bool) -> None:
     account.agenda.after(age_ms, fail)
 
 
-def _hold_for_an_hour(account: Account, booking: Order) -> None:
+def _hold_for_an_hour(account: SimulatedAccount, booking: Order) -> None:
     held = hold(account, booking)
     account.agenda.after(HOUR_MS, settle, account, booking, held, captured=False)
 
@@ -237,4 +237,4 @@ INNOCENTS = (
     other_currency,
 )
 OLD_HOLDS = (hold_too_old, hold_of_seven_days)
-"""The first alerts. They last HOLD_MS: they need a life before the simulation of such length."""
+"""Only the first must alert. Both last HOLD_MS: the life before is at least as long."""

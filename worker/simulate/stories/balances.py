@@ -1,4 +1,4 @@
-"""Books whose rows do not add up: what balance_mismatch must tell of rows and numbered chains.
+"""Books whose rows do not add up: what balance_mismatch must find in rows and numbered chains.
 
 Each alert at a threshold has a twin beside it: one minor unit or one millisecond further.
 """

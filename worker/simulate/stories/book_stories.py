@@ -1,4 +1,4 @@
-"""Books without numbers, and reported balances: what balance_mismatch must tell of them.
+"""Books without numbers, and reported balances: what balance_mismatch must find in them.
 
 Each alert at a threshold has a twin beside it: one minor unit or one millisecond further.
 """
@@ -16,8 +16,8 @@ from worker.simulate.stories.books import (
     severity_of,
     with_decimals,
 )
-from worker.simulate.stories.story import Evidence, Story
-from worker.simulate.world.account import MINUTE_MS, SECOND_MS, Account, Event
+from worker.simulate.stories.story import Story, StoryEvidence
+from worker.simulate.world.account import MINUTE_MS, SECOND_MS, Event, SimulatedAccount
 from worker.simulate.world.ledger import Ledger
 
 SLACK_MS = 1 * SECOND_MS
@@ -78,7 +78,7 @@ def refund_in_group(story: Story) -> None:
 
 
 def entry_without_balances(story: Story) -> None:
-    """An entry that does not tell what it moved; the next row begins anew."""
+    """An entry that does not show what it moved; the next row begins a new chain."""
 
     def act(ledger: Ledger) -> None:
         account = story.account
@@ -121,27 +121,27 @@ def snapshot_below_major_unit(story: Story) -> None:
 
 
 def read_too_late(story: Story) -> None:
-    """A balance that was read just longer after a payment than is forgiven, without it."""
+    """A balance without a payment, read a little later after it than is tolerated."""
     story.undisturbed(lambda ledger: _read_after(story, ledger, SNAPSHOT_SLACK_MS + 1))
 
 
 def read_late(story: Story) -> None:
-    """A balance that was read just as long after a payment as is forgiven, without it."""
+    """A balance without a payment, read just as late after it as is tolerated."""
     story.undisturbed(lambda ledger: _read_after(story, ledger, SNAPSHOT_SLACK_MS))
 
 
 def read_too_early(story: Story) -> None:
-    """A balance that was read just longer before a payment than is forgiven, with it."""
+    """A balance with a payment, read a little earlier before it than is tolerated."""
     story.undisturbed(lambda ledger: _read_before(story, ledger, SNAPSHOT_SLACK_MS + 1))
 
 
 def read_early(story: Story) -> None:
-    """A balance that was read just as long before a payment as is forgiven, with it."""
+    """A balance with a payment, read just as early before it as is tolerated."""
     story.undisturbed(lambda ledger: _read_before(story, ledger, SNAPSHOT_SLACK_MS))
 
 
 def old_snapshot_wrong(story: Story) -> None:
-    """A wrong balance, read just as long ago as is judged."""
+    """A wrong balance, just recent enough to be judged."""
     story.undisturbed(lambda ledger: _report_old(story, ledger, SNAPSHOT_HISTORY_MS))
 
 
@@ -154,14 +154,14 @@ def _broken_group(story: Story, ledger: Ledger, drift: int, rows: int) -> None:
     """Change the balance, then send rows, each less than a second after the one before."""
     account = story.account
     ledger.balance += drift
-    told: list[Evidence] = []
+    group: list[StoryEvidence] = []
 
     def send() -> None:
-        told.append(sent(account, _small(account, ledger)))
-        if len(told) < rows:
+        group.append(sent(account, _small(account, ledger)))
+        if len(group) < rows:
             account.agenda.after(account.rng.choice((0, 1, 400, 999)), send)
         else:
-            story.must_alert("warning", _together(told), earliest_after=SLACK_MS)
+            story.must_alert("warning", _together(group), earliest_after=SLACK_MS)
             account.soon(5, 60, go_on, account, ledger)
 
     send()
@@ -170,7 +170,7 @@ def _broken_group(story: Story, ledger: Ledger, drift: int, rows: int) -> None:
 def _refund_before_payment(story: Story, ledger: Ledger, delay_ms: int) -> None:
     """Send a refund, and after the delay the payment that it refunds.
 
-    Apart, the refund begins at a balance that nobody has told: a break. The payment then begins
+    Apart, the refund begins at a balance that no row has shown: a break. The payment then begins
     where the refund ended. An entry without balances lets the books begin anew.
     """
     account = story.account
@@ -188,25 +188,25 @@ def _refund_before_payment(story: Story, ledger: Ledger, delay_ms: int) -> None:
     account.soon(20, 60, go_on, account, ledger)
 
 
-def _send_bare(account: Account, ledger: Ledger) -> Evidence:
+def _send_bare(account: SimulatedAccount, ledger: Ledger) -> StoryEvidence:
     """Book an ordinary debit; send it without any balance."""
     order = purchase(account, account.price(ledger, 2, 60), ledger)
     ledger.balance += order.effect
     return sent(account, plain_row(order, account.new_id("txn"), "completed"))
 
 
-def _small(account: Account, ledger: Ledger) -> Event:
+def _small(account: SimulatedAccount, ledger: Ledger) -> Event:
     return completed_row(
         purchase(account, account.price(ledger, 1, 20), ledger), account.new_id("txn")
     )
 
 
-def _silent_group(story: Story, rows: list[Evidence]) -> None:
+def _silent_group(story: Story, rows: list[StoryEvidence]) -> None:
     story.must_stay_silent(_together(rows))
 
 
-def _together(rows: list[Evidence]) -> Evidence:
-    return Evidence(
+def _together(rows: list[StoryEvidence]) -> StoryEvidence:
+    return StoryEvidence(
         tuple(event_id for row in rows for event_id in row.event_ids),
         tuple(dict.fromkeys(one for row in rows for one in row.transaction_ids)),
     )
@@ -219,7 +219,7 @@ def _misreport(story: Story, ledger: Ledger, drift: int) -> None:
 def _report(story: Story, ledger: Ledger, balance: int, as_of: int, drift: int | None) -> None:
     """Report the balance; without a drift it is innocent."""
     account = story.account
-    evidence = Evidence((report(account, ledger, balance, as_of, "app"),))
+    evidence = StoryEvidence((report(account, ledger, balance, as_of, "app"),))
     if drift is None:
         story.must_stay_silent(evidence)
     else:

@@ -1,4 +1,4 @@
-"""What stories of books are made of: ordinary rows, other currencies, how bad a drift is."""
+"""What stories of books are made of: ordinary rows, other currencies, how severe a drift is."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,8 +6,8 @@ from dataclasses import replace
 from schemas.base import Severity
 from worker.simulate.life.bookings import complete, completed_row
 from worker.simulate.life.orders import credit, purchase, transfer
-from worker.simulate.stories.story import Evidence, Story
-from worker.simulate.world.account import Account, Event
+from worker.simulate.stories.story import Story, StoryEvidence
+from worker.simulate.world.account import Event, SimulatedAccount
 from worker.simulate.world.ledger import Ledger
 from worker.simulate.world.world import EUR, USD
 
@@ -21,7 +21,7 @@ def with_decimals(story: Story, act: Callable[[Ledger], None]) -> None:
         story.undisturbed(lambda _: open_and(story, euros, act))
 
 
-def go_on(account: Account, ledger: Ledger) -> None:
+def go_on(account: SimulatedAccount, ledger: Ledger) -> None:
     """Pay something ordinary, so that the books go on from what they now say."""
     complete(account, purchase(account, account.price(ledger, 1, 20), ledger))
 
@@ -32,11 +32,11 @@ def major_unit(ledger: Ledger) -> int:
 
 
 def severity_of(ledger: Ledger, drift: int) -> Severity:
-    """Return how bad a drift is, in minor units of the ledger's currency."""
+    """Return the severity of a drift, which is in minor units of the ledger's currency."""
     return "error" if abs(drift) >= major_unit(ledger) else "warning"
 
 
-def second_ledger(account: Account) -> Ledger:
+def second_ledger(account: SimulatedAccount) -> Ledger:
     """Return the ledger of another currency; a new one if there is only one."""
     if len(account.ledgers) == 1:
         money = USD if account.ledgers[0].money is EUR else EUR
@@ -52,14 +52,14 @@ def open_and(story: Story, ledger: Ledger, act: Callable[[Ledger], None]) -> Non
     story.account.soon(20, 200, act, ledger)
 
 
-def booked(account: Account, ledger: Ledger) -> Event:
+def booked(account: SimulatedAccount, ledger: Ledger) -> Event:
     """Book an ordinary debit of the owner; return its row, which is not sent yet."""
     kind = account.rng.choice((purchase, transfer))
     order = kind(account, account.price(ledger, 2, 60), ledger)
     return completed_row(order, account.new_id("txn"))
 
 
-def sent(account: Account, fields: Event) -> Evidence:
+def sent(account: SimulatedAccount, fields: Event) -> StoryEvidence:
     """Send the row; return it as evidence."""
     event_id = account.emit("transaction", fields)
-    return Evidence((event_id,), (str(fields["transaction_id"]),))
+    return StoryEvidence((event_id,), (str(fields["transaction_id"]),))

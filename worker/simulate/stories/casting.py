@@ -35,7 +35,7 @@ from worker.simulate.stories import (
 from worker.simulate.stories import (
     sequences as sequence_stories,
 )
-from worker.simulate.stories.variant import Teller, Variant
+from worker.simulate.stories.variant import Plot, Variant
 
 FAILED_PAYMENT = "failed_payment_sufficient_balance"
 BALANCE_MISMATCH = "balance_mismatch"
@@ -52,48 +52,48 @@ Variants = tuple[Variant, ...]
 T = TypeVar("T")
 
 
-def _of(rule: str, *tellers: Teller) -> Variants:
-    return tuple(Variant(rule=rule, tell=tell) for tell in tellers)
+def _of(rule: str, *plots: Plot) -> Variants:
+    return tuple(Variant(rule=rule, plot=plot) for plot in plots)
 
 
-def _known(*tellers: Teller, begins_early: int = 0) -> Variants:
+def _known(*plots: Plot, begins_early: int = 0) -> Variants:
     """Return stories of an owner who is known well."""
     return tuple(
-        Variant(rule=UNAUTHORIZED, tell=tell, history_days=KNOWN_DAYS, begins_early=begins_early)
-        for tell in tellers
+        Variant(rule=UNAUTHORIZED, plot=plot, history_days=KNOWN_DAYS, begins_early=begins_early)
+        for plot in plots
     )
 
 
-def _counted(*tellers: Teller) -> Variants:
+def _counted(*plots: Plot) -> Variants:
     """Return stories of an owner whose logins and debits are counted."""
     return tuple(
-        Variant(rule=UNAUTHORIZED, tell=tell, history_days=_BARELY_KNOWN_DAYS, alone=True)
-        for tell in tellers
+        Variant(rule=UNAUTHORIZED, plot=plot, history_days=_BARELY_KNOWN_DAYS, alone=True)
+        for plot in plots
     )
 
 
-def _anniversary(days: int, *tellers: Teller) -> Variants:
+def _anniversary(days: int, *plots: Plot) -> Variants:
     return tuple(
-        Variant(rule=UNAUTHORIZED, tell=tell, history_days=days, alone=True, anniversary=True)
-        for tell in tellers
+        Variant(rule=UNAUTHORIZED, plot=plot, history_days=days, alone=True, anniversary=True)
+        for plot in plots
     )
 
 
-def _first_seen(rule: str, *tellers: Teller) -> Variants:
+def _first_seen(rule: str, *plots: Plot) -> Variants:
     """Return stories that an account begins with."""
-    return tuple(Variant(rule=rule, tell=tell, alone=True) for tell in tellers)
+    return tuple(Variant(rule=rule, plot=plot, alone=True) for plot in plots)
 
 
-def _locked_for_days(*tellers: Teller) -> Variants:
+def _locked_for_days(*plots: Plot) -> Variants:
     return tuple(
-        Variant(rule=LOCKOUT, tell=tell, history_days=_UNKNOWN_DAYS, begins_early=1)
-        for tell in tellers
+        Variant(rule=LOCKOUT, plot=plot, history_days=_UNKNOWN_DAYS, begins_early=1)
+        for plot in plots
     )
 
 
-def _held_long(*tellers: Teller) -> Variants:
+def _held_long(*plots: Plot) -> Variants:
     return tuple(
-        Variant(rule=FAILED_PAYMENT, tell=tell, history_days=8, begins_early=7) for tell in tellers
+        Variant(rule=FAILED_PAYMENT, plot=plot, history_days=8, begins_early=7) for plot in plots
     )
 
 
@@ -120,7 +120,7 @@ ANOMALIES = _in_turn(
             security_stories.impossible_travel,
             security_stories.new_country_drained,
         ),
-        Variant(rule=UNAUTHORIZED, tell=security_stories.stolen_session, history_days=91),
+        Variant(rule=UNAUTHORIZED, plot=security_stories.stolen_session, history_days=91),
         *_known(
             security_stories.disputed,
             security_stories.disputed_later,
@@ -267,4 +267,4 @@ INNOCENTS = _in_turn(
 RULES = len({variant.rule for variant in ANOMALIES})
 """How many rules have stories."""
 STORIES = ANOMALIES[:RULES] + _in_turn(INNOCENTS, ANOMALIES[RULES:])
-"""With too few accounts for all, the first ones are told: an anomaly of every rule, then both."""
+"""With too few accounts the first ones are planted: an anomaly of every rule, then both kinds."""

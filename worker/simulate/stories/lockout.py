@@ -5,15 +5,15 @@ from collections.abc import Callable
 from schemas.base import Severity
 from schemas.time import format_time
 from worker.simulate.stories.scene import Scene, seclude
-from worker.simulate.stories.story import Evidence, Story
+from worker.simulate.stories.story import Story, StoryEvidence
 from worker.simulate.world.account import MINUTE_MS, SECOND_MS, Event
 
 GRACE_MS = MINUTE_MS
-"""A lock may outlive its end by so much."""
+"""For so long after its end a lock may still refuse."""
 LASTS_MS = 5 * MINUTE_MS
 """How long a lock with an end lasts."""
 OPEN_AGAIN_MS = 2 * MINUTE_MS
-"""When support lets the owner in: soon enough for his failures to be no case of their own."""
+"""When support unlocks: soon enough for the owner's failures to raise no alert of their own."""
 SCENE_MS = 90 * MINUTE_MS
 """Longer than any story of one day."""
 
@@ -31,19 +31,19 @@ class Locked(Scene):
         lasts_ms: int | None = None,
         severity_after: int = 0,
     ) -> None:
-        """Lock the account, and write down what its alert must come to."""
+        """Lock the account, and record the severity that its alert must reach."""
         fields: Event = {"action": "lock", "outcome": "success", "channel": channel}
         if reason is not None:
             fields["reason"] = reason
         if lasts_ms is not None:
             fields["lock_until"] = format_time(self.account.agenda.now + lasts_ms)
-        evidence = Evidence((self.account.emit("login", fields),))
+        evidence = StoryEvidence((self.account.emit("login", fields),))
         self.story.must_alert(
             severity, evidence, severity_after=severity_after, cured_after=cured_after
         )
 
     def lock_for_a_while(self, severity: Severity = "warning", severity_after: int = 0) -> None:
-        """Lock a distrusted account for LASTS_MS; the alert is cured by the passing of it."""
+        """Lock a distrusted account for LASTS_MS; the end of the lock cures the alert."""
         self.lock(
             "suspicious",
             severity,

@@ -1,4 +1,4 @@
-"""Locked accounts: what account_lockout must tell.
+"""Locked accounts: what account_lockout must find.
 
 A lock always alerts; the look-alikes are the stories in which it stays at its first severity.
 """
@@ -7,7 +7,7 @@ from schemas.base import Severity
 from worker.simulate.life.bookings import complete, hold, settle
 from worker.simulate.life.orders import Order, merchant_debit
 from worker.simulate.stories.lockout import GRACE_MS, LASTS_MS, OPEN_AGAIN_MS, Locked, locked_out
-from worker.simulate.stories.story import Evidence, Story
+from worker.simulate.stories.story import Story, StoryEvidence
 from worker.simulate.world.account import HOUR_MS, MINUTE_MS, SECOND_MS
 from worker.simulate.world.config import DAY_MS
 
@@ -16,17 +16,17 @@ AFTER_END_MS = LASTS_MS + GRACE_MS
 
 
 def suspicious_lock(story: Story) -> None:
-    """The platform distrusts somebody; support unlocks."""
+    """The platform suspects the account; support unlocks."""
     _unlocked(story, "suspicious", "warning")
 
 
 def admin_lock(story: Story) -> None:
-    """Somebody of the platform locks, and unlocks."""
+    """An administrator locks, and unlocks."""
     _unlocked(story, "admin", "warning", channel="backoffice")
 
 
 def lock_without_reason(story: Story) -> None:
-    """Nobody says why; support unlocks."""
+    """The lock has no reason; support unlocks."""
     _unlocked(story, None, "warning")
 
 
@@ -36,7 +36,7 @@ def requested_lock(story: Story) -> None:
 
 
 def timed_lock_ends(story: Story) -> None:
-    """Nobody is refused any more when the lock has ended: that cures it."""
+    """The lock ends and no sign-in is refused afterwards: that cures it."""
 
     def act(scene: Locked) -> None:
         scene.lock_for_a_while()
@@ -46,7 +46,7 @@ def timed_lock_ends(story: Story) -> None:
 
 
 def sign_in_cures(story: Story) -> None:
-    """Nobody tells of an unlock, but the owner gets in."""
+    """No unlock is reported, but the owner gets in."""
 
     def act(scene: Locked) -> None:
         scene.lock("suspicious", "warning", cured_after=10 * MINUTE_MS)
@@ -83,7 +83,7 @@ def refused_after_the_end(story: Story) -> None:
         scene.later(AFTER_END_MS + 1, refuse, scene)
 
     def refuse(scene: Locked) -> None:
-        evidence = Evidence((scene.refuse(),))
+        evidence = StoryEvidence((scene.refuse(),))
         story.must_alert("error", evidence, cured_after=OPEN_AGAIN_MS)
         scene.later(OPEN_AGAIN_MS, scene.open)
 
@@ -111,7 +111,7 @@ def refused_again_and_again(story: Story) -> None:
 
 
 def refused_within_the_grace(story: Story) -> None:
-    """Refused at its last millisecond: not overdue, but nothing is cured by the passing of it."""
+    """Refused at its last millisecond: not overdue, but the end of the lock cures nothing then."""
     opened = AFTER_END_MS + OPEN_AGAIN_MS
 
     def act(scene: Locked) -> None:

@@ -1,11 +1,11 @@
-"""Owners who cannot sign in: what cannot_log_in must tell, and its look-alikes."""
+"""Owners who cannot sign in: what cannot_log_in must find, and its look-alikes."""
 
 from collections.abc import Callable, Sequence
 
 from schemas.base import Severity
 from worker.simulate.life.visits import fail_login, sign_in
 from worker.simulate.stories.scene import REMEMBERED_MS
-from worker.simulate.stories.story import Evidence, Story
+from worker.simulate.stories.story import Story, StoryEvidence
 from worker.simulate.world.account import MINUTE_MS, SECOND_MS
 
 FAILURES = 5
@@ -14,7 +14,7 @@ JUDGED_AFTER_MS = 10 * MINUTE_MS
 BEGIN_MS = 15 * MINUTE_MS
 """By then a visit that was under way has got past its login."""
 SERVICE_REASONS = ("service_error", "otp_not_delivered", "timeout", "network")
-Told = Callable[[Evidence], None]
+OnFailures = Callable[[StoryEvidence], None]
 
 
 def bad_credentials(story: Story) -> None:
@@ -78,61 +78,61 @@ def few_failures(story: Story) -> None:
 
 
 def logged_twice(story: Story) -> None:
-    """Four attempts, each told by two layers within one second."""
+    """Four attempts, each logged by two layers within one second."""
     _fail_twice(story, 4, SECOND_MS - 2, story.must_stay_silent)
 
 
 def logged_twice_across_seconds(story: Story) -> None:
-    """Three attempts, each told by two layers, a millisecond apart but in two seconds."""
+    """Three attempts, each logged by two layers, a millisecond apart but in two seconds."""
     _fail_twice(story, 3, SECOND_MS - 1, _shut_out(story, "info"))
 
 
-def _shut_out(story: Story, severity: Severity, cured_after: int | None = None) -> Told:
-    def told(evidence: Evidence) -> None:
+def _shut_out(story: Story, severity: Severity, cured_after: int | None = None) -> OnFailures:
+    def on_failures(evidence: StoryEvidence) -> None:
         story.must_alert(
             severity, evidence, earliest_after=JUDGED_AFTER_MS, cured_after=cured_after
         )
 
-    return told
+    return on_failures
 
 
 def _spread(span_ms: int) -> list[int]:
     return [0, 2 * MINUTE_MS, 4 * MINUTE_MS, 7 * MINUTE_MS, span_ms]
 
 
-def _get_in_after(story: Story, delay_ms: int, told: Told) -> None:
-    end = _fail_at(story, [number * 30 * SECOND_MS for number in range(FAILURES)], told)
+def _get_in_after(story: Story, delay_ms: int, on_failures: OnFailures) -> None:
+    end = _fail_at(story, [number * 30 * SECOND_MS for number in range(FAILURES)], on_failures)
     story.account.agenda.after(end + delay_ms, sign_in, story.account)
 
 
-def _fail_twice(story: Story, times: int, millisecond: int, told: Told) -> None:
-    """Let attempts fail at that millisecond of a second, and be told again by the next one."""
+def _fail_twice(story: Story, times: int, millisecond: int, on_failures: OnFailures) -> None:
+    """Let attempts fail at that millisecond of a second; log each again a millisecond later."""
     to_second = -story.account.agenda.now % SECOND_MS + millisecond
     at_ms = [to_second + number * 30 * SECOND_MS for number in range(times)]
     session_id = story.account.new_id("ses")
-    _fail_at(story, [at for first in at_ms for at in (first, first + 1)], told, session_id)
+    _fail_at(story, [at for first in at_ms for at in (first, first + 1)], on_failures, session_id)
 
 
-def _fail(story: Story, reasons: Sequence[str], told: Told) -> int:
+def _fail(story: Story, reasons: Sequence[str], on_failures: OnFailures) -> int:
     """Let attempts fail for these reasons, all within ten minutes; return the last one's delay."""
     at_ms = []
     delay = 0
     for _ in reasons:
         delay += story.account.rng.randint(20, 95) * SECOND_MS
         at_ms.append(delay)
-    return _fail_at(story, at_ms, told, reasons=reasons)
+    return _fail_at(story, at_ms, on_failures, reasons=reasons)
 
 
 def _fail_at(
     story: Story,
     at_ms: Sequence[int],
-    told: Told,
+    on_failures: OnFailures,
     session_id: str | None = None,
     reasons: Sequence[str] = (),
 ) -> int:
     """Let attempts fail so long after visits are over; return the last one's delay from now.
 
-    `told` gets the failures when there are as many as the rule counts, or no more will come.
+    `on_failures` gets the failures when there are as many as the rule counts, or no more will come.
     """
     account = story.account
     end = BEGIN_MS + at_ms[-1]
@@ -144,7 +144,7 @@ def _fail_at(
         device = account.devices[0] | session
         event_ids.append(fail_login(account, reason, device))
         if len(event_ids) == min(FAILURES, len(at_ms)):
-            told(Evidence(tuple(event_ids)))
+            on_failures(StoryEvidence(tuple(event_ids)))
 
     for number, delay in enumerate(at_ms):
         reason = reasons[number] if reasons else "bad_credentials"

@@ -1,9 +1,9 @@
-"""Failed payments: what failed_payment_sufficient_balance must tell, and its look-alikes."""
+"""Failed payments: what failed_payment_sufficient_balance must find, and its look-alikes."""
 
 from worker.simulate.life.bookings import decline, hold, retry, settle, top_up
 from worker.simulate.life.orders import Order, merchant_debit, purchase, transfer
-from worker.simulate.stories.story import Evidence, Story
-from worker.simulate.world.account import HOUR_MS, MINUTE_MS, SECOND_MS, Account
+from worker.simulate.stories.story import Story, StoryEvidence
+from worker.simulate.world.account import HOUR_MS, MINUTE_MS, SECOND_MS, SimulatedAccount
 from worker.simulate.world.world import Family
 
 RETRY_GRACE_MS = 2 * MINUTE_MS
@@ -16,7 +16,7 @@ def contradicted(story: Story) -> None:
 
 
 def technical_uncured(story: Story) -> None:
-    """A technical failure that nobody tries again: told at once, a warning after the grace."""
+    """A technical failure without a retry: reported at once, a warning after the grace."""
     evidence = _decline(story, _funded(story.account), "technical")
     story.must_alert("warning", evidence, severity_after=RETRY_GRACE_MS)
 
@@ -68,7 +68,7 @@ def fraud(story: Story) -> None:
 
 
 def unknown_code(story: Story) -> None:
-    """A failure code that says nothing certain."""
+    """A failure code without a certain meaning."""
     _innocent(story, _funded(story.account), "unknown")
 
 
@@ -102,7 +102,7 @@ def _retried_after(story: Story, delay_ms: int) -> None:
         story.must_alert("warning", evidence, severity_after=RETRY_GRACE_MS, cured_after=delay_ms)
 
 
-def _funded(account: Account) -> Order:
+def _funded(account: SimulatedAccount) -> Order:
     ledger = account.ledgers[0]
     kind = account.rng.choice((purchase, transfer))
     order = kind(account, account.price(ledger, 5, 80), ledger)
@@ -114,9 +114,9 @@ def _innocent(story: Story, order: Order, family: Family) -> None:
     story.must_stay_silent(_decline(story, order, family))
 
 
-def _decline(story: Story, order: Order, family: Family) -> Evidence:
+def _decline(story: Story, order: Order, family: Family) -> StoryEvidence:
     event_id, transaction_id = decline(story.account, order, family)
-    return Evidence((event_id,), (transaction_id,))
+    return StoryEvidence((event_id,), (transaction_id,))
 
 
 ANOMALIES = (

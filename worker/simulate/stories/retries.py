@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from schemas.base import Severity
 from worker.simulate.stories.lockout import GRACE_MS, OPEN_AGAIN_MS, Locked, locked_out
 from worker.simulate.stories.scene import ACTS_AFTER_MS
-from worker.simulate.stories.story import Evidence, Story
+from worker.simulate.stories.story import Story, StoryEvidence
 from worker.simulate.world.account import MINUTE_MS, SECOND_MS
 
 CANNOT_LOG_IN = "cannot_log_in"
@@ -37,7 +37,7 @@ def max_retries_lock(story: Story) -> None:
         if len(event_ids) == len(FIVE_MS):
             story.must_alert(
                 "info",
-                Evidence(tuple(event_ids)),
+                StoryEvidence(tuple(event_ids)),
                 rule=CANNOT_LOG_IN,
                 earliest_after=ABSENCE_MS,
                 cured_after=FIVE_MS[-1] + back,
@@ -50,7 +50,7 @@ def max_retries_lock(story: Story) -> None:
 
 
 def locked_after_five(story: Story) -> None:
-    """As few failures as the policy locks after."""
+    """Just as many failures as the policy allows before it locks."""
     _locked_after(story, FIVE_MS, "info")
 
 
@@ -60,7 +60,7 @@ def locked_after_four(story: Story) -> None:
 
 
 def locked_after_none(story: Story) -> None:
-    """Nobody has failed at all."""
+    """There is no failure at all."""
     _locked_after(story, (), "error")
 
 
@@ -92,17 +92,17 @@ def success_forgives(story: Story) -> None:
 
 
 def locked_elsewhere(story: Story) -> None:
-    """Four failures by telephone: others may not have been told."""
+    """Four failures by telephone: others may not have been reported."""
     _locked_after(story, FIVE_MS[1:], "info", channel="phone")
 
 
 def observed_for_15_minutes(story: Story) -> None:
-    """Failures before the account's first event may not have been told."""
+    """Failures before the account's first event may not have been reported."""
     _observed(story, POLICY_WINDOW_MS, "info")
 
 
 def observed_for_15_minutes_and_1_ms(story: Story) -> None:
-    """The account has been seen for long enough: nobody has failed."""
+    """The account has been observed for long enough: there was no failure."""
     _observed(story, POLICY_WINDOW_MS + 1, "error")
 
 

@@ -1,4 +1,4 @@
-"""What stories of stolen accounts are made of: who signs in, what he does, what he pays."""
+"""The parts of stories of stolen accounts: who signs in, what he does, what he pays."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 from schemas.base import Severity
 from worker.simulate.life.bookings import complete, top_up
 from worker.simulate.life.orders import Order, credit, purchase, transfer, withdrawal
-from worker.simulate.stories.story import Evidence, Story
+from worker.simulate.stories.story import Story, StoryEvidence
 from worker.simulate.world.account import HOUR_MS, MINUTE_MS, SECOND_MS, Event
 from worker.simulate.world.config import DAY_MS
 from worker.simulate.world.world import COUNTRIES, FIRST_DOCUMENTATION_ASN, Country
@@ -16,10 +16,10 @@ VISITS_OVER_MS = 15 * MINUTE_MS
 REMEMBERED_MS = DAY_MS + HOUR_MS
 """What a stranger does makes the owner's own payments suspicious for a day: he makes none."""
 ACTS_AFTER_MS = MINUTE_MS
-"""How long after the owner has signed in, and has shopped, it is somebody else's turn."""
+"""How long after the owner has signed in, and has shopped, somebody else acts."""
 FAILURE_GAP_MS = 40 * SECOND_MS
 GUESSING_MS = 5 * FAILURE_GAP_MS
-"""By then somebody who guesses has signed in."""
+"""By then the guesser has signed in."""
 
 
 class Scene:
@@ -64,7 +64,7 @@ class Scene:
         self.later(GUESSING_MS, self.sign_in, who)
 
     def change(self, action: str) -> None:
-        """Let who is signed in change how the account is reached."""
+        """Change how the account is reached, in the current session."""
         self.account.emit("login", {"action": action, "outcome": "success"} | self.account.session)
 
     def later(self, delay_ms: int, step: Callable[..., object], *args: object) -> None:
@@ -89,11 +89,11 @@ class Scene:
         return replace(withdrawal(self.account, amount, self.ledger), fee=self.ledger.money.unit)
 
     def known_payee(self) -> str:
-        """Return somebody whom the owner has sent money to."""
+        """Return a payee that the owner has sent money to."""
         return self.account.payees[0]
 
     def new_payee(self) -> str:
-        """Return somebody whom nobody in the simulation has sent money to."""
+        """Return a payee that no account of the simulation has sent money to."""
         return self.account.new_id("payee")
 
     def little(self) -> int:
@@ -111,10 +111,10 @@ class Scene:
         return -(-self.ledger.available * 4 // 5) - missing
 
     def pay(self, order: Order, severity: Severity | None, **fields: object) -> None:
-        """Complete the order, and write down that it alerts at once, or that it stays silent."""
+        """Complete the order, and record that it alerts at once, or that it stays silent."""
         order = replace(order, details=order.details | fields)
         event_id, transaction_id = self.complete(order)
-        self.judge(Evidence((event_id,), (transaction_id,)), severity)
+        self.judge(StoryEvidence((event_id,), (transaction_id,)), severity)
 
     def complete(self, order: Order) -> tuple[str, str]:
         """Complete the order; return its event_id and its transaction_id."""
@@ -122,7 +122,7 @@ class Scene:
         return complete(self.account, order, transaction_id), transaction_id
 
     def dispute(self, order: Order, transaction_id: str) -> str:
-        """Let the owner say that the order was not his; return the event_id."""
+        """Dispute the order as the owner; return the event_id."""
         row: Event = {
             "transaction_id": transaction_id,
             "type": order.type,
@@ -140,8 +140,8 @@ class Scene:
         """Let money come in, as a salary does."""
         complete(self.account, credit(self.account, "transfer_in", amount, self.ledger))
 
-    def judge(self, evidence: Evidence, severity: Severity | None) -> None:
-        """Write down what must follow from the event that occurs now."""
+    def judge(self, evidence: StoryEvidence, severity: Severity | None) -> None:
+        """Record what must follow from the event that occurs now."""
         if severity is None:
             self.story.must_stay_silent(evidence)
         else:
@@ -151,8 +151,8 @@ class Scene:
 def seclude(story: Story, act: Callable[[Scene], object], lasts_ms: int = 0) -> None:
     """Keep the owner's visits away until a day after the story, which lasts `lasts_ms` at most.
 
-    When those under way are over he signs in at home and spends half of his money; then it is
-    `act`'s turn. No debit of what is left is more than three times the largest.
+    When those under way are over he signs in at home and spends half of his money; then
+    `act` runs. No debit of the rest can be more than three times the largest.
     """
     account = story.account
     begins_ms = VISITS_OVER_MS + lasts_ms

@@ -1,4 +1,4 @@
-"""Stolen accounts: what unauthorized_transaction must tell.
+"""Stolen accounts: what unauthorized_transaction must find.
 
 The points that a payment gets are in the docstrings: those of who pays + those of the money.
 """
@@ -6,7 +6,7 @@ The points that a payment gets are in the docstrings: those of who pays + those 
 from worker.simulate.life.bookings import hold, settle
 from worker.simulate.life.orders import Order
 from worker.simulate.stories.scene import GUESSING_MS, Scene, abroad, place_of, seclude
-from worker.simulate.stories.story import Evidence, Story
+from worker.simulate.stories.story import Story, StoryEvidence
 from worker.simulate.world.account import MINUTE_MS, SECOND_MS
 
 CHANGES = (
@@ -86,7 +86,7 @@ def impossible_travel(story: Story) -> None:
 
 
 def stolen_session(story: Story) -> None:
-    """A session that nobody has signed in pays a new payee: 40 + 20."""
+    """A session without a sign-in pays a new payee: 40 + 20."""
 
     def act(scene: Scene) -> None:
         session_id = scene.account.new_id("ses")
@@ -116,7 +116,7 @@ def authorization_expired(story: Story) -> None:
 
 
 def not_authorized(story: Story) -> None:
-    """A stranger's phone pays nearly everything, and nobody approved it: 55 + 20."""
+    """A stranger's phone pays nearly everything without approval: 55 + 20."""
 
     def act(scene: Scene) -> None:
         scene.sign_in(scene.stranger())
@@ -124,8 +124,8 @@ def not_authorized(story: Story) -> None:
 
     def pay(scene: Scene) -> None:
         method, result = scene.account.rng.choice((("none", "passed"), ("otp", "skipped")))
-        nobody = {"method": method, "result": result}
-        scene.pay(scene.shop(scene.drain()), "warning", authorization=nobody)
+        unapproved = {"method": method, "result": result}
+        scene.pay(scene.shop(scene.drain()), "warning", authorization=unapproved)
 
     seclude(story, act)
 
@@ -141,7 +141,7 @@ def held_then_captured(story: Story) -> None:
         order = scene.shop(scene.drain())
         transaction_id = hold(scene.account, order)
         event_id = str(scene.account.outbox[-1][3]["event_id"])
-        scene.judge(Evidence((event_id,), (transaction_id,)), "warning")
+        scene.judge(StoryEvidence((event_id,), (transaction_id,)), "warning")
         capture = 5 * MINUTE_MS
         scene.account.agenda.after(
             capture, settle, scene.account, order, transaction_id, captured=True
@@ -151,12 +151,12 @@ def held_then_captured(story: Story) -> None:
 
 
 def disputed(story: Story) -> None:
-    """The owner disputes a payment of long ago, of which nothing else is known: 100."""
+    """The owner disputes an old payment, about which nothing else is known: 100."""
 
     def act(scene: Scene) -> None:
         transaction_id = scene.account.new_id("txn")
         event_id = scene.dispute(scene.shop(), transaction_id)
-        scene.judge(Evidence((event_id,), (transaction_id,)), "error")
+        scene.judge(StoryEvidence((event_id,), (transaction_id,)), "error")
 
     seclude(story, act)
 
@@ -171,7 +171,7 @@ def disputed_later(story: Story) -> None:
 
     def complain(scene: Scene, order: Order, event_id: str, transaction_id: str) -> None:
         disputed_id = scene.dispute(order, transaction_id)
-        scene.judge(Evidence((event_id, disputed_id), (transaction_id,)), "error")
+        scene.judge(StoryEvidence((event_id, disputed_id), (transaction_id,)), "error")
 
     seclude(story, act, lasts_ms=10 * MINUTE_MS)
 

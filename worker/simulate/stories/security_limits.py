@@ -64,7 +64,7 @@ def exactly_3_times_the_largest(story: Story) -> None:
 
 
 def above_exempt(story: Story) -> None:
-    """Nobody approves a transfer to somebody new, of just more than needs none: 30 + 20."""
+    """A transfer to a new payee without approval, just above the exempt amount: 30 + 20."""
     _unapproved(story, 1, "warning")
 
 
@@ -174,7 +174,7 @@ def _changed_and_takes_cash(story: Story, missing: int, severity: Severity | Non
 
 
 def _changed_and_buys_big(story: Story, more: int, severity: Severity | None) -> None:
-    """Buy for `more` minor units above three times what was the largest purchase of a life."""
+    """Buy for `more` minor units above three times the largest purchase so far."""
 
     def act(scene: Scene) -> None:
         largest = max(6_000 * scene.ledger.money.unit, scene.ledger.available)
@@ -190,13 +190,13 @@ def _changed_and_buys_big(story: Story, more: int, severity: Severity | None) ->
 
 
 def _unapproved(story: Story, more: int, severity: Severity | None) -> None:
-    """Transfer `more` minor units above what needs no approval, from much more."""
+    """Transfer `more` minor units above the exempt amount, from a much larger balance."""
 
     def act(scene: Scene) -> None:
         exempt = EXEMPT_MAJOR_UNITS * 10**scene.ledger.money.exponent
         scene.receive(4 * exempt)
-        nobody = {"method": "none", "result": "passed"}
-        scene.pay(scene.send(scene.new_payee(), exempt + more), severity, authorization=nobody)
+        unapproved = {"method": "none", "result": "passed"}
+        scene.pay(scene.send(scene.new_payee(), exempt + more), severity, authorization=unapproved)
 
     seclude(story, act)
 

@@ -133,7 +133,7 @@ def salary_moved_on(story: Story) -> None:
 
 
 def recurring_debit(story: Story) -> None:
-    """A merchant takes nearly everything after a password change: no attempt of anybody."""
+    """A merchant takes nearly everything after a password change: no attempt by a person."""
 
     def act(scene: Scene) -> None:
         scene.change("password_change")

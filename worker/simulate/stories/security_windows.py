@@ -10,7 +10,7 @@ from worker.simulate.stories.security import CHANGES
 from worker.simulate.stories.story import Story
 from worker.simulate.world.account import MINUTE_MS
 from worker.simulate.world.config import DAY_MS
-from worker.simulate.world.places import Place, around, distance_km, journey_ms, moved
+from worker.simulate.world.places import Coordinates, around, distance_km, journey_ms, moved
 
 GUESSES_WITHIN_MS = 30 * MINUTE_MS
 _BEGUN_MS = VISITS_OVER_MS + ACTS_AFTER_MS
@@ -193,7 +193,7 @@ def _guesses(story: Story, times: int, severity: Severity | None) -> None:
     seclude(story, act, lasts_ms=GUESSING_MS + MINUTE_MS)
 
 
-def _journey(story: Story, there: Place, km_per_hour: int, severity: Severity | None) -> None:
+def _journey(story: Story, there: Coordinates, km_per_hour: int, severity: Severity | None) -> None:
     """Sign in at home, and pay elsewhere after so fast a journey."""
     takes = journey_ms(distance_km(_home(story), there), km_per_hour)
 
@@ -241,12 +241,12 @@ def _till_anniversary(missing_ms: int) -> int:
     return ANNIVERSARY_LEAD_MS - _BEGUN_MS - missing_ms
 
 
-def _home(story: Story) -> Place:
+def _home(story: Story) -> Coordinates:
     country = story.account.country
     return country.latitude, country.longitude
 
 
-def _at(place: Place) -> dict[str, object]:
+def _at(place: Coordinates) -> dict[str, object]:
     return {"latitude": place[0], "longitude": place[1]}
 
 

@@ -1,11 +1,11 @@
-"""Numbered books: entries that are missing, or share a number; balance_mismatch must tell."""
+"""Numbered books: entries that are missing, or share a number."""
 
 from worker.simulate.stories.books import booked, go_on, sent
 from worker.simulate.stories.story import Story
 from worker.simulate.world.account import MINUTE_MS
 from worker.simulate.world.ledger import Ledger
 
-GAP_TOLD_MS = MINUTE_MS
+GAP_REPORTED_MS = MINUTE_MS
 GAP_ERROR_MS = 15 * MINUTE_MS
 GO_ON_MS = 10_000
 
@@ -16,8 +16,8 @@ def missing_entry(story: Story) -> None:
 
 
 def entry_just_told_missing(story: Story) -> None:
-    """The missing entry comes one millisecond after it was told."""
-    story.undisturbed(lambda ledger: _gap(story, ledger, GAP_TOLD_MS + 1))
+    """The missing entry comes one millisecond after it was reported."""
+    story.undisturbed(lambda ledger: _gap(story, ledger, GAP_REPORTED_MS + 1))
 
 
 def entry_just_before_error(story: Story) -> None:
@@ -31,8 +31,8 @@ def entry_just_after_error(story: Story) -> None:
 
 
 def slow_outbox(story: Story) -> None:
-    """The missing entry comes one millisecond before it would be told."""
-    story.undisturbed(lambda ledger: _gap(story, ledger, GAP_TOLD_MS - 1))
+    """The missing entry comes one millisecond before it would be reported."""
+    story.undisturbed(lambda ledger: _gap(story, ledger, GAP_REPORTED_MS - 1))
 
 
 def sequence_conflict(story: Story) -> None:
@@ -59,14 +59,14 @@ def _gap(story: Story, ledger: Ledger, filled_after: int | None) -> None:
     if filled_after is not None:
         account.agenda.after(filled_after, account.emit, "transaction", kept_back)
         account.agenda.after(filled_after + GO_ON_MS, go_on, account, ledger)
-    if filled_after is not None and filled_after < GAP_TOLD_MS:
+    if filled_after is not None and filled_after < GAP_REPORTED_MS:
         story.must_stay_silent(evidence)
         return
     is_error = filled_after is None or filled_after > GAP_ERROR_MS
     story.must_alert(
         "error" if is_error else "info",
         evidence,
-        earliest_after=GAP_TOLD_MS,
+        earliest_after=GAP_REPORTED_MS,
         severity_after=GAP_ERROR_MS if is_error else None,
         cured_after=filled_after,
     )

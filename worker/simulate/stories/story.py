@@ -1,4 +1,4 @@
-"""What a story is told with: the account it happens to, and the truth it leaves behind."""
+"""One story: the account in which it happens, and the truth that it records."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from schemas.base import Severity
 from schemas.truth import Plant
 from worker.simulate.life.bookings import complete
 from worker.simulate.life.orders import credit
-from worker.simulate.world.account import MINUTE_MS, Account
+from worker.simulate.world.account import MINUTE_MS, SimulatedAccount
 from worker.simulate.world.ledger import Ledger
 
 QUIET_MS = 55 * MINUTE_MS
 """Longer than any story of money."""
 
 
-class Evidence(NamedTuple):
-    """The events that show it, the anchor last, and the transactions they are of."""
+class StoryEvidence(NamedTuple):
+    """The events that show it, the anchor last, and their transactions."""
 
     event_ids: tuple[str, ...]
     transaction_ids: tuple[str, ...] = ()
@@ -26,13 +26,13 @@ class Evidence(NamedTuple):
 class Story:
     """One variant of one rule, planted in one account. Delays are in ms from now."""
 
-    account: Account
+    account: SimulatedAccount
     truth: list[Plant]
     rule: str
     variant: str
 
     def keep_quiet(self) -> None:
-        """Let nothing of the account's ordinary life happen while the story is told."""
+        """Let nothing of the account's ordinary life happen while the story lasts."""
         account = self.account
         account.no_visits_until = max(account.no_visits_until, account.agenda.now + QUIET_MS)
 
@@ -49,16 +49,16 @@ class Story:
     def must_alert(
         self,
         severity: Severity,
-        evidence: Evidence,
+        evidence: StoryEvidence,
         *,
         earliest_after: int = 0,
         severity_after: int | None = None,
         cured_after: int | None = None,
         rule: str | None = None,
     ) -> None:
-        """Write down that what happened now is an anomaly (severity_after: as earliest_after).
+        """Record that what happened now is an anomaly (severity_after: as earliest_after).
 
-        `rule`: whose alert it is, where that is another rule than the story's.
+        `rule`: the rule that must alert, if it is not the story's.
         """
         now = self.account.agenda.now
         if severity_after is None:
@@ -79,8 +79,8 @@ class Story:
             )
         )
 
-    def must_stay_silent(self, evidence: Evidence) -> None:
-        """Write down that what happened now is innocent, however it looks."""
+    def must_stay_silent(self, evidence: StoryEvidence) -> None:
+        """Record that what happened now is innocent, however it looks."""
         self.truth.append(
             Plant(
                 expect="silent",

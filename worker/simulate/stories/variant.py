@@ -1,19 +1,19 @@
-"""What a story is before anybody lives it: how it is told, and which life it needs."""
+"""One kind of story: its plot, and the life that its account needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.simulate.stories.story import Story
 
-Teller = Callable[[Story], None]
+Plot = Callable[[Story], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One way in which a rule has something to tell, or only seems to."""
+    """One way in which a rule must alert, or must not although it looks like it."""
 
     rule: str
-    tell: Teller
+    plot: Plot
     history_days: int = 0
     """How many days before the simulation the account's life begins; see `live_before`."""
     begins_early: int = 0
@@ -25,5 +25,5 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """Return the name that the truth calls it by."""
-        return self.tell.__name__
+        """Return the name that it has in the truth."""
+        return self.plot.__name__

@@ -19,14 +19,22 @@ from worker.simulate.world.world import (
     NETWORKS,
     USD,
     Country,
-    Money,
+    SimulatedCurrency,
 )
 
 SECOND_MS = 1_000
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
-__all__ = ["HOUR_MS", "MINUTE_MS", "SECOND_MS", "Account", "Event", "Subscription", "open_account"]
+__all__ = [
+    "HOUR_MS",
+    "MINUTE_MS",
+    "SECOND_MS",
+    "Event",
+    "SimulatedAccount",
+    "Subscription",
+    "open_account",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,7 @@ class Subscription:
 
 
 @dataclass(slots=True)
-class Account:
+class SimulatedAccount:
     """An owner with habits. Every draw comes from `rng`, every moment from `agenda`."""
 
     index: int
@@ -49,7 +57,7 @@ class Account:
     country: Country
     ledgers: tuple[Ledger, ...]
     devices: tuple[Event, ...]
-    """What each device shows of itself and of where it is; a traveller's devices move."""
+    """The fields of each device and of its place; a traveller's devices move."""
     payees: tuple[str, ...]
     merchants: tuple[str, ...]
     subscriptions: tuple[Subscription, ...]
@@ -63,7 +71,7 @@ class Account:
     opened_at: int
     """Nothing of the account occurs before this moment (epoch ms)."""
     has_story: bool = False
-    """A story is told in it: no trips, no reversals, no stragglers."""
+    """A story is planted in it: no trips, no reversals, no stragglers."""
     session: Event = field(default_factory=dict)
     """Where the owner is signed in: the fields that his transactions carry."""
     sessions: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -85,11 +93,11 @@ class Account:
 
     @property
     def busy(self) -> bool:
-        """Say whether the account is kept for something else than its ordinary life."""
+        """Return whether the account is reserved, so that its ordinary life pauses."""
         return self.agenda.now < self.no_visits_until
 
     def new_id(self, prefix: str) -> str:
-        """Return an id that nothing else in the simulation has."""
+        """Return an id that is unique in the simulation."""
         self._ids += 1
         return f"{prefix}-{self.index:06d}-{self._ids:06d}"
 
@@ -114,7 +122,7 @@ class Account:
         self.agenda.after(int(seconds * SECOND_MS), step, *args)
 
     def when_free(self, step: Callable[..., object], *args: object) -> None:
-        """Run the step now, or within five minutes after the account is no longer kept."""
+        """Run the step now, or within five minutes after the account is no longer reserved."""
         if self.busy:
             wait = self.rng.randrange(5 * MINUTE_MS)
             self.agenda.at(self.no_visits_until + wait, self.when_free, step, *args)
@@ -134,13 +142,13 @@ class Account:
         return self.ledgers[1]
 
 
-def open_account(index: int, seed: int, opened_at: int, config: SimulateConfig) -> Account:
+def open_account(index: int, seed: int, opened_at: int, config: SimulateConfig) -> SimulatedAccount:
     """Draw an account; it depends on seed and index only, not on how many others there are."""
     rng = Random(f"{seed}:account:{index}")
     country = rng.choice(COUNTRIES)
     unit = country.money.unit
     salary = rng.randint(600, 4_000)
-    return Account(
+    return SimulatedAccount(
         index=index,
         rng=rng,
         agenda=Agenda(opened_at),
@@ -165,14 +173,14 @@ def new_payee(rng: Random) -> str:
     return f"acc-{rng.randrange(10**6):06d}"
 
 
-def _ledgers(rng: Random, money: Money) -> tuple[Ledger, ...]:
+def _ledgers(rng: Random, money: SimulatedCurrency) -> tuple[Ledger, ...]:
     numbered = rng.randrange(4) > 0
     shows_unmoved = rng.randrange(2) > 0
     monies = (money,) if rng.randrange(8) else (money, EUR if money is USD else USD)
     return tuple(_ledger(rng, money, numbered, shows_unmoved) for money in monies)
 
 
-def _ledger(rng: Random, money: Money, numbered: bool, shows_unmoved: bool) -> Ledger:
+def _ledger(rng: Random, money: SimulatedCurrency, numbered: bool, shows_unmoved: bool) -> Ledger:
     return Ledger(
         money,
         balance=rng.randint(0, 900 * money.unit),

@@ -25,9 +25,9 @@ class SimulateConfig:
     stragglers_per_10_000: int = 10
     """Deliveries that take longer than lateness_ms; only of accounts without a story."""
     straggler_max_ms: int = 40_000
-    """Below the minute after which a missing ledger entry is told."""
+    """Below the minute after which a missing ledger entry is reported."""
     heartbeats: bool = True
-    """Every two hours each input says how far it has come."""
+    """Every two hours each input has a heartbeat."""
     stories_per_variant: int | None = None
     """None: one for every 1,000 accounts, at least one. An account has at most one story."""
 
@@ -52,7 +52,7 @@ class SimulateConfig:
 
     @property
     def variant_count(self) -> int:
-        """How many stories of each variant are told, accounts permitting."""
+        """How many stories of each variant are planted, accounts permitting."""
         if self.stories_per_variant is not None:
             return self.stories_per_variant
         return max(1, self.accounts // 1_000)

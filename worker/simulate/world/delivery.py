@@ -8,7 +8,7 @@ from worker.simulate.world.config import SimulateConfig
 Event = dict[str, object]
 """One record, as it is written to a line."""
 Sent = tuple[int, int, int, Event]
-"""Arrival (epoch ms), account, number; no two agree in all three. Then the event."""
+"""(arrival in epoch ms, account, number, event); the first three together are unique."""
 
 TOPICS = ("wallet.transactions", "wallet.logins", "wallet.balances")
 REDELIVERED_WITHIN_MS = 10 * 60_000
@@ -68,9 +68,9 @@ class Post:
 
 
 def may_straggle(event: Event) -> bool:
-    """Say whether an honest detector may miss the event's moment without being wrong.
+    """Return whether the event may be late without making a correct detector wrong.
 
-    An entry without its number could not be told from a missing one, a login that comes too late
+    A late entry without its number looks like a missing one, a login that comes too late
     leaves a session and a device unknown, and holds that come too late leave money free.
     """
     if event["kind"] == "transaction":
@@ -79,7 +79,7 @@ def may_straggle(event: Event) -> bool:
 
 
 def heartbeats(now: int, lateness_ms: int) -> Iterator[Event]:
-    """Yield what every input says at the arrival time `now`: all before then has arrived.
+    """Yield the heartbeat of every input at the arrival time `now`: all before then has arrived.
 
     Only stragglers come after it.
     """

@@ -3,21 +3,21 @@
 from dataclasses import dataclass
 
 from schemas.money import from_minor
-from worker.simulate.world.world import Money
+from worker.simulate.world.world import SimulatedCurrency
 
 
 @dataclass(slots=True)
 class Ledger:
     """Amounts are in minor units of `money`."""
 
-    money: Money
+    money: SimulatedCurrency
     balance: int
     sequence: int
     held: int = 0
     numbered: bool = True
     """Entries carry their ledger_sequence."""
     shows_unmoved: bool = False
-    """Without numbers: rows that move nothing tell the balance too."""
+    """Without numbers: rows that move nothing show the balance too."""
 
     @property
     def available(self) -> int:
@@ -25,7 +25,7 @@ class Ledger:
         return self.balance - self.held
 
     def text(self, minor: int) -> str:
-        """Return the amount as it goes over the wire."""
+        """Return the amount as the wire's text."""
         return from_minor(minor, self.money.exponent)
 
     def book(self, effect: int) -> dict[str, object]:
@@ -43,5 +43,5 @@ class Ledger:
         return fields
 
     def unmoved(self) -> dict[str, object]:
-        """Return what a row that moves nothing tells about the balance."""
+        """Return the balance fields of a row that moves nothing."""
         return self.book(0) if self.shows_unmoved and not self.numbered else {}

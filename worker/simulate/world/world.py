@@ -13,8 +13,8 @@ Family = Literal["insufficient_funds", "technical", "limit", "fraud", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Money:
-    """A currency; `unit` is about the price of a bread, in its minor units."""
+class SimulatedCurrency:
+    """A currency; `unit` is about the price of a loaf of bread, in its minor units."""
 
     code: str
     unit: int
@@ -30,7 +30,7 @@ class Country:
     """A home country; the place is that of its largest city, in degrees."""
 
     code: str
-    money: Money
+    money: SimulatedCurrency
     utc_offset_hours: int
     latitude: float
     longitude: float
@@ -46,10 +46,10 @@ class Provider:
     codes: dict[Family, str]
 
 
-EUR = Money("EUR", 100)
-USD = Money("USD", 110)
-JPY = Money("JPY", 160)
-BHD = Money("BHD", 410)
+EUR = SimulatedCurrency("EUR", 100)
+USD = SimulatedCurrency("USD", 110)
+JPY = SimulatedCurrency("JPY", 160)
+BHD = SimulatedCurrency("BHD", 410)
 
 COUNTRIES = (
     Country("DE", EUR, 1, 52.5, 13.4),
@@ -99,7 +99,7 @@ PROVIDERS = (
 MERCHANTS = tuple(f"mer-{number:03d}" for number in range(300))
 NETWORKS = ("residential", "mobile")
 HIDING_NETWORKS = ("vpn", "relay")
-"""They do not tell where the owner is."""
+"""They hide where the owner is."""
 METHODS = ("biometric", "biometric", "pin", "passkey", "otp")
 FIRST_DOCUMENTATION_ASN = 64_496
 HOUR_WEIGHTS = tuple(
@@ -117,4 +117,4 @@ HOLIDAY_PLACES = (
     ("AU", -33.9, 151.2),
     ("MX", 19.4, -99.1),
 )
-"""Country, latitude and longitude in degrees: where nobody of the simulation lives."""
+"""Country, latitude and longitude in degrees: where no owner of the simulation lives."""
