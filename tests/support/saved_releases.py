@@ -19,7 +19,7 @@ from rules.registry import ALL
 from schemas.time import format_time, parse_time
 from schemas.topics import DETECT_INPUTS, SIGNALS
 from tests.support.random_runs import PLAIN, POLICY
-from worker.codec.lines import Line, place
+from worker.codec.lines import PlacedLine, place
 from worker.detect.stage import DETECT, Policy, detect
 from worker.engine.log import stored
 from worker.engine.loop import StageWorker
@@ -144,7 +144,7 @@ def records(lines: Iterable[bytes]) -> Iterator[NewRecord]:
     """Yield the records of lines of a file."""
     for raw in lines:
         line = place(raw)
-        assert isinstance(line, Line), line
+        assert isinstance(line, PlacedLine), line
         yield NewRecord(line.topic, line.key, line.value, line.partition or 0)
 
 

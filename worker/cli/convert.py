@@ -16,7 +16,7 @@ from worker.codec.files import open_input
 from worker.convert.apply import Converter
 from worker.convert.mapping import load_mapping
 from worker.convert.reader import read_rows
-from worker.convert.rows import BadRow, Row
+from worker.convert.rows import BadRow, FileRow
 from worker.convert.sink import STDOUT, Sink
 from worker.errors import CheckFailed, UsageError
 
@@ -94,7 +94,7 @@ def convert(
 
 
 def _converted(
-    rows: Iterator[Row | BadRow], converter: Converter, sink: Sink, tally: Tally
+    rows: Iterator[FileRow | BadRow], converter: Converter, sink: Sink, tally: Tally
 ) -> Iterator[Reject]:
     """Write the events of the rows, count, and yield what is rejected."""
     for row in rows:
@@ -113,7 +113,7 @@ def _converted(
             tally.skipped += 1
 
 
-def _watched(rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
+def _watched(rows: Iterator[FileRow | BadRow]) -> Iterator[FileRow | BadRow]:
     """Pass the rows on; on a terminal, show how many there were."""
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.completed} rows"))

@@ -22,7 +22,7 @@ from worker.cli.output import (
     writable_log,
 )
 from worker.codec.bad_record import BadRecord
-from worker.codec.lines import Line, place, read_lines
+from worker.codec.lines import PlacedLine, place, read_lines
 from worker.config.load import Settings, load_settings
 from worker.engine.log import Log
 from worker.engine.records import NewRecord
@@ -150,7 +150,7 @@ class Appender:
     def _add(self, source: str, number: int, raw: bytes) -> None:
         self._bytes += len(raw)
         line = place(raw)
-        if isinstance(line, Line) and line.partition is not None:
+        if isinstance(line, PlacedLine) and line.partition is not None:
             line = self._in_range(line)
         if isinstance(line, BadRecord):
             self.dead_letters[line.reason] += 1
@@ -162,12 +162,12 @@ class Appender:
             return
         self._chunk.append(NewRecord(line.topic, line.key, line.value, line.partition))
 
-    def _in_range(self, line: Line) -> Line | BadRecord:
+    def _in_range(self, line: PlacedLine) -> PlacedLine | BadRecord:
         if line.partition in range(self._log.partitions(line.topic)):
             return line
         return BadRecord("schema", "partition: the topic has no partition of that number")
 
-    def _see(self, line: Line) -> None:
+    def _see(self, line: PlacedLine) -> None:
         latest = self._latest.get(line.topic)
         if latest is None:
             return

@@ -1,4 +1,4 @@
-"""Why a record is no event."""
+"""The reason why a record is not an event."""
 
 from msgspec import Struct
 
@@ -6,14 +6,14 @@ from schemas.dead_letter import DeadLetterReason
 
 
 class BadRecord(Struct, frozen=True):
-    """Why a record is no event: a dead letter's reason, and where (never a value)."""
+    """A record that is not an event: the reason of its dead letter, and where (never a value)."""
 
     reason: DeadLetterReason
     error: str
 
 
 class Refused(Exception):
-    """Carries a BadRecord out of where it was found."""
+    """Raised with the BadRecord where a record is found to be bad."""
 
     def __init__(self, reason: DeadLetterReason, error: str) -> None:
         super().__init__(reason)

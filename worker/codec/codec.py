@@ -1,11 +1,11 @@
 """Bytes to events: the only place that knows JSON on the way in.
 
 The pydantic models of `schemas` define what is valid. Validating each event with them would cost
-half of the whole budget, so there are two ways through one definition:
+half of the whole budget, so there are two paths through one definition:
 
 - The *quick* way decodes with msgspec into a structure derived from the model and accepts only what
   it can prove to be valid: plain ASCII without escapes, no unknown, null or repeated field.
-- Whatever it does not accept goes the *careful* way, which says precisely what is wrong.
+- Whatever it does not accept goes the *careful* way, which reports precisely what is wrong.
 
 Both end in the same conversion of times and money. A property test holds them together: what
 the quick way accepts, the careful way accepts with an equal result.
@@ -52,7 +52,7 @@ Decoded = Event | Control | BadRecord
 
 
 class Limits(Struct, frozen=True):
-    """What a record may be at most, and which currencies there are."""
+    """The largest record that is accepted, and the known currencies (code: decimals)."""
 
     max_event_bytes: int = 256 * 1024
     accept_json_numbers: bool = False
@@ -70,7 +70,7 @@ class Codec:
         self.unknown_fields = 0
 
     def decode(self, value: bytes | None) -> Decoded:
-        """Return the event, the control record, or why it is neither."""
+        """Return the event, the control record, or the reason why it is neither."""
         if value is None:
             return BadRecord("not_json", "the record has no value")
         if len(value) > self._limits.max_event_bytes:
@@ -91,7 +91,7 @@ class Codec:
         if kind in ("heartbeat", "end"):
             is_end = kind == "end"
             at = (_validated(End, raw) if is_end else _validated(Heartbeat, raw)).occurred_at
-            check_time("occurred_at", at - 1)  # an end stands 1 ms after the last event
+            check_time("occurred_at", at - 1)  # an end is 1 ms after the last event
             return Control(is_end, at)
         version = document.get("schema_version")
         if type(version) is int and version != SCHEMA_VERSION:
@@ -104,13 +104,13 @@ class Codec:
 
 
 def why_no_object(raw: bytes) -> BadRecord | None:
-    """Return why the bytes are not one JSON object, None if they are."""
+    """Return why the bytes are not one JSON object; None if they are."""
     try:
         _parse(raw)
         from_json(raw)
     except Refused as refused:
         return refused.bad
-    except ValueError:  # a lone surrogate, or more digits than anybody means
+    except ValueError:  # a lone surrogate, or too many digits
         return BadRecord("not_json", "record: json_invalid")
     return None
 
@@ -140,7 +140,7 @@ def explain(error: ValidationError) -> tuple[DeadLetterReason, str]:
 
 
 def _location(location: Sequence[int | str]) -> str:
-    # What stands inside `extra` is named by the producer and may be personal.
+    # What is inside `extra` is named by the producer and may be personal.
     inner = location[:1] if location[:1] == ("extra",) else location
     return ".".join(map(str, inner)) or "record"
 
@@ -182,12 +182,12 @@ def _constant(name: str) -> Any:
 
 
 def _number(text: str) -> str:
-    # Only looked at by name and type here: a number of any length stays the text it is.
+    # Only name and type matter here: a number of any length stays text.
     return text
 
 
 def _integer(text: str) -> int:
-    # Only compared with 1: so the first digits tell as much as a million of them.
+    # Only compared with 1: the first digits are enough.
     return int(text[:18])
 
 
@@ -200,7 +200,7 @@ def _quote_numbers(raw: bytes, names: Collection[str]) -> bytes:
     """Return the object with these fields, where they are JSON numbers, as strings of that text."""
     try:
         document = _RAW_VALUES.decode(raw)
-    except (msgspec.MsgspecError, UnicodeError):  # a lone surrogate: the model will say so
+    except (msgspec.MsgspecError, UnicodeError):  # a lone surrogate: the model reports it
         return raw
     for name in names:
         value = bytes(document.get(name, b""))

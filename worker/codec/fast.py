@@ -1,7 +1,7 @@
 """The quick way from bytes to the fields of an event (see `worker.codec.codec`). Pure.
 
-How it sees a repeated, unknown or null field: a comma stands between two fields, or within a
-string. If there are no more commas than the decoded fields account for, they are all there is.
+How it sees a repeated, unknown or null field: a comma separates two fields, or is within a
+string. If the decoded fields account for all commas, there are no other fields.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ from worker.codec.bad_record import Refused
 
 FIRST_TIME: Final = parse_time("1000-01-01T00:00:00Z")
 LAST_TIME: Final = parse_time("9000-01-01T00:00:00Z")
-"""Times from here on are refused, and those before the first: what is reckoned from them (lateness,
+"""Times before the first and from the last on are refused: what is computed from them (lateness,
 timers, ends) must still be in the calendar."""
 
 SCHEMA_VERSION: Final = 1
@@ -43,7 +43,7 @@ SCHEMA_VERSION: Final = 1
 MODELS: Final[Mapping[Kind, tuple[str, type[BaseModel], type[Struct]]]] = {
     kind: (each.kind, each.model, events.EVENT_TYPES[kind]) for kind, each in enumerate(INPUTS)
 }
-"""Per kind of event: its name in files, what it is on the wire, what rules see."""
+"""Per kind of event: its name in files, its model on the wire, its type in rules."""
 
 _COMMA, _BACKSLASH, _SPACE, _DELETE = 0x2C, 0x5C, 0x20, 0x7F
 
@@ -66,10 +66,10 @@ _WIRE_TYPES: Final[Sequence[tuple[Any, Any]]] = (
 
 
 class Shape:
-    """What one model looks like on the wire: a msgspec structure in the event's field order.
+    """The wire format of one model: a msgspec structure in the event's field order.
 
-    What has fields of its own stands last, but for `kind` and `schema_version`: no event keeps
-    those.
+    Fields with fields of their own come last, before `kind` and `schema_version`, which no event
+    keeps.
     """
 
     def __init__(self, name: str, model: type[BaseModel], event: type[Struct]) -> None:
@@ -114,7 +114,7 @@ class Shape:
         return values if self._is_fine(raw, values) else None
 
     def _is_fine(self, raw: bytes, values: list[Any]) -> bool:
-        """Check what the types do not say, and convert the times."""
+        """Check what the types do not express, and convert the times."""
         if _SPACE in raw:
             for index in self._ids:
                 if values[index] is not None and " " in values[index]:
@@ -177,7 +177,7 @@ def _wire_type(role: Any) -> Any:
 
 
 def check_time(name: str, millis: int) -> None:
-    """Refuse a time that is too far away to be reckoned from.
+    """Refuse a time that is too far away to compute from.
 
     Raises:
         Refused: with reason `schema`.

@@ -12,7 +12,7 @@ from worker.errors import UsageError
 
 STDIN: Final = "-"
 UTF8_MARK: Final = b"\xef\xbb\xbf"
-"""The byte order mark that some programs put before UTF-8 text; it is no part of it."""
+"""The byte order mark that some programs put before UTF-8 text; it is not part of the text."""
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 
@@ -25,7 +25,7 @@ def open_input(name: str) -> Iterator[BinaryIO]:
         UsageError: the file cannot be opened.
     """
     with nullcontext(sys.stdin.buffer) if name == STDIN else _open(name) as raw:
-        # A stdin that a program has put in place of the real one may not be able to peek.
+        # A stdin that a program has replaced may not be able to peek.
         if isinstance(raw, io.BufferedReader):
             buffered = raw
         else:

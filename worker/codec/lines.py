@@ -1,7 +1,7 @@
-"""Lines of a file to records of topics: only as much is read as tells where a line belongs.
+"""Lines of a file to records of topics: only what determines topic and key is decoded.
 
-Whether the event itself is valid is the worker's business; a line of which not even the topic or
-the key can be told becomes a dead letter with the file's name and the line's number.
+Whether the event itself is valid is checked by the worker. A line without a topic or a key becomes
+a dead letter with the name of the file and the number of the line.
 """
 
 import gzip
@@ -24,7 +24,7 @@ _INPUTS: Final = frozenset(topic.name for topic in TOPICS if topic.role == "inpu
 
 
 class Head(Struct, gc=False):
-    """The fields of a line that tell where it belongs."""
+    """The fields of a line that determine its topic, partition and key."""
 
     kind: str
     occurred_at: str
@@ -33,13 +33,13 @@ class Head(Struct, gc=False):
     partition: int | None = None
 
 
-class Line(Struct, frozen=True, gc=False):
-    """A line with its place."""
+class PlacedLine(Struct, frozen=True, gc=False):
+    """A line with its topic and key."""
 
     topic: str
     key: bytes | None
     partition: int | None
-    """None: where the key belongs, or without a key all partitions of the topic."""
+    """None: the partition of the key, or without a key every partition of the topic."""
     occurred_at: str
     value: bytes
 
@@ -47,8 +47,8 @@ class Line(Struct, frozen=True, gc=False):
 _HEAD = msgspec.json.Decoder(Head)
 
 
-def place(line: bytes) -> Line | BadRecord:
-    """Return where a line belongs, or why that cannot be told."""
+def place(line: bytes) -> PlacedLine | BadRecord:
+    """Return the line with its topic and key, or the reason why it has none."""
     try:
         head = _HEAD.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
@@ -59,21 +59,21 @@ def place(line: bytes) -> Line | BadRecord:
         return _control(head, line)
     if not head.account_id:
         return BadRecord("schema", "account_id: missing")
-    return Line(topic, head.account_id.encode(), None, head.occurred_at, line)
+    return PlacedLine(topic, head.account_id.encode(), None, head.occurred_at, line)
 
 
-def _control(head: Head, line: bytes) -> Line | BadRecord:
+def _control(head: Head, line: bytes) -> PlacedLine | BadRecord:
     if head.kind not in _CONTROLS:
         return BadRecord("schema", "kind: unknown")
     if head.topic not in _INPUTS:
         return BadRecord("schema", f"{head.kind}: topic must name an input topic")
-    return Line(head.topic, None, head.partition, head.occurred_at, line)
+    return PlacedLine(head.topic, None, head.partition, head.occurred_at, line)
 
 
 def read_lines(name: str) -> Iterator[tuple[int, bytes]]:
     """Yield (number from 1, line without its end) of a file, gzip file, or "-" for stdin.
 
-    Empty lines are passed over, and so is a byte order mark before the first line.
+    Empty lines are skipped, and so is a byte order mark before the first line.
 
     Raises:
         UsageError: the file cannot be opened.

@@ -1,4 +1,4 @@
-"""From the fields of a valid record to the event that rules see: money in minor units. Pure."""
+"""From the fields of a valid record to the event of the rules: money in minor units. Pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Apply a mapping to rows: pure, exact, and a reason instead of events where a row does not fit.
+"""Apply a mapping to rows: pure and exact; a row that does not fit has a reason in place of events.
 
 Reasons name fields, columns and rules, never a value: rows are personal data.
 """
@@ -12,24 +12,24 @@ from schemas.money import ISO_4217, from_minor, to_minor
 from schemas.time import format_time, parse_time
 from worker.convert.cells import Cells, UnfitError, source_of
 from worker.convert.decimals import PLAIN, plain
-from worker.convert.fields import MODELS, EventField, Holds, field_of
+from worker.convert.fields import MODELS, EventField, FieldType, field_of
 from worker.convert.formats import DecimalFormat, TimeFormat
-from worker.convert.mapping import Event, Mapping, SignBy, Value
+from worker.convert.mapping import EventTable, Mapping, SignBy, Value
 
 _NEVER_NEGATIVE = {"amount", "fee", "funding_from_balance"}
 
 
 class Converter:
-    """A mapping made ready for many rows."""
+    """A mapping compiled for many rows."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._skip = mapping.skip
         self._empty = frozenset(mapping.input.empty)
         exponents = {**ISO_4217, **mapping.currencies}
-        self._events = [_Event(event, mapping, exponents) for event in mapping.event]
+        self._events = [_EventReader(event, mapping, exponents) for event in mapping.event]
 
     def apply(self, line: int, columns: dict[str, str]) -> list[dict[str, Any]] | str:
-        """Return the events of a row, none if it is skipped; or the reason why it is a reject."""
+        """Return the events of a row, none if it is skipped; or the reason why it is rejected."""
         cells = Cells(line, columns, self._empty)
         if any(cells.meet(condition) for condition in self._skip):
             return []
@@ -40,23 +40,25 @@ class Converter:
         return events or "no event of the mapping is meant for this row"
 
 
-class _Event:
-    """One [[event]] table made ready."""
+class _EventReader:
+    """One [[event]] table, compiled."""
 
-    def __init__(self, event: Event, mapping: Mapping, exponents: dict[str, int]) -> None:
+    def __init__(self, event: EventTable, mapping: Mapping, exponents: dict[str, int]) -> None:
         self._kind = event.kind
         self._when = event.when
         self._model = MODELS[event.kind]
-        self._fields = [_Field(name, value, event, mapping) for name, value in event.fields.items()]
+        self._fields = [
+            _FieldReader(name, value, event, mapping) for name, value in event.fields.items()
+        ]
         self._currency = next((field for field in self._fields if field.name == "currency"), None)
-        self._amounts = [field.name for field in self._fields if field.holds is Holds.AMOUNT]
+        self._amounts = [field.name for field in self._fields if field.holds is FieldType.AMOUNT]
         self._exponents = exponents
 
     def concerns(self, cells: Cells) -> bool:
         return all(cells.meet(condition) for condition in self._when)
 
     def of(self, cells: Cells) -> dict[str, Any]:
-        """Return the event of a row; raise UnfitError if it would be none."""
+        """Return the event of a row; raises UnfitError if the row gives no valid one."""
         exponent = self._exponent(cells)
         event: dict[str, Any] = {"kind": self._kind}
         for field in self._fields:
@@ -100,11 +102,11 @@ class _Event:
             raise UnfitError(f"{name}: must not be negative")
 
 
-class _Field:
-    """One field of an event made ready: where its text comes from and how it is converted."""
+class _FieldReader:
+    """One field of an event, compiled: where its text comes from and how it is converted."""
 
-    def __init__(self, name: str, value: Value, event: Event, mapping: Mapping) -> None:
-        field = field_of(event.kind, name) or EventField(Holds.TEXT)
+    def __init__(self, name: str, value: Value, event: EventTable, mapping: Mapping) -> None:
+        field = field_of(event.kind, name) or EventField(FieldType.TEXT)
         self.name = name
         self.parent, _, self.key = name.partition(".") if "." in name else ("", "", name)
         self.holds = field.holds
@@ -115,15 +117,15 @@ class _Field:
         self._time = value.time or mapping.time
 
     def content(self, cells: Cells, exponent: int) -> Any:
-        """Return what the field gets, None where it is left out; raise UnfitError if neither."""
+        """Return the content of the field, None if it is left out; raises UnfitError."""
         text, is_own = self._text(cells)
         if not text:
             if self._required:
                 raise UnfitError(f"{self.name}: required, but {self._origin()} is empty")
             return None
-        if self.holds is Holds.TEXT:
+        if self.holds is FieldType.TEXT:
             return text
-        if self.holds is Holds.TIME:
+        if self.holds is FieldType.TIME:
             return self._moment(text, None if is_own else self._time)
         return self._number(text, None if is_own else self._decimal, cells, exponent)
 
@@ -158,9 +160,9 @@ class _Field:
             digits, decimals = (written.notation if written else PLAIN).read(text)
         except ValueError:
             raise UnfitError(f"{self.name}: {self._origin()} is no number as described") from None
-        if self.holds is Holds.COORDINATE:
+        if self.holds is FieldType.COORDINATE:
             return json.loads(from_minor(digits, decimals))
-        if self.holds is Holds.WHOLE:
+        if self.holds is FieldType.WHOLE:
             return self._whole(plain(digits, decimals, 0))
         if written is not None and written.minor_units:
             decimals += exponent if written.exponent is None else written.exponent

@@ -1,4 +1,4 @@
-"""The cells of one row, and what reads the text of a field from them."""
+"""The cells of one row, and the functions that read the text of a field from them."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class UnfitError(Exception):
 
 
 class Cells:
-    """The cells of one row, trimmed; those that the mapping calls empty are empty."""
+    """The cells of one row, trimmed; those that the mapping lists as empty are ""."""
 
     __slots__ = ("_columns", "_empty", "line")
 
@@ -30,7 +30,7 @@ class Cells:
         return "" if text in self._empty else text
 
     def meet(self, condition: Condition) -> bool:
-        """Say whether the condition holds for this row."""
+        """Return whether the condition holds for this row."""
         text = self.text(condition.column)
         if condition.in_ is not None:
             met = text in condition.in_
@@ -46,7 +46,7 @@ Source = Callable[[Cells], str]
 
 
 def source_of(value: Value, written: DecimalFormat) -> Source:
-    """Return what reads the text of a value; `written` is how `sign_of` finds numbers."""
+    """Return the function that reads the text of a value; `written`: the numbers of `sign_of`."""
     if value.template is not None:
         return _template(value.template)
     if value.hash is not None:

@@ -1,13 +1,13 @@
-"""CSV rows: header check, quoted fields over several lines, and going on after a broken row."""
+"""CSV rows: header check, quoted fields over several lines, recovery after a broken row."""
 
 import csv
 from collections import deque
 from collections.abc import Iterator, Mapping
 
-from worker.convert.lines import Line
-from worker.convert.mapping import Input
+from worker.convert.lines import TextLine
+from worker.convert.mapping import FileFormat
 from worker.convert.nearest import nearest
-from worker.convert.rows import BadRow, Row
+from worker.convert.rows import BadRow, FileRow
 from worker.errors import CheckFailed, ConfigError
 
 MAX_LINES_OF_A_ROW = 100
@@ -18,15 +18,15 @@ class _BrokenError(Exception):
     """The lines pulled since the last row cannot be a row."""
 
 
-class _Feed:
-    """Gives lines to csv.reader, remembers those of the present row, and takes lines back."""
+class _LineFeed:
+    """The lines for csv.reader: remembers those of the current row, and takes lines back."""
 
-    def __init__(self, lines: Iterator[Line]) -> None:
+    def __init__(self, lines: Iterator[TextLine]) -> None:
         self._lines = lines
-        self._returned: deque[Line] = deque()
-        self._pulled: list[Line] = []
+        self._returned: deque[TextLine] = deque()
+        self._pulled: list[TextLine] = []
 
-    def __iter__(self) -> "_Feed":
+    def __iter__(self) -> "_LineFeed":
         return self
 
     def __next__(self) -> str:
@@ -37,13 +37,13 @@ class _Feed:
         return line.text
 
     def taken(self) -> int:
-        """Forget the lines of the row just read; return the number of the first."""
+        """Forget the lines of the row just read; return the number of the first one."""
         first = self._pulled[0].number
         self._pulled.clear()
         return first
 
     def broken(self) -> BadRow:
-        """Give up the first line only: those after it may be rows of their own."""
+        """Return the first line as a bad row; the lines after it are read again."""
         first, *others = self._pulled
         self._returned.extendleft(reversed(others))
         self._pulled.clear()
@@ -51,15 +51,15 @@ class _Feed:
 
 
 def csv_rows(
-    lines: Iterator[Line], name: str, written: Input, needed: Mapping[str, str]
-) -> Iterator[Row | BadRow]:
+    lines: Iterator[TextLine], name: str, written: FileFormat, needed: Mapping[str, str]
+) -> Iterator[FileRow | BadRow]:
     """Return the rows; `needed` maps each column that must be there to the key that names it.
 
     Raises:
         CheckFailed: the header cannot be read, at once; the stream breaks off, while reading.
         ConfigError: a needed column is missing, at once.
     """
-    feed = _Feed(lines)
+    feed = _LineFeed(lines)
     rows = _cells(feed, written)
     for _ in range(written.skip_lines):
         next(lines, None)
@@ -68,7 +68,7 @@ def csv_rows(
     return _rows(rows, header)
 
 
-def _cells(feed: _Feed, written: Input) -> Iterator[tuple[int, list[str]] | BadRow]:
+def _cells(feed: _LineFeed, written: FileFormat) -> Iterator[tuple[int, list[str]] | BadRow]:
     reader = csv.reader(feed, delimiter=written.delimiter, quotechar=written.quote, strict=True)
     while True:
         try:
@@ -85,7 +85,7 @@ def _cells(feed: _Feed, written: Input) -> Iterator[tuple[int, list[str]] | BadR
 
 def _rows(
     rows: Iterator[tuple[int, list[str]] | BadRow], header: list[str]
-) -> Iterator[Row | BadRow]:
+) -> Iterator[FileRow | BadRow]:
     width = len(header)
     for row in rows:
         if isinstance(row, BadRow):
@@ -93,7 +93,7 @@ def _rows(
         elif len(row[1]) != width:
             yield BadRow(row[0], f"has {len(row[1])} cells where there are {width} columns")
         else:
-            yield Row(row[0], dict(zip(header, row[1], strict=True)))
+            yield FileRow(row[0], dict(zip(header, row[1], strict=True)))
 
 
 def _header(rows: Iterator[tuple[int, list[str]] | BadRow], name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What each field of an event holds, read from the schemas: a mapping needs to name no types."""
+"""The type of each field of an event, from the schemas, so that a mapping names no types."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ EXTRA = "extra."
 _SET_BY_THE_KIND = {"kind", "schema_version"}
 
 
-class Holds(Enum):
+class FieldType(Enum):
     """How the text of a field is to be converted."""
 
     TEXT = "text"
@@ -37,9 +37,9 @@ class Holds(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EventField:
-    """One field of an event; `choices` is empty where any value of its kind will do."""
+    """One field of an event; `choices` is empty if any value of its type is valid."""
 
-    holds: Holds
+    holds: FieldType
     choices: tuple[str, ...] = ()
     required: bool = False
 
@@ -52,9 +52,9 @@ def fields_of(kind: Kind) -> dict[str, EventField]:
 
 
 def field_of(kind: Kind, name: str) -> EventField | None:
-    """Return the field of that name; `extra.` takes any name behind it."""
+    """Return the field of that name, None if there is none; after `extra.` any name is valid."""
     if name.startswith(EXTRA) and name != EXTRA:
-        return EventField(Holds.TEXT)
+        return EventField(FieldType.TEXT)
     return fields_of(kind).get(name)
 
 
@@ -81,9 +81,11 @@ def _shape(shape: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]
     return shape
 
 
-def _holds(shape: dict[str, Any]) -> Holds:
+def _holds(shape: dict[str, Any]) -> FieldType:
     if shape.get("pattern") == AMOUNT_PATTERN:
-        return Holds.AMOUNT
+        return FieldType.AMOUNT
     if shape.get("format") == "date-time":
-        return Holds.TIME
-    return {"integer": Holds.WHOLE, "number": Holds.COORDINATE}.get(shape["type"], Holds.TEXT)
+        return FieldType.TIME
+    return {"integer": FieldType.WHOLE, "number": FieldType.COORDINATE}.get(
+        shape["type"], FieldType.TEXT
+    )

@@ -1,4 +1,4 @@
-"""The tables of a mapping that say how a file writes its numbers and times."""
+"""The tables of a mapping that describe how a file writes its numbers and times."""
 
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -17,13 +17,13 @@ Exponent = Annotated[int, Field(ge=0, le=MAX_EXPONENT)]
 
 
 def wrong(message: str) -> PydanticCustomError:
-    """Return the error that a validator raises: one sentence of what may be."""
+    """Return the error that a validator raises; `message` is one sentence with what is allowed."""
     # Braces would be taken for places to fill in.
     return PydanticCustomError("mapping", "{message}", {"message": message})
 
 
 class Table(BaseModel):
-    """A table of the mapping: strict, frozen; an unknown key is answered with the nearest one."""
+    """A table of the mapping: strict, frozen; the error of an unknown key names the nearest one."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -37,7 +37,7 @@ class Table(BaseModel):
         return table
 
     def exactly_one(self, *names: str) -> None:
-        """Raise unless exactly one of the keys is given."""
+        """Check that exactly one of the keys is given; raises the error of a validator."""
         if sum(getattr(self, name) is not None for name in names) != 1:
             given = ", ".join(name.rstrip("_") for name in names)
             raise wrong(f"needs exactly one of {given}")
@@ -87,7 +87,7 @@ class TimeFormat(Table):
 
     @cached_property
     def reader(self) -> times.TimeReader:
-        """What reads these times; ValueError with a sentence if nothing can."""
+        """The reader of these times; raises ValueError with a sentence if there is none."""
         if self.since is not None and self.unit is not None:
             return times.elapsed(_rfc3339(self.since), times.UNITS[self.unit])
         layout = self.format or "rfc3339"

@@ -4,17 +4,17 @@ import json
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from worker.convert.lines import Line
-from worker.convert.rows import BadRow, Row
+from worker.convert.lines import TextLine
+from worker.convert.rows import BadRow, FileRow
 
 MAX_DEPTH = 16
 
 
 class _RefusedError(Exception):
-    """The JSON is not one that can be a row; str() is the reason."""
+    """The JSON cannot be a row; str() is the reason."""
 
 
-def json_rows(lines: Iterator[Line]) -> Iterator[Row | BadRow]:
+def json_rows(lines: Iterator[TextLine]) -> Iterator[FileRow | BadRow]:
     """Yield one row per line that is not blank: {"user": {"id": 7}} has the column user.id.
 
     true and false are read as these words, null as empty, list items as name.0, name.1.
@@ -29,7 +29,7 @@ def json_rows(lines: Iterator[Line]) -> Iterator[Row | BadRow]:
             yield _row(line)
 
 
-def _row(line: Line) -> Row | BadRow:
+def _row(line: TextLine) -> FileRow | BadRow:
     try:
         value = json.loads(
             line.text.rstrip(),
@@ -41,7 +41,7 @@ def _row(line: Line) -> Row | BadRow:
         )
         if not isinstance(value, dict):
             return BadRow(line.number, "not a JSON object")
-        return Row(line.number, _flat(value))
+        return FileRow(line.number, _flat(value))
     except _RefusedError as refused:
         return BadRow(line.number, str(refused))
     except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""Lines of plain and gzip files, numbered; a line that is no text has a fault instead."""
+"""Numbered lines of plain and gzip files; a line that is not text has a fault in place of it."""
 
 import gzip
 import zlib
@@ -15,16 +15,16 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line of text with its end; `fault` says why there is no text, if there is none."""
+class TextLine:
+    """One line of text with its end; `fault` is the reason if there is no text, else ""."""
 
     number: int
     text: str
     fault: str = ""
 
 
-def read_lines(stream: IO[bytes], name: str, encoding: str) -> Iterator[Line]:
-    """Yield every line; a line that is too long, wrongly encoded or has a NUL byte as a fault.
+def read_lines(stream: IO[bytes], name: str, encoding: str) -> Iterator[TextLine]:
+    """Yield every line; one that is too long, wrongly encoded or has a NUL byte has a fault.
 
     Raises:
         CheckFailed: the stream is empty, breaks off, or is UTF-16.
@@ -38,20 +38,20 @@ def read_lines(stream: IO[bytes], name: str, encoding: str) -> Iterator[Line]:
             data = data.removeprefix(UTF8_MARK)
         if len(data) > MAX_LINE_BYTES:
             _skip_rest_of_line(stream, name, number, data)
-            yield Line(number, "", f"longer than {MAX_LINE_BYTES} bytes")
+            yield TextLine(number, "", f"longer than {MAX_LINE_BYTES} bytes")
         else:
             yield _decoded(number, data, encoding)
     if number == 0:
         raise CheckFailed(f"{name} is empty")
 
 
-def _decoded(number: int, data: bytes, encoding: str) -> Line:
+def _decoded(number: int, data: bytes, encoding: str) -> TextLine:
     if b"\0" in data:
-        return Line(number, "", "contains a NUL byte")
+        return TextLine(number, "", "contains a NUL byte")
     try:
-        return Line(number, data.decode(encoding))
+        return TextLine(number, data.decode(encoding))
     except UnicodeDecodeError:
-        return Line(number, "", f"not {encoding} text")
+        return TextLine(number, "", f"not {encoding} text")
 
 
 def _next_line(stream: IO[bytes], name: str, read: int) -> bytes:

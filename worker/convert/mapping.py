@@ -1,6 +1,6 @@
-"""The declarative mapping: what a MAP.toml may say. docs/mapping.md is its page for users.
+"""The declarative mapping: what a MAP.toml may contain. docs/mapping.md is its page for users.
 
-What comes from a column is in the file's notation; what the mapping itself says (constant,
+What comes from a column is in the file's notation; what the mapping itself gives (constant,
 default, right side of a map) is in walletwatch's own: plain decimals, RFC 3339.
 """
 
@@ -15,18 +15,18 @@ from pydantic import Field, ValidationError, model_validator
 from schemas.money import ISO_4217, is_currency_code
 from schemas.time import parse_time
 from worker.convert.decimals import PLAIN
-from worker.convert.fields import EXTRA, EventField, Holds, Kind, field_of, fields_of
+from worker.convert.fields import EXTRA, EventField, FieldType, Kind, field_of, fields_of
 from worker.convert.formats import DecimalFormat, Exponent, Table, Text, TimeFormat, wrong
 from worker.convert.nearest import choose, unknown
 from worker.errors import ConfigError, UsageError
 
 LINE = "line"
-"""What a template calls the line number."""
+"""The name of the line number in a template."""
 
 TEMPLATE_PLACE = re.compile(r"\{([^{}]+)\}")
 
 
-class Input(Table):
+class FileFormat(Table):
     """How the file is written."""
 
     format: Literal["csv", "ndjson"]
@@ -68,7 +68,7 @@ class SignBy(Table):
 
 
 class Value(Table):
-    """Where one field comes from, and how its text is changed on the way."""
+    """The source of one field, and how its text is changed."""
 
     column: Text | None = None
     constant: Text | None = None
@@ -92,14 +92,14 @@ class Value(Table):
         if re.search(r"[{}]", TEMPLATE_PLACE.sub("", self.template or "")):
             raise wrong("template has a brace that belongs to no {column}")
         if self.constant is not None and self.model_fields_set != {"constant"}:
-            raise wrong("constant stands alone: write it as the event should have it")
+            raise wrong("constant allows no other key: write it as the event should have it")
         if self.sign_of is not None and self.map is None:
             raise wrong('sign_of needs a map of "+", "-" and "0"')
         return self
 
     @property
     def places(self) -> list[str]:
-        """What the template fills in, in order."""
+        """The columns that the template fills in, in order."""
         return TEMPLATE_PLACE.findall(self.template or "")
 
     def columns(self) -> Iterator[str]:
@@ -111,12 +111,12 @@ class Value(Table):
             yield self.sign.column
 
     def written(self) -> Iterator[str]:
-        """Yield every text that the mapping itself says the field may get."""
+        """Yield every text that the mapping itself may give the field."""
         yield from (text for text in (self.constant, self.default) if text is not None)
         yield from (self.map or {}).values()
 
 
-class Event(Table):
+class EventTable(Table):
     """One event that a row gives, if all of `when` hold."""
 
     kind: Kind
@@ -153,14 +153,14 @@ def _spelled_out(fields: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any
 
 
 def _check_field(name: str, value: Value, field: EventField) -> None:
-    numeric = field.holds in (Holds.AMOUNT, Holds.WHOLE, Holds.COORDINATE)
+    numeric = field.holds in (FieldType.AMOUNT, FieldType.WHOLE, FieldType.COORDINATE)
     if value.decimal is not None and not numeric and value.sign_of is None:
         raise wrong(f"{name} holds no number: decimal has no place there")
-    if field.holds is not Holds.AMOUNT and (
+    if field.holds is not FieldType.AMOUNT and (
         value.sign is not None or (value.decimal is not None and value.decimal.minor_units)
     ):
         raise wrong(f"{name} holds no amount: sign and minor_units have no place there")
-    if value.time is not None and field.holds is not Holds.TIME:
+    if value.time is not None and field.holds is not FieldType.TIME:
         raise wrong(f"{name} holds no time: time has no place there")
     for text in filter(None, value.written()):
         if field.choices and text not in field.choices:
@@ -174,29 +174,29 @@ def _check_field(name: str, value: Value, field: EventField) -> None:
 
 
 _OWN = {
-    Holds.AMOUNT: "a plain decimal such as 12.50",
-    Holds.WHOLE: "a whole number",
-    Holds.COORDINATE: "a plain decimal such as 52.52",
-    Holds.TIME: "RFC 3339 such as 2024-01-01T00:00:00Z",
+    FieldType.AMOUNT: "a plain decimal such as 12.50",
+    FieldType.WHOLE: "a whole number",
+    FieldType.COORDINATE: "a plain decimal such as 52.52",
+    FieldType.TIME: "RFC 3339 such as 2024-01-01T00:00:00Z",
 }
 
 
-def _read_own(text: str, holds: Holds) -> None:
-    if holds is Holds.TIME:
+def _read_own(text: str, holds: FieldType) -> None:
+    if holds is FieldType.TIME:
         parse_time(text)
-    elif holds is not Holds.TEXT:
+    elif holds is not FieldType.TEXT:
         PLAIN.read(text)
 
 
 class Mapping(Table):
     """A whole MAP.toml."""
 
-    input: Input
+    input: FileFormat
     decimal: DecimalFormat = DecimalFormat()
     time: TimeFormat = TimeFormat()
     currencies: dict[str, Exponent] = Field(default_factory=dict)
     skip: list[Condition] = Field(default_factory=list)
-    event: Annotated[list[Event], Field(min_length=1)]
+    event: Annotated[list[EventTable], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _currencies_are_new(self) -> Self:

@@ -1,4 +1,4 @@
-"""Sentences about a word that is not known: which one was probably meant, which are allowed."""
+"""Sentences about an unknown word: which one was probably meant, which are allowed."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -10,12 +10,12 @@ def unknown(what: str, word: str, allowed: Iterable[str]) -> str:
 
 
 def choose(what: str, word: str, allowed: Iterable[str]) -> str:
-    """Return the sentence for a value that is none of a closed list."""
+    """Return the sentence for a value that is not in a closed list."""
     return f"{what} cannot be {word!r}; {_hint(word, list(allowed))}"
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
-    """Return the allowed word that is most like it, if any is."""
+    """Return the allowed word that is most similar, None if none is."""
     return next(iter(get_close_matches(word, list(allowed), n=1)), None)
 
 

@@ -1,7 +1,7 @@
 """Rows of CSV and NDJSON files with their line numbers; numbers stay text.
 
-A line that cannot be read is a BadRow, and the rest goes on. Only what makes the rest unreadable
-too (an empty file, a broken gzip stream, a header that is none) ends with a CheckFailed.
+A line that cannot be read is a BadRow, and reading goes on. Only what makes the rest unreadable
+too (an empty file, a broken gzip stream, an unreadable header) raises CheckFailed.
 """
 
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from worker.convert.csvrows import csv_rows
 from worker.convert.jsonrows import json_rows
 from worker.convert.lines import read_lines
 from worker.convert.mapping import Mapping
-from worker.convert.rows import BadRow, Row
+from worker.convert.rows import BadRow, FileRow
 
 
 def read_rows(
     stream: IO[bytes], name: str, mapping: Mapping, mapping_name: str
-) -> Iterator[Row | BadRow]:
+) -> Iterator[FileRow | BadRow]:
     """Return the rows of a stream; the two names are for messages.
 
     Raises:

@@ -1,10 +1,10 @@
-"""What the readers of CSV and NDJSON yield."""
+"""The rows that the readers of CSV and NDJSON yield."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FileRow:
     """The text of each column of one row; `line` is where it starts, counted from 1."""
 
     line: int

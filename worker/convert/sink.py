@@ -1,4 +1,4 @@
-"""Where NDJSON lines go."""
+"""The destination of NDJSON lines."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ STDOUT = "-"
 
 
 class Sink:
-    """A file to write lines to, or stdout for `-`; what goes wrong is a sentence, no traceback."""
+    """A file to write lines to, or stdout for `-`; errors are CheckFailed with a sentence."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -41,7 +41,7 @@ class Sink:
         try:
             yield
         except BrokenPipeError:
-            # Whoever read has seen enough; what is still buffered must not fail again at exit.
+            # The reader has closed the pipe; what is still buffered must not fail again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise CheckFailed("the output was closed before everything was written") from None
         except OSError as error:

@@ -39,10 +39,10 @@ NAMED["epoch_millis"] = elapsed(0, 1)
 
 
 def pattern(layout: str, zone: tzinfo | None) -> TimeReader:
-    """Read a strptime format; `zone` is where it gives no offset of its own.
+    """Read a strptime format; `zone` applies if the format has no offset.
 
-    A local time that the clocks repeat is taken as the first of the two, one that they jump over
-    is no time.
+    A local time that the clocks repeat is read as the first of the two; one that they skip is
+    refused.
     """
 
     def read(text: str) -> int:
@@ -57,13 +57,13 @@ def pattern(layout: str, zone: tzinfo | None) -> TimeReader:
 
 
 def _jumped_over(moment: datetime) -> bool:
-    # There and back again, a time in the gap comes back an hour later by the wall clock.
+    # Converted to UTC and back, a time in the gap is an hour later by the wall clock.
     back = moment.astimezone(UTC).astimezone(moment.tzinfo)
     return back.replace(tzinfo=None) != moment.replace(tzinfo=None)
 
 
 def names_a_day(layout: str) -> bool:
-    """Say whether a strptime format is valid and gives year, month and day."""
+    """Return whether a strptime format is valid and gives year, month and day."""
     try:
         day = datetime.strptime(_SAMPLE.strftime(layout), layout).date()  # noqa: DTZ007 (no zone)
     except (ValueError, re.error):
@@ -75,7 +75,7 @@ def zone_of(name: str) -> tzinfo:
     """Return the zone of an IANA name or of a fixed offset such as +02:00.
 
     Raises:
-        ValueError: this machine knows no such zone.
+        ValueError: this machine has no such zone.
     """
     offset = _OFFSET.fullmatch(name)
     if offset is None:

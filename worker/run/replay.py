@@ -19,7 +19,7 @@ from schemas.time import format_time, parse_time
 from schemas.topics import DEAD_LETTERS, DETECT_INPUTS, SIGNALS
 from worker.codec.bad_record import BadRecord
 from worker.codec.fast import FIRST_TIME, LAST_TIME
-from worker.codec.lines import Line, place
+from worker.codec.lines import PlacedLine, place
 from worker.detect.stage import Policy, detect
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer
@@ -85,7 +85,7 @@ class _Arrival:
         partition = 0 if self._partitions == 1 else partition_of(key, self._partitions)
         self._spool.add(occurred, NewRecord(line.topic, key, raw, partition), len(raw))
 
-    def _add_control(self, line: Line, occurred: int) -> None:
+    def _add_control(self, line: PlacedLine, occurred: int) -> None:
         if line.partition is not None and line.partition >= self._partitions:
             # It is true of a part of what is one partition here, not of the whole.
             self.refused[PassedOver(line.topic)] += 1

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from schemas.dead_letter import DeadLetterHeaders
 from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Codec, Control
-from worker.codec.lines import Line, place
+from worker.codec.lines import PlacedLine, place
 from worker.detect.stage import Policy
 from worker.engine.records import NewRecord, Record, TopicPartition
 
@@ -85,7 +85,7 @@ class Judge:
         topic, key = headers.dlq_topic, dead.record.key
         if headers.dlq_stage == INGEST:
             line = place(value)
-            if not isinstance(line, Line):
+            if not isinstance(line, PlacedLine):
                 return line.reason
             topic, key = line.topic, line.key
         return self._judged(topic, key, value)

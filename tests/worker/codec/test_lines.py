@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas.topics import BALANCES, LOGINS, TRANSACTIONS
 from tests.support.events.mutations import FULL, compact, full_login, full_transaction
 from worker.codec.bad_record import BadRecord
-from worker.codec.lines import Line, place, read_lines
+from worker.codec.lines import PlacedLine, place, read_lines
 from worker.errors import CheckFailed, Exit, UsageError
 
 SECRET = "zq9-marked-zq9"
@@ -116,7 +116,7 @@ def test_every_encoding_but_utf8_is_dead_letters_not_an_error(tmp_path: Path) ->
     text = b"\n".join(LINES[:5]).decode().replace("north", "nörd")
     for encoding in ("utf-16", "utf-16-be", "utf-32"):
         placed = [place(line) for _, line in read(tmp_path / encoding, text.encode(encoding))]
-        assert not any(isinstance(line, Line) for line in placed)
+        assert not any(isinstance(line, PlacedLine) for line in placed)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_an_event_goes_to_its_topic_with_its_account_as_key() -> None:
     for kind, topic in (("transaction", TRANSACTIONS), ("login", LOGINS), ("balance", BALANCES)):
         raw = compact(FULL[kind](account_id="Zoë"))
         line = place(raw)
-        assert isinstance(line, Line)
+        assert isinstance(line, PlacedLine)
         assert (line.topic, line.key, line.partition, line.value) == (
             topic,
             "Zoë".encode(),
@@ -149,8 +149,8 @@ def test_an_event_goes_to_its_topic_with_its_account_as_key() -> None:
 def test_heartbeats_and_ends_go_where_they_say() -> None:
     raw = b'{"kind":"%b","occurred_at":"2026-03-02T10:00:00Z","topic":"wallet.logins"%b}'
     one, every = place(raw % (b"end", b',"partition":3')), place(raw % (b"heartbeat", b""))
-    assert isinstance(one, Line)
-    assert isinstance(every, Line)
+    assert isinstance(one, PlacedLine)
+    assert isinstance(every, PlacedLine)
     assert (one.topic, one.key, one.partition, one.value[9:12]) == (LOGINS, None, 3, b"end")
     assert (every.topic, every.key, every.partition) == (LOGINS, None, None)
 
@@ -190,7 +190,7 @@ def test_a_line_without_a_place_has_its_reason(number: int) -> None:
 
 def test_ten_megabytes_on_one_line_are_placed_or_refused_like_any_other() -> None:
     long = compact(full_transaction(user_note="x" * 10_000_000))
-    assert isinstance(place(long), Line)
+    assert isinstance(place(long), PlacedLine)
     for raw in (long[:-1], b"[" * 10_000_000, b'{"a":"' + b'\\"' * 500_000, b"1" * 10_000_000):
         assert isinstance(place(raw), BadRecord)
 
@@ -207,4 +207,4 @@ def test_no_error_quotes_what_stood_on_the_line() -> None:
             event = full_login() | {name: bad}
             for raw in (compact(event), compact(event)[:-1], compact({SECRET: SECRET, name: bad})):
                 found = place(raw)
-                assert isinstance(found, Line) or "zq9" not in found.error
+                assert isinstance(found, PlacedLine) or "zq9" not in found.error

@@ -403,7 +403,7 @@ def test_a_row_may_give_several_events_and_all_or_none() -> None:
 
 
 def test_a_row_for_which_no_event_is_meant_is_a_reject() -> None:
-    """What nobody has thought of must not be lost in silence."""
+    """An unforeseen row must not be lost in silence."""
     mapping = mapping_of("balance", BALANCE)
     mapping["event"][0]["when"] = [{"column": "state", "equals": "ok"}]
     assert apply(mapping, ROW) == "no event of the mapping is meant for this row"

@@ -209,7 +209,7 @@ def test_junk_is_one_sentence_and_no_traceback(folder: Path, stdin: bytes) -> No
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(folder: Path) -> None:
-    """`walletwatch convert ... | head -1` tells it in one sentence."""
+    """`walletwatch convert ... | head -1` ends with one sentence."""
     rows = "\n".join(GOOD for _ in range(20_000))
     (folder / "in.csv").write_text(f"{HEADER}\n{rows}\n")
     arguments = [str(folder / "in.csv"), "--mapping", str(folder / "map.toml")]

@@ -13,7 +13,7 @@ from worker.convert.jsonrows import MAX_DEPTH
 from worker.convert.lines import MAX_LINE_BYTES
 from worker.convert.mapping import Mapping
 from worker.convert.reader import read_rows
-from worker.convert.rows import BadRow, Row
+from worker.convert.rows import BadRow, FileRow
 from worker.errors import CheckFailed, ConfigError, UsageError
 
 
@@ -31,7 +31,7 @@ def mapping_of(**written: Any) -> Mapping:
     )
 
 
-def rows_of(data: bytes, **written: Any) -> list[Row | BadRow]:
+def rows_of(data: bytes, **written: Any) -> list[FileRow | BadRow]:
     return list(read_rows(io.BytesIO(data), "in", mapping_of(**written), "map.toml"))
 
 
@@ -58,7 +58,7 @@ def test_csv_rows_have_the_line_where_they_start() -> None:
     """Quoted cells may go over lines; blank lines are no rows; all line ends will do."""
     data = b'\xef\xbb\xbfid, at\r\n"1\n""x""",a\n\n2,"b\n\nc"\r\n3,d'
     assert csv(data) == [(2, '1\n"x"'), (5, "2"), (8, "3")]
-    assert rows_of(data, format="csv")[1] == Row(5, {"id": "2", "at": "b\n\nc"})
+    assert rows_of(data, format="csv")[1] == FileRow(5, {"id": "2", "at": "b\n\nc"})
 
 
 def test_csv_dialects() -> None:

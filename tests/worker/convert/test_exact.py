@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from worker.convert.apply import Converter
 from worker.convert.mapping import Mapping
 from worker.convert.reader import read_rows
-from worker.convert.rows import Row
+from worker.convert.rows import FileRow
 
 ROOT = Path(__file__).parents[3]
 FLOAT = re.compile(r"\bfloat\(|parse_float\s*=\s*float")
@@ -55,7 +55,7 @@ def converted(form: str, text: str, currency: str, decimal: dict[str, Any]) -> s
     if form == "ndjson":
         data = f'{{"amount": {text}, "currency": "{currency}"}}\n'
     (row,) = read_rows(io.BytesIO(data.encode()), "in", mapping, "map.toml")
-    assert isinstance(row, Row)
+    assert isinstance(row, FileRow)
     events = Converter(mapping).apply(row.line, row.columns)
     assert isinstance(events, list), events
     balance = events[0]["balance"]

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from worker.convert.fields import Holds, field_of, fields_of
+from worker.convert.fields import FieldType, field_of, fields_of
 from worker.convert.formats import DecimalFormat, TimeFormat
 from worker.convert.mapping import (
     Condition,
-    Event,
-    Input,
+    EventTable,
+    FileFormat,
     Mapping,
     SignBy,
     Value,
@@ -64,12 +64,24 @@ def test_the_base_of_these_tests_is_right(tmp_path: Path) -> None:
     ("right", "mistake", "sentence"),
     [
         ("skip_lines", "skip_line", "input: unknown key 'skip_line'; did you mean 'skip_lines'?"),
-        ("skip_lines = 0", "skip_lines = '0'", "input.skip_lines: Input should be a valid integer"),
+        (
+            "skip_lines = 0",
+            "skip_lines = '0'",
+            "input.skip_lines: Input should be a valid integer",
+        ),
         ("skip_lines = 0", "skip_lines = -1", "greater than or equal to 0"),
-        ('format = "csv"', 'format = "xls"', "input.format: Input should be 'csv' or 'ndjson'"),
+        (
+            'format = "csv"',
+            'format = "xls"',
+            "input.format: Input should be 'csv' or 'ndjson'",
+        ),
         ('format = "csv"', 'format = "csv"\ncolumns = ["a", "a"]', "names one column twice"),
         ("[input]", "surprise = 1\n[input]", "map.toml: unknown key 'surprise'; allowed: input"),
-        ('separator = ","', 'separator = ";"', "decimal.separator: Input should be '.' or ','"),
+        (
+            'separator = ","',
+            'separator = ";"',
+            "decimal.separator: Input should be '.' or ','",
+        ),
         ('separator = ","', 'separator = ","\nthousands = ","', "must differ"),
         ('separator = ","', "exponent = 2", "only for minor_units"),
         ("Europe/Berlin", "Europe/Berln", "time: zone must be an IANA name"),
@@ -80,14 +92,22 @@ def test_the_base_of_these_tests_is_right(tmp_path: Path) -> None:
         ('zone = "Europe/Berlin"', 'unit = "days"', "since and unit go together"),
         ("[[skip]]", "[currencies]\nEUR = 3\n[[skip]]", "EUR has its exponent from ISO 4217"),
         ("[[skip]]", "[currencies]\npts = 3\n[[skip]]", "three to ten of A-Z and 0-9"),
-        ("[[skip]]", "[currencies]\nPTS = 19\n[[skip]]", "currencies.PTS: Input should be less"),
+        (
+            "[[skip]]",
+            "[currencies]\nPTS = 19\n[[skip]]",
+            "currencies.PTS: Input should be less",
+        ),
         ('equals = "draft"', "", "skip #1: needs exactly one of equals, in, empty"),
         (
             'equals = "draft"',
             'equals = "a"\nempty = true',
             "needs exactly one of equals, in, empty",
         ),
-        ('kind = "balance"', 'kind = "balances"', "event #1.kind: Input should be 'transaction'"),
+        (
+            'kind = "balance"',
+            'kind = "balances"',
+            "event #1.kind: Input should be 'transaction'",
+        ),
         (
             "account_id =",
             "acount_id =",
@@ -115,7 +135,7 @@ def test_the_base_of_these_tests_is_right(tmp_path: Path) -> None:
             "balance_kind cannot be 'postd'; did you mean",
         ),
         ('L = "ledger"', 'L = "book"', "source cannot be 'book'; allowed: ledger, app, statement"),
-        ('constant = "EUR"', 'constant = "EUR", case = "upper"', "constant stands alone"),
+        ('constant = "EUR"', 'constant = "EUR", case = "upper"', "constant allows no other key"),
         ('occurred_at = "at"', "occurred_at = { constant = 'today' }", "must be RFC 3339 such as"),
         ('D = "-"', 'D = "minus"', "sign.map.D: Input should be '+' or '-'"),
         ("[decimal]", "[decimal", "not TOML: "),
@@ -165,14 +185,14 @@ def test_a_number_without_quotes_stays_text(tmp_path: Path) -> None:
 def test_what_fields_hold_is_read_from_the_schemas() -> None:
     """Amounts, times, numbers and choices are recognised, also in optional and inner fields."""
     assert [
-        name for name, one in fields_of("transaction").items() if one.holds is Holds.AMOUNT
+        name for name, one in fields_of("transaction").items() if one.holds is FieldType.AMOUNT
     ] == [
         *("amount", "fee", "balance_before", "balance_after"),
         *("available_balance", "funding_from_balance"),
     ]
-    assert [name for name, one in fields_of("login").items() if one.holds is not Holds.TEXT] == [
-        *("occurred_at", "failures_counted", "lock_until", "asn", "latitude", "longitude")
-    ]
+    assert [
+        name for name, one in fields_of("login").items() if one.holds is not FieldType.TEXT
+    ] == [*("occurred_at", "failures_counted", "lock_until", "asn", "latitude", "longitude")]
     method = field_of("transaction", "authorization.method")
     assert method is not None
     assert "passkey" in method.choices
@@ -185,7 +205,16 @@ def test_what_fields_hold_is_read_from_the_schemas() -> None:
 def test_the_page_documents_every_key() -> None:
     """docs/mapping.md names each key that a mapping may have."""
     page = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text("utf-8")
-    for table in (Mapping, Input, DecimalFormat, TimeFormat, Condition, SignBy, Value, Event):
+    for table in (
+        Mapping,
+        FileFormat,
+        DecimalFormat,
+        TimeFormat,
+        Condition,
+        SignBy,
+        Value,
+        EventTable,
+    ):
         for name, field in table.model_fields.items():
             key = field.alias or name
             assert any(f"{mark}{key}" in page for mark in ("`", "[", "[event.", "{ ")), key
