@@ -1,4 +1,4 @@
-"""Writes the documentation that the code dictates: topics, privacy, stories, rules, commands,
+"""Writes the documentation that the code dictates: topics, privacy, incidents, rules, commands,
 operations, README.
 
 Run as `make docs`. A test fails when a written page and the code differ.
@@ -18,7 +18,7 @@ from rules.registry import ALL
 from schemas.privacy import FORMS, IMPERSONAL, PERSONAL, PLACES, Form
 from schemas.time import format_span
 from schemas.topics import KINDS, TOPICS, Topic
-from scripts import operations, stories
+from scripts import explained, operations
 from worker.cli.app import app
 from worker.logs.kafka.names import Names
 from worker.logs.kafka.ops.acls import ROLES, Acl, Role, acls
@@ -39,7 +39,7 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs" / "topics.md": topics_page(TOPICS),
         ROOT / "docs" / "privacy.md": privacy_page(),
-        ROOT / "docs" / "stories.md": stories.page(),
+        ROOT / "docs" / "explained.md": explained.page(),
         ROOT / "docs" / "rules.md": rules_page(ALL),
         ROOT / "docs" / "commands.md": commands_page("walletwatch", typer.main.get_command(app)),
         kafka: with_acls(kafka.read_text("utf-8")),

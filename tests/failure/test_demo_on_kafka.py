@@ -19,9 +19,9 @@ def demo(directory: Path, *options: str, **environment: str) -> subprocess.Compl
     return walletwatch("demo", "--dir", directory, *SMALL, *options, **ALONE, **environment)
 
 
-def findings(told: str) -> list[str]:
-    """Return what was found, and which alert is told: all that no address or token is part of."""
-    found, _, rest = told.partition("One alert")
+def findings(output: str) -> list[str]:
+    """Return what was found, and the alert that is shown, without addresses and tokens."""
+    found, _, rest = output.partition("One alert")
     return [*found.splitlines(), next(line for line in rest.splitlines() if "  error from" in line)]
 
 

@@ -1,4 +1,4 @@
-"""The console command: every command by its name, and every way in which one can end."""
+"""The console command: every command by its name, and how each error ends it."""
 
 import os
 import sys
@@ -17,7 +17,8 @@ from worker.cli.doctor import doctor
 from worker.cli.explain import explain
 from worker.cli.forget import forget_command
 from worker.cli.ingest import ingest
-from worker.cli.output import environment, say
+from worker.cli.options import environment
+from worker.cli.printing.output import say
 from worker.cli.replay import replay_command
 from worker.cli.run import run
 from worker.cli.simulate import simulate
@@ -26,14 +27,14 @@ from worker.errors import Exit, WalletwatchError
 
 _PACKAGES: Final = ("schemas.", "rules.", "worker.")
 _PIPE_CLOSED: Final = 141
-"""What a shell reports of a program that SIGPIPE has ended; typer does the same for SIGINT."""
+"""The code that a shell reports if SIGPIPE ended a program; typer does the same for SIGINT."""
 
 
 class Commands(TyperGroup):
     """Ends every command with one sentence and an exit code, never with a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; what it raises becomes a sentence on stderr and an exit code."""
+        """Run the command; an exception becomes a sentence on stderr and an exit code."""
         try:
             outcome = super().invoke(ctx)
             sys.stdout.flush()
@@ -45,21 +46,21 @@ class Commands(TyperGroup):
             _drop_output()
             raise typer.Exit(_PIPE_CLOSED) from None
         except (typer.TyperException, typer.Exit, typer.Abort):
-            raise  # wrong usage and the like, which typer tells itself
+            raise  # wrong usage and the like, which typer reports itself
         except Exception as error:  # noqa: BLE001 - the last resort
-            _tell_internal(error)
+            _print_internal(error)
             raise typer.Exit(Exit.INTERNAL) from None
 
 
 def _drop_output() -> None:
-    """Let what is still buffered go nowhere: Python would fail on it again at its end, with 120."""
+    """Discard what is still buffered: Python would fail on it again at exit, with code 120."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
 
 
-def _tell_internal(error: Exception) -> None:
-    """Tell type and place only: the message of an unforeseen error may quote an event."""
+def _print_internal(error: Exception) -> None:
+    """Print type and place only: the message of an unforeseen error may quote an event."""
     places = [
         f"{frame.f_globals.get('__name__', '')}, line {line}"
         for frame, line in traceback.walk_tb(error.__traceback__)
@@ -105,7 +106,7 @@ def walletwatch(
 
     Exit codes: 0 fine; 1 it found what it was asked to look for, a check failed, or part of the
     input could not be processed; 2 usage; 70 internal, such as an unusable log; 78 bad
-    configuration; 130 ended by Ctrl-C; 141 nobody reads the output any more.
+    configuration; 130 ended by Ctrl-C; 141 the reader of the output has gone.
     """
 
 

@@ -4,7 +4,8 @@ import json
 
 import typer
 
-from worker.cli.output import ConfigOption, JsonOption, LogOption, emit, environment, table
+from worker.cli.options import ConfigOption, JsonOption, LogOption, environment
+from worker.cli.printing.output import emit, table
 from worker.config.load import known_keys, load_settings, value_at
 from worker.config.report import dotted, shown
 from worker.config.rule_settings import build_rules
@@ -44,7 +45,7 @@ def check(
 def show(
     *, config: ConfigOption = None, log: LogOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show every setting, its value and where that comes from.
+    """Show every setting, its value and the source of that.
 
     Secrets are never shown: the configuration holds only the paths of their files.
 
@@ -53,11 +54,11 @@ def show(
     Example: walletwatch config show --json
     """
     loaded = load_settings(config, environment(), log_url=log)
-    told = {
+    settings = {
         dotted(path): (value_at(loaded.settings, path), loaded.sources[dotted(path)])
         for path in known_keys()
     } | described(loaded.settings)
-    rows = [(key, value, source) for key, (value, source) in told.items()]
+    rows = [(key, value, source) for key, (value, source) in settings.items()]
     if as_json:
         for key, value, source in rows:
             emit({"key": key, "value": value, "source": source})

@@ -26,7 +26,7 @@ _ROWS_PER_STEP = 1_000
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the rows."""
+    """How many rows were converted, skipped and rejected."""
 
     rows: int = 0
     converted: int = 0
@@ -77,7 +77,7 @@ def convert(
     failure = None
     with ExitStack() as stack:
         stream = stack.enter_context(open_input(source))
-        # The header is read here: a wrong mapping must not empty an output that is there.
+        # The header is read here: a wrong mapping must not empty an existing output.
         rows = _watched(read_rows(stream, source, declared, str(mapping)))
         events = stack.enter_context(Sink(output))
         reject_file = stack.enter_context(Sink(rejects)) if rejects else None
@@ -114,7 +114,7 @@ def _converted(
 
 
 def _watched(rows: Iterator[FileRow | BadRow]) -> Iterator[FileRow | BadRow]:
-    """Pass the rows on; on a terminal, show how many there were."""
+    """Yield the rows; on a terminal, show how many there were."""
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.completed} rows"))
     with Progress(

@@ -17,9 +17,10 @@ from schemas.topics import ALERTS, TOPICS
 from schemas.truth import Plant
 from worker import simulate as traffic
 from worker.cli.explain import REREAD, life_of, reader
-from worker.cli.incidents import describe, lives, tell
+from worker.cli.incidents import describe, lives, show_revisions
 from worker.cli.ingest import Appender
-from worker.cli.output import environment, say, table, visible, watched
+from worker.cli.options import environment
+from worker.cli.printing.output import say, table, visible, watched
 from worker.codec.codec import Limits
 from worker.config.load import load_settings
 from worker.config.settings import KNOWN_RULES
@@ -38,13 +39,13 @@ from worker.triage.stage import TRIAGE
 _EVENTS: Final = "events.ndjson"
 _TRUTH: Final = "truth.ndjson"
 _LOG: Final = "walletwatch.db"
-_TOLD_RULE: Final = "unauthorized_transaction"
+_SHOWN_RULE: Final = "unauthorized_transaction"
 
 
 def demo(
     *,
     directory: Annotated[
-        Path, typer.Option("--dir", help="Where the demo keeps its files; made anew.")
+        Path, typer.Option("--dir", help="Where the demo keeps its files; old ones are replaced.")
     ] = Path("demo"),
     accounts: Annotated[int, typer.Option(min=60, help="How many accounts there are.")] = 200,
     days: Annotated[int, typer.Option(min=1, max=31, help="How many days they live.")] = 2,
@@ -106,7 +107,7 @@ def _clear(directory: Path) -> None:
 
 
 def _refuse_used(log: Log, url: str) -> None:
-    """Leave a log alone that has been written to."""
+    """Check that the log holds no records; raises UsageError if it does."""
     for topic in TOPICS:
         if any(end for _, end in log.offsets(topic.name)):
             raise UsageError(
@@ -170,27 +171,27 @@ def _show_found(log: Log, alerts: list[Alert], truth: list[bytes]) -> None:
 
 
 def _show_alert(log: Log, alerts: list[Alert]) -> str:
-    """Tell one theft as `walletwatch explain` does; return its id."""
+    """Show one theft as `walletwatch explain` does; return the alert_id."""
     alert = max(
         (alert for alert in alerts if alert.kind == "raised"),
-        key=lambda a: (a.rule == _TOLD_RULE, a.severity == "error", len(a.evidence), a.alert_id),
+        key=lambda a: (a.rule == _SHOWN_RULE, a.severity == "error", len(a.evidence), a.alert_id),
     )
     life = life_of(log, alert.alert_id)
     assert life is not None
     found = derive(life, KNOWN_RULES, reader(log), Limits())
-    typer.echo("\nOne alert, told and derived again from the records it cites:\n")
+    typer.echo("\nOne alert, explained and derived again from the records it cites:\n")
     for line in told(life, found, REREAD.format(len(found.cited))):
         typer.echo(visible(line))
     return alert.alert_id
 
 
 def _show_incident(log: Log) -> None:
-    """Show the incident that has lived through most."""
+    """Show the incident with the most revisions."""
     longest = max(lives(log, "").values(), key=_eventful)
     typer.echo("\nOne incident's life:\n")
     describe(longest[-1])
     typer.echo()
-    tell(longest)
+    show_revisions(longest)
 
 
 def _eventful(life: list[Incident]) -> tuple[bool, int, str]:

@@ -14,16 +14,8 @@ import msgspec
 import typer
 
 from schemas.topics import ALERTS, INCIDENTS
-from worker.cli.output import (
-    ConfigOption,
-    JsonOption,
-    emit,
-    environment,
-    source_name,
-    table,
-    visible,
-    watched,
-)
+from worker.cli.options import ConfigOption, JsonOption, environment
+from worker.cli.printing.output import emit, source_name, table, visible, watched
 from worker.codec.files import STDIN
 from worker.codec.lines import read_lines
 from worker.config.load import known_keys, load_settings, value_at
@@ -43,7 +35,7 @@ _LISTED: Final = 20
 _ID_DIGITS: Final = 12
 
 Files = Sequence[tuple[str, str]]
-"""Each as (name to be shown, path)."""
+"""Each as (name for output, path)."""
 
 
 def diff(
@@ -58,12 +50,12 @@ def diff(
     ] = None,
     tmp_dir: Annotated[
         Path | None,
-        typer.Option(exists=True, file_okay=False, help="Where what exceeds memory is put."),
+        typer.Option(exists=True, file_okay=False, help="Where data beyond memory is stored."),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which alerts B adds, removes, or changes in severity against A, and what decides each.
+    """List the alerts that B adds, removes, or changes in severity against A, and why.
 
     Replays the files twice, as replay --rules does. An alert counts as moved if both find it but
     at another event or with another window. A page is an incident that becomes error or critical.
@@ -87,7 +79,7 @@ def diff(
 
 @contextmanager
 def _readable_twice(files: Sequence[str], directory: Path | None) -> Iterator[Files]:
-    """Give the files, with copies in place of stdin and of pipes.
+    """Yield the files, with copies in place of stdin and of pipes.
 
     Raises:
         UsageError: stdin is named twice, or cannot be copied.
@@ -204,14 +196,14 @@ def _ids(difference: Difference) -> str:
 
 
 def _reasons(difference: Difference) -> str:
-    told = "; ".join(map(_reason, difference.decided_by))
+    reasons = "; ".join(map(_reason, difference.decided_by))
     shown_why = difference.from_facts or difference.change == "moved"
-    return told if shown_why else f"not by its facts alone: {told}"
+    return reasons if shown_why else f"not by its facts alone: {reasons}"
 
 
 def _reason(decider: Decider) -> str:
-    told = f"{decider.parameter} {_value(decider.a)} -> {_value(decider.b)}"
-    return told if decider.fact is None else f"{told} ({decider.fact} {_value(decider.value)})"
+    change = f"{decider.parameter} {_value(decider.a)} -> {_value(decider.b)}"
+    return change if decider.fact is None else f"{change} ({decider.fact} {_value(decider.value)})"
 
 
 def _value(value: Any) -> str:

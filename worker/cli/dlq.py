@@ -1,4 +1,4 @@
-"""`walletwatch dlq`: look at dead letters, and give the worker those that it would accept now."""
+"""`walletwatch dlq`: show dead letters, and append again those that a worker would accept now."""
 
 import heapq
 from collections import Counter
@@ -10,19 +10,9 @@ import typer
 from schemas.dead_letter import DEAD_LETTER_REASONS
 from schemas.time import format_time
 from schemas.topics import DEAD_LETTERS
-from worker.cli.output import (
-    ConfigOption,
-    JsonOption,
-    LogOption,
-    emit,
-    environment,
-    readable_log,
-    say,
-    table,
-    visible,
-    watched,
-)
+from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
 from worker.cli.pace import paced, refuse_wrong_rate
+from worker.cli.printing.output import emit, say, table, visible, watched
 from worker.config.load import Loaded, load_settings
 from worker.engine.log import Log, stored
 from worker.engine.records import NewRecord
@@ -32,7 +22,7 @@ from worker.run.requeue import DeadLetter, Judge, Wanted, dead_letters
 from worker.run.runner import policy_of
 
 _BATCH: Final = 500
-"""Records that are appended as one: all of them or none."""
+"""Records that are appended together: all of them or none."""
 
 app = typer.Typer(help="Dead letters: look at them, replay them.", no_args_is_help=True)
 
@@ -83,8 +73,8 @@ def peek(
     rows = [(*kind, count) for kind, count in sorted(counts.items())]
     if as_json:
         names = ("topic", "reason", "count")
-        told = [dict(zip(names, row, strict=True)) for row in rows]
-        emit({"counts": told, "newest": [_fields(dead, values=values) for dead in newest]})
+        counted_rows = [dict(zip(names, row, strict=True)) for row in rows]
+        emit({"counts": counted_rows, "newest": [_fields(dead, values=values) for dead in newest]})
         return
     if not rows:
         typer.echo("There are no such dead letters.")
@@ -100,7 +90,7 @@ def replay(
     reason: ReasonOption = None,
     topic: TopicOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be appended.")
+        bool, typer.Option("--dry-run", help="Only print what would be appended.")
     ] = False,
     rate: Annotated[
         int | None,
@@ -112,12 +102,12 @@ def replay(
 ) -> None:
     """Append again, to their own topics, the dead letters that would be accepted now.
 
-    For when a schema was extended, a currency added, a limit raised, or a partitioner mended. Those
-    that would only die again stay where they are. To replay twice does no harm: redelivered events
-    are recognised, and events from before that memory are published as late and judged by nobody.
+    For when a schema was extended, a currency added, a limit raised, or a partitioner corrected.
+    Those that would be refused again stay where they are. To replay twice does no harm: redelivered
+    events are recognised, and events beyond engine.dedup_horizon_ms are late and not judged.
 
-    Exit code 0, 1 if some of them would die again, 2 if there is no log or no such reason, 70 if
-    the log cannot be used, 78 if the configuration is wrong, 130 after Ctrl-C.
+    Exit code 0, 1 if some of them would be refused again, 2 if there is no log or no such reason,
+    70 if the log cannot be used, 78 if the configuration is wrong, 130 after Ctrl-C.
 
     Example: walletwatch dlq replay --reason currency --rate 500 --dry-run
     """
@@ -154,7 +144,7 @@ def _found(log: Log, wanted: Wanted) -> Iterator[DeadLetter]:
 def _acceptable(
     log: Log, loaded: Loaded, wanted: Wanted, refused: Counter[tuple[str, str]]
 ) -> Iterator[NewRecord]:
-    """Yield what is to be appended again; count the others by topic and why."""
+    """Yield the records to append again; count the others by topic and reason."""
     judge = Judge(policy_of(loaded.settings), wall_clock())
     for dead in _found(log, wanted):
         again = judge.again(dead)

@@ -1,18 +1,11 @@
-"""`walletwatch doctor`: what keeps a worker from running, each with what to do about it."""
+"""`walletwatch doctor`: what keeps a worker from running, and what to do about each."""
 
 from typing import Final
 
 import typer
 
-from worker.cli.output import (
-    ConfigOption,
-    JsonOption,
-    LogOption,
-    emit,
-    environment,
-    readable_log,
-    visible,
-)
+from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
+from worker.cli.printing.output import emit, visible
 from worker.config.load import load_settings
 from worker.errors import Exit
 from worker.logs.finding import Finding, Verdict
@@ -27,11 +20,11 @@ def doctor(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at everything that a worker needs of its log, and say what to do where it is not so.
+    """Check everything that a worker needs of its log, and print what to do where it fails.
 
     On Kafka: each broker's address and certificate, login, version, the addresses that the cluster
-    advertises, topics, where producers put their keys, rights, a transaction that commits, and the
-    difference of the clocks. It commits a position of a consumer group of its own, and changes
+    advertises, topics, the partitions of producers' keys, rights, a transaction that commits, and
+    the difference of the clocks. It commits a position of a consumer group of its own, and changes
     nothing else.
 
     Exit code 0 if nothing failed, 1 if something did, 2 if there is no log, 78 if the configuration

@@ -1,4 +1,4 @@
-"""`walletwatch explain`: one alert told and derived again, or what became of one event."""
+"""`walletwatch explain`: one alert explained and derived again, or the fate of one event."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +12,8 @@ from msgspec import structs
 
 from schemas.time import parse_time
 from schemas.topics import ALERTS, ALERTS_SHADOW, DETECT_INPUTS
-from worker.cli.output import (
-    ConfigOption,
-    JsonOption,
-    LogOption,
-    emit,
-    environment,
-    readable_log,
-    visible,
-)
+from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
+from worker.cli.printing.output import emit, visible
 from worker.codec.lines import read_lines
 from worker.config.load import load_settings
 from worker.config.settings import KNOWN_RULES
@@ -51,7 +44,7 @@ REREAD: Final = "{} cited records are unchanged, and the rule finds the same fro
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where to look, and how events are read there."""
+    """A log, and the policy by which its events are read."""
 
     log: Log
     policy: Policy
@@ -60,7 +53,7 @@ class _Place:
 def explain(
     which: Annotated[
         str,
-        typer.Argument(metavar="ID", help="An alert_id, or how one begins; or an event_id."),
+        typer.Argument(metavar="ID", help="An alert_id, or its beginning; or an event_id."),
     ],
     *,
     source: Annotated[
@@ -78,13 +71,13 @@ def explain(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell why an alert was raised, and derive it again from the records it cites.
+    """Explain why an alert was raised, and derive it again from the records it cites.
 
-    Reads exactly these records, runs the rule on the facts that the alert quotes, and says what
-    would have made it milder. Given an event_id it says what every rule made of that event.
+    Reads exactly these records, runs the rule on the facts that the alert quotes, and prints
+    what would have made it milder. Given an event_id it prints what every rule did with that event.
 
     Exit code 0 if the alert is derived, 1 if it is not (and why) or there is none of that id, 2 if
-    several ids begin like that or a file cannot be read, 70 if the log cannot be used, 78 if the
+    several ids begin so or a file cannot be read, 70 if the log cannot be used, 78 if the
     configuration is wrong.
 
     Example: walletwatch explain 4f1c --from events.ndjson.gz
@@ -116,7 +109,7 @@ def _place(
 
 
 def life_of(log: Log, prefix: str) -> Life | None:
-    """Return the records of the alert whose id is this, or begins so.
+    """Return the records of the alert whose id is or begins with the prefix; None if there is none.
 
     Raises:
         UsageError: several ids begin so.
@@ -159,7 +152,7 @@ def _explain_alert(place: _Place, life: Life, from_history: bool, as_json: bool)
 
 
 def reader(log: Log) -> Read:
-    """Return what reads one input record of the log."""
+    """Return the function that reads one input record of the log."""
 
     def read(topic: str, partition: int, offset: int) -> Record | None:
         if topic not in DETECT_INPUTS or partition >= log.partitions(topic):
@@ -171,7 +164,7 @@ def reader(log: Log) -> Read:
 
 
 def _against_history(place: _Place, life: Life, found: Derivation) -> list[str]:
-    """Return how the alert differs from what the account's history gives."""
+    """Return the differences between the alert and what the account's history gives."""
     raised, last = life.raised, life.steps[-1]
     rule = found.rule
     assert rule is not None
@@ -224,7 +217,7 @@ def _document(life: Life, found: Derivation, from_history: bool) -> dict[str, An
 
 
 def _explain_event(place: _Place, event_id: str, as_json: bool) -> None:
-    """Say what every rule made of one event."""
+    """Print what every rule did with one event."""
     at, record, account_id = _event_of(place.log, event_id)
     trace = noted(place.log, at, account_id, record.offset, place.policy)
     address = f"{at.topic}/{at.partition}@{record.offset}"
@@ -233,7 +226,7 @@ def _explain_event(place: _Place, event_id: str, as_json: bool) -> None:
         emit({"record": address, **structs.asdict(trace), "alerts": cited})
         return
     typer.echo(visible(f"Event {event_id}, {address}"))
-    for line in _told_event(trace, place.policy):
+    for line in _event_lines(trace, place.policy):
         typer.echo(f"  {visible(line)}")
     for each in cited:
         typer.echo(f"  cited by alert {each['alert_id']} ({each['rule']}, {each['kind']})")
@@ -241,7 +234,7 @@ def _explain_event(place: _Place, event_id: str, as_json: bool) -> None:
         typer.echo("  no alert cites it")
 
 
-def _told_event(trace: Trace, policy: Policy) -> Iterator[str]:
+def _event_lines(trace: Trace, policy: Policy) -> Iterator[str]:
     if not trace.happened:
         yield "it never reached the rules: it is a dead letter, or a login under an unknown name"
         return
@@ -256,7 +249,7 @@ def _told_event(trace: Trace, policy: Policy) -> Iterator[str]:
 
 
 def _event_of(log: Log, event_id: str) -> tuple[TopicPartition, Record, str]:
-    """Return where the event stands first, its record, and its account."""
+    """Return the first address of the event, its record, and its account."""
     wanted = event_id.encode()
     for topic in DETECT_INPUTS:
         for at, record in stored(log, topic):

@@ -10,15 +10,8 @@ import typer
 from schemas.privacy import forms_of, place_of
 from schemas.time import format_span, format_time
 from schemas.topics import TOPICS
-from worker.cli.output import (
-    ConfigOption,
-    JsonOption,
-    LogOption,
-    emit,
-    environment,
-    readable_log,
-    table,
-)
+from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
+from worker.cli.printing.output import emit, table
 from worker.config.load import load_settings
 from worker.config.settings import Settings
 from worker.config.token_keys import tokens_for
@@ -42,7 +35,7 @@ def forget_command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove what detect remembers of an account, and let its open alerts expire.
+    """Remove what detect keeps of an account, and let its open alerts expire.
 
     Both happen in one commit, and no worker may run meanwhile. Records on topics stay until their
     retention has passed: the command lists where and until when. Asks first on a terminal.
@@ -69,11 +62,11 @@ def forget_command(
     if as_json:
         emit({"account": token, "removed": asdict(found), "remains": remains})
         return
-    _tell(token, found, remains)
+    _print(token, found, remains)
 
 
 def _asks() -> bool:
-    """Say whether somebody is there to answer."""
+    """Return whether a person can answer: stdin is a terminal."""
     return sys.stdin.isatty()
 
 
@@ -90,7 +83,7 @@ def _remains(settings: Settings, now: int) -> Iterator[dict[str, str]]:
         yield {"topic": topic.name, "account": forms[place_of(topic.name)], "until": until}
 
 
-def _tell(token: str, found: Forgotten, remains: list[dict[str, str]]) -> None:
+def _print(token: str, found: Forgotten, remains: list[dict[str, str]]) -> None:
     facts = found.balances + found.holds + found.habits
     typer.echo(
         f"Forgot account {token}: {found.open_alerts:,} open alerts, which expire now, "

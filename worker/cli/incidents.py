@@ -9,16 +9,8 @@ from pydantic import ValidationError
 from schemas.incident import Incident
 from schemas.time import format_time
 from schemas.topics import INCIDENTS
-from worker.cli.output import (
-    ConfigOption,
-    JsonOption,
-    LogOption,
-    emit,
-    environment,
-    readable_log,
-    table,
-    visible,
-)
+from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
+from worker.cli.printing.output import emit, table, visible
 from worker.config.load import load_settings
 from worker.config.token_keys import tokens_for
 from worker.engine.log import Log, stored
@@ -28,7 +20,7 @@ _NAMED: Final = 5
 
 
 class Status(StrEnum):
-    """What `--status` takes: the status of an incident."""
+    """The values of `--status`: the status of an incident."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
@@ -99,7 +91,8 @@ def list_command(
 @app.command()
 def show(
     incident_id: Annotated[
-        str, typer.Argument(metavar="INCIDENT_ID", help="Its id, or how only its id begins.")
+        str,
+        typer.Argument(metavar="INCIDENT_ID", help="Its id, or a beginning that no other has."),
     ],
     *,
     log: LogOption = None,
@@ -108,7 +101,7 @@ def show(
 ) -> None:
     """Show one incident: what it is, every change of it, and the records that prove it.
 
-    Exit code 0, 1 if there is no such incident, 2 if several ids begin like that, 70 if the log
+    Exit code 0, 1 if there is no such incident, 2 if several ids begin so, 70 if the log
     cannot be used, 78 if the configuration is wrong.
 
     Example: walletwatch incidents show 4f1c
@@ -127,14 +120,14 @@ def show(
         return
     describe(life[-1])
     typer.echo()
-    tell(life)
+    show_revisions(life)
 
 
 def lives(log: Log, prefix: str) -> dict[str, list[Incident]]:
     """Return every stored revision of the incidents whose id begins so, oldest first.
 
     Raises:
-        CheckFailed: a record is no incident; names its address.
+        CheckFailed: a record is not an incident; the sentence has its address.
     """
     found: dict[str, list[Incident]] = {}
     for at, record in stored(log, INCIDENTS):
@@ -149,7 +142,7 @@ def lives(log: Log, prefix: str) -> dict[str, list[Incident]]:
         except ValidationError:
             raise CheckFailed(
                 f"{at.topic}, partition {at.partition}, offset {record.offset}: "
-                "the record is no incident that this version can read."
+                "the record is not an incident that this version can read."
             ) from None
         found.setdefault(key, []).append(incident)
     return found
@@ -174,7 +167,7 @@ def _revision(incident: Incident) -> dict[str, Any]:
 
 
 def describe(incident: Incident) -> None:
-    """Print what an incident is now."""
+    """Print the newest revision of an incident."""
     typer.echo(visible(incident.title))
     facts = {
         "incident": incident.incident_id,
@@ -196,7 +189,7 @@ def describe(incident: Incident) -> None:
             typer.echo(f"  {name:<12} {visible(str(value))}")
 
 
-def tell(life: list[Incident]) -> None:
+def show_revisions(life: list[Incident]) -> None:
     """Print the revisions of an incident, oldest first, and the addresses of its evidence."""
     if life[0].revision > 1:
         typer.echo(f"The log no longer has the revisions before {life[0].revision}.")

@@ -10,17 +10,8 @@ import typer
 
 from schemas.time import format_time, parse_time
 from schemas.topics import DETECT_INPUTS, INPUTS
-from worker.cli.output import (
-    ConfigOption,
-    JsonOption,
-    LogOption,
-    emit,
-    environment,
-    say,
-    source_name,
-    watched,
-    writable_log,
-)
+from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, writable_log
+from worker.cli.printing.output import emit, say, source_name, watched
 from worker.codec.bad_record import BadRecord
 from worker.codec.lines import PlacedLine, place, read_lines
 from worker.config.load import Settings, load_settings
@@ -48,13 +39,13 @@ def ingest(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Append events to the log, and say how many went where.
+    """Append events to the log, and print how many each topic got.
 
-    A line of which not even the topic and the account can be told goes to wallet.dead-letters. To
-    ingest a file again does no harm: redelivered events are recognised.
+    A line without a topic or an account goes to wallet.dead-letters. To ingest a file again does no
+    harm: redelivered events are recognised.
 
-    After the last event time goes on by the clock. Files of the past belong into a log of their
-    own, with --end and before its first run: else what is found in them is over, or they are late.
+    After the last event time goes on by the clock. Ingest files of the past into a log of
+    their own, with --end and before its first run: else their alerts expire, or they are late.
 
     Exit code 0, 1 if a file was cut short or no end could be marked, 2 if one cannot be opened, 70
     if the log cannot be used, 78 if the configuration is wrong.
@@ -97,8 +88,8 @@ class Appender:
 
     Attributes:
         topics: how many records each topic got.
-        dead_letters: how many lines had no place, by reason.
-        end_at: where the end was marked, in milliseconds; None if it was not.
+        dead_letters: how many lines had no topic or key, by reason.
+        end_at: the time of the end that was marked, in milliseconds; None if it was not.
         newest: time of the newest event, in milliseconds; None if there was none with a time.
     """
 
@@ -116,7 +107,7 @@ class Appender:
         }
 
     def take(self, name: str, lines: Iterable[tuple[int, bytes]]) -> None:
-        """Append (number, line) of a file; what came before an error of reading is kept.
+        """Append (number, line) of a file; lines before a read error are kept.
 
         Raises:
             LogError: the log cannot be used; earlier chunks are stored.
@@ -129,7 +120,7 @@ class Appender:
         self.flush()
 
     def flush(self) -> None:
-        """Append what is waiting."""
+        """Append the pending records."""
         if self._chunk:
             self._log.append(self._chunk)
             self.topics.update(record.topic for record in self._chunk)
@@ -139,7 +130,7 @@ class Appender:
         """Mark the end of every input of detect, which ends the signals by itself.
 
         Raises:
-            CheckFailed: no event with a time was appended, so nobody knows when the end is.
+            CheckFailed: no event with a time was appended, so the time of the end is unknown.
         """
         if self.newest is None:
             raise CheckFailed("The end was not marked: no event with a time was read.")
@@ -199,7 +190,7 @@ def _report(appender: Appender, as_json: bool) -> None:
 
 
 def _warn_of_the_past(newest: int | None, expired: int) -> None:
-    """Say what a worker makes of events that are older than what it keeps open."""
+    """Warn about events that are so old that a worker closes their alerts at once."""
     if newest is not None and newest <= expired:
         say(
             f"The newest event is of {format_time(newest)}. Time goes on by the clock from there, "

@@ -1,4 +1,4 @@
-"""Lines or records as time passes."""
+"""Lines or records at a rate."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from worker.errors import UsageError
 
 _BATCH: Final = 5_000
 _PAUSE_S: Final = 0.05
-"""What is due within it goes together: a log is written twenty times a second at most."""
+"""Items due within it are one batch: a log is written twenty times a second at most."""
 
 _FASTEST: Final = 1_000_000
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 def refuse_wrong_rate(rate: int | None, of: str) -> None:
-    """Look whether so many a second can be kept to; None is no limit.
+    """Check the option --rate; None is no limit.
 
     Raises:
-        UsageError: they cannot.
+        UsageError: the rate is out of range.
     """
     if rate is not None and not 1 <= rate <= _FASTEST:
         raise UsageError(f"--rate must be from 1 to {_FASTEST:,} {of} per second.")

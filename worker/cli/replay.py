@@ -1,4 +1,4 @@
-"""`walletwatch replay`: the whole job over files, in event time, and what it is worth."""
+"""`walletwatch replay`: the whole job over files, in event time, with a score if asked for."""
 
 import json
 import time
@@ -14,15 +14,9 @@ from schemas.base import Severity
 from schemas.time import format_time
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
 from schemas.truth import Plant
-from worker.cli.output import (
-    ConfigOption,
-    JsonOption,
-    environment,
-    source_name,
-    table,
-    visible,
-)
-from worker.cli.scores import explainer, show
+from worker.cli.options import ConfigOption, JsonOption, environment
+from worker.cli.printing.output import source_name, table, visible
+from worker.cli.printing.scores import explainer, show
 from worker.codec.lines import read_lines
 from worker.config.load import load_settings
 from worker.detect.stage import Policy
@@ -72,20 +66,20 @@ def replay_command(
     ] = 6_000,
     tmp_dir: Annotated[
         Path | None,
-        typer.Option(exists=True, file_okay=False, help="Where what exceeds memory is sorted."),
+        typer.Option(exists=True, file_okay=False, help="Where data beyond memory is sorted."),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find what is wrong in files of events, of any size, and say so.
+    """Find what is wrong in files of events, of any size, and print a summary.
 
     Events are sorted by occurred_at first, on disk if they are many; every input ends 1 ms after
     the last of them.
 
-    With --truth, also say how good that was: per rule and variant what was found, missed and
-    false, how late it was, and the command that explains each error. Delays are in event time.
+    With --truth, also print a score: per rule and variant what was found, missed and false, how
+    late it was, and the command that explains each error. Delays are in event time.
 
-    Exit code 0 whatever it finds, but 1 if the truth says otherwise or a file breaks off.
+    Exit code 0 whatever it finds, but 1 if it differs from the truth or a file breaks off.
 
     Example: walletwatch replay events.ndjson.gz --rules strict.toml --out found/
 
@@ -105,14 +99,14 @@ def replay_command(
     summary = _summary(result, spent)
     if trial is not None:
         summary["truth"] = trial.judged(result)
-    _tell(summary, as_json)
+    _report(summary, as_json)
     if reading.failures:
         raise CheckFailed(" ".join(reading.failures))
     if trial is not None and not summary["truth"]["right"]:
         raise typer.Exit(Exit.FOUND)
 
 
-def _tell(summary: dict[str, Any], as_json: bool) -> None:
+def _report(summary: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(summary, indent=2))
         return
@@ -127,7 +121,7 @@ def _truth(file: Path, policy: Policy) -> list[Plant]:
 
 
 class _Trial:
-    """A truth, and how the alerts are held against it."""
+    """A truth, and the score of alerts against it."""
 
     def __init__(self, plants: list[Plant], max_delay: int, files: Sequence[str]) -> None:
         self.census = Census(plants)
@@ -164,7 +158,7 @@ class _Reading:
             except (CheckFailed, UsageError) as error:
                 if isinstance(error, UsageError):
                     raise
-                self.failures.append(f"{error}. What stood before that was replayed.")
+                self.failures.append(f"{error}. The lines before that were replayed.")
 
 
 def _write(result: Replayed, directory: Path) -> None:
@@ -179,7 +173,7 @@ def _write(result: Replayed, directory: Path) -> None:
 
 
 def _line(record: Record) -> str:
-    """Return published records as they are; original bytes with their headers around them."""
+    """Return a published record as it is; original bytes as JSON with their headers."""
     if not record.headers:
         return (record.value or b"").decode()
     headers = {name: value.decode() for name, value in record.headers}
@@ -204,7 +198,7 @@ def _summary(result: Replayed, spent: tuple[float, float]) -> dict[str, Any]:
 
 
 def _alerts(counts: Counts) -> dict[str, dict[str, dict[str, int]]]:
-    """By rule: how many were raised of each severity, and what became of them."""
+    """Return {rule: {kind of change: {severity: count}}}."""
     published = [
         (each.rule, each.kind, each.severity, count)
         for each, count in counts.items()
@@ -235,8 +229,8 @@ def _print(summary: dict[str, Any]) -> None:
     else:
         typer.echo("No alerts.")
     incidents = summary["incidents"]
-    told = ", ".join(f"{n:,} {status}" for status, n in incidents.items() if status != "total")
-    typer.echo(f"Incidents: {incidents['total']:,}" + (f" ({told})" if told else ""))
+    by_status = ", ".join(f"{n:,} {status}" for status, n in incidents.items() if status != "total")
+    typer.echo(f"Incidents: {incidents['total']:,}" + (f" ({by_status})" if by_status else ""))
     for _, column in _COLUMNS:
         for what, count in summary[column.name].items():
             typer.echo(f"{column.name.replace('_', ' ')}: {count:,} {what}")

@@ -10,7 +10,8 @@ import typer
 
 from rules.contract import AnyRule
 from worker.cli.diff import diff
-from worker.cli.output import ConfigOption, JsonOption, emit, environment, table
+from worker.cli.options import ConfigOption, JsonOption, environment
+from worker.cli.printing.output import emit, table
 from worker.config.load import Loaded, known_keys, load_settings, value_at
 from worker.config.report import dotted, shown
 from worker.config.rule_settings import candidate_of, mode_of

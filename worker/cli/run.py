@@ -1,4 +1,4 @@
-"""`walletwatch run`: work on the log until told to stop."""
+"""`walletwatch run`: work on the log until a signal stops it."""
 
 import re
 import signal
@@ -11,16 +11,9 @@ from typing import Annotated, Final
 import typer
 
 from schemas.topics import DETECT_INPUTS, TOPICS
-from worker.cli.output import (
-    ConfigOption,
-    JsonOption,
-    LogOption,
-    emit,
-    environment,
-    say,
-    writable_log,
-)
-from worker.cli.restoring import Restoring
+from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, writable_log
+from worker.cli.printing.output import emit, say
+from worker.cli.printing.restoring import Restoring
 from worker.config.load import Settings, load_settings
 from worker.config.token_keys import tokens_for
 from worker.detect.stage import DETECT
@@ -64,11 +57,11 @@ def run(
 ) -> None:
     """Read events, publish alerts and incidents, until SIGTERM or Ctrl-C.
 
-    The unit of work in hand is finished first. A second signal ends it at once; nothing is lost
+    The current unit of work is finished first. A second signal ends it at once; nothing is lost
     then either.
 
     With --shadow, rules run a second time with other thresholds. What these find goes to
-    wallet.alerts.shadow only: no incident comes of it.
+    wallet.alerts.shadow only: it makes no incident.
 
     Unless tokens.key_file is set, the log gets a key of its own, in a file beside it.
 
@@ -110,10 +103,10 @@ def run(
 
 @contextmanager
 def _observed(settings: Settings, stages: Sequence[str], log: Log) -> Iterator[Observer]:
-    """Serve metrics and probes if the settings say where; yield who must be told of the work.
+    """Serve metrics and probes if a port is configured; yield the observer of the work.
 
     Raises:
-        ConfigError: the port cannot be had.
+        ConfigError: the port is not available.
     """
     if settings.metrics.port is None:
         yield Restoring()

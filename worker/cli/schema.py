@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from schemas.export import export
-from worker.cli.output import JsonOption, emit
+from worker.cli.options import JsonOption
+from worker.cli.printing.output import emit
 from worker.errors import UsageError
 
 app = typer.Typer(help="The records that walletwatch reads and writes.", no_args_is_help=True)

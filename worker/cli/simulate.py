@@ -15,15 +15,9 @@ from schemas.time import format_time, parse_time
 from schemas.truth import Plant
 from worker import simulate as traffic
 from worker.cli.ingest import Appender
-from worker.cli.output import (
-    ConfigOption,
-    JsonOption,
-    LogOption,
-    environment,
-    say,
-    writable_log,
-)
+from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, writable_log
 from worker.cli.pace import paced, refuse_wrong_rate
+from worker.cli.printing.output import say
 from worker.config.load import load_settings
 from worker.errors import UsageError
 from worker.logs.sqlite.log import wall_clock
@@ -68,13 +62,13 @@ def simulate(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write believable wallet events, in the order in which they arrive, one JSON object a line.
+    """Write realistic wallet events, in the order in which they arrive, one JSON object a line.
 
     Anomalies and innocent look-alikes are planted; --truth lists them. With --log the events are
     appended to that log instead. Ctrl-C ends the stream, and what was planted by then is written.
 
-    The days it tells of are over, and pass faster than the clock. A worker that reads beside it
-    needs engine.idle_advances = false, or all of it is late.
+    Its days are in the past, and pass faster than the clock. A worker that reads them meanwhile
+    needs engine.idle_advances = false, or all events are late.
 
     Exit code 0, 2 if an option is wrong or a file cannot be written, 70 if the log cannot be used,
     78 if the configuration is wrong.
@@ -138,7 +132,7 @@ def _line(record: dict[str, object]) -> bytes:
 
 
 def _stream(lines: Iterator[bytes], rate: int | None, sink: Sink) -> bool:
-    """Pass the lines on, at the rate if there is one; say whether Ctrl-C ended it."""
+    """Pass the lines on, at the rate if there is one; return whether Ctrl-C ended it."""
     try:
         for batch in paced(lines, rate):
             sink(batch)
@@ -175,12 +169,12 @@ def _report(
     *,
     on_stderr: bool,
 ) -> None:
-    """Say what was written: people on stderr; JSON on stdout, unless the events are there."""
+    """Report what was written: text on stderr; JSON on stdout, unless the events are there."""
     alerts = sum(plant.expect == "alert" for plant in planted)
     silent = len(planted) - alerts
     if as_json:
-        told = {"events": kinds, "must_alert": alerts, "must_not": silent, "stopped": stopped}
-        typer.echo(msgspec.json.encode(told), err=on_stderr)
+        counts = {"events": kinds, "must_alert": alerts, "must_not": silent, "stopped": stopped}
+        typer.echo(msgspec.json.encode(counts), err=on_stderr)
         return
     parts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
     say(
@@ -195,7 +189,7 @@ def _opened(name: str) -> Iterator[BinaryIO | gzip.GzipFile]:
         with _file(name) as file:
             yield file
     except BrokenPipeError:
-        raise  # the reader has seen enough: no error of ours, typer ends quietly
+        raise  # the reader has closed the pipe: not an error, typer ends quietly
     except OSError as error:
         raise UsageError(f"Cannot write {name}: {error.strerror}.") from error
 

@@ -10,15 +10,8 @@ import typer
 
 from schemas.time import format_time
 from schemas.topics import TOPICS
-from worker.cli.output import (
-    ConfigOption,
-    JsonOption,
-    LogOption,
-    emit,
-    environment,
-    readable_log,
-    visible,
-)
+from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
+from worker.cli.printing.output import emit, visible
 from worker.config.load import load_settings
 from worker.engine.log import Log
 from worker.engine.records import Record
@@ -111,7 +104,7 @@ def _newest(log: Log, topic: str, number: int | None) -> list[Addressed]:
 
 
 def _new(log: Log, topic: str, ends: list[int]) -> Iterator[Addressed]:
-    """Yield what came since, and move the ends."""
+    """Yield the records after the ends, and move the ends."""
     for partition, (_, end) in enumerate(log.offsets(topic)):
         yield from _between(log, topic, partition, ends[partition], end)
         ends[partition] = end

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.output import ConfigOption, JsonOption, LogOption, emit, environment, table
+from worker.cli.options import ConfigOption, JsonOption, LogOption, environment
+from worker.cli.printing.output import emit, table
 from worker.config.load import load_settings
 from worker.errors import Exit
 from worker.logs.kafka.names import Names
@@ -33,7 +34,7 @@ def create(
 ) -> None:
     """Make the topics that are missing; those that exist stay as they are.
 
-    The number of partitions is for life: task i of a stage owns partition i of all its inputs.
+    The number of partitions is final: task i of a stage owns partition i of all its inputs.
 
     Exit code 0 if all topics are right afterwards, 1 if one that existed differs, 70 if the
     cluster refuses.
@@ -56,9 +57,9 @@ def check(
     partitions: PartitionsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say where the topics differ from what walletwatch needs.
+    """List where the topics differ from what walletwatch needs.
 
-    Exit code 0 if nowhere, 1 if somewhere, 70 if the cluster does not answer.
+    Exit code 0 if they do not, 1 if they do, 70 if the cluster does not answer.
 
     Example: walletwatch topics check --log kafka://127.0.0.1:9092 --json
     """
@@ -81,9 +82,9 @@ def list_acls(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the least that a role must be allowed on a secured cluster, and why.
+    """List the rights that a role needs on a secured cluster, and why.
 
-    It asks no cluster; kafka.prefix is part of the names.
+    It connects to no cluster; kafka.prefix is part of the names.
 
     Exit code 0, 78 if the configuration is wrong.
 

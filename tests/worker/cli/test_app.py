@@ -13,7 +13,7 @@ from schemas.topics import ALERTS
 from tests.support.commands import ROOT, WALLETWATCH
 from worker.cli import rules
 from worker.cli.app import app
-from worker.cli.output import visible
+from worker.cli.printing.output import visible
 from worker.engine.records import NewRecord
 from worker.errors import CheckFailed, ConfigError, LogError, UsageError
 from worker.run.open_log import open_log

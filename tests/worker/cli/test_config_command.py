@@ -82,13 +82,13 @@ def test_show_tells_every_value_and_its_source() -> None:
     Path("walletwatch.toml").write_text("rules.cannot_log_in.threshold = 7")
     args = ["config", "show", "--log", "sqlite:///mine.db"]
     shown = run(app, [*args, "--json"])
-    told = {line["key"]: line for line in map(json.loads, shown.stdout.splitlines())}
-    assert list(told) == [".".join(path) for path in known_keys()]
-    assert told["log.url"]["value"] == "sqlite:///mine.db"
-    assert told["log.url"]["source"] == "--log"
-    assert told["rules.cannot_log_in.threshold"]["value"] == 7
-    assert told["rules.cannot_log_in.threshold"]["source"] == "walletwatch.toml"
-    assert told["engine.poll_records"]["source"] == "default"
+    settings = {line["key"]: line for line in map(json.loads, shown.stdout.splitlines())}
+    assert list(settings) == [".".join(path) for path in known_keys()]
+    assert settings["log.url"]["value"] == "sqlite:///mine.db"
+    assert settings["log.url"]["source"] == "--log"
+    assert settings["rules.cannot_log_in.threshold"]["value"] == 7
+    assert settings["rules.cannot_log_in.threshold"]["source"] == "walletwatch.toml"
+    assert settings["engine.poll_records"]["source"] == "default"
     lines = [line.split() for line in run(app, args).stdout.splitlines()]
     assert ["rules.cannot_log_in.threshold", "7", "walletwatch.toml"] in lines
     assert ["log.url", '"sqlite:///mine.db"', "--log"] in lines
@@ -103,7 +103,7 @@ def test_check_looks_at_the_candidate() -> None:
         assert "gone.toml: No such file" in ended.stderr
 
 
-def told(*args: str) -> dict[str, tuple[Any, str]]:
+def settings_of(*args: str) -> dict[str, tuple[Any, str]]:
     """Return (value, source) by key, as `config show --json` prints them."""
     lines = map(json.loads, run(app, ["config", "show", "--json", *args]).stdout.splitlines())
     return {line["key"]: (line["value"], line["source"]) for line in lines}
@@ -111,19 +111,22 @@ def told(*args: str) -> dict[str, tuple[Any, str]]:
 
 def test_show_says_where_the_key_of_the_log_is() -> None:
     """It is made by run, not by looking; of the key itself only the id is shown."""
-    assert told("--log", "sqlite:///my.db")["tokens.key_file"] == (None, "run makes my.db.key")
+    assert settings_of("--log", "sqlite:///my.db")["tokens.key_file"] == (
+        None,
+        "run makes my.db.key",
+    )
     assert not Path("my.db.key").exists()
     secret = "hunter2-hunter2-hunter2"
     Path("my.db.key").write_text(secret)
     Path("my.db.key").chmod(0o600)
-    shown = told("--log", "sqlite:///my.db")
+    shown = settings_of("--log", "sqlite:///my.db")
     assert shown["tokens.key_file"] == ("my.db.key", "beside the log")
     key_id, source = shown["tokens.key_id"]
     assert len(key_id) == 8
     assert source == "made of what is in my.db.key"
     assert "hunter2" not in str(shown)
     Path("my.db.key").chmod(0o644)
-    assert told("--log", "sqlite:///my.db")["tokens.key_id"] == (None, "unusable: my.db.key")
+    assert settings_of("--log", "sqlite:///my.db")["tokens.key_id"] == (None, "unusable: my.db.key")
 
 
 def test_show_never_holds_a_secret() -> None:
@@ -162,7 +165,7 @@ def test_schema_export_needs_a_folder() -> None:
 
 
 def test_rules_list_tells_of_candidates() -> None:
-    """By their file; a rule without one tells nothing."""
+    """By their file; a rule without one has none."""
     Path("walletwatch.toml").write_text("shadow.rules_file = 'b.toml'")
     Path("b.toml").write_text("rules.cannot_log_in.threshold = 7")
     listed = map(json.loads, run(app, ["rules", "list", "--json"]).stdout.splitlines())
@@ -188,19 +191,21 @@ def test_rules_explain_tells_all_there_is(rule: type[AnyRule]) -> None:
     """By name or code, in any case."""
     for name in (rule.id, rule.code, rule.code.lower()):
         explained = run(app, ["rules", "explain", name, "--json"])
-        told = json.loads(explained.stdout)
-        assert told["rule"] == rule.id
-        assert told["doc"].startswith(f"{rule.code}: ")
-        assert [each["name"] for each in told["parameters"]] == list(rule.Params.model_fields)
-        assert told["examples"] == [example.name for example in rule.EXAMPLES]
+        explanation = json.loads(explained.stdout)
+        assert explanation["rule"] == rule.id
+        assert explanation["doc"].startswith(f"{rule.code}: ")
+        assert [each["name"] for each in explanation["parameters"]] == list(
+            rule.Params.model_fields
+        )
+        assert explanation["examples"] == [example.name for example in rule.EXAMPLES]
     page = run(app, ["rules", "explain", rule.id]).stdout
-    for each in told["parameters"]:
+    for each in explanation["parameters"]:
         assert f"  {each['name']} = " in page
         assert each["description"] in page
 
 
 def test_rules_explain_tells_value_default_bounds_and_source() -> None:
-    """A threshold that was set is told apart from its default."""
+    """A threshold that was set is marked beside its default."""
     ended = run(app, ["rules", "explain", "A5"], env={
         "WALLETWATCH_RULES__CANNOT_LOG_IN__THRESHOLD": "7"
     })  # fmt: skip
@@ -221,9 +226,9 @@ def test_rules_test_runs_every_example() -> None:
     """Or those of one rule."""
     ended = run(app, ["rules", "test", "--json"])
     assert ended.exit_code == 0
-    told = [json.loads(line) for line in ended.stdout.splitlines()]
+    results = [json.loads(line) for line in ended.stdout.splitlines()]
     names = [(rule.id, example.name) for rule in ALL for example in rule.EXAMPLES]
-    assert [(line["rule"], line["example"]) for line in told] == names
+    assert [(line["rule"], line["example"]) for line in results] == names
     one = run(app, ["rules", "test", "A5"]).stdout.splitlines()
     assert len(one) == sum(name == "cannot_log_in" for name, _ in names)
     assert one[0].startswith("ok    A5  ")

@@ -49,24 +49,24 @@ def logins() -> Sequence[bytes | None]:
 
 
 def test_peek_counts_and_shows_what_is_wrong_without_values() -> None:
-    told = run("dlq", "peek")
-    assert told.exit_code == 0
-    assert [line.split() for line in told.stdout.splitlines()[:4]] == [
+    result = run("dlq", "peek")
+    assert result.exit_code == 0
+    assert [line.split() for line in result.stdout.splitlines()[:4]] == [
         ["topic", "reason", "dead", "letters"],
         ["events.ndjson", "not_json", "1"],
         ["wallet.logins", "schema", "1"],
         ["wallet.logins", "too_large", "2"],
     ]
-    assert "events.ndjson/0:4  not_json  character 0" in told.stdout
-    assert "wallet.logins/0:2  schema  event_id: missing; " in told.stdout
-    assert HOLDS not in told.stdout
+    assert "events.ndjson/0:4  not_json  character 0" in result.stdout
+    assert "wallet.logins/0:2  schema  event_id: missing; " in result.stdout
+    assert HOLDS not in result.stdout
     assert HOLDS in run("dlq", "peek", "--values").stdout
 
 
 def test_peek_shows_the_newest_of_what_is_asked_for() -> None:
-    told = json.loads(run("dlq", "peek", "--reason", "too_large", "-n", "1", "--json").stdout)
-    assert told["counts"] == [{"topic": LOGINS, "reason": "too_large", "count": 2}]
-    (newest,) = told["newest"]
+    result = json.loads(run("dlq", "peek", "--reason", "too_large", "-n", "1", "--json").stdout)
+    assert result["counts"] == [{"topic": LOGINS, "reason": "too_large", "count": 2}]
+    (newest,) = result["newest"]
     assert (newest["dlq_topic"], newest["dlq_offset"]) == (LOGINS, 1)
     assert "value_base64" not in newest
     assert run("dlq", "peek", "--topic", "wallet.balances").stdout.startswith("There are no such")
@@ -76,16 +76,16 @@ def test_peek_shows_the_newest_of_what_is_asked_for() -> None:
 def test_peek_tells_of_foreign_records() -> None:
     with closing(open_log(URL)) as log:
         log.append([NewRecord(DEAD_LETTERS, b"", b"\x1b[31mhello")])
-    told = run("dlq", "peek", "-n", "1", "--values").stdout
-    assert "not written by walletwatch" in told
-    assert "\\x1b[31mhello" in told
+    result = run("dlq", "peek", "-n", "1", "--values").stdout
+    assert "not written by walletwatch" in result
+    assert "\\x1b[31mhello" in result
 
 
 def test_a_dry_run_says_what_would_be_and_changes_nothing() -> None:
     before = logins()
-    told = run("dlq", "replay", "--dry-run")
-    assert told.exit_code == 1
-    assert [line.split(maxsplit=1) for line in told.stderr.splitlines()] == [
+    result = run("dlq", "replay", "--dry-run")
+    assert result.exit_code == 1
+    assert [line.split(maxsplit=1) for line in result.stderr.splitlines()] == [
         ["2", "would go to wallet.logins"],
         ["1", "of events.ndjson would stay dead: not_json"],
         ["1", "of wallet.logins would stay dead: schema"],
@@ -95,9 +95,9 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing() -> None:
 
 def test_replay_appends_what_is_accepted_now() -> None:
     before = logins()
-    told = run("dlq", "replay", "--reason", "too_large", "--json")
-    assert told.exit_code == 0
-    assert json.loads(told.stdout) == {
+    result = run("dlq", "replay", "--reason", "too_large", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {
         "dry_run": False, "replayed": {LOGINS: 2}, "still_dead": []
     }  # fmt: skip
     assert len(logins()) == len(before) + 2
@@ -106,10 +106,10 @@ def test_replay_appends_what_is_accepted_now() -> None:
 
 def test_replay_under_the_limit_that_refused_appends_nothing() -> None:
     before = logins()
-    told = run("dlq", "replay", "--reason", "too_large", "--config", "small.toml")
-    assert told.exit_code == 1
-    assert told.stderr.splitlines()[0] == "Nothing was appended."
-    assert told.stderr.split("\n")[1].strip() == "2  of wallet.logins would stay dead: too_large"
+    result = run("dlq", "replay", "--reason", "too_large", "--config", "small.toml")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[0] == "Nothing was appended."
+    assert result.stderr.split("\n")[1].strip() == "2  of wallet.logins would stay dead: too_large"
     assert logins() == before
 
 
@@ -136,28 +136,28 @@ def test_ctrl_c_says_what_was_appended(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "paced", interrupted)
-    told = run("dlq", "replay", "--reason", "too_large")
-    assert told.exit_code == 130
-    assert "1  appended to wallet.logins" in told.stderr
+    result = run("dlq", "replay", "--reason", "too_large")
+    assert result.exit_code == 130
+    assert "1  appended to wallet.logins" in result.stderr
     assert len(logins()) == len(before) + 1
 
 
 @pytest.mark.parametrize("command", ["peek", "replay"])
 def test_unknown_reasons_are_refused(command: str) -> None:
-    told = run("dlq", command, "--reason", "late")
-    assert told.exit_code == 2
-    assert "There is no reason late; there are too_large, " in told.stderr
+    result = run("dlq", command, "--reason", "late")
+    assert result.exit_code == 2
+    assert "There is no reason late; there are too_large, " in result.stderr
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "1000001"])
 def test_a_rate_that_is_none_is_refused(rate: str) -> None:
-    told = run("dlq", "replay", "--rate", rate)
-    assert told.exit_code == 2
-    assert "--rate must be from 1 to 1,000,000 records per second." in told.stderr
+    result = run("dlq", "replay", "--rate", rate)
+    assert result.exit_code == 2
+    assert "--rate must be from 1 to 1,000,000 records per second." in result.stderr
 
 
 @pytest.mark.parametrize("command", ["peek", "replay"])
 def test_a_log_that_is_not_there_is_said(command: str) -> None:
-    told = run("dlq", command, "--log", "sqlite:///nowhere.db")
-    assert told.exit_code == 2
-    assert "There is no log at sqlite:///nowhere.db" in told.stderr
+    result = run("dlq", command, "--log", "sqlite:///nowhere.db")
+    assert result.exit_code == 2
+    assert "There is no log at sqlite:///nowhere.db" in result.stderr

@@ -106,7 +106,7 @@ def test_list_filters_by_status() -> None:
 
 
 def test_list_finds_the_incidents_of_an_account() -> None:
-    """By its tokens under all active keys, so that neither log nor command tells of others."""
+    """By its tokens under all active keys, so that neither log nor command reveals others."""
     Path("new").write_text("0123456789abcdef")
     Path("old").write_text("fedcba9876543210")
     for name in ("new", "old"):
@@ -169,9 +169,9 @@ def test_show_tells_the_life_of_an_incident() -> None:
 
 def test_show_prints_json() -> None:
     """The newest record, and all revisions."""
-    told = json.loads(run(app, ["incidents", "show", "bbb1", "--json"]).stdout)
-    assert told["incident"]["evidence"] == [EVIDENCE]
-    assert [each["what"] for each in told["revisions"]] == ["opened", "alert_cured"]
+    shown = json.loads(run(app, ["incidents", "show", "bbb1", "--json"]).stdout)
+    assert shown["incident"]["evidence"] == [EVIDENCE]
+    assert [each["what"] for each in shown["revisions"]] == ["opened", "alert_cured"]
 
 
 def test_show_takes_the_beginning_of_an_id() -> None:

@@ -92,8 +92,8 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHUNK_RECORDS", 3)
     events = [login("10:00:00", event_id=f"e{number}") for number in range(10)]
     write("events.ndjson", events)
-    told = json.loads(run(app, ["ingest", "events.ndjson", "--json"]).stdout)
-    assert told["topics"] == {LOGINS: 10}
+    summary = json.loads(run(app, ["ingest", "events.ndjson", "--json"]).stdout)
+    assert summary["topics"] == {LOGINS: 10}
     assert values(LOGINS) == events
 
 
@@ -130,9 +130,9 @@ def test_lines_without_a_place_are_dead_letters() -> None:
 def test_the_end_is_a_millisecond_after_the_newest_event() -> None:
     """On every partition of every input of detect; triage gets its own from detect."""
     write("events.ndjson", EVENTS)
-    told = json.loads(run(app, ["ingest", "events.ndjson", "--end", "--json"]).stdout)
-    assert told["end"] == "2026-03-02T10:00:02.001Z"
-    end = {"kind": "end", "occurred_at": told["end"]}
+    summary = json.loads(run(app, ["ingest", "events.ndjson", "--end", "--json"]).stdout)
+    assert summary["end"] == "2026-03-02T10:00:02.001Z"
+    end = {"kind": "end", "occurred_at": summary["end"]}
     for topic in (TRANSACTIONS, LOGINS, BALANCES):
         last = {at: json.loads(record.value or b"") for at, record in records(topic)}
         assert list(last.values()) == [end] * 4
@@ -144,8 +144,8 @@ def test_an_event_from_the_future_does_not_move_the_end() -> None:
     """It will be a dead letter; nothing may end in the year 9999 because of it."""
     future = login("10:00:00", occurred_at="9999-01-01T00:00:00Z")
     write("events.ndjson", [*EVENTS, future, login("10:00:00", occurred_at="yesterday")])
-    told = json.loads(run(app, ["ingest", "events.ndjson", "--end", "--json"]).stdout)
-    assert told["end"] == "2026-03-02T10:00:02.001Z"
+    summary = json.loads(run(app, ["ingest", "events.ndjson", "--end", "--json"]).stdout)
+    assert summary["end"] == "2026-03-02T10:00:02.001Z"
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ def test_events_older_than_what_stays_open_are_told(
     """Seven days: a worker that follows the clock would let their alerts expire at once."""
     monkeypatch.setattr(module, "wall_clock", lambda: parse_time(now))
     write("events.ndjson", EVENTS)
-    told = run(app, ["ingest", "events.ndjson", *options]).stderr
-    assert ("The newest event is of 2026-03-02T10:00:02.000Z." in told) is warned
+    summary = run(app, ["ingest", "events.ndjson", *options]).stderr
+    assert ("The newest event is of 2026-03-02T10:00:02.000Z." in summary) is warned
 
 
 def test_where_no_clock_moves_time_old_events_are_no_matter(
@@ -177,7 +177,7 @@ def test_where_no_clock_moves_time_old_events_are_no_matter(
 
 
 def test_without_events_there_is_no_end() -> None:
-    """Nobody knows when it would be."""
+    """Its time would be unknown."""
     Path("empty").touch()
     assert run(app, ["ingest", "empty"]).exit_code == 0
     ended = run(app, ["ingest", "empty", "--end"])
@@ -198,9 +198,9 @@ def test_a_file_that_is_cut_short_is_told_after_all_the_rest(files: list[str]) -
     assert ended.exit_code == 1
     assert "cut.gz: the gzip data is cut short or damaged" in ended.stderr
     assert "The end was not marked." in ended.stderr
-    told = json.loads(ended.stdout)
-    assert told["topics"][TRANSACTIONS] == 1
-    assert told["topics"][LOGINS] == len(values(LOGINS)) > 100
+    summary = json.loads(ended.stdout)
+    assert summary["topics"][TRANSACTIONS] == 1
+    assert summary["topics"][LOGINS] == len(values(LOGINS)) > 100
 
 
 @pytest.mark.parametrize("name", ["gone.ndjson", "folder"])
@@ -264,7 +264,7 @@ def tailed(*args: str) -> list[Any]:
 
 
 def test_tail_shows_the_newest_over_all_partitions(log: Log) -> None:
-    """Ten unless told otherwise."""
+    """Ten unless another number is given."""
     assert sorted(tailed()) == list(range(10))
     assert sorted(tailed("-n", "4")) == [6, 7, 8, 9]
     assert tailed("-n", "0") == []

@@ -90,9 +90,9 @@ LOCKED_OUT = planted("bad", "alert", "forgotten", 5)
 
 
 def test_what_is_all_right_exits_0(files: Files) -> None:
-    code, told = files.judged(TRAP, LOCKED_OUT)
-    assert "All of it is right." in told
-    assert "(10.0% of 10 events are background" in told
+    code, output = files.judged(TRAP, LOCKED_OUT)
+    assert "All of it is right." in output
+    assert "(10.0% of 10 events are background" in output
     assert code == 0
 
 
@@ -127,9 +127,9 @@ def test_what_is_all_right_exits_0(files: Files) -> None:
 def test_what_is_not_right_is_listed_with_its_command_and_exits_1(
     truth: list[dict[str, Any]], problem: str, explained: str | None, files: Files
 ) -> None:
-    code, told = files.judged(*truth)
+    code, output = files.judged(*truth)
     assert code == 1
-    lines = told.splitlines()
+    lines = output.splitlines()
     (place,) = (n for n, line in enumerate(lines) if line.startswith(f"  {problem}, at 2026-"))
     words = lines[place + 1].split()
     assert words[:2] == ["walletwatch", "explain"]
@@ -145,10 +145,10 @@ def test_max_delay_is_how_late_an_alert_may_be(files: Files) -> None:
 
 
 def test_json_has_everything_as_one_object(files: Files) -> None:
-    """The score stands beside the summary, under `truth`."""
+    """The score is beside the summary, under `truth`."""
     files.write(files.truth, [planted("good", "alert", "v", 4), planted("bad", "silent", "w", 5)])
-    code, told = files.run("--truth", str(files.truth), "--json")
-    found = json.loads(told)
+    code, output = files.run("--truth", str(files.truth), "--json")
+    found = json.loads(output)
     assert code == 1
     assert found["alerts"][RULE]["raised"] == {"info": 1}
     truth = found["truth"]
@@ -165,15 +165,15 @@ def test_json_has_everything_as_one_object(files: Files) -> None:
 def test_only_the_first_problems_are_shown(files: Files) -> None:
     """And how many more there are."""
     many = [planted("good", "alert", f"v-{n:02}", 4) for n in range(25)]
-    code, told = files.judged(LOCKED_OUT, *many)
-    assert (code, told.count("walletwatch explain ")) == (1, 20)
-    assert told.endswith("  and 5 more (--json lists them)\n")
+    code, output = files.judged(LOCKED_OUT, *many)
+    assert (code, output.count("walletwatch explain ")) == (1, 20)
+    assert output.endswith("  and 5 more (--json lists them)\n")
 
 
 def test_without_a_truth_nothing_is_judged(files: Files) -> None:
-    code, told = files.run("--json")
+    code, output = files.run("--json")
     assert code == 0
-    assert "truth" not in json.loads(told)
+    assert "truth" not in json.loads(output)
 
 
 @pytest.mark.parametrize(
@@ -188,15 +188,15 @@ def test_a_truth_that_cannot_be_used_is_told_with_the_line(
     content: bytes, sentence: str, files: Files
 ) -> None:
     files.truth.write_bytes(content)
-    code, told = files.run("--truth", str(files.truth))
+    code, output = files.run("--truth", str(files.truth))
     assert code == 2
-    assert f"{files.truth}, {sentence}" in told
-    assert "secret" not in told
+    assert f"{files.truth}, {sentence}" in output
+    assert "secret" not in output
 
 
 def test_a_truth_that_is_not_there_is_told(files: Files) -> None:
-    code, told = files.run("--truth", str(files.truth))
-    assert (code, told) == (2, f"walletwatch: {files.truth}: No such file or directory\n")
+    code, output = files.run("--truth", str(files.truth))
+    assert (code, output) == (2, f"walletwatch: {files.truth}: No such file or directory\n")
 
 
 def test_files_that_need_the_disk_give_the_same_and_leave_nothing(
@@ -215,7 +215,7 @@ def test_files_that_need_the_disk_give_the_same_and_leave_nothing(
     space = tmp_path / "space"
     space.mkdir()
     files.write(files.truth, [TRAP, LOCKED_OUT])
-    code, told = files.run("--truth", str(files.truth), "--tmp-dir", str(space))
+    code, output = files.run("--truth", str(files.truth), "--tmp-dir", str(space))
     assert (code, made, list(space.iterdir())) == (0, [space], [])
-    assert "All of it is right." in told
+    assert "All of it is right." in output
     assert files.run("--tmp-dir", str(tmp_path / "nowhere"))[0] == 2

@@ -1,4 +1,4 @@
-"""How `walletwatch replay --truth` shows its score."""
+"""The score that `walletwatch replay --truth` prints."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import typer
 
-from worker.cli.output import table
+from worker.cli.printing.output import table
 from worker.evaluate.score_report import PROBLEMS, Explain
 
 _LISTED: Final = 20
@@ -16,13 +16,13 @@ _DETAILS: Final = ("severity", "planted", "reached", "by_ms", "delay_ms")
 
 
 def explainer(files: Sequence[str]) -> Explain:
-    """Return what makes the command that explains an alert or an event of the files."""
+    """Return the function that builds the command to explain an alert or an event of the files."""
     sources = [word for file in files for word in ("--from", file)]
     return lambda name: shlex.join(["walletwatch", "explain", name, *sources])
 
 
 def show(truth: dict[str, Any]) -> None:
-    """Print the report of a score, and what the events were."""
+    """Print the report of a score, and the counts of events."""
     events = truth["events"]
     typer.echo(
         f"\nAgainst the truth ({events['background_share']:.1%} of {events['total']:,} events are "
@@ -57,7 +57,7 @@ def _cells(name: str, row: dict[str, Any], problems: Sequence[str]) -> list[obje
 
 
 def _ratio(value: float | None) -> str:
-    """Return it with three decimals, cut: only what is perfect says 1.000."""
+    """Return it cut to three decimals, so that only a perfect ratio is 1.000."""
     return "" if value is None else f"{int(value * 1000) / 1000:.3f}"
 
 

@@ -1,19 +1,19 @@
-"""Says on the terminal what a worker restores before it can go on."""
+"""Prints the progress of a restore, which a worker ends before it goes on."""
 
 from collections.abc import Callable, Collection
 from time import monotonic
 from typing import Final
 
-from worker.cli.output import say
+from worker.cli.printing.output import say
 from worker.engine.observer import Observer
 from worker.engine.task import Task
 
 _SILENT_SECONDS: Final = 2.0
-"""After that long without a word one is said, so that nobody takes the worker for dead."""
+"""A line is printed after that long without one, so that the worker does not seem dead."""
 
 
 class Restoring(Observer):
-    """Tells how far the restore of a stage's tasks is, and what it took; nothing of empty ones."""
+    """Prints how far the restore of a stage's tasks is, and its duration; nothing of empty ones."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -27,7 +27,7 @@ class Restoring(Observer):
         self._began = self._said = self._clock()
 
     def restored(self, stage: str, task: Task) -> None:
-        """Say what is done."""
+        """Print what is done."""
         self._left -= 1
         self._keys += task.keys
         now = self._clock()

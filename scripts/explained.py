@@ -1,4 +1,4 @@
-"""docs/stories.md: two incidents of a simulated week, as the commands tell them."""
+"""docs/explained.md: two incidents of a simulated week, as the commands print them."""
 
 import io
 from contextlib import redirect_stdout
@@ -12,8 +12,8 @@ from schemas.topics import ALERTS
 from schemas.truth import Plant
 from worker import simulate as traffic
 from worker.cli.explain import REREAD, life_of, reader
-from worker.cli.incidents import describe, lives, tell
-from worker.cli.output import visible
+from worker.cli.incidents import describe, lives, show_revisions
+from worker.cli.printing.output import visible
 from worker.codec.codec import Limits
 from worker.config.settings import KNOWN_RULES, Settings
 from worker.engine.log import stored
@@ -25,24 +25,24 @@ from worker.run.runner import policy_of
 
 SEED: Final = 7
 WEEK: Final = traffic.SimulateConfig(accounts=360, days=7)
-TOLD: Final = (
+SHOWN: Final = (
     ("A theft", "guessed_password"),
     ("Money that leaves a locked account", "payment_while_locked"),
 )
 """Title, and the variant of the simulation."""
-HEAD: Final = f"""# Two stories
+HEAD: Final = f"""# Two incidents explained
 
-Two incidents of a simulated week ({WEEK.accounts} accounts), as `walletwatch explain` tells the
+Two incidents of a simulated week ({WEEK.accounts} accounts), as `walletwatch explain` prints the
 alert and `walletwatch incidents show` its incident. To see more of them:
 
     walletwatch simulate --accounts {WEEK.accounts} --days {WEEK.days} --seed {SEED} > week.ndjson
     walletwatch replay week.ndjson --out week
     walletwatch explain ALERT_ID --from week.ndjson
 
-An alert says what happened, why that is taken for an anomaly, what would have made it milder, and
-which facts were compared with which thresholds. Its last line says whether the records that it
-cites still prove it. Names of devices, addresses and payees are never told. In an incident an
-account is a token; the alert, for those who help the owner, has its name.
+`explain` prints what happened, why that is an anomaly, what would have made it milder, and which
+facts were compared with which thresholds. Its last line is whether the records that the alert
+cites still prove it. Names of devices, addresses and payees are never printed. In an incident an
+account is a token; the alert, for support agents, names it.
 """
 
 
@@ -53,14 +53,14 @@ def page() -> str:
     lines = [("week", n, msgspec.json.encode(event)) for n, event in enumerate(events, 1)]
     log = replay(lines, policy_of(Settings())).log
     text = HEAD
-    for title, variant in TOLD:
+    for title, variant in SHOWN:
         plant = next(plant for plant in truth if plant.variant == variant)
-        text += f"\n## {title}\n\n{_story(log, plant)}"
+        text += f"\n## {title}\n\n{_explained(log, plant)}"
     return text
 
 
-def _story(log: MemoryLog, plant: Plant) -> str:
-    """Return what both commands print about the alert that found a plant."""
+def _explained(log: MemoryLog, plant: Plant) -> str:
+    """Return the output of both commands for the alert that found a plant."""
     alert = next(
         alert
         for _, record in stored(log, ALERTS)
@@ -80,7 +80,7 @@ def _story(log: MemoryLog, plant: Plant) -> str:
     with redirect_stdout(shown):
         describe(incident[-1])
         typer.echo()
-        tell(incident)
+        show_revisions(incident)
     parts = (
         (f"walletwatch explain {alert.alert_id[:12]}", explained),
         (f"walletwatch incidents show {incident[0].incident_id[:12]}", shown.getvalue().rstrip()),
