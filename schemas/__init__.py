@@ -1,4 +1,4 @@
-"""What goes over the wire: every record as a strict model, and the one list of topics.
+"""The records on the wire as strict models, and the one list of topics.
 
 Inputs derive from `Record`, what walletwatch publishes from `Published`. Times are integer
 milliseconds inside and RFC 3339 text on the wire, amounts decimal text on the wire and integer

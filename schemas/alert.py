@@ -101,7 +101,7 @@ class Alert(Published):
         description="rule:subject kind:token; alerts that share it belong to one incident."
     )
     account_id: Id | None = Field(
-        default=None, description="The account; absent where the engine speaks of its own inputs."
+        default=None, description="The account; absent on alerts of the engine about its inputs."
     )
     transaction_ids: Annotated[tuple[Id, ...], Field(max_length=MAX_TRANSACTIONS)] = Field(
         default=(), description="Transactions concerned, at most 20; more make another alert."
@@ -114,7 +114,7 @@ class Alert(Published):
     first_event_at: Timestamp = Field(description="Time of the oldest event of the finding.")
     last_event_at: Timestamp = Field(description="Time of the newest event of the finding.")
     detected_at: Timestamp = Field(
-        description="Event time at which the task stood when it decided; never falls in a task."
+        description="Event time that the task had reached when it decided; never falls in a task."
     )
     published_at: Timestamp = Field(
         description="Wall time of publication; left out when runs are compared."
@@ -133,7 +133,7 @@ class Alert(Published):
         description="The rule's own fields, documented with the rule. No amounts as numbers "
         "other than whole minor units.",
     )
-    suspected_root_cause: RootCause = Field(description="What probably stands behind it.")
+    suspected_root_cause: RootCause = Field(description="The probable cause.")
     owner_advice: tuple[Code, ...] = Field(
         default=(), description="What the owner may do: change_password, enable_mfa, retry, ..."
     )

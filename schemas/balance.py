@@ -22,7 +22,9 @@ class Balance(Record):
     balance: Amount
     balance_kind: BalanceKind
     occurred_at: Timestamp = Field(description="When it was reported; orders the event.")
-    as_of: Timestamp = Field(description="The moment it speaks of; not after occurred_at.")
+    as_of: Timestamp = Field(
+        description="The moment at which it was the balance; not after occurred_at."
+    )
     source: Literal["ledger", "app", "statement"]
     extra: Extra | None = None
 

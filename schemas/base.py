@@ -1,8 +1,8 @@
-"""What every record shares: strict frozen models, and the types of ids, texts, times, amounts.
+"""Shared by all records: strict frozen models, and the types of ids, texts, times, amounts.
 
 Times are RFC 3339 text on the wire and integer milliseconds since 1970-01-01T00:00Z inside.
 Amounts stay text in these models, because their meaning in minor units needs the currency's
-exponent; `schemas.money` converts them. Nothing here ever goes through a float.
+exponent; `schemas.money` converts them. No value is ever converted to a float.
 
 A wrong amount or currency raises an error whose `type` is `amount` or `currency`, any other
 violation one of pydantic's own types: dead letters get their reason from that.
@@ -151,4 +151,4 @@ Category = Literal["payment", "balance", "security", "access", "pipeline"]
 """What kind of anomaly; fixed per rule."""
 
 RootCause = Literal["technical", "network", "security", "user_error", "third_party", "unknown"]
-"""What probably stands behind an alert."""
+"""The probable cause of an alert."""

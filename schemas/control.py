@@ -8,7 +8,7 @@ from schemas.base import Id, Record, Timestamp
 
 
 class Heartbeat(Record):
-    """`occurred_at` has been reached on this partition; nothing happened."""
+    """Time has reached `occurred_at` on this partition; nothing happened."""
 
     kind: Literal["heartbeat"]
     occurred_at: Timestamp

@@ -1,4 +1,4 @@
-"""Dead letters (`wallet.dead-letters`): the original bytes, and headers that say what is wrong."""
+"""Dead letters (`wallet.dead-letters`): the original bytes, and headers with what is wrong."""
 
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self, get_args
@@ -53,7 +53,7 @@ class OriginHeaders(Published):
 
     @classmethod
     def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> Self:
-        """Return what `to_headers` has written.
+        """Return the model of headers that `to_headers` has written.
 
         Raises:
             ValueError: they are not such headers; the message holds no value.
@@ -67,5 +67,5 @@ class DeadLetterHeaders(OriginHeaders):
 
     dlq_reason: DeadLetterReason = Field(description="What is wrong, as a code.")
     dlq_error: ErrorText = Field(
-        description="Where it is wrong and of what type the error is; never a value."
+        description="Where it is wrong, and the type of the error; never a value."
     )

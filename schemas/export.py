@@ -33,7 +33,7 @@ RECORDS: Mapping[str, type[Record] | type[Published]] = MappingProxyType(
 
 
 def json_schema(model: type[Record] | type[Published]) -> str:
-    """Return the JSON Schema text of what may be written (inputs) or will be read (outputs)."""
+    """Return the JSON Schema text of records to write (inputs) or to read (outputs)."""
     mode: JsonSchemaMode = "validation" if issubclass(model, Record) else "serialization"
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -47,7 +47,7 @@ Resolution = Literal["cured", "quiet", "manual", "retracted", "expired"]
 
 
 class AlertCounts(Published):
-    """How many alerts the incident has had, and what became of them."""
+    """How many alerts the incident has had, by how they ended."""
 
     total: Count = Field(description="Distinct alerts that ever joined.")
     active: Count = Field(description="Neither cured, retracted nor expired.")
@@ -105,7 +105,7 @@ class Incident(Published):
     )
     severity: Severity = Field(description="The worst of its alerts, or what triage made of it.")
     priority: Priority = Field(description="P1 is the most urgent.")
-    page: bool = Field(description="True when someone was woken for it.")
+    page: bool = Field(description="True when somebody was paged for it.")
     title: Title = Field(description="One line for people, at most 130 characters; never changes.")
     summary: Summary = Field(default="", description="What is known now, at most 1,024 characters.")
     provider: Id | None = Field(
@@ -122,7 +122,7 @@ class Incident(Published):
         default=None, description="Distinct accounts, if it may be several."
     )
     transactions: Count = Field(default=0, description="Distinct transactions concerned.")
-    alerts: AlertCounts = Field(description="How many alerts, and what became of them.")
+    alerts: AlertCounts = Field(description="How many alerts, by how they ended.")
     amount_at_stake: tuple[Money, ...] = Field(
         default=(),
         description="Sum over its alerts, closed ones too; one entry per currency.",
@@ -162,7 +162,7 @@ class Incident(Published):
     ack_due_at: Timestamp | None = Field(default=None, description="To be acknowledged by then.")
     resolve_due_at: Timestamp | None = Field(default=None, description="To be resolved by then.")
     sla: Literal["running", "met", "breached"] | None = Field(
-        default=None, description="How it stands against its deadlines."
+        default=None, description="Whether its deadlines are met."
     )
     suppressed_by: IncidentId | None = Field(
         default=None, description="The incident that inhibits it."

@@ -20,7 +20,7 @@ _NEEDS = {
 
 
 class IncidentUpdate(Record):
-    """One request to change one incident; stale or invalid ones are dead-lettered, not obeyed."""
+    """One request to change one incident; stale or invalid ones become dead letters."""
 
     kind: Literal["incident_update"] | None = Field(
         default=None, description="Needed in files, optional on the topic."

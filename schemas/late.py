@@ -1,4 +1,4 @@
-"""Late events (`wallet.late`): the original bytes, and headers that say how late they were."""
+"""Late events (`wallet.late`): the original bytes, and headers with how late they were."""
 
 from typing import Literal
 
@@ -11,8 +11,6 @@ from schemas.dead_letter import OriginHeaders
 class LateHeaders(OriginHeaders):
     """Headers of a late event; its value is the original bytes, its key the original key."""
 
-    dlq_reason: Literal["late"] = Field(
-        default="late", description="Nothing is wrong but its time."
-    )
+    dlq_reason: Literal["late"] = Field(default="late", description="Only its time is wrong.")
     late_by_ms: int = Field(ge=1, description="Milliseconds: late_order_time - occurred_at.")
     late_order_time: Timestamp = Field(description="Event time at which it was put in order.")

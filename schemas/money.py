@@ -40,7 +40,7 @@ ISO_4217: Mapping[str, int] = MappingProxyType(
 
 
 def is_amount(text: str) -> bool:
-    """Say whether the text is a plain decimal of at most 18 digits, a lone leading 0 aside."""
+    """Return whether the text is a plain decimal of at most 18 digits, a lone leading 0 aside."""
     if len(text) > MAX_LENGTH or _AMOUNT.fullmatch(text) is None:
         return False
     digits = text.lstrip("-").replace(".", "", 1)
@@ -48,7 +48,7 @@ def is_amount(text: str) -> bool:
 
 
 def is_currency_code(text: str) -> bool:
-    """Say whether the text has the shape of a currency code (three to ten of A-Z and 0-9)."""
+    """Return whether the text has the shape of a currency code (three to ten of A-Z and 0-9)."""
     return _CODE.fullmatch(text) is not None
 
 
@@ -56,8 +56,8 @@ def to_minor(text: str, exponent: int) -> int:
     """Return the amount in minor units.
 
     Raises:
-        ValueError: not a plain decimal of at most 18 digits, or a digit that is not zero stands
-            beyond the exponent (half a cent is no amount).
+        ValueError: not a plain decimal of at most 18 digits, or with a digit other than zero
+            beyond the exponent (half a cent is not an amount).
     """
     # The usual case, "12.50" at exponent 2, without a regular expression.
     digits = text

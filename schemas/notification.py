@@ -1,4 +1,4 @@
-"""Who is to be told what (`wallet.notifications`); sending is the recipient's channel's task."""
+"""Messages to people (`wallet.notifications`); their channels send them."""
 
 from typing import Literal
 
@@ -29,9 +29,11 @@ class Notification(Published):
     )
     advice: tuple[Code, ...] = Field(default=(), description="What the recipient may do.")
     severity: Severity = Field(description="How bad.")
-    incident_id: IncidentId | None = Field(default=None, description="The incident it tells of.")
+    incident_id: IncidentId | None = Field(
+        default=None, description="The incident that it is about."
+    )
     reason: NotificationReason = Field(description="Why it is sent.")
-    at: Timestamp = Field(description="Event time of what it tells.")
+    at: Timestamp = Field(description="Event time of what it is about.")
 
     @model_validator(mode="after")
     def _account_is_the_owners(self) -> "Notification":

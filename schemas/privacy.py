@@ -1,7 +1,7 @@
-"""Which personal data may stand where: the one table, field by place.
+"""Which personal data may be where: the one table, field by place.
 
-`docs/privacy.md` is written from it, and the canary test searches every place for what it does not
-allow there. A field of an input is either in `PERSONAL` or in `IMPERSONAL`.
+`docs/privacy.md` is written from it, and the canary test searches every place for data that
+it does not allow there. A field of an input is either in `PERSONAL` or in `IMPERSONAL`.
 """
 
 from collections.abc import Mapping
@@ -32,39 +32,43 @@ FORMS: Final[Mapping[Form, str]] = {
 }
 
 
-class Place(NamedTuple):
-    """Where data may stand: on topics, or elsewhere."""
+class DataPlace(NamedTuple):
+    """Where data may be: on topics, or elsewhere."""
 
     name: str
     topics: tuple[str, ...]
     meaning: str
 
 
-INPUTS: Final = Place(
+INPUTS: Final = DataPlace(
     "inputs", (TRANSACTIONS, LOGINS, BALANCES, INCIDENT_UPDATES), "what you write; yours to protect"
 )
-ORIGINALS: Final = Place(
+ORIGINALS: Final = DataPlace(
     "original bytes",
     (LATE, DEAD_LETTERS),
     "records as they came; restrict who may read them, kept for 7 days at most",
 )
-ALERT: Final = Place("alerts", (ALERTS, ALERTS_SHADOW), "for whoever helps the owner")
-SIGNAL: Final = Place("signals", (SIGNALS,), "internal; carries the alerts to triage")
-INCIDENT: Final = Place(
+ALERT: Final = DataPlace(
+    "alerts", (ALERTS, ALERTS_SHADOW), "for support agents, who help the owner"
+)
+SIGNAL: Final = DataPlace("signals", (SIGNALS,), "internal; carries the alerts to triage")
+INCIDENT: Final = DataPlace(
     "incidents", (INCIDENTS,), "for ticketing and third parties; also what `incidents` prints"
 )
-NOTIFICATION: Final = Place("notifications", (NOTIFICATIONS,), "for the channels that send them")
-STATE: Final = Place("saved state", (), "what the stages remember, beside the topics in the log")
-EXPLAINED: Final = Place(
+NOTIFICATION: Final = DataPlace(
+    "notifications", (NOTIFICATIONS,), "for the channels that send them"
+)
+STATE: Final = DataPlace("saved state", (), "what the stages keep, beside the topics in the log")
+EXPLAINED: Final = DataPlace(
     "explain", (), "what `explain` and `replay --truth` print: for support agents, and for you"
 )
-SPOKEN: Final = Place(
+SPOKEN: Final = DataPlace(
     "logs, errors, summaries",
     (),
     "all else that is printed, `--json` included, and the headers of records; `tail` prints what "
     "its topic holds",
 )
-FILE_NAMES: Final = Place("file names", (), "names of files and folders that are written")
+FILE_NAMES: Final = DataPlace("file names", (), "names of files and folders that are written")
 
 PLACES: Final = (
     INPUTS,
@@ -81,25 +85,25 @@ PLACES: Final = (
 
 
 class Personal(NamedTuple):
-    """Fields that tell something about a person, and how they may stand in which place."""
+    """Fields with personal data, and the form that they may have in each place."""
 
     fields: tuple[str, ...]
-    elsewhere: Mapping[Place, Form]
-    """Beyond inputs and original bytes, where all stands as it came; never where not named."""
+    elsewhere: Mapping[DataPlace, Form]
+    """Beyond inputs and original bytes, where all is as it came; "never" where not named."""
     why: str
 
-    def form(self, place: Place) -> Form:
-        """Return how the fields may stand there."""
+    def form(self, place: DataPlace) -> Form:
+        """Return the form that the fields may have there."""
         return "raw" if place in (INPUTS, ORIGINALS) else self.elsewhere.get(place, "never")
 
 
-_ALERTED: Final[Mapping[Place, Form]] = {
+_ALERTED: Final[Mapping[DataPlace, Form]] = {
     ALERT: "raw",
     SIGNAL: "raw",
     STATE: "raw",
     EXPLAINED: "raw",
 }
-"""What an alert quotes: it stands in the state while the alert is open."""
+"""What an alert quotes: it is in the state while the alert is open."""
 
 PERSONAL: Final = (
     Personal(
@@ -141,13 +145,13 @@ PERSONAL: Final = (
     Personal(
         ("ip",),
         {SIGNAL: "token"},
-        "where somebody is; the token tells sources apart, of IPv6 networks of 64 bits",
+        "where somebody is; the token distinguishes sources, of IPv6 networks of 64 bits",
     ),
     Personal(("asn",), {}, "whose network somebody uses"),
     Personal(("country",), _ALERTED, "where somebody is, as a country"),
     Personal(("latitude", "longitude"), {STATE: "coarse"}, "where somebody is"),
     Personal(("network",), {SIGNAL: "raw"}, "the kind of network: mobile, vpn, ..."),
-    Personal(("user_agent", "app_version"), {}, "what may tell a device from others"),
+    Personal(("user_agent", "app_version"), {}, "what may distinguish a device from others"),
     Personal(("extra",), {}, "unknown: whatever the producer wants carried along"),
     Personal(
         ("actor", "owner", "note"),
@@ -163,15 +167,15 @@ IMPERSONAL: Final[Mapping[str, str]] = {
         "failure_code_system source authorization client_status root_cause"
     ),
     "names of systems": "channel provider rail external_ticket incident_id cause",
-    "times and counters of an account that something else names": (
+    "times and counters; another field names their account": (
         "occurred_at posted_at as_of expected_by lock_until ledger_sequence failures_counted"
     ),
 }
-"""Fields that may stand anywhere, by the reason why."""
+"""Fields that may be anywhere, by the reason."""
 
 
-def forms_of(field: str) -> Mapping[Place, Form]:
-    """Return how a field may stand in each place.
+def forms_of(field: str) -> Mapping[DataPlace, Form]:
+    """Return the form that a field may have in each place.
 
     Raises:
         KeyError: the field is in no row of the table.
@@ -184,11 +188,11 @@ def forms_of(field: str) -> Mapping[Place, Form]:
     raise KeyError(field)
 
 
-def place_of(topic: str) -> Place:
-    """Return the place a topic belongs to.
+def place_of(topic: str) -> DataPlace:
+    """Return the place of a topic.
 
     Raises:
-        KeyError: the topic is in none.
+        KeyError: no place has the topic.
     """
     for place in PLACES:
         if topic in place.topics:

@@ -1,4 +1,4 @@
-"""A folder with a log and files in which everything there is has happened to marked events."""
+"""A folder with a log and files in which marked events have been through every command."""
 
 import json
 import sqlite3
@@ -19,7 +19,7 @@ from schemas.privacy import (
     PLACES,
     SPOKEN,
     STATE,
-    Place,
+    DataPlace,
     place_of,
 )
 from schemas.topics import ALERTS, INCIDENTS, LOGINS, TOPICS, TRANSACTIONS
@@ -56,20 +56,20 @@ CANDIDATE: Final = "[rules.cannot_log_in]\nthreshold = 3\n"
 
 
 @dataclass
-class Evidence:
+class Captured:
     """All that was written, kept or printed, by place: (where, bytes)."""
 
-    places: dict[Place, list[tuple[str, bytes]]] = field(
+    places: dict[DataPlace, list[tuple[str, bytes]]] = field(
         default_factory=lambda: {place: [] for place in PLACES}
     )
     exits: dict[str, int] = field(default_factory=dict)
 
-    def add(self, place: Place, where: str, content: bytes) -> None:
-        """Keep what stands in a place."""
+    def add(self, place: DataPlace, where: str, content: bytes) -> None:
+        """Keep content of a place."""
         self.places[place].append((where, content))
 
-    def of(self, place: Place) -> bytes:
-        """Return all that stands in a place, each record and line once."""
+    def of(self, place: DataPlace) -> bytes:
+        """Return all content of a place, each record and line once."""
         return b"\n\n".join({content for _, content in self.places[place]})
 
     def text(self, where: str) -> str:
@@ -79,12 +79,12 @@ class Evidence:
         ).decode()
 
 
-class Scene:
+class CanaryScene:
     """A folder with a configuration, a log and files, and commands that work on them."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
-        self.evidence = Evidence()
+        self.evidence = Captured()
         self.events: list[dict[str, Any]] = []
         monkeypatch.chdir(folder)
         (folder / "walletwatch.toml").write_text(CONFIG)
@@ -94,7 +94,7 @@ class Scene:
 
     @property
     def tokens(self) -> Tokens:
-        """What the configured key makes."""
+        """The tokens of the configured key."""
         return Tokens(("k1", KEY))
 
     def write(self, name: str, lines: list[bytes]) -> str:
@@ -102,7 +102,7 @@ class Scene:
         (self.folder / name).write_bytes(b"\n".join(lines) + b"\n")
         return name
 
-    def call(self, place: Place, *words: str, **environment: str) -> str:
+    def call(self, place: DataPlace, *words: str, **environment: str) -> str:
         """Run a command, keep what it prints under its words, and return that."""
         done = CliRunner().invoke(app, list(words), env=environment)
         where = " ".join([*environment, *words])
@@ -140,7 +140,7 @@ class Scene:
 def good() -> list[dict[str, Any]]:
     """Return events of which every rule finds something, with marked amounts among them."""
     wrong_row = full("row") | {"status": "completed", "available_balance": None}
-    told = [
+    events = [
         full("failed"),
         {name: value for name, value in wrong_row.items() if value is not None},
         full_balance("failed"),
@@ -152,7 +152,7 @@ def good() -> list[dict[str, Any]]:
         full("raises") | {"status": "pending"},
         *found_by_every_rule(),
     ]
-    return sorted(told, key=lambda event: str(event["occurred_at"]))
+    return sorted(events, key=lambda event: str(event["occurred_at"]))
 
 
 def bad_lines() -> list[tuple[str, bytes]]:
@@ -201,12 +201,12 @@ def late() -> list[dict[str, Any]]:
 # -- the paths ----------------------------------------------------------------------------
 
 
-def on_the_log(scene: Scene) -> None:
+def on_the_log(scene: CanaryScene) -> None:
     """Ingest, append what only a log can hold, run, look at everything."""
-    told, strays = good(), late()
-    scene.events = [*told, *strays]
-    scene.write("good.ndjson", [line(event) for event in told])
-    scene.write("late.ndjson", [line(e) for e in [*strays, *told[:5], *told[-5:]]])
+    in_time, strays = good(), late()
+    scene.events = [*in_time, *strays]
+    scene.write("good.ndjson", [line(event) for event in in_time])
+    scene.write("late.ndjson", [line(e) for e in [*strays, *in_time[:5], *in_time[-5:]]])
     scene.write("bad.ndjson", [raw for _, raw in bad_lines()])
     scene.call(SPOKEN, "ingest", "good.ndjson", "--json")
     log = SqliteLog(scene.folder / "wallet.db")
@@ -242,7 +242,7 @@ def on_the_log(scene: Scene) -> None:
     scene.call(EXPLAINED, "explain", f"{NAMES['event_id']}-failed")
 
 
-def in_files(scene: Scene) -> None:
+def in_files(scene: CanaryScene) -> None:
     """Replay, convert, compare thresholds."""
     scene.call(SPOKEN, "replay", "good.ndjson", "bad.ndjson", "--out", "found", "--json")
     scene.call(SPOKEN, "replay", "good.ndjson", "late.ndjson", "--as-is", "--out", "found-too")
@@ -271,7 +271,7 @@ _WRITTEN: Final = {
 }
 
 
-def _convert(scene: Scene) -> None:
+def _convert(scene: CanaryScene) -> None:
     """A table of a foreign shape with a row that does not fit."""
     row = ",".join([f"{ACCOUNT}-csv", NAMES["event_id"], MONEY["balance"], "2026-03-02T10:00:00Z"])
     wrong = row.replace("2026", "Zurwords").encode()
@@ -302,7 +302,7 @@ as_of = "when"
 """
 
 
-def go_wrong(scene: Scene, patch: pytest.MonkeyPatch) -> None:
+def go_wrong(scene: CanaryScene, patch: pytest.MonkeyPatch) -> None:
     """Wrong settings, and a defect in the worker."""
     event = line(full("crash")).decode()
 

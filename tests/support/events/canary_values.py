@@ -1,6 +1,6 @@
-"""Marked values for every personal field, and finding them again in whatever bytes.
+"""Marked values for every personal field, and a search for them in any bytes.
 
-A *canary* is a value that stands nowhere else. It is looked for as it is, in parts, in hex, in
+A *canary* is a value that occurs nowhere else. It is looked for as it is, in parts, in hex, in
 base64 of any alignment, escaped as in JSON; and by its token, and its mark.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from rules.registry import ALL
-from schemas.privacy import PERSONAL, PLACES, Form, Place, forms_of
+from schemas.privacy import PERSONAL, PLACES, DataPlace, Form, forms_of
 from worker.tokens import Tokens
 
 NAMES: Final[Mapping[str, str]] = {
@@ -238,8 +238,8 @@ def _disguises(word: bytes) -> Iterator[bytes]:
             yield text[4 if shift else 0 : len(text) - 4]
 
 
-def allowed(find: Find, place: Place) -> bool:
-    """Say whether the table allows the find there."""
+def allowed(find: Find, place: DataPlace) -> bool:
+    """Return whether the table allows the find there."""
     form = forms_of(find.field)[place]
     return form == "raw" or (form == find.form and form != "never")
 

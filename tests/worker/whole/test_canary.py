@@ -1,4 +1,4 @@
-"""No personal data and no secret stands where the table in `schemas.privacy` does not allow it.
+"""No personal data and no secret is where the table in `schemas.privacy` does not allow it.
 
 Marked events go through every path: good, late, redelivered, dead letters of every reason, an error
 in a rule, a crash, wrong configuration, every command. Then everything that was written, kept or
@@ -25,14 +25,14 @@ from schemas.privacy import (
     PLACES,
     SPOKEN,
     STATE,
-    Place,
+    DataPlace,
 )
 from schemas.topics import ALERTS, DEAD_LETTERS, LATE
 from tests.support.events.canary_scene import (
     KEY,
     RAISES,
     SECRETS,
-    Scene,
+    CanaryScene,
     go_wrong,
     in_files,
     on_the_log,
@@ -52,10 +52,10 @@ LATER: Final = {"stale_update", "unknown_incident"}
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CanaryScene]:
     """A folder in which everything there is has happened."""
     with pytest.MonkeyPatch.context() as patch:
-        scene = Scene(tmp_path_factory.mktemp("canary"), patch)
+        scene = CanaryScene(tmp_path_factory.mktemp("canary"), patch)
         noticed = CannotLogIn.on_login
 
         def on_login(self: Any, state: Any, event: Any, facts: Any, fx: Any) -> None:
@@ -79,8 +79,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 # -- the search ---------------------------------------------------------------------------
 
 
-def misplaced(scene: Scene, place: Place) -> Iterator[Find]:
-    """Yield what stands in a place that must not stand there."""
+def misplaced(scene: CanaryScene, place: DataPlace) -> Iterator[Find]:
+    """Yield what is in a place and must not be there."""
     search = Search(scene.tokens, scene.events)
     together = scene.evidence.of(place)
     if all(allowed(find, place) for find in search.finds(together, "")):
@@ -90,12 +90,12 @@ def misplaced(scene: Scene, place: Place) -> Iterator[Find]:
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
-def test_every_canary_is_where_it_may_be(scene: Scene, place: Place) -> None:
+def test_every_canary_is_where_it_may_be(scene: CanaryScene, place: DataPlace) -> None:
     assert sorted(set(misplaced(scene, place))) == []
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
-def test_no_secret_is_anywhere(scene: Scene, place: Place) -> None:
+def test_no_secret_is_anywhere(scene: CanaryScene, place: DataPlace) -> None:
     """Neither the key, nor a password, nor the value of a setting that is wrong."""
     leaks = [
         (where, secret)
@@ -106,7 +106,7 @@ def test_no_secret_is_anywhere(scene: Scene, place: Place) -> None:
     assert leaks == []
 
 
-def test_every_path_was_taken(scene: Scene) -> None:
+def test_every_path_was_taken(scene: CanaryScene) -> None:
     """Or else nothing would be shown."""
     log = SqliteLog(scene.folder / "wallet.db")
     alerts = [json.loads(record.value or b"") for _, record in stored(log, ALERTS)]
@@ -125,7 +125,7 @@ def test_every_path_was_taken(scene: Scene) -> None:
         assert wanted - finds == set()
 
 
-_SEEN: Final[dict[Place, set[tuple[str, str]]]] = {
+_SEEN: Final[dict[DataPlace, set[tuple[str, str]]]] = {
     INPUTS: {(name, "raw") for name in (*NAMES, "ip", "asn", "country", "latitude", "extra")},
     ORIGINALS: {(name, "raw") for name in ("account_id", "ip", "device_id", "amount")},
     ALERT: {(name, "raw") for name in ("account_id", "event_id", "transaction_id", "amount")},
@@ -136,17 +136,17 @@ _SEEN: Final[dict[Place, set[tuple[str, str]]]] = {
 """What is found where it may be: the search does find."""
 
 
-def test_commands_end_as_they_should(scene: Scene) -> None:
-    """None of them with an error that nobody has foreseen, but the one that was made."""
+def test_commands_end_as_they_should(scene: CanaryScene) -> None:
+    """None of them with an unforeseen error, but the one that was made."""
     internal = [where for where, code in scene.evidence.exits.items() if code == 70]
     assert internal == ["run"]
-    told = scene.evidence.text("run")
-    assert "internal error: RuntimeError in worker." in told
-    assert "WALLETWATCH_DEBUG=1 shows the traceback, which may hold personal data" in told
+    printed = scene.evidence.text("run")
+    assert "internal error: RuntimeError in worker." in printed
+    assert "WALLETWATCH_DEBUG=1 shows the traceback, which may hold personal data" in printed
 
 
 def test_a_traceback_is_shown_only_where_it_is_asked_for(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    scene: CanaryScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And then it holds what the error says: docs/privacy.md warns of it."""
 
@@ -156,9 +156,9 @@ def test_a_traceback_is_shown_only_where_it_is_asked_for(
     monkeypatch.chdir(scene.folder)
     monkeypatch.setattr(runner.Runner, "run", crash)
     quiet = CliRunner().invoke(app, ["run"])
-    told = CliRunner().invoke(app, ["run"], env={"WALLETWATCH_DEBUG": "1"})
+    crashed = CliRunner().invoke(app, ["run"], env={"WALLETWATCH_DEBUG": "1"})
     assert ACCOUNT not in quiet.output
-    assert f"cannot handle {ACCOUNT}-crash" in told.stderr
+    assert f"cannot handle {ACCOUNT}-crash" in crashed.stderr
     page = Path(__file__).parents[3] / "docs" / "privacy.md"
     assert "`WALLETWATCH_DEBUG=1`" in page.read_text("utf-8")
 
