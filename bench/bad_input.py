@@ -1,7 +1,7 @@
-"""Bad input at full size: 100,000 events with something done to them, beside clean ones.
+"""Bad input at full size: 100,000 events each mutated, beside clean ones.
 
 Nothing may raise; every event is processed, recognised as redelivered, set aside with a reason, or
-a dead letter; and what is found of the clean accounts is what is found without the others.
+a dead letter; and the clean accounts have the same alerts as without the others.
 
 Use: python -m bench.bad_input [EVENTS [SEED]]
 """
@@ -34,10 +34,10 @@ REDELIVERED: Final = 0.1
 LAST: Final = compact(
     full_login(account_id="last", event_id="last", occurred_at="8999-12-30T00:00:00.000Z")
 )
-"""Ends every run at the same time, whatever the mutants say: so the same timers fire."""
+"""The end of every run, whatever times the mutants have, so that the same timers fire."""
 
 VALUES: Final = ("mutant-", "acme-pay", "s-4711", "2001:db8", "phone-1", "north", "first of many")
-"""What mutants hold and no message may quote."""
+"""Contents of mutants that no message may quote."""
 
 
 class Witness(Rule[Params, State, Facts]):
@@ -64,27 +64,27 @@ class Witness(Rule[Params, State, Facts]):
 
 @dataclass(slots=True)
 class Ordeal:
-    """A policy that sees everything, and what is to be said after a run with it."""
+    """A policy that observes every event, and the checks after a run with it."""
 
     more: Sequence[AnyRule] = ()
     witness: Witness = field(default_factory=Witness)
 
     @property
     def policy(self) -> Policy:
-        """All rules, and the witness; nothing stops it."""
+        """All rules and the witness, without a limit of dead letters."""
         every: Sequence[type[AnyRule]] = ALL
         rules = [*(rule(rule.Params()) for rule in every), self.witness, *self.more]
         return Policy(rules, rules, dead_letter_limit=None)
 
     def account_for(self, read: int, log: Log, counts: Counts) -> list[str]:
-        """Return what is wrong with where the events that were read have gone."""
+        """Return the problems: events that are not accounted for, quotes, errors of rules."""
         kinds = Counter[str]()
         for outcome, number in counts.items():
             kinds[outcome.name] += number
         dead = dead_letters(log)
         kinds["dead_letter"] = dead.total() - dead["rule_error"]
-        told = kinds["redelivered"] + kinds["too_old"] + kinds["unknown_account"]
-        found = len(self.witness.seen) + told + kinds["dead_letter"]
+        set_aside = kinds["redelivered"] + kinds["too_old"] + kinds["unknown_account"]
+        found = len(self.witness.seen) + set_aside + kinds["dead_letter"]
         problems = [] if found == read else [f"{read} events read, {found} accounted for: {kinds}"]
         return (
             problems
@@ -101,7 +101,7 @@ def dead_letters(log: Log) -> Counter[str]:
 
 
 def quoted(log: Log) -> list[str]:
-    """Return the messages that quote what stood in an event."""
+    """Return the messages that quote the contents of an event."""
     messages = {
         dict(record.headers)["dlq_error"].decode() for _, record in stored(log, DEAD_LETTERS)
     }
@@ -113,7 +113,7 @@ def quoted(log: Log) -> list[str]:
 
 
 def of_clean_accounts(log: Log) -> tuple[list[str], list[str]]:
-    """Return what was found of the clean accounts, as two runs are compared."""
+    """Return the records about clean accounts, in the form in which two runs are compared."""
     accounts = {f"clean-{number}" for number in range(CLEAN_ACCOUNTS)}
     tokens = set(map(PUBLIC.of, accounts))
     alerts, incidents = comparable(log)
@@ -125,7 +125,7 @@ def of_clean_accounts(log: Log) -> tuple[list[str], list[str]]:
 
 
 def differences(expected: Log, found: Log) -> list[str]:
-    """Return what differs in what was found of the clean accounts."""
+    """Return the differences of two runs in the records about clean accounts."""
     return [
         f"{topic} of the clean accounts: {len(without)} without mutants, {len(beside)} beside them"
         for topic, without, beside in zip(
@@ -154,7 +154,7 @@ def _named(lines: Sequence[bytes]) -> list[tuple[str, int, bytes]]:
 
 
 def main(arguments: Sequence[str] = (), say: Callable[[str], Any] = print) -> int:
-    """Run it, print the verdict, and return 0 if all is well, else 1."""
+    """Run it, print the result, and return 0 if all is well, else 1."""
     events = int(arguments[0]) if arguments else EVENTS
     seed = int(arguments[1]) if len(arguments) > 1 else 1
     started = time.monotonic()

@@ -73,7 +73,7 @@ def _models(bounded: bool) -> dict[str, type[BaseModel]]:
 
 
 def validator(bounded: bool = False) -> Callable[[bytes], object]:
-    """Return what validates one line, a heartbeat or an end excepted."""
+    """Return the function that validates one line; heartbeats and ends are skipped."""
     models = {name: model.model_validate_json for name, model in _models(bounded).items()}
     kind = msgspec.json.Decoder(_Kind).decode
 
@@ -85,7 +85,7 @@ def validator(bounded: bool = False) -> Callable[[bytes], object]:
 
 
 class Baseline:
-    """Validates lines of events, and says how long that takes."""
+    """Validates lines of events, and measures the time."""
 
     def __init__(self, lines: Sequence[bytes], bounded: bool = False) -> None:
         models = _models(bounded)

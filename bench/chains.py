@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from rules.balance_mismatch.ledger.trail import MAX_ENDS, MAX_WRONG_ROWS, find_trail
-from tests.support.events.numbered_ledgers import ROWS, Verdict, judge, plan
+from tests.support.events.numbered_ledgers import ROWS, Comparison, judge, plan
 from tests.support.events.unnumbered_ledgers import ROWS as GROUPED_ROWS
 from tests.support.events.unnumbered_ledgers import judge_groups, plan_groups
 
@@ -30,7 +30,7 @@ Say = Callable[[str], Any]
 
 
 def main(arguments: Sequence[str] = (), say: Say = print) -> int:
-    """Run it, print the verdict, and return 0 if all is well, else 1."""
+    """Run it, print the comparison, and return 0 if all is well, else 1."""
     accounts = int(arguments[0]) if arguments else ACCOUNTS
     seed = int(arguments[1]) if len(arguments) > 1 else 1
     corrupted = round(accounts * CORRUPTED_PER_ACCOUNT)
@@ -50,35 +50,35 @@ def main(arguments: Sequence[str] = (), say: Say = print) -> int:
 def _numbered(accounts: int, corrupted: int, seed: int, say: Say) -> bool:
     missing = round(accounts * MISSING_PER_ACCOUNT)
     started = time.monotonic()
-    verdict = judge(plan(accounts, corrupted, missing, seed))
+    comparison = judge(plan(accounts, corrupted, missing, seed))
     say(
-        f"chains: {accounts * ROWS} rows of {accounts} accounts, {verdict.read} read with "
+        f"chains: {accounts * ROWS} rows of {accounts} accounts, {comparison.read} read with "
         f"redeliveries, seed {seed}, {time.monotonic() - started:.0f} s"
     )
-    say(f"  {corrupted} rows corrupted: {verdict.rows['raised']} alerts")
-    gaps = verdict.gaps
+    say(f"  {corrupted} rows corrupted: {comparison.rows['raised']} alerts")
+    gaps = comparison.gaps
     say(f"  {missing} rows missing: {gaps['raised']} alerts, {gaps['updated']} updated")
-    return _concluded(verdict, say)
+    return _concluded(comparison, say)
 
 
 def _grouped(accounts: int, corrupted: int, seed: int, row_check: bool, say: Say) -> bool:
     owners = max(accounts * ROWS // GROUPED_ROWS, 1)
     started = time.monotonic()
-    verdict = judge_groups(plan_groups(owners, corrupted, seed, row_check))
+    comparison = judge_groups(plan_groups(owners, corrupted, seed, row_check))
     say(
         f"chains: without numbers, row check {'on' if row_check else 'off'}, {owners} accounts, "
-        f"{verdict.read} read with redeliveries, seed {seed}, {time.monotonic() - started:.0f} s"
+        f"{comparison.read} read with redeliveries, seed {seed}, {time.monotonic() - started:.0f} s"
     )
-    found = verdict.rows["row raised" if row_check else "group raised"]
+    found = comparison.rows["row raised" if row_check else "group raised"]
     say(f"  {corrupted} rows corrupted: {found} alerts about {'rows' if row_check else 'groups'}")
-    return _concluded(verdict, say)
+    return _concluded(comparison, say)
 
 
-def _concluded(verdict: Verdict, say: Say) -> bool:
-    for problem in verdict.problems:
+def _concluded(comparison: Comparison, say: Say) -> bool:
+    for problem in comparison.problems:
         say(f"  WRONG: {problem}")
-    say("  FAILED" if verdict.problems else "  ok: exactly those, and nothing else")
-    return not verdict.problems
+    say("  FAILED" if comparison.problems else "  ok: exactly those, and nothing else")
+    return not comparison.problems
 
 
 def group_times() -> list[tuple[str, float]]:

@@ -1,10 +1,10 @@
 """The changelog in blocks, beside one record per account: what a commit and a restore cost.
 
-Every figure is CPU time of this process, all threads. Both ways write the same changes, in turn,
+Every figure is CPU time of this process, all threads. Both layouts write the same changes, in turn,
 in the same run; blocks are cleaned at their steady pace.
 
 Use: python -m bench.changelog [--kafka HOST:PORT] [--accounts N] [--changed N]
-The broker may stand in $WALLETWATCH_TEST_KAFKA instead.
+$WALLETWATCH_TEST_KAFKA may name the broker instead.
 """
 
 import argparse
@@ -36,14 +36,14 @@ STATE_BYTES: Final = 370
 ROUNDS, COMMITS = 5, 20
 _FETCH_BYTES: Final = 8 * 1024 * 1024
 LEAST: Final = 2.0
-"""How many times as many changes per CPU-second blocks must commit, to be worth their while."""
+"""How many times as many changes per CPU-second blocks must commit, to be worth it."""
 
 
 class Records(Blocks):
     """One record per key, as changelogs usually are."""
 
     def write(self, changes: Mapping[Key, bytes]) -> Written:
-        """Return what to append."""
+        """Return the records to append."""
         return [(key or b"", value or None) for key, value in changes.items()]
 
     def apply(self, name: bytes | None, block: bytes | None) -> None:
@@ -55,8 +55,8 @@ class Records(Blocks):
 
 
 @dataclass
-class Way:
-    """One of the two ways, and what has been measured of it."""
+class Layout:
+    """One of the two layouts, and its figures."""
 
     name: str
     kind: Callable[[], Blocks]
@@ -64,7 +64,7 @@ class Way:
     changed: int
     """How many of them one commit changes."""
     chance: random.Random = field(default_factory=lambda: random.Random(1))
-    """Both ways see the same changes."""
+    """Both layouts get the same changes."""
     figures: list[float] = field(default_factory=list)
     """Microseconds of CPU per changed account, by round."""
 
@@ -77,60 +77,60 @@ class Way:
         return statistics.median(self.figures)
 
 
-def unit(way: Way, accounts: Sequence[int]) -> dict[Key, bytes]:
+def unit(layout: Layout, accounts: Sequence[int]) -> dict[Key, bytes]:
     """Return changes of these accounts; the keys are other objects each time, as in a worker."""
-    return {b"acc-%08d" % account: way.chance.randbytes(STATE_BYTES) for account in accounts}
+    return {b"acc-%08d" % account: layout.chance.randbytes(STATE_BYTES) for account in accounts}
 
 
-def drawn(way: Way) -> dict[Key, bytes]:
-    """Return changes of accounts that are picked evenly."""
-    return unit(way, way.chance.sample(range(way.accounts), way.changed))
+def drawn(layout: Layout) -> dict[Key, bytes]:
+    """Return changes of accounts that are drawn evenly."""
+    return unit(layout, layout.chance.sample(range(layout.accounts), layout.changed))
 
 
-def units(way: Way) -> Iterator[dict[Key, bytes]]:
+def units(layout: Layout) -> Iterator[dict[Key, bytes]]:
     """Yield changes that bring each account in once, then until cleaning is at its pace."""
-    for first in range(0, way.accounts, CHANGED):
-        yield unit(way, range(first, min(first + CHANGED, way.accounts)))
-    for _ in range(3 * way.accounts // CHANGED):
-        yield unit(way, way.chance.sample(range(way.accounts), CHANGED))
+    for first in range(0, layout.accounts, CHANGED):
+        yield unit(layout, range(first, min(first + CHANGED, layout.accounts)))
+    for _ in range(3 * layout.accounts // CHANGED):
+        yield unit(layout, layout.chance.sample(range(layout.accounts), CHANGED))
 
 
-def measure(ways: Sequence[Way], commit: Callable[[Way, Written], object]) -> None:
-    """Fill in the figures of both ways, in turn."""
-    for way in ways:
-        for changes in units(way):
-            commit(way, way.log.write(changes))
+def measure(layouts: Sequence[Layout], commit: Callable[[Layout, Written], object]) -> None:
+    """Fill in the figures of both layouts, in turn."""
+    for layout in layouts:
+        for changes in units(layout):
+            commit(layout, layout.log.write(changes))
     for _ in range(ROUNDS):
-        for way in ways:
-            todo = [drawn(way) for _ in range(COMMITS)]
+        for layout in layouts:
+            todo = [drawn(layout) for _ in range(COMMITS)]
             began = time.process_time()
             for changes in todo:
-                commit(way, way.log.write(changes))
+                commit(layout, layout.log.write(changes))
             spent = time.process_time() - began
-            way.figures.append(spent / (COMMITS * way.changed) * 1e6)
+            layout.figures.append(spent / (COMMITS * layout.changed) * 1e6)
 
 
-def compare(what: str, ways: Sequence[Way]) -> float:
-    """Print the figures and return how many times as much the second way costs."""
-    first, second = ways
+def compare(what: str, layouts: Sequence[Layout]) -> float:
+    """Print the figures and return how many times as much the second layout costs."""
+    first, second = layouts
     ratio = statistics.median(b / a for a, b in zip(first.figures, second.figures, strict=True))
     print(f"{what}, µs of CPU per changed account; per CPU-second")
-    for way in ways:
-        print(f"  {way.name:24} {way.cost:>8.2f} {1e6 / way.cost:>12,.0f}")
+    for layout in layouts:
+        print(f"  {layout.name:24} {layout.cost:>8.2f} {1e6 / layout.cost:>12,.0f}")
     print(f"  blocks are {ratio:.2f} times as fast")
     return ratio
 
 
-def both(accounts: int, changed: int) -> tuple[Way, Way]:
-    """Return the two ways."""
+def both(accounts: int, changed: int) -> tuple[Layout, Layout]:
+    """Return the two layouts."""
     return (
-        Way("blocks", Blocks, accounts, changed),
-        Way("a record per account", Records, accounts, changed),
+        Layout("blocks", Blocks, accounts, changed),
+        Layout("a record per account", Records, accounts, changed),
     )
 
 
-def written(way: Way, records: Written) -> None:
-    """Send nothing: what is measured is what stands before that."""
+def written(layout: Layout, records: Written) -> None:
+    """Send nothing: only what comes before that is measured."""
 
 
 @contextmanager
@@ -146,48 +146,51 @@ def topics(cluster: Cluster, names: Sequence[str]) -> Iterator[None]:
             admin.delete_topics(list(names))
 
 
-def on_kafka(address: str, ways: Sequence[Way]) -> float:
-    """Commit both ways on a real broker, then restore; return how much faster blocks commit."""
+def on_kafka(address: str, layouts: Sequence[Layout]) -> float:
+    """Commit and restore on a real broker; return how many times as fast blocks commit."""
     cluster = Cluster(servers=(address,), prefix=f"bench-{uuid.uuid4().hex[:8]}.")
     places = {
-        way.name: ClusterPartition(cluster.changelog(f"{n}"), 0) for n, way in enumerate(ways)
+        layout.name: ClusterPartition(cluster.changelog(f"{n}"), 0)
+        for n, layout in enumerate(layouts)
     }
     decode_lean(True)
     with topics(cluster, [place.topic for place in places.values()]):
         producer = TransactionalProducer(cluster, cluster.transactional_id("bench", "0"), {})
 
-        def commit(way: Way, records: Written) -> None:
-            at, stamp = places[way.name], int(time.time() * 1000)
+        def commit(layout: Layout, records: Written) -> None:
+            at, stamp = places[layout.name], int(time.time() * 1000)
             producer.commit(
                 [(at, *record, ()) for record in records], stamp, {}, GroupMetadata(None)
             )
 
         with closing(producer):
-            measure(ways, commit)
-        ratio = compare("committed on Kafka", ways)
+            measure(layouts, commit)
+        ratio = compare("committed on Kafka", layouts)
         print("restored from Kafka, nothing compacted, µs of CPU per account")
-        truth = dict(ways[0].log.items())
-        for way in ways:
-            print(f"  {way.name:24} {restored(cluster, places[way.name], way, truth):>8.2f}")
+        truth = dict(layouts[0].log.items())
+        for layout in layouts:
+            print(
+                f"  {layout.name:24} {restored(cluster, places[layout.name], layout, truth):>8.2f}"
+            )
     return ratio
 
 
 def restored(
-    cluster: Cluster, place: ClusterPartition, way: Way, truth: Mapping[Key, bytes]
+    cluster: Cluster, place: ClusterPartition, layout: Layout, truth: Mapping[Key, bytes]
 ) -> float:
     """Return the microseconds of CPU per account that it takes to read a changelog back."""
     figures = []
     for _ in range(3):
-        found = way.kind()
+        found = layout.kind()
         with (
             closing(cluster.consumer(max_partition_fetch_bytes=_FETCH_BYTES)) as consumer,
             closing(cluster.admin()) as admin,
         ):
             began = time.process_time()
             restore(consumer, admin, place, found, lambda: None, lambda: None)
-            figures.append((time.process_time() - began) / way.accounts * 1e6)
+            figures.append((time.process_time() - began) / layout.accounts * 1e6)
         if dict(found.items()) != truth:
-            raise AssertionError(f"{way.name}: something else was restored than was committed")
+            raise AssertionError(f"{layout.name}: something else was restored than was committed")
     return statistics.median(figures)
 
 
@@ -205,9 +208,9 @@ def main(arguments: Sequence[str] = ()) -> int:
     options = options_of(arguments)
     size = options.accounts, options.changed
     print(f"{size[0]:,} accounts of {STATE_BYTES} bytes, {size[1]:,} changed per commit")
-    ways = both(*size)
-    measure(ways, written)
-    compare("made, and not sent", ways)
+    layouts = both(*size)
+    measure(layouts, written)
+    compare("made, and not sent", layouts)
     if options.kafka is None:
         print(f"on Kafka: not measured, neither --kafka nor ${BROKER} names a broker")
         return 0

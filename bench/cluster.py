@@ -1,4 +1,4 @@
-"""Detect on a real broker, beside what the client alone, and a plain consumer, would cost.
+"""Detect on a real broker, beside the cost of the client alone and of a plain consumer.
 
 All read the same records of the same topics in the same run: the client's own poll, that and
 validation, that and a transaction per poll; then the stage with all rules, its state and its
@@ -35,11 +35,11 @@ PARTITIONS: Final = 4
 ROUNDS: Final = 3
 LEAST, AIM = 0.60, 0.80
 _POLL: Final = 2_000
-"""Records a poll: what the worker takes by default."""
+"""Records per poll: the default of the worker."""
 
 Polled = dict[TopicPartition, list[Any]]
 PerPoll = Callable[[Polled, Any], object]
-"""What is done with what a consumer has polled."""
+"""Handles the records that a consumer has polled."""
 
 
 def main(arguments: Sequence[str] = ()) -> int:

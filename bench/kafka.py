@@ -1,4 +1,4 @@
-"""What the benchmarks on Kafka share: a broker, topics of their own, and workers as processes."""
+"""Shared by the benchmarks on Kafka: a broker, topics of their own, and workers as processes."""
 
 import os
 import subprocess
@@ -25,9 +25,9 @@ Committed = dict[TopicPartition, int]
 
 
 def on_a_broker(name: str, measure: Callable[[str, Path], int]) -> int:
-    """Measure on a broker, host:port, with an empty folder; say so where there is no broker.
+    """Measure on a broker, host:port, with an empty folder; print "SKIPPED" if there is no broker.
 
-    It is the one that $WALLETWATCH_TEST_KAFKA names, else one that is started.
+    $WALLETWATCH_TEST_KAFKA names the broker, else one is started.
     """
     try:
         with tempfile.TemporaryDirectory() as folder, _broker() as address:
@@ -39,8 +39,8 @@ def on_a_broker(name: str, measure: Callable[[str, Path], int]) -> int:
 
 @contextmanager
 def _broker() -> Iterator[str]:
-    if told := os.environ.get("WALLETWATCH_TEST_KAFKA"):
-        yield told
+    if named := os.environ.get("WALLETWATCH_TEST_KAFKA"):
+        yield named
         return
     with tempfile.TemporaryDirectory() as folder:
         broker = Broker(Path(folder) / "kafka")
@@ -68,7 +68,7 @@ def topics(address: str, partitions: int) -> Iterator[tuple[Cluster, Settings]]:
 def detecting(
     cluster: Cluster, folder: Path, slot: str, *options: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run detect as a process; what it says is in the folder. It is dead afterwards."""
+    """Run detect as a process; its output is in the folder. It is killed afterwards."""
     own = {"WALLETWATCH_KAFKA__PREFIX": cluster.prefix, "WALLETWATCH_KAFKA__SLOT": slot}
     log = f"kafka://{','.join(cluster.servers)}"
     command = ["run", "--stage", DETECT, "--log", log, *options]
@@ -88,10 +88,10 @@ def detecting(
 
 
 def committed(cluster: Cluster, admin: KafkaAdminClient) -> Committed:
-    """Return how far detect has come."""
+    """Return the committed positions of detect."""
     group = cluster.group(DETECT)
     try:
         found = admin.list_group_offsets({group: None})[group]
     except RetriableError:
-        return {}  # a broker that never had a group is about to make the place for them
+        return {}  # a broker without groups so far is still creating their topic
     return {at: each.offset for at, each in found.items()}

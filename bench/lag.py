@@ -1,4 +1,4 @@
-"""What memory a worker takes that is ten million records behind: no more, the longer it reads.
+"""The memory of a worker that is ten million records behind: it must not grow while it reads.
 
 Detect is a process of its own that starts with the whole lag before it. Its resident memory is read
 every second while it catches up. What it must remember of its accounts is the same from the second
@@ -34,7 +34,7 @@ PARTITIONS: Final = 4
 ACCOUNTS: Final = 20_000
 EVENTS_A_DAY: Final = 600_000
 MOST_GROWTH: Final = 1.10
-"""Peak of the second half beside that of the first."""
+"""Peak of the second half divided by that of the first."""
 _CHUNK: Final = 20_000
 _MIB: Final = 1 << 20
 
@@ -75,7 +75,7 @@ def _measure(address: str, folder: Path, records: int, seconds: int) -> int:
         f"({growth:.2f}); {left:,} records were still to be read"
     )
     good = growth <= MOST_GROWTH and left > 0
-    print("lag: " + ("as required" if good else "MEMORY GROWS, or the lag was too short to tell"))
+    print("lag: " + ("as required" if good else "MEMORY GROWS, or the lag was too short to judge"))
     return 0 if good else 1
 
 
@@ -110,7 +110,7 @@ def _record(number: int, at: int) -> NewRecord:
 def _watched(
     cluster: Cluster, admin: KafkaAdminClient, folder: Path, seconds: int
 ) -> Iterator[Sample]:
-    """Run the worker, and look at it every second from its first commit on."""
+    """Run the worker, and sample it every second from its first commit on."""
     with detecting(cluster, folder, "0") as process:
         status = Path(f"/proc/{process.pid}/status")
         found = 0

@@ -1,7 +1,7 @@
 """From an event on its topic to its committed alert, at low load: the time that walletwatch adds.
 
 A row that does not add up comes every half second. Its alert has to wait until nothing older can
-come, which is the allowed lateness and no fault of anybody's; what is measured is the time beyond.
+come, which is the allowed lateness; the time beyond is measured.
 
 Use: python -m bench.latency [EVENTS]; $WALLETWATCH_TEST_KAFKA names a broker, else one is started.
 """
@@ -32,7 +32,7 @@ EVENTS: Final = 200
 PARTITIONS: Final = 2
 PAUSE_SECONDS: Final = 0.5
 AIM_MS: Final = 100.0
-"""At the 99th percentile: an aim, no mark."""
+"""At the 99th percentile: an aim, not a mark."""
 _WARM: Final = 5
 """Events that only warm up: the worker starts with the first of them."""
 

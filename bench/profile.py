@@ -32,7 +32,7 @@ PARTS = [
 ]
 
 
-class Clock:
+class PartClock:
     """Charges CPU time to the innermost part that is running."""
 
     def __init__(self) -> None:
@@ -41,12 +41,12 @@ class Clock:
         self._since = time.process_time()
 
     def enter(self, label: str) -> None:
-        """A part begins."""
+        """Begin a part."""
         self._charge()
         self._stack.append(label)
 
     def leave(self) -> None:
-        """The innermost part ends."""
+        """End the innermost part."""
         self._charge()
         self._stack.pop()
 
@@ -56,8 +56,8 @@ class Clock:
         self._since = now
 
 
-def watch(clock: Clock, label: str, owner: Any, name: str) -> None:
-    """Let the clock see every call of a function."""
+def watch(clock: PartClock, label: str, owner: Any, name: str) -> None:
+    """Charge every call of a function to the label."""
     inner = getattr(owner, name)
 
     def outer(*args: Any, **kwargs: Any) -> Any:
@@ -74,7 +74,7 @@ def main() -> int:
     """Print the table."""
     traffic = events(accounts=2000, days=2)
     which = policy()
-    clock = Clock()
+    clock = PartClock()
     for label, owner, name in PARTS:
         watch(clock, label, owner, name)
     for rule in which.rules:

@@ -1,4 +1,4 @@
-"""What it costs to take over the states of a million accounts from one partition of a changelog.
+"""The cost of restoring the states of a million accounts from one partition of a changelog.
 
 The states are those of simulated accounts, each written many times under other names. CPU time of
 this process, from opening the session until the task could go on; the client's thread included.
@@ -53,7 +53,7 @@ def _measure(address: str, accounts: int) -> int:
 
 
 def _sample() -> tuple[bytes, list[bytes]]:
-    """Return what a task has saved of itself, and the states of its accounts."""
+    """Return the saved bytes of a task, and the states of its accounts."""
     lines = events(accounts=_SAMPLE_ACCOUNTS, days=4)
     log = replay((("bench", n, line) for n, line in enumerate(lines, 1)), policy()).log
     saved = log.open_session(DETECT, (), (0,)).restore(0)

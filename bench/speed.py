@@ -36,7 +36,7 @@ def policy(*codes: str) -> Policy:
 
 
 def events(accounts: int, days: int) -> list[bytes]:
-    """Return simulated traffic as lines, heartbeats left out: they are no work."""
+    """Return simulated traffic as lines, without heartbeats, which are no work."""
     config = traffic.SimulateConfig(accounts=accounts, days=days)
     simulated = traffic.simulate(config, 1, [])
     return [msgspec.json.encode(event) for event in simulated if event["kind"] != "heartbeat"]

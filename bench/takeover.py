@@ -1,4 +1,4 @@
-"""How long the tasks of a worker that goes stand still, under load, until somebody has gone on.
+"""How long the tasks of a worker that goes away stop, under load, until another worker goes on.
 
 Workers are processes; each way to go is tried many times: killed (-9) and started again at once in
 the same slot; killed, and another worker takes over; stopped in good order. Seconds from the signal
@@ -48,7 +48,7 @@ _GIVE_UP_SECONDS: Final = 120.0
 _BATCHES_A_SECOND: Final = 10
 
 
-class World(NamedTuple):
+class LoadedCluster(NamedTuple):
     """A cluster under load."""
 
     cluster: Cluster
@@ -56,7 +56,7 @@ class World(NamedTuple):
     folder: Path
 
     def committed(self) -> Committed:
-        """Return how far detect has come."""
+        """Return the committed positions of detect."""
         return committed(self.cluster, library_client(self.admin))
 
 
@@ -71,13 +71,13 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 def _measure(address: str, folder: Path, samples: int, accounts: int) -> int:
     with topics(address, PARTITIONS) as (cluster, _), closing(cluster.admin()) as admin:
-        good = _try_all(World(cluster, admin, folder), samples, accounts)
+        good = _try_all(LoadedCluster(cluster, admin, folder), samples, accounts)
     print("takeover: " + ("as required" if good else "SLOWER than required"))
     return 0 if good else 1
 
 
-def _try_all(world: World, samples: int, accounts: int) -> bool:
-    """Print how long each way takes; say whether all are as quick as they must be."""
+def _try_all(world: LoadedCluster, samples: int, accounts: int) -> bool:
+    """Print how long each way takes; return whether all are as quick as they must be."""
     good = True
     ways = dict(zip(MOST, (_restarted, _taken_over, _stopped), strict=True))
     with closing(KafkaLog(world.cluster, "load", wall_clock)) as log:
@@ -129,7 +129,7 @@ def _events(number: int, at: int) -> Iterator[NewRecord]:
 
 @contextmanager
 def _loaded(log: KafkaLog, accounts: int) -> Iterator[None]:
-    """Append events of random accounts all the while."""
+    """Append events of random accounts until the end of the block."""
     stop, rng = Event(), Random(1)
 
     def load() -> None:
@@ -150,7 +150,7 @@ def _loaded(log: KafkaLog, accounts: int) -> Iterator[None]:
 # -- workers ---------------------------------------------------------------------------------
 
 
-def _restarted(world: World, samples: int) -> list[float]:
+def _restarted(world: LoadedCluster, samples: int) -> list[float]:
     """Kill the only worker and start it again in its slot."""
     found = []
     with ExitStack() as stack:
@@ -166,17 +166,17 @@ def _restarted(world: World, samples: int) -> list[float]:
     return found
 
 
-def _taken_over(world: World, samples: int) -> list[float]:
+def _taken_over(world: LoadedCluster, samples: int) -> list[float]:
     """Kill one of two workers; the other gets its task. Start it again for the next time."""
     return _leaving(world, samples, signal.SIGKILL)
 
 
-def _stopped(world: World, samples: int) -> list[float]:
+def _stopped(world: LoadedCluster, samples: int) -> list[float]:
     """Stop one of two workers in good order."""
     return _leaving(world, samples, signal.SIGTERM)
 
 
-def _leaving(world: World, samples: int, how: signal.Signals) -> list[float]:
+def _leaving(world: LoadedCluster, samples: int, how: signal.Signals) -> list[float]:
     found = []
     with ExitStack() as stack:
         stack.enter_context(detecting(world.cluster, world.folder, "stays"))
@@ -198,11 +198,11 @@ def _leaving(world: World, samples: int, how: signal.Signals) -> list[float]:
     return found
 
 
-def _owned(world: World) -> dict[int, str]:
+def _owned(world: LoadedCluster) -> dict[int, str]:
     return owners_of(world.admin, world.cluster.group(DETECT))
 
 
-def _owners(world: World) -> set[str]:
+def _owners(world: LoadedCluster) -> set[str]:
     owned = _owned(world)
     return set(owned.values()) if len(owned) == PARTITIONS else set()
 
@@ -210,14 +210,16 @@ def _owners(world: World) -> set[str]:
 # -- positions -------------------------------------------------------------------------------
 
 
-def _moved(world: World, before: Committed, tasks: Sequence[int]) -> bool:
-    """Say whether every input of the tasks has a later position than before."""
+def _moved(world: LoadedCluster, before: Committed, tasks: Sequence[int]) -> bool:
+    """Return whether every input of the tasks has a later position than before."""
     now = world.committed()
     places = [TopicPartition(world.cluster.topic(name), n) for name in DETECT_INPUTS for n in tasks]
     return all(now.get(at, -1) > before.get(at, -1) for at in places)
 
 
-def _await_moved(world: World, before: Committed, tasks: Sequence[int], began: float) -> float:
+def _await_moved(
+    world: LoadedCluster, before: Committed, tasks: Sequence[int], began: float
+) -> float:
     _await(lambda: _moved(world, before, tasks))
     return time.monotonic() - began
 

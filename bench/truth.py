@@ -13,7 +13,7 @@ ACCOUNTS, DAYS = 10_000, 3
 
 
 def main() -> int:
-    """Print what each seed gave; return 1 if anything was missed, false, too early or too late."""
+    """Print each seed's score; return 1 if anything was missed, false, too early or too late."""
     wrong = 0
     with tempfile.TemporaryDirectory() as directory:
         for seed in SEEDS:
@@ -26,15 +26,15 @@ def _is_right(seed: int, directory: Path) -> bool:
     events, truth = str(directory / "events.ndjson"), str(directory / "truth.ndjson")
     size = ("--accounts", str(ACCOUNTS), "--days", str(DAYS), "--seed", str(seed))
     _walletwatch("simulate", *size, "--output", events, "--truth", truth)
-    told = msgspec.json.decode(_walletwatch("replay", events, "--truth", truth, "--json"))
-    truth_told = told["truth"]
-    total = truth_told["total"]
+    summary = msgspec.json.decode(_walletwatch("replay", events, "--truth", truth, "--json"))
+    score = summary["truth"]
+    total = score["total"]
     print(
-        f"seed {seed}: {told['events']:,} events, {total['found']} of {total['planted']} found, "
-        f"{total['false']} false, {len(truth_told['problems'])} problems",
+        f"seed {seed}: {summary['events']:,} events, {total['found']} of {total['planted']} found, "
+        f"{total['false']} false, {len(score['problems'])} problems",
         flush=True,
     )
-    return bool(truth_told["right"])
+    return bool(score["right"])
 
 
 def _walletwatch(*arguments: str) -> bytes:

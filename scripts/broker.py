@@ -1,4 +1,4 @@
-"""A real Apache Kafka for tests and developers: from jars, on this machine, for as long as asked.
+"""A real Apache Kafka for tests and developers: from jars, on this machine, until it is stopped.
 
 `python -m scripts.broker` (make kafka) runs one until Ctrl-C. The jars come from Maven, once, into
 the user's cache; each is checked against a checksum in broker_jars.txt. It needs a Java 17 runtime,
@@ -58,7 +58,7 @@ rootLogger.appenderRef.out.ref = out
 logger.server.name = kafka.server.KafkaRaftServer
 logger.server.level = info
 """
-# Small and quick: one node has every role, and waits for nobody.
+# Small and quick: one node has every role, and waits for no other.
 _PROPERTIES: Final = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -82,10 +82,10 @@ _PROPERTIES: Final = {
 
 
 ALONE: Final = {"WALLETWATCH_KAFKA__REPLICATION": "1", "WALLETWATCH_KAFKA__MIN_INSYNC": "1"}
-"""What walletwatch must be told of a cluster of one node, which holds one replica."""
+"""The settings of walletwatch for a cluster of one node, which holds one replica."""
 _ADVICE: Final = """
 Apache Kafka {0} runs at {1} until Ctrl-C; nothing of it is kept.
-One node holds one replica, so tell walletwatch in another terminal:
+One node holds one replica, so configure walletwatch in another terminal:
 
   export WALLETWATCH_KAFKA__REPLICATION=1 WALLETWATCH_KAFKA__MIN_INSYNC=1
   export WALLETWATCH_LOG__URL={1}
@@ -95,11 +95,11 @@ One node holds one replica, so tell walletwatch in another terminal:
 
 
 class Unavailable(Exception):
-    """This machine cannot run a broker; says what is missing."""
+    """This machine cannot run a broker; str() names what is missing."""
 
 
 class BrokerFailed(Exception):
-    """The broker did not start, or its jars are not what they should be; says more."""
+    """The broker did not start, or its jars are wrong; str() has the details."""
 
 
 def jars() -> Path:
@@ -107,7 +107,7 @@ def jars() -> Path:
 
     Raises:
         Unavailable: Java, or Maven where it is needed, is not there.
-        BrokerFailed: Maven failed, or a jar is another than it should be.
+        BrokerFailed: Maven failed, or a jar has another checksum.
     """
     _check_java()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "walletwatch"
@@ -124,8 +124,8 @@ def _check_java() -> None:
     java = shutil.which("java")
     if java is None:
         raise Unavailable(f"needs a Java {_JAVA} runtime (java is not there)")
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = told.partition('version "')[2].partition(".")[0]
+    output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = output.partition('version "')[2].partition(".")[0]
     if not version.isdecimal() or int(version) < _JAVA:
         raise Unavailable(f"needs a Java {_JAVA} runtime (java is of version {version or '?'})")
 
@@ -190,7 +190,7 @@ class Broker:
         return self._settings[name]
 
     def change(self, overrides: Mapping[str, str]) -> None:
-        """Give it other properties, from its next start on."""
+        """Set properties, from its next start on."""
         self._settings |= overrides
         lines = (f"{key}={value}\n" for key, value in self._settings.items())
         self._properties.write_text("".join(lines), "utf-8")
@@ -227,7 +227,7 @@ class Broker:
         """Start, on the same ports and folder as before, and wait until it serves.
 
         Raises:
-            BrokerFailed: it ended, or did not serve in time; says what it said last.
+            BrokerFailed: it ended, or did not serve in time; str() has its last output.
         """
         self.begin()
         self.await_start()
@@ -251,7 +251,7 @@ class Broker:
         """Wait until it serves.
 
         Raises:
-            BrokerFailed: it ended, or did not serve in time; says what it said last.
+            BrokerFailed: it ended, or did not serve in time; str() has its last output.
         """
         process = self._process
         if not self._started.wait(_START_SECONDS) or process is None or process.poll() is not None:
@@ -313,7 +313,7 @@ def _die_with_parent() -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run a broker until Ctrl-C, with --demo the demo on it first; return the exit code.
 
-    After the demo it goes on only where somebody is there to press Ctrl-C.
+    After the demo it goes on only on a terminal, where a person can press Ctrl-C.
     """
     code = 0
     try:

@@ -2,7 +2,7 @@
 
 A mutant is one of: `<` for `<=` and so on, `==` for `!=`, `in` for `not in`, `and` for `or`, `not`
 dropped, a bare condition negated, `+` for `-`, `*` for `//`, `min` for `max`, an integer raised by
-one. Words for people are left alone.
+one. Texts for people are not changed.
 """
 
 import ast
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 RULES: Final = Path(__file__).parents[1] / "rules"
 WORDS: Final = frozenset({"because", "otherwise", "_title", "money", "_summary"})
-"""Functions that make words for people: judged by other tests."""
+"""Functions that write texts for people: other tests check them."""
 
 _SWAPPED: Final[dict[type[ast.AST], type[ast.AST]]] = {
     ast.Lt: ast.LtE,
@@ -52,7 +52,7 @@ class Mutant:
 
 
 class _Mutator(ast.NodeTransformer):
-    """Visits the places that can be changed, and changes the one asked for."""
+    """Visits the places that can be changed, and changes one of them."""
 
     def __init__(self, wanted: int | None) -> None:
         self.wanted = wanted
@@ -141,7 +141,7 @@ class _Mutator(ast.NodeTransformer):
 
 
 def path_of(module: str) -> Path:
-    """Return the file of a module, which is named as below `rules`: failed_payment.facts."""
+    """Return the file of a module by its name below `rules`, such as failed_payment.facts."""
     return RULES.joinpath(*module.split(".")).with_suffix(".py")
 
 

@@ -1,8 +1,8 @@
-"""Breaks the rules on purpose, one condition or threshold at a time, and sees whether tests fail.
+"""Breaks the rules on purpose, one condition or threshold at a time, and checks whether tests fail.
 
 `python -m scripts.mutate [--every N] [MODULE ...]` makes the mutants of the modules of `rules/`
 (every Nth of each module, from number `--start` on), runs the tests of the rules against each in a
-process of its own, prints each that no test has noticed as a JSON line, and at the end how many of
+process of its own, prints each survivor as a JSON line, and at the end how many of
 each module were killed. `--again FILE` tries only the mutants of such lines.
 """
 
@@ -82,7 +82,7 @@ def tests_for(module: str) -> tuple[Sequence[Path], Sequence[Path]]:
 
 
 def decide(path: Path) -> bool:
-    """Say whether a module of `rules/` decides anything."""
+    """Return whether a module of `rules/` decides anything."""
     return path.stem not in SKIPPED and not path.stem.endswith("examples")
 
 
@@ -105,7 +105,7 @@ def survivors(mutants: Iterable[Mutant]) -> Iterator[Mutant]:
 
 
 def _key(mutant: Mutant) -> tuple[str, int, str, str]:
-    """Return what is the same when other lines of the module have changed."""
+    """Return what identifies the mutant when other lines of the module have changed."""
     return mutant.module, mutant.number, mutant.was, mutant.now
 
 
@@ -130,9 +130,9 @@ def main() -> None:
     ]
     os.chdir(ROOT)
     os.nice(NICENESS)
-    os.environ["CI"] = "1"  # a mutant's fate must not be chance: tests/conftest.py
+    os.environ["CI"] = "1"  # the result must not depend on chance: tests/conftest.py
     if not list(survivors([Mutant(chosen[0], -1, 0, "", "")])):
-        sys.exit("The tests fail without any change: nothing can be learned.")
+        sys.exit("The tests fail without any change: a mutation run is of no use.")
     killed = total = 0
     for module in chosen:
         mutants = list(islice(mutants_of(module), given.start, None, given.every))

@@ -28,7 +28,7 @@ def crowd(seed: int, least: int) -> Arrival:
         wallet = Wallet(rng, f"account-{len(events)}", events)
         at = START + rng.randrange(2 * DAY)
         for _ in range(_STORIES):
-            rng.choice(wallet.stories)(at)
+            rng.choice(wallet.episodes)(at)
             at += rng.choice(PAUSES)
     return deliver(rng, events, PARTITIONS, late_share=0.02)
 

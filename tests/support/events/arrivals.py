@@ -31,7 +31,7 @@ class Arrival:
     streams: dict[TopicPartition, list[NewRecord]] = field(default_factory=dict)
     events: int = 0
     disordered: int = 0
-    """Events before which a younger one stands on their partition."""
+    """Events that come behind a younger one on their partition."""
     redelivered: int = 0
     junk: int = 0
 

@@ -1,4 +1,4 @@
-"""Events with every field, and what can happen to them on the way here. All from seeds."""
+"""Events with every field, and what can happen to them on the way. All from seeds."""
 
 import json
 import random
@@ -8,7 +8,7 @@ from typing import Any, Final
 from rules.builders import balance, login, row, txn
 
 Pairs = list[tuple[str, str]]
-"""Names and values of an object as JSON text: a name may stand twice, a value may be anything."""
+"""Names and values of an object as JSON text: a name may occur twice, a value may be anything."""
 
 KIND_OF: Final = {"transaction": 0, "login": 1, "balance": 2}
 
@@ -228,7 +228,7 @@ ODD_VALUES: Final = (
     '{"a":' * 3000 + "1" + "}" * 3000,
     json.dumps({f"k{number}": "v" for number in range(17)}),
 )
-"""What may stand behind a name instead, as JSON text or nearly so."""
+"""What may be the value of a name instead, as JSON text or nearly so."""
 
 
 def _set(pairs: Pairs, chance: random.Random) -> None:

@@ -179,8 +179,8 @@ def corrupt(row: dict[str, Any], chance: random.Random) -> None:
 
 
 @dataclass(slots=True)
-class Verdict:
-    """What was found, against what was planned."""
+class Comparison:
+    """What was found and what was planned, compared."""
 
     problems: list[str] = field(default_factory=list)
     read: int = 0
@@ -190,15 +190,15 @@ class Verdict:
     """Kinds of alerts about missing rows."""
 
 
-def judge(of: Plan) -> Verdict:
+def judge(of: Plan) -> Comparison:
     """Run A2 alone over the plan's rows and compare what it finds, in chunks of bounded memory."""
-    verdict = Verdict()
-    log, counts, verdict.read = observe(arrivals(of), Params())
-    _compare(of, log, verdict)
+    comparison = Comparison()
+    log, counts, comparison.read = observe(arrivals(of), Params())
+    _compare(of, log, comparison)
     # What comes before the number that happened to come first anchors nothing: counted, no alert.
     counts.pop(NotJudged(BalanceMismatch.id, "old_sequence"), None)
-    check_counts(counts, verdict.read - of.rows + len(of.missing), verdict)
-    return verdict
+    check_counts(counts, comparison.read - of.rows + len(of.missing), comparison)
+    return comparison
 
 
 def observe(raws: Iterable[bytes], params: Params) -> tuple[MemoryLog, Counts, int]:
@@ -227,10 +227,10 @@ def observe(raws: Iterable[bytes], params: Params) -> tuple[MemoryLog, Counts, i
     return log, counts, read
 
 
-def check_counts(counts: Counts, redelivered: int, verdict: Verdict) -> None:
+def check_counts(counts: Counts, redelivered: int, comparison: Comparison) -> None:
     """Nothing but so many redeliveries may have been counted."""
     if counts != {Redelivered(TRANSACTIONS): redelivered}:
-        verdict.problems.append(f"{redelivered} redelivered, but counted {counts}")
+        comparison.problems.append(f"{redelivered} redelivered, but counted {counts}")
 
 
 def _feed(log: MemoryLog, worker: StageWorker, chunk: list[bytes]) -> int:
@@ -260,40 +260,42 @@ class _Head(msgspec.Struct):
     occurred_at: str
 
 
-def _compare(of: Plan, log: MemoryLog, verdict: Verdict) -> None:
+def _compare(of: Plan, log: MemoryLog, comparison: Comparison) -> None:
     rows: list[str] = []
     gaps: list[tuple[str, int, int]] = []
     ids = set()
     for _, alert in documents(log, "wallet.alerts"):
         details, kind = alert["details"], alert["kind"]
         if details.get("check") == "missing_entries" and kind in ("raised", "updated"):
-            verdict.gaps[kind] += 1
+            comparison.gaps[kind] += 1
             ids.add(alert["alert_id"])
             if kind == "raised":
                 first, last = details["first_missing"], details["last_missing"]
                 gaps.append((alert["account_id"], first, last))
         elif details.get("check") == "row" and kind == "raised":
-            verdict.rows[kind] += 1
+            comparison.rows[kind] += 1
             rows.append(alert["evidence"][0]["event_id"])
             if abs(details["drift_minor"]) != 1 or alert["severity"] != "warning":
-                verdict.problems.append(f"{rows[-1]}: drift {details['drift_minor']}")
+                comparison.problems.append(f"{rows[-1]}: drift {details['drift_minor']}")
         else:
-            verdict.problems.append(f"{kind} alert of check {details.get('check')}")
-    expect("rows", rows, [f"r-{account}-{number}" for account, number in of.corrupted], verdict)
+            comparison.problems.append(f"{kind} alert of check {details.get('check')}")
+    expect("rows", rows, [f"r-{account}-{number}" for account, number in of.corrupted], comparison)
     missing = [(f"account-{account}", number, number) for account, number in of.missing]
-    expect("gaps", gaps, missing, verdict)
+    expect("gaps", gaps, missing, comparison)
     if len(ids) != len(of.missing):
-        verdict.problems.append(f"{len(ids)} different alert_ids for {len(of.missing)} gaps")
+        comparison.problems.append(f"{len(ids)} different alert_ids for {len(of.missing)} gaps")
     for topic in (LATE, DEAD_LETTERS):
         if log.offsets(topic)[0][1]:
-            verdict.problems.append(f"{log.offsets(topic)[0][1]} records on {topic}")
+            comparison.problems.append(f"{log.offsets(topic)[0][1]} records on {topic}")
 
 
-def expect(what: str, found: Sequence[Any], expected: Sequence[Any], verdict: Verdict) -> None:
+def expect(
+    what: str, found: Sequence[Any], expected: Sequence[Any], comparison: Comparison
+) -> None:
     """Note what was found too often or not at all."""
     if sorted(found) != sorted(expected):
         more, less = Counter(found) - Counter(expected), Counter(expected) - Counter(found)
-        verdict.problems.append(
+        comparison.problems.append(
             f"{what}: {len(found)} alerts for {len(expected)}; too many: {sorted(more)[:5]}, "
             f"not found: {sorted(less)[:5]}"
         )

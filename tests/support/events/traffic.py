@@ -1,6 +1,6 @@
 """Seeded test traffic: small, and not the product's simulator.
 
-A few accounts live through short stories that happen in bursts, with much at the same millisecond;
+A few accounts live through short episodes that come in bursts, with much at the same millisecond;
 between two bursts lies anything from seconds to weeks.
 """
 
@@ -44,7 +44,7 @@ class Wallet:
         self._balance = 100_000
         self._sequence = 0
         self._old_balance = 50_000
-        self.stories = (
+        self.episodes = (
             *(self.spend, self.miscount, self.lose_a_row, self.use_a_number_twice),
             *(self.be_refused, self.be_refused, self.hit_a_glitch, self.struggle, self.struggle),
             *(self.struggle, self.do_nothing_special, self.do_nothing_special),
@@ -52,7 +52,7 @@ class Wallet:
             *(self.be_locked, self.be_locked),
         )
 
-    # -- stories --------------------------------------------------------------------------
+    # -- episodes -------------------------------------------------------------------------
 
     def spend(self, at: int) -> None:
         """Book rows in order, some at the same millisecond."""
@@ -71,7 +71,7 @@ class Wallet:
             self._row(later, type="adjustment", amount=from_minor(-wrong, 2), moves=-wrong)
 
     def lose_a_row(self, at: int) -> None:
-        """Miss a number of the sequence, for good or for a while."""
+        """Skip a number of the sequence, for good or for a while."""
         self._row(at)
         later = self._rng.choice((None, 0, 2 * SECOND, 61 * SECOND, 17 * MINUTE))
         if later is None:
@@ -144,8 +144,10 @@ class Wallet:
             at += self._rng.choice((0, 999, 1_000, 1_001, MINUTE))
         if self._rng.random() < 0.5:
             as_of = at - self._rng.choice((0, 4_999, 5_000, 5_001, MINUTE, 11 * MINUTE))
-            told = self._old_balance + self._rng.choice((0, 0, 1, 300))
-            self._report(at, balance=from_minor(told, 2), currency="USD", as_of=format_time(as_of))
+            reported = self._old_balance + self._rng.choice((0, 0, 1, 300))
+            self._report(
+                at, balance=from_minor(reported, 2), currency="USD", as_of=format_time(as_of)
+            )
 
     def be_robbed(self, at: int) -> None:
         """Have someone else pay: with a new device, a changed password, a failed approval."""
@@ -280,8 +282,8 @@ def live(rng: Random, least: int = 205) -> list[Event]:
     at = START
     while len(events) < least:
         for wallet in wallets:
-            for tell in rng.sample(wallet.stories, 2):
-                tell(at + rng.randrange(SECOND))
+            for episode in rng.sample(wallet.episodes, 2):
+                episode(at + rng.randrange(SECOND))
         at = max(event.at for event in events) if rng.random() < 0.1 else at
         at += 31 * DAY if rng.random() < 0.005 else rng.choice(PAUSES)
     return events

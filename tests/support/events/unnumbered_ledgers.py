@@ -28,7 +28,7 @@ from tests.support.events.numbered_ledgers import (
     LATENESS,
     SPAN,
     START,
-    Verdict,
+    Comparison,
     arrived,
     check_counts,
     corrupt,
@@ -137,29 +137,29 @@ def _corrupt_one(rows: list[dict[str, Any]], row_check: bool, chance: random.Ran
             return str(row["event_id"])
 
 
-def judge_groups(of: GroupPlan) -> Verdict:
+def judge_groups(of: GroupPlan) -> Comparison:
     """Run A2 alone over the plan's rows and compare what it finds."""
-    verdict, sent = Verdict(), Sent()
+    comparison, sent = Comparison(), Sent()
     params = BalanceMismatchParams(row_check=of.row_check, chain_slack_ms=SLACK)
-    log, counts, verdict.read = observe(group_arrivals(of, sent), params)
+    log, counts, comparison.read = observe(group_arrivals(of, sent), params)
     assert sent.wrong_rows is not None
     rows, groups = [], Counter[str]()
     for _, alert in documents(log, "wallet.alerts"):
         check = f"{alert['details'].get('check')} {alert['kind']}"
-        verdict.rows[check] += 1
+        comparison.rows[check] += 1
         if check not in ("row raised", "group raised"):
-            verdict.problems.append(f"{check} alert")
+            comparison.problems.append(f"{check} alert")
         elif abs(alert["details"]["drift_minor"]) != 1 or alert["severity"] != "warning":
-            verdict.problems.append(f"{check}: drift {alert['details']['drift_minor']}")
+            comparison.problems.append(f"{check}: drift {alert['details']['drift_minor']}")
         if check == "row raised":
             rows.append(alert["evidence"][0]["event_id"])
         else:
             groups[alert["account_id"]] += 1
     wrong = Counter(f"account-{account}" for account, _ in of.corrupted)
-    expect("rows", rows, sent.wrong_rows if of.row_check else [], verdict)
-    expect("groups", [*groups.elements()], [] if of.row_check else [*wrong.elements()], verdict)
-    check_counts(counts, verdict.read - sent.rows, verdict)
+    expect("rows", rows, sent.wrong_rows if of.row_check else [], comparison)
+    expect("groups", [*groups.elements()], [] if of.row_check else [*wrong.elements()], comparison)
+    check_counts(counts, comparison.read - sent.rows, comparison)
     for topic in (LATE, DEAD_LETTERS):
         if log.offsets(topic)[0][1]:
-            verdict.problems.append(f"{log.offsets(topic)[0][1]} records on {topic}")
-    return verdict
+            comparison.problems.append(f"{log.offsets(topic)[0][1]} records on {topic}")
+    return comparison

@@ -40,7 +40,7 @@ def test_groups_without_a_wrong_row_are_silent() -> None:
 
 
 def test_a_verdict_on_groups_can_be_bad() -> None:
-    """A corruption that nobody planned is seen."""
+    """A corruption that was not planned is seen."""
     of = plan_groups(4, 5, 4, row_check=False)
     fewer = replace(of, corrupted=frozenset())
     real = unnumbered.group_arrivals
@@ -129,7 +129,7 @@ def _differences(row: dict[str, str]) -> int:
 
 
 def test_a_verdict_can_be_bad(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two minor units instead of one, a corruption nobody knows of, a gap nobody made."""
+    """Two minor units instead of one, an unplanned corruption, an unplanned gap."""
     of = plan(20, 5, 2, 4)
     fewer = Plan(20, 4, frozenset(list(of.corrupted)[1:]), of.missing)
     real = ledgers.arrivals
