@@ -113,7 +113,7 @@ def violations(path: str, source: str) -> Iterator[str]:
 
 
 def _imports(source: str) -> Iterator[tuple[int, str]]:
-    """Line and top-level name of all that is imported; a dot stands for a relative import."""
+    """Line and top-level name of all that is imported; a dot is a relative import."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names=names):

@@ -1,4 +1,4 @@
-"""docs/operations.md tells of every metric and every alert, and of no others."""
+"""docs/operations.md describes every metric and every alert, and no others."""
 
 import re
 from pathlib import Path
@@ -65,8 +65,8 @@ def test_every_alert_says_what_to_do() -> None:
     assert re.findall(r"^### (\w+)$", PAGE, re.MULTILINE) == [name for name, _ in alerts]
     for name, text in alerts:
         (severity,) = re.findall(r"severity: (\w+)\n", text)
-        told = section(PAGE, f"### {name}").strip()
-        assert told.startswith(f"{severity.capitalize()}. "), name
+        entry = section(PAGE, f"### {name}").strip()
+        assert entry.startswith(f"{severity.capitalize()}. "), name
         assert f"runbook: docs/operations.md#{name.lower()}" in text
         assert f"alertname: {name}" in CASES
 

@@ -23,7 +23,7 @@ def pinned(name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", REQUIREMENTS)
 def test_every_requirement_is_an_exact_version_with_hashes(name: str) -> None:
-    """No ranges, and no addresses: those are the business of whoever installs."""
+    """No ranges, and no addresses: those are the choice of the user who installs."""
     entries = pinned(name)
     assert entries
     for rest in entries.values():
@@ -49,7 +49,7 @@ def test_every_package_is_shipped_with_its_types() -> None:
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:
-    """.ci/run can be started, and tests what a user is told to run."""
+    """.ci/run can be started, and tests the commands that the pages name."""
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert "    make test " in (ROOT / "README.md").read_text("utf-8")

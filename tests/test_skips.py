@@ -1,4 +1,4 @@
-"""The rules about skipped tests hold: they are told loudly, and fail where none may be."""
+"""The rules about skipped tests hold: they are reported loudly, and fail where none may be."""
 
 import os
 import subprocess
@@ -98,7 +98,7 @@ def test_a_data_set_that_is_there_is_used(tmp_path: Path) -> None:
 def test_a_module_that_skips_itself_is_a_skip_too(
     tmp_path: Path, no_skips: bool, expected: int
 ) -> None:
-    """It is told, or it is an error of collection."""
+    """It is reported, or it is an error of collection."""
     code, output = run(tmp_path, no_skips=no_skips, data=tmp_path, suite=MODULE)
     assert code == expected
     assert "no_such_module_at_all" in output

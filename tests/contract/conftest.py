@@ -27,7 +27,7 @@ STAGES = ("detect", "triage")
 
 
 class Clock:
-    """A wall clock that stands still until it is set (milliseconds)."""
+    """A wall clock that does not move until it is set (milliseconds)."""
 
     def __init__(self) -> None:
         self.now = 1_000_000
@@ -98,7 +98,7 @@ class KafkaWorld:
         self._clock = clock
         self._cluster = Cluster(servers=(address,), prefix=f"{uuid.uuid4().hex[:12]}.")
         self._admin = library_client(self._cluster.admin())
-        # The suite's clock stands in 1970: nothing may be too old to be kept.
+        # The suite's clock is in 1970: nothing may be too old to be kept.
         keep = {"retention.ms": "-1", "message.timestamp.type": "CreateTime"}
         cleanups = TOPICS | {self._cluster.changelog(stage): "compact" for stage in STAGES}
         self._topics = [name if "." in name else self._cluster.topic(name) for name in cleanups]

@@ -59,16 +59,16 @@ def promtool(*arguments: str | Path, text: bytes = b"") -> tuple[int, str]:
 
 def test_configuration_and_alerts_are_valid() -> None:
     """promtool finds nothing to complain of."""
-    code, told = promtool("check", "config", CONFIG)
-    assert code == 0, told
-    code, told = promtool("check", "rules", ALERTS)
-    assert code == 0, told
+    code, output = promtool("check", "config", CONFIG)
+    assert code == 0, output
+    code, output = promtool("check", "rules", ALERTS)
+    assert code == 0, output
 
 
 def test_alerts_fire_when_they_should() -> None:
     """And are quiet when nothing is wrong."""
-    code, told = promtool("test", "rules", TESTS)
-    assert code == 0, told
+    code, output = promtool("test", "rules", TESTS)
+    assert code == 0, output
 
 
 @pytest.mark.parametrize(("rule", "what", "by"), MUTANTS)
@@ -81,15 +81,15 @@ def test_an_alert_that_was_changed_fails_its_tests(
     assert what in block.partition("      - alert:")[0]
     (tmp_path / ALERTS.name).write_text(before + found + block.replace(what, by, 1), "utf-8")
     shutil.copy(TESTS, tmp_path)
-    code, told = promtool("test", "rules", tmp_path / TESTS.name)
-    assert (code, "FAILED" in told) == (1, True)
+    code, output = promtool("test", "rules", tmp_path / TESTS.name)
+    assert (code, "FAILED" in output) == (1, True)
 
 
 def test_metrics_keep_the_conventions_of_their_names() -> None:
     """Units, suffixes and help, as promtool wants them."""
     text, _ = Metrics((DETECT, TRIAGE), build_rules(Settings())[0]).text("")
-    code, told = promtool("check", "metrics", text=text)
-    assert (code, told) == (0, "")
+    code, output = promtool("check", "metrics", text=text)
+    assert (code, output) == (0, "")
     assert text.count(b"\n") > 10 * len(ALL)
-    code, told = promtool("check", "metrics", text=text.replace(b"_seconds", b"_ms"))
+    code, output = promtool("check", "metrics", text=text.replace(b"_seconds", b"_ms"))
     assert code == 3

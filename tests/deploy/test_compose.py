@@ -140,7 +140,7 @@ class Stack:
         self._folder = folder
 
     def errors(self, name: str) -> Path:
-        """Return the file of what a service says."""
+        """Return the file with the output of a service."""
         return self._folder / f"{name}.stderr"
 
     @contextmanager

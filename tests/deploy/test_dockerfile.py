@@ -1,4 +1,4 @@
-"""The image: pinned, run by nobody in particular; its build steps work where they need no Docker.
+"""The image: pinned, run by an unprivileged user; its build steps work where they need no Docker.
 
 The image itself is not built here.
 """
@@ -18,8 +18,8 @@ from tests.support.dockerfile import DOCKERFILE, VENV, exec_form, stages
 
 def test_hadolint_has_nothing_to_say() -> None:
     linter = Path(sys.executable).with_name("hadolint")
-    told = subprocess.run([linter, DOCKERFILE], capture_output=True, text=True, check=False)
-    assert (told.returncode, told.stdout) == (0, "")
+    done = subprocess.run([linter, DOCKERFILE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_it_is_pinned_and_runs_as_a_user_by_number() -> None:
@@ -70,11 +70,11 @@ def test_the_build_makes_a_venv_that_runs_where_nothing_can_be_written(tmp_path:
     nowhere.mkdir()
     nowhere.chmod(stat.S_IRUSR | stat.S_IXUSR)
     walletwatch = venv / "bin" / "walletwatch"
-    told = subprocess.run(
+    done = subprocess.run(
         [walletwatch, "rules", "test"], cwd=nowhere, env={"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert "A1" in told.stdout
+    assert "A1" in done.stdout
     assert not list((venv / "lib").glob("python*/site-packages/tests"))
 
 

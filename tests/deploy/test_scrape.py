@@ -39,12 +39,12 @@ class Prometheus:
             return None
 
     def is_up(self) -> bool:
-        """Say whether its one target was scraped well."""
+        """Return whether its one target was scraped well."""
         targets = self.get("targets")
         return bool(targets) and [t["health"] for t in targets["activeTargets"]] == ["up"]
 
     def has_judged(self) -> bool:
-        """Say whether every rule was evaluated without an error."""
+        """Return whether every rule was evaluated without an error."""
         groups = (self.get("rules") or {"groups": []})["groups"]
         health = [rule["health"] for group in groups for rule in group["rules"]]
         return bool(health) and set(health) == {"ok"}

@@ -1,4 +1,4 @@
-"""Ten thousand bad records in a row: the worker stops, names the range, and goes on when told."""
+"""Ten thousand bad records in a row: the worker stops, names the range, goes on when accepted."""
 
 import re
 import shlex
@@ -41,7 +41,7 @@ class End(NamedTuple):
     """How a run ended."""
 
     code: int
-    told: str
+    printed: str
 
 
 def run(place: Place, *options: str) -> End:
@@ -91,17 +91,17 @@ def test_the_worker_stops_and_every_bad_record_is_kept_once(
     bad = fill(place)
     first = run(place)
     assert first.code == 1
-    assert f"records of {LOGINS}, partition {PARTITION}, are bad" in first.told
-    assert run(place).told.splitlines()[-1] == first.told.splitlines()[-1]
+    assert f"records of {LOGINS}, partition {PARTITION}, are bad" in first.printed
+    assert run(place).printed.splitlines()[-1] == first.printed.splitlines()[-1]
     assert len(dead(place)) <= 100
 
     ended, accepted, stops = first, [], 1
     while ended.code == 1:
-        command = re.search(r"walletwatch run (--accept-dead-letters \S+)$", ended.told.strip())
-        assert command is not None, ended.told
+        command = re.search(r"walletwatch run (--accept-dead-letters \S+)$", ended.printed.strip())
+        assert command is not None, ended.printed
         accepted += shlex.split(command[1])
         assert stops <= BAD // 100, "it does not get on"
         ended = run(place, *accepted)
         stops += 1
-    assert ended.code == 0, ended.told
+    assert ended.code == 0, ended.printed
     assert sorted(dead(place), key=str) == sorted(bad, key=str)

@@ -14,7 +14,7 @@ from worker.logs.kafka.cluster import Cluster
 
 @pytest.mark.parametrize("change", ["other bytes", "missing", "unlisted"])
 def test_other_jars_are_refused_by_name(change: str, tmp_path: Path) -> None:
-    """One that is another, is missing, or that nobody has listed."""
+    """One that differs, is missing, or is not listed."""
     (tmp_path / "a.jar").write_bytes(b"a")
     listed = {"a.jar": hashlib.sha256(b"a").hexdigest()}
     if change == "other bytes":

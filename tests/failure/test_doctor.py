@@ -116,7 +116,7 @@ def test_producers_with_another_partitioner_are_found(
 
 
 @pytest.mark.parametrize(
-    ("ahead", "verdict", "told"),
+    ("ahead", "verdict", "text"),
     [
         (4_000, Verdict.WARN, "ahead of the broker"),
         (MINUTE, Verdict.FAIL, "ahead of the broker"),
@@ -124,14 +124,14 @@ def test_producers_with_another_partitioner_are_found(
     ],
 )
 def test_a_clock_that_goes_wrong_is_found(
-    ahead: int, verdict: Verdict, told: str, place: KafkaPlace
+    ahead: int, verdict: Verdict, text: str, place: KafkaPlace
 ) -> None:
     """It fails where it runs ahead by more than the allowed lateness, 5 s: an input that is idle
     for a moment would make what comes next late.
     """
     (found,) = bad(examined(place, ahead))
     assert (found.check, found.verdict) == ("clock", verdict)
-    assert told in found.told
+    assert text in found.told
 
 
 def test_wrong_topics_are_named(place: KafkaPlace) -> None:
@@ -154,44 +154,44 @@ def test_wrong_topics_are_named(place: KafkaPlace) -> None:
 
 
 def test_without_topics_the_rest_is_skipped(kafka_address: str) -> None:
-    told = command("--log", f"kafka://{kafka_address}", WALLETWATCH_KAFKA__PREFIX="nobody.made.")
-    assert told.returncode == 1
-    assert "FAIL  topics: missing: nobody.made.wallet.transactions, " in told.stdout
-    assert "-> walletwatch topics create makes them" in told.stdout
-    assert "skip  producers, transaction, clock: nobody.made.wallet.transactions" in told.stdout
-    assert told.stderr == ""
+    done = command("--log", f"kafka://{kafka_address}", WALLETWATCH_KAFKA__PREFIX="nobody.made.")
+    assert done.returncode == 1
+    assert "FAIL  topics: missing: nobody.made.wallet.transactions, " in done.stdout
+    assert "-> walletwatch topics create makes them" in done.stdout
+    assert "skip  producers, transaction, clock: nobody.made.wallet.transactions" in done.stdout
+    assert done.stderr == ""
 
 
 def test_brokers_that_cannot_be_reached_are_told_apart(kafka_address: str) -> None:
     """One that answers is enough to go on."""
     closed = f"127.0.0.1:{free_port()}"
     url = f"kafka://{closed},unknown.invalid:9092,{kafka_address}"
-    told = command("--log", url, "--json", WALLETWATCH_KAFKA__PREFIX="nobody.made.")
-    found = {each["check"]: each for each in map(json.loads, told.stdout.splitlines())}
+    done = command("--log", url, "--json", WALLETWATCH_KAFKA__PREFIX="nobody.made.")
+    found = {each["check"]: each for each in map(json.loads, done.stdout.splitlines())}
     assert found[f"broker {closed}"]["told"] == "Connection refused"
     name = found["broker unknown.invalid:9092"]["told"]
     assert name == "the name unknown.invalid is not known here"
     assert found[f"broker {kafka_address}"]["verdict"] == "ok"
     assert found["login"]["verdict"] == "ok"
-    assert told.returncode == 1
+    assert done.returncode == 1
 
 
 def test_where_no_broker_answers_nothing_more_is_tried() -> None:
-    told = command("--log", f"kafka://127.0.0.1:{free_port()}")
-    assert told.returncode == 1
-    assert told.stdout.splitlines()[-1].startswith("skip  login: no broker was reached")
+    done = command("--log", f"kafka://127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("skip  login: no broker was reached")
 
 
 def test_an_address_that_only_the_brokers_know_is_found(own_broker: Broker) -> None:
-    """The classic of containers: a cluster answers, and sends clients on to nobody."""
+    """The classic of containers: a cluster answers, and sends clients on to a closed port."""
     elsewhere = f"PLAINTEXT://127.0.0.1:{free_port()}"
     own_broker.stop()
     own_broker.change({"advertised.listeners": elsewhere})
     own_broker.start()
-    told = command("--log", f"kafka://{own_broker.address}")
-    assert told.returncode == 1
-    assert f"FAIL  advertised: the cluster sends clients on to {elsewhere[12:]}" in told.stdout
-    assert "advertised.listeners" in told.stdout
+    done = command("--log", f"kafka://{own_broker.address}")
+    assert done.returncode == 1
+    assert f"FAIL  advertised: the cluster sends clients on to {elsewhere[12:]}" in done.stdout
+    assert "advertised.listeners" in done.stdout
 
 
 def test_old_brokers_are_said(place: KafkaPlace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,9 +206,9 @@ def test_too_old_brokers_are_refused(place: KafkaPlace, monkeypatch: pytest.Monk
     monkeypatch.setattr(KafkaPythonClient, "broker_version", (2, 6))
     with closing(place.open()) as log:
         found = list(examine(log, place.settings))
-    (told,) = bad(found)
-    assert told.check == "login"
-    assert told.told.endswith("are Kafka 2.6: walletwatch needs 2.7 or newer.")
+    (failed,) = bad(found)
+    assert failed.check == "login"
+    assert failed.told.endswith("are Kafka 2.6: walletwatch needs 2.7 or newer.")
 
 
 @pytest.fixture
@@ -237,6 +237,6 @@ def test_the_embedded_log_is_opened(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'log.db'}"
     assert command("--log", url).returncode == 2
     open_log(url).close()
-    told = command("--log", url)
-    assert told.returncode == 0
-    assert told.stdout == f"ok    log: {url}: opened, 4 partitions per topic\n"
+    done = command("--log", url)
+    assert done.returncode == 0
+    assert done.stdout == f"ok    log: {url}: opened, 4 partitions per topic\n"

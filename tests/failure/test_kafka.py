@@ -39,7 +39,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 
 @pytest.fixture
 def place(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
-    """A log on Kafka with everything in it, on which nobody has worked."""
+    """A log on Kafka with everything in it, on which no worker has run."""
     place = KafkaPlace(tmp_path / "place", kafka_address, POLL)
     place.fill(crowd(SEED, EVENTS))
     yield place

@@ -1,4 +1,4 @@
-"""On a real broker: whoever starts, joins or comes back either works or ends, and never just sits.
+"""On a real broker: a worker that starts, joins or returns either works or ends; it never idles.
 
 Every round moves the end of each input on. All of it must be read and committed soon, by whichever
 workers live then: a member that holds tasks and does nothing is seen by what it leaves unread.
@@ -116,12 +116,12 @@ def _end(process: Process, rng: Random) -> None:
 def _read_everything(
     inputs: Inputs, places: list[KafkaPlace], running: dict[int, Process], stack: ExitStack
 ) -> float:
-    """Wait until all is committed, starting again whoever ends; return seconds."""
+    """Wait until all is committed, restarting each worker that ends; return seconds."""
     begun = time.monotonic()
     while unread := inputs.unread():
         silent = time.monotonic() - begun
-        told = {slot: places[slot].errors.read_text() for slot in running}
-        assert silent < SILENT_SECONDS, f"unread after {silent:.0f} s: {unread}, {told}"
+        errors = {slot: places[slot].errors.read_text() for slot in running}
+        assert silent < SILENT_SECONDS, f"unread after {silent:.0f} s: {unread}, {errors}"
         for slot, process in running.items():
             if process.poll() is not None:
                 running[slot] = stack.enter_context(places[slot].running())

@@ -1,4 +1,4 @@
-"""kill -9 at any moment changes nothing of what is committed (design §2.2, §5)."""
+"""kill -9 at any moment changes nothing that is committed (design §2.2, §5)."""
 
 from pathlib import Path
 from random import Random
@@ -39,7 +39,7 @@ def sizes(short: Size, long: Size) -> pytest.MarkDecorator:
 
 
 class Original(NamedTuple):
-    """A log on which nobody has worked, and what an uninterrupted run makes of it."""
+    """A log on which no worker has run, and what an uninterrupted run makes of it."""
 
     size: Size
     untouched: Place
@@ -68,7 +68,7 @@ def original(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @sizes(SMALL, LARGE)
 def test_kills_change_nothing(original: Original, tmp_path: Path) -> None:
-    """Everything stands in the log; the worker is killed while reading, releasing, committing."""
+    """Everything is in the log; the worker is killed while reading, releasing, committing."""
     assert_much_to_lose(original)
     place = Place(tmp_path / "killed", original.size.poll)
     place.copy_log(original.untouched)

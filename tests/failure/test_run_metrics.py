@@ -26,7 +26,7 @@ TASKS = [(str(number), *of) for of in INPUTS for number in range(PARTITIONS)]
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """A log with everything in it, on which nobody has worked, and a port for metrics."""
+    """A log with everything in it, on which no worker has run, and a port for metrics."""
     place = Place(tmp_path / "place", POLL)
     place.environment["WALLETWATCH_METRICS__PORT"] = "0"
     place.fill(crowd(SEED, EVENTS))
@@ -86,12 +86,12 @@ def test_a_port_that_is_taken_ends_the_second_worker(place: Place, tmp_path: Pat
         second.environment["WALLETWATCH_METRICS__PORT"] = address.rpartition(":")[2]
         with second.running() as process:
             assert process.wait(DEADLINE_SECONDS) == 78
-    told = second.errors.read_text().splitlines()[-1]
-    assert told.startswith("walletwatch: metrics.port: cannot listen on")
+    last_line = second.errors.read_text().splitlines()[-1]
+    assert last_line.startswith("walletwatch: metrics.port: cannot listen on")
 
 
 def test_workers_on_kafka_tell_of_their_own_tasks(kafka_address: str, tmp_path: Path) -> None:
-    """A task has its series at the worker that has it; one that comes and goes is told as such."""
+    """A task has its series at its worker; one that comes and goes is counted as such."""
     first = KafkaPlace(tmp_path / "first", kafka_address, POLL)
     second = first.beside("1")
     first.fill(crowd(SEED, EVENTS))

@@ -1,4 +1,4 @@
-"""On a broker that lets in nobody it does not know: each role with what it is allowed, no more."""
+"""On a broker that refuses unknown users: each role with the rights that it needs, no others."""
 
 import select
 import ssl
@@ -53,7 +53,7 @@ class Scene:
         return [acl for role in roles for acl in acls(Names(self.prefix), role)]
 
     def place(self, login: dict[str, str], address: str = "") -> KafkaPlace:
-        """Return the place of whoever logs in so."""
+        """Return the place of the user who logs in so."""
         self._places += 1
         folder = self._folder / f"place-{self._places}"
         address = address or self.broker.scram
@@ -166,7 +166,7 @@ def test_a_worker_can_do_with_nothing_less(number: int, filled: Scene) -> None:
 def test_the_doctor_names_what_is_not_allowed(filled: Scene) -> None:
     """And has nothing to say where all is, that of its own included."""
     roles = (Role.WORKER, Role.DOCTOR)
-    filled.user(Role.WORKER).finish()  # a cluster tells nothing of groups that never were
+    filled.user(Role.WORKER).finish()  # a cluster does not list groups that never existed
     well = filled.walletwatch(filled.broker.user(filled.allowed(*roles)), "doctor")
     assert well.returncode == 0, well.stdout
     assert "ok    rights: all that a worker needs on topics and groups" in well.stdout
@@ -254,12 +254,12 @@ def test_the_doctor_tells_certificates_and_ports_apart(scene: Scene, tmp_path: P
     foreign = tmp_path / "foreign.pem"
     trustme.CA().cert_pem.write_to_path(str(foreign))
     login = scene.broker.user([])
-    told = scene.walletwatch(login | {CA_FILE: str(foreign)}, "doctor").stdout
-    assert f"FAIL  broker {scene.broker.scram}: its certificate is not accepted: " in told
-    assert "-> set kafka.ca_file to the certificates of the authority" in told
-    told = scene.walletwatch(login, "doctor", address=scene.broker.open).stdout
-    assert f"FAIL  broker {scene.broker.open}: no TLS connection: " in told
-    assert "kafka.security_protocol" in told
+    printed = scene.walletwatch(login | {CA_FILE: str(foreign)}, "doctor").stdout
+    assert f"FAIL  broker {scene.broker.scram}: its certificate is not accepted: " in printed
+    assert "-> set kafka.ca_file to the certificates of the authority" in printed
+    printed = scene.walletwatch(login, "doctor", address=scene.broker.open).stdout
+    assert f"FAIL  broker {scene.broker.open}: no TLS connection: " in printed
+    assert "kafka.security_protocol" in printed
 
 
 @pytest.mark.parametrize(("days", "soon"), [(15, False), (13, True)])

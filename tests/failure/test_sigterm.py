@@ -21,7 +21,7 @@ POLL = 50
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """A log with everything in it, on which nobody has worked."""
+    """A log with everything in it, on which no worker has run."""
     place = Place(tmp_path / "place", POLL)
     place.fill(crowd(SEED, EVENTS))
     return place

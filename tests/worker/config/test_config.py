@@ -78,8 +78,8 @@ def test_later_layers_win_key_by_key() -> None:
     log, engine = loaded.settings.log, loaded.settings.engine
     assert (log.url, log.partitions) == ("sqlite:///option.db", 8)
     assert (engine.max_open_ms, engine.poll_records, engine.max_buffered) == (60_000, 2, 3)
-    told = {key: source for key, source in loaded.sources.items() if source != "default"}
-    assert told == {
+    sources = {key: source for key, source in loaded.sources.items() if source != "default"}
+    assert sources == {
         "log.url": "--log",
         "log.partitions": "walletwatch.toml",
         "engine.max_open_ms": "walletwatch.toml",
@@ -149,7 +149,7 @@ def test_variables_of_others_are_left_alone() -> None:
 
 
 def test_settings_are_frozen() -> None:
-    """Nobody changes them after they were read."""
+    """They cannot be changed after they were read."""
     with pytest.raises(ValidationError):
         load_settings(None, {}).settings.log.partitions = 5  # type: ignore[misc]
 
@@ -177,7 +177,7 @@ def test_an_unknown_key_is_told_with_the_nearest(toml: str, unknown: str, near: 
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "problem"),
     [
         ("log.partitions = 0", "log.partitions must be a whole number from 1 to 1024"),
         ("log.partitions = 1025", "log.partitions must be a whole number from 1 to 1024"),
@@ -210,9 +210,9 @@ def test_an_unknown_key_is_told_with_the_nearest(toml: str, unknown: str, near: 
         ),
     ],
 )
-def test_a_wrong_value_is_told_with_what_it_may_be(toml: str, told: str) -> None:
+def test_a_wrong_value_is_told_with_what_it_may_be(toml: str, problem: str) -> None:
     """By file and full name, without the value."""
-    assert refusal(toml) == f"walletwatch.toml: {told}."
+    assert refusal(toml) == f"walletwatch.toml: {problem}."
 
 
 def test_a_variable_is_named_as_such() -> None:
@@ -235,8 +235,8 @@ def test_a_forgotten_underscore_is_noticed() -> None:
 
 def test_every_problem_is_told_at_once() -> None:
     """One line each, whatever its source."""
-    told = refusal("log.partitions = 0\nengine.x = 1", WALLETWATCH_ENGINE__POLL_RECORDS="0")
-    assert len(told.splitlines()) == 3
+    problem = refusal("log.partitions = 0\nengine.x = 1", WALLETWATCH_ENGINE__POLL_RECORDS="0")
+    assert len(problem.splitlines()) == 3
 
 
 @pytest.mark.parametrize(
@@ -266,8 +266,8 @@ def test_a_message_never_repeats_a_value(toml: str, env: dict[str, str]) -> None
 
 def test_what_is_no_toml_is_told_with_its_place() -> None:
     """And files that are no text."""
-    told = refusal("[log]\nurl = x")
-    assert told == "walletwatch.toml: is not valid TOML (at line 2, column 7)."
+    problem = refusal("[log]\nurl = x")
+    assert problem == "walletwatch.toml: is not valid TOML (at line 2, column 7)."
     Path("binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"^binary\.toml: is not UTF-8 text\.$"):
         load_settings(Path("binary.toml"), {})
@@ -275,8 +275,8 @@ def test_what_is_no_toml_is_told_with_its_place() -> None:
 
 def test_a_rules_file_sets_only_what_it_is_for() -> None:
     """The log is no matter of rules."""
-    told = refusal("", "[log]\npartitions = 2")
-    assert told == "rules.toml: log cannot be set here, only rules, inputs, engine, currencies."
+    problem = refusal("", "[log]\npartitions = 2")
+    assert problem == "rules.toml: log cannot be set here, only rules, inputs, engine, currencies."
     assert load("", "[inputs.logins]\nlateness_ms = 1").settings.inputs.logins.lateness_ms == 1
     assert refusal("", "rules.cannot_log_in.threshold = 1").startswith("rules.toml: ")
 
@@ -300,23 +300,23 @@ def test_a_key_and_its_id_come_together(toml: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "problem"),
     [
         ("previous_key_id = 'k0'", "are set together"),
         ("previous_key_file = 'old'", "are set together"),
         ("previous_key_id = 'k1'\nprevious_key_file = 'old'", "must be another than key_id"),
     ],
 )
-def test_a_previous_key_has_an_id_of_its_own(toml: str, told: str) -> None:
-    """Else one could not tell the tokens of the two apart."""
+def test_a_previous_key_has_an_id_of_its_own(toml: str, problem: str) -> None:
+    """Else the tokens of the two could not be distinguished."""
     both = "[tokens]\nkey_id = 'k1'\nkey_file = 'key'\n"
-    assert told in refusal(both + toml)
+    assert problem in refusal(both + toml)
 
 
 def test_a_previous_key_needs_one_that_follows() -> None:
     """It is for the time of a rotation only."""
-    told = refusal("[tokens]\nprevious_key_id = 'k0'\nprevious_key_file = 'old'")
-    assert "needs a key_id and a key_file that follow it" in told
+    problem = refusal("[tokens]\nprevious_key_id = 'k0'\nprevious_key_file = 'old'")
+    assert "needs a key_id and a key_file that follow it" in problem
 
 
 def names(rules: list[AnyRule]) -> list[str]:
@@ -402,7 +402,7 @@ def test_the_command_line_names_the_candidate_before_the_configuration() -> None
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "problem"),
     [
         ("engine.max_open_ms = 1", "candidate.toml: engine cannot be set here, only rules."),
         ("rules.cannot_log_in.threshold = 1",
@@ -414,11 +414,11 @@ def test_the_command_line_names_the_candidate_before_the_configuration() -> None
         ("x = hunter2", "candidate.toml: is not valid TOML (at line 1, column 5)."),
     ],
 )  # fmt: skip
-def test_a_wrong_candidate_is_refused_by_file_and_key(toml: str, told: str) -> None:
+def test_a_wrong_candidate_is_refused_by_file_and_key(toml: str, problem: str) -> None:
     """When the rules are made, before any of them runs."""
     with pytest.raises(ConfigError) as refused:
         candidate(toml)
-    assert str(refused.value) == told
+    assert str(refused.value) == problem
 
 
 def test_a_candidate_must_be_there() -> None:

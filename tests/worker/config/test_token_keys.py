@@ -85,10 +85,10 @@ def test_two_keys_are_active_during_a_rotation() -> None:
 
 
 def test_a_log_gets_a_key_of_its_own_once() -> None:
-    """64 hex digits that only their owner can read, told of when made; then it is used."""
-    told: list[str] = []
-    first = tokens_for(settings(), URL, create=True, tell=told.append)
-    assert told == [
+    """64 hex digits that only their owner can read, announced when made; then it is used."""
+    messages: list[str] = []
+    first = tokens_for(settings(), URL, create=True, tell=messages.append)
+    assert messages == [
         "Made a key for account tokens: log.db.key; keep it secret, keep it with the log."
     ]
     assert stat.S_IMODE(OWN.stat().st_mode) == 0o600
@@ -96,10 +96,10 @@ def test_a_log_gets_a_key_of_its_own_once() -> None:
     assert re.fullmatch(r"[0-9a-f]{8}\.[0-9a-f]{16}", first.of("acc-1"))
     assert [path.name for path in Path().glob("log.db*")] == ["log.db.key"]
     for create in (True, False):
-        again = tokens_for(settings(), URL, create=create, tell=told.append)
+        again = tokens_for(settings(), URL, create=create, tell=messages.append)
         assert again.of("acc-1") == first.of("acc-1")
-    assert len(told) == 1
-    assert OWN.read_text().strip() not in told[0]
+    assert len(messages) == 1
+    assert OWN.read_text().strip() not in messages[0]
 
 
 def test_each_log_has_another_key() -> None:
@@ -111,7 +111,7 @@ def test_each_log_has_another_key() -> None:
 
 
 def test_the_key_of_a_log_can_become_the_previous_one() -> None:
-    """Under its id, as `config show` tells it."""
+    """Under its id, as `config show` prints it."""
     own = tokens_for(settings(), URL, create=True)
     keep("new", b"0123456789abcdef")
     toml = BOTH.replace("'k1'", f"'{own.marks.key_id}'").replace("'key'", f"'{OWN}'")
@@ -129,12 +129,12 @@ def test_a_key_is_made_whatever_the_umask() -> None:
 
 
 def test_workers_that_start_together_have_one_key() -> None:
-    """One makes it, the others use it; nobody sees half of it."""
-    asked, told = settings(), list[str]()
+    """One makes it, the others use it; none reads half of it."""
+    asked, messages = settings(), list[str]()
     with ThreadPoolExecutor(8) as pool:
-        made = pool.map(lambda _: tokens_for(asked, URL, True, told.append), range(32))
+        made = pool.map(lambda _: tokens_for(asked, URL, True, messages.append), range(32))
         tokens = {each.of("acc-1") for each in made}
-    assert len(tokens) == len(told) == 1
+    assert len(tokens) == len(messages) == 1
     assert [path.name for path in Path().glob("log.db*")] == ["log.db.key"]
 
 
@@ -144,8 +144,8 @@ def test_a_key_that_others_can_reach_is_refused(mode: int) -> None:
     keep("key", SECRET, mode)
     with pytest.raises(ConfigError) as refused:
         tokens_for(settings(KEYS))
-    told = "tokens.key_file: key: others can read or write it; mend that with: chmod 600 key"
-    assert str(refused.value) == told
+    problem = "tokens.key_file: key: others can read or write it; mend that with: chmod 600 key"
+    assert str(refused.value) == problem
     Path("key").chmod(0o600)
     tokens_for(settings(KEYS))
 

@@ -143,14 +143,14 @@ def test_a_run_goes_on_exactly_once_afterwards(log: SqliteLog, tmp_path: Path) -
     work(other)
     other.append(then())
     work(other)
-    told, expected = comparable(log), comparable(other)
+    found, expected = comparable(log), comparable(other)
     token = POLICY.tokens.of("goes")
 
     def without(records: list[str]) -> list[str]:
         return [record for record in records if '"goes"' not in record and token not in record]
 
-    assert without(told.alerts) == without(expected.alerts) != []
-    assert without(told.incidents) == without(expected.incidents) != []
+    assert without(found.alerts) == without(expected.alerts) != []
+    assert without(found.incidents) == without(expected.incidents) != []
     assert of(log, "goes") == ["raised", "expired", "raised"]
     signals = [s for _, s in documents(log, SIGNALS) if s["kind"] != "progress"]
     assert len({(s["origin"], s["origin_sequence"]) for s in signals}) == len(signals)
@@ -263,9 +263,9 @@ def test_the_command_says_what_went_and_what_stays(log: SqliteLog) -> None:
 
 def test_the_command_in_json(log: SqliteLog) -> None:
     done = command(log, "goes", "--json", "--yes")
-    told = json.loads(done.stdout)
-    assert told["removed"]["open_alerts"] == 1
-    remains = {each["topic"]: each for each in told["remains"]}
+    summary = json.loads(done.stdout)
+    assert summary["removed"]["open_alerts"] == 1
+    remains = {each["topic"]: each for each in summary["remains"]}
     assert remains["wallet.incidents"]["account"] == "token"
     assert remains["wallet.alerts"]["account"] == "raw"
     assert remains["wallet.dead-letters"]["until"] < remains["wallet.alerts"]["until"]

@@ -76,7 +76,7 @@ def beat(rng: Random, event: Event) -> bytes:
 
 
 def exactly(found: Replayed) -> dict[str, Any]:
-    """Return all that a replay says, addresses included; not how often progress was told."""
+    """Return all output of a replay, addresses included, without the number of progress signals."""
     alerts = [{**alert, "origin_sequence": 0} for _, alert in documents(found.log, ALERTS)]
     return {
         "alerts": sorted(map(msgspec.json.encode, alerts)),

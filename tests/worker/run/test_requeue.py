@@ -99,7 +99,7 @@ def test_a_line_without_a_place_is_read_as_a_line_again() -> None:
 
 @pytest.mark.parametrize("key", ["acc-2", None])
 def test_a_key_that_is_not_the_account_stays_dead(key: str | None) -> None:
-    """Nobody can tell which of both is right."""
+    """It is unknown which of both is right."""
     bench = Bench()
     bench.give(full_login(), key=key)
     bench.work()
@@ -147,15 +147,15 @@ def verdict(value: bytes, head: tuple[tuple[str, bytes], ...]) -> NewRecord | st
 def test_what_another_reading_cannot_change_stays_dead(fields: dict[str, str], why: str) -> None:
     """Though the event itself is valid."""
     assert isinstance(verdict(compact(full_login()), headers()), NewRecord)
-    told = verdict(compact(full_login()), headers(**fields))
-    assert isinstance(told, str)
-    assert why in told
+    answer = verdict(compact(full_login()), headers(**fields))
+    assert isinstance(answer, str)
+    assert why in answer
 
 
 @pytest.mark.parametrize("kind", ["heartbeat", "end"])
 def test_a_late_heartbeat_or_end_is_not_said_again(kind: str) -> None:
-    told = verdict(compact({"kind": kind, "occurred_at": "2026-03-02T10:00:00Z"}), headers())
-    assert told == "the time of a heartbeat or an end is past"
+    answer = verdict(compact({"kind": kind, "occurred_at": "2026-03-02T10:00:00Z"}), headers())
+    assert answer == "the time of a heartbeat or an end is past"
 
 
 @pytest.mark.parametrize("head", [(), headers()[1:], (("dlq_reason", b"\xff"), *headers()[1:])])

@@ -29,7 +29,7 @@ def expected(seed: int) -> Comparable:
 
 
 def differs(seed: int) -> bool:
-    """Say whether the endured run finds something else, or does not come to an end."""
+    """Return whether the endured run finds something else, or does not come to an end."""
     _, arrival, rng = story(seed)
     try:
         return comparable(endure(rng, arrival)) != expected(seed)

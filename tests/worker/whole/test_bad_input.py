@@ -233,7 +233,7 @@ def test_a_heartbeat_of_a_partition_that_a_replay_does_not_have_is_passed_over_a
 def test_one_bad_line_among_good_ones_is_one_dead_letter(
     number: int, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """With its reason and its bytes; what is found of the others is the same, and nobody talks."""
+    """With its reason and its bytes; the others have the same alerts, and no message quotes it."""
     reason, bad = LINES[number]
     good = [*clean(), LAST]
     ordeal = Ordeal()
@@ -329,8 +329,10 @@ def test_no_file_gives_a_traceback_or_quotes_what_it_holds(tmp_path: Path, name:
     done = CliRunner().invoke(app, ["replay", str(path), "--out", str(tmp_path / "out")])
     if done.exception is not None:
         assert isinstance(done.exception, CheckFailed | SystemExit)
-    told = done.exception.exit_code if isinstance(done.exception, CheckFailed) else done.exit_code
-    assert told == code
+    exit_code = (
+        done.exception.exit_code if isinstance(done.exception, CheckFailed) else done.exit_code
+    )
+    assert exit_code == code
     assert "Traceback" not in done.output
     assert not any(value in done.output for value in ("phone-1", "provider-1", "clean-"))
 

@@ -56,7 +56,7 @@ def test_order_duplicates_polls_and_restarts_change_nothing(seeds: range) -> Non
 
 @pytest.mark.parametrize("seeds", CHUNKS[:2], ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")
 def test_polls_and_restarts_change_nothing_where_events_are_late(seeds: range) -> None:
-    """What is late, refused or in conflict depends on the streams alone, and is told once."""
+    """What is late, refused or in conflict depends on the streams alone, and is reported once."""
     late = told_again = 0
     for seed in seeds:
         _, arrival, rng = story(seed, late_share=0.08)
@@ -75,7 +75,7 @@ def test_polls_and_restarts_change_nothing_where_events_are_late(seeds: range) -
 
 @pytest.mark.parametrize(("beyond", "late"), [(0, 0), (1, 1)])
 def test_a_redelivery_is_known_to_the_end_of_the_horizon(beyond: int, late: int) -> None:
-    """Later than that it cannot be told from an event too old to judge: it is late."""
+    """Later than that it is like an event too old to judge: it is late."""
     events: list[Event] = []
     wallet = Wallet(Random(0), "owner", events)
     wallet.do_nothing_special(START)
@@ -102,7 +102,7 @@ def assert_hard_enough(events: list[Event], arrival: Arrival) -> None:
 def assert_nothing_set_aside_but_junk(log: MemoryLog, arrival: Arrival) -> None:
     """Nothing is late; every bad record is one dead letter, however often it was read.
 
-    Redelivered logins under unknown names are the exception: nothing is kept that tells them.
+    Redelivered logins under unknown names are the exception: nothing is kept to recognise them.
     """
     values = [value or b"" for _, _, value, _ in set_aside(log)]
     known = [value for value in values if b"unknown_account" not in value]

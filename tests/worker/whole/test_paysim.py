@@ -1,4 +1,4 @@
-"""PaySim's books, which nobody here wrote: convert, replay, and exactly the known mismatches."""
+"""PaySim's books, a foreign data set: convert, replay, and exactly the known mismatches."""
 
 import gzip
 import tomllib
