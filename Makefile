@@ -30,6 +30,7 @@ lint: $(VENV)/.dev ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy examples/own-rule/src examples/own-rule/tests
 
 bench: $(VENV)/.dev ## measure speed and memory, run the large versions of tests
 	$(BIN)/python -m bench

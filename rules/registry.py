@@ -9,7 +9,9 @@ from rules.contract import AnyRule
 from rules.failed_payment.rule import FailedPayment
 from rules.unauthorized_transaction.rule import UnauthorizedTransaction
 
-ALL: Final[tuple[type[AnyRule], ...]] = (
+RuleType = type[AnyRule]
+
+ALL: Final[tuple[RuleType, ...]] = (
     FailedPayment,
     BalanceMismatch,
     UnauthorizedTransaction,

@@ -6,7 +6,6 @@ Run as `make docs`. A test fails when a written page and the code differ.
 
 import inspect
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from schemas.time import format_span
 from schemas.topics import KINDS, TOPICS, Topic
 from scripts import explained, operations
 from worker.cli.app import app
+from worker.config.registration import doc_of
 from worker.logs.kafka.names import Names
 from worker.logs.kafka.ops.acls import ROLES, Acl, Role, acls
 
@@ -137,6 +137,9 @@ def rules_page(all_rules: Sequence[type[AnyRule]]) -> str:
 
 What each rule finds, why it matters, what makes it wrong, and the thresholds that you may change.
 Times are in milliseconds, money in minor units (cents of EUR, yen of JPY).
+
+These are walletwatch's own. `walletwatch rules explain RULE` says the same of rules from outside
+([rules/README.md](../rules/README.md)).
 
 {sections}"""
 
@@ -256,8 +259,7 @@ def _rule_section(rule: type[AnyRule]) -> str:
 
 def _module_doc(rule: type[AnyRule]) -> tuple[str, str]:
     """First sentence of the rule's module, without the rule's code, and the rest."""
-    text = inspect.getdoc(sys.modules[rule.__module__]) or ""
-    first, _, rest = text.partition("\n\n")
+    first, _, rest = doc_of(rule).partition("\n\n")
     return " ".join(first.removeprefix(f"{rule.code}: ").split()), _spaced(rest)
 
 

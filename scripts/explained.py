@@ -7,17 +7,19 @@ from typing import Final
 import msgspec
 import typer
 
+from rules.registry import ALL
 from schemas.alert import Alert
 from schemas.topics import ALERTS
 from schemas.truth import Plant
 from worker import simulate as traffic
-from worker.cli.explain import REREAD, life_of, reader
+from worker.cli.explain import REREAD, life_of
 from worker.cli.incidents import describe, lives, show_revisions
 from worker.cli.printing.output import visible
 from worker.codec.codec import Limits
-from worker.config.settings import KNOWN_RULES, Settings
+from worker.config.load import default_settings
 from worker.engine.log import stored
 from worker.explain.derive import derive
+from worker.explain.lives import reader
 from worker.explain.render import told
 from worker.logs.memory import MemoryLog
 from worker.run.replay import replay
@@ -51,7 +53,7 @@ def page() -> str:
     truth: list[Plant] = []
     events = traffic.simulate(WEEK, SEED, truth)
     lines = [("week", n, msgspec.json.encode(event)) for n, event in enumerate(events, 1)]
-    log = replay(lines, policy_of(Settings())).log
+    log = replay(lines, policy_of(default_settings())).log
     text = HEAD
     for title, variant in SHOWN:
         plant = next(plant for plant in truth if plant.variant == variant)
@@ -69,7 +71,7 @@ def _explained(log: MemoryLog, plant: Plant) -> str:
     )
     life = life_of(log, alert.alert_id)
     assert life is not None
-    found = derive(life, KNOWN_RULES, reader(log), Limits())
+    found = derive(life, ALL, reader(log), Limits())
     incident = next(
         revisions
         for revisions in lives(log, "").values()

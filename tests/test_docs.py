@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -147,27 +147,49 @@ def test_topics_that_are_named_exist(path: Path) -> None:
     assert topics_named(path.read_text("utf-8")) <= {topic.name for topic in TOPICS}
 
 
+def undocumented(page: str, rules: Sequence[Any]) -> list[str]:
+    """Return what a page of rules lacks: sections in order, with all parameters."""
+    headings = [f"{rule.code} {rule.id}" for rule in rules]
+    if re.findall(r"^## (.*)$", page, re.MULTILINE) != headings:
+        return headings
+    listed = {heading: rows(section(page, f"## {heading}")) for heading in headings}
+    return [
+        f"{rule.code} {rule.id}"
+        for rule, rows_of in zip(rules, listed.values(), strict=True)
+        if [row[0] for row in rows_of] != list(rule.Params.model_fields)
+        or not all(len(row) == 4 and row[3] for row in rows_of)
+    ]
+
+
+def unlisted(readme: str, rules: Sequence[Any]) -> list[str]:
+    """Return the rules whose row in README lacks a parameter, all if one is missing."""
+    listed = {row[1]: row[3] for row in rows(section(readme, "## Rules"))}
+    if list(listed) != [rule.id for rule in rules]:
+        return [rule.id for rule in rules]
+    named = {name: re.findall(r"`(\w+)`", f"`{defaults}") for name, defaults in listed.items()}
+    return [rule.id for rule in rules if named[rule.id] != list(rule.Params.model_fields)]
+
+
 def test_rules_and_parameters_are_those_of_the_code() -> None:
     """docs/rules.md has a section per rule, with all its parameters."""
     from rules.registry import ALL
 
-    page = (ROOT / "docs" / "rules.md").read_text("utf-8")
-    headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
-    assert headings == [f"{rule.code} {rule.id}" for rule in ALL]
-    for rule in ALL:
-        listed = rows(section(page, f"## {rule.code} {rule.id}"))
-        assert [row[0] for row in listed] == list(rule.Params.model_fields)
-        assert all(len(row) == 4 and row[3] for row in listed)
+    assert undocumented((ROOT / "docs" / "rules.md").read_text("utf-8"), ALL) == []
 
 
 def test_readme_lists_rules_with_their_defaults() -> None:
     """README names every rule and every parameter."""
     from rules.registry import ALL
 
-    listed = {row[1]: row[3] for row in rows(section(README.read_text("utf-8"), "## Rules"))}
-    assert list(listed) == [rule.id for rule in ALL]
-    for rule in ALL:
-        assert re.findall(r"`(\w+)`", f"`{listed[rule.id]}") == list(rule.Params.model_fields)
+    assert unlisted(README.read_text("utf-8"), ALL) == []
+
+
+def test_a_rule_that_is_added_is_documented(docs: Any) -> None:
+    """The rule of the guide is, once it is in the registry and `make docs` has run."""
+    from tests.support.checked_rules import CHECKED
+
+    assert undocumented(docs.rules_page(CHECKED), CHECKED) == []
+    assert unlisted(docs.with_rules(README.read_text("utf-8"), CHECKED), CHECKED) == []
 
 
 def test_commands_are_those_of_the_code(docs: Any, root_command: Any) -> None:

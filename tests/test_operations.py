@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.test_docs import rows, section
+from worker.config.load import default_settings
 from worker.config.rule_settings import build_rules
-from worker.config.settings import Settings
 from worker.detect.stage import DETECT
 from worker.observe.metrics import Metrics
 from worker.triage.stage import TRIAGE
@@ -21,7 +21,7 @@ PARTS = re.compile("_(bucket|sum|count)$")
 
 @pytest.fixture(scope="module")
 def metrics() -> Metrics:
-    return Metrics((DETECT, TRIAGE), build_rules(Settings())[0])
+    return Metrics((DETECT, TRIAGE), build_rules(default_settings())[0])
 
 
 def test_the_table_has_every_metric(metrics: Metrics) -> None:

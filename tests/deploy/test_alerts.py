@@ -8,8 +8,8 @@ import pytest
 
 from rules.registry import ALL
 from tests.support.prometheus_programs import program
+from worker.config.load import default_settings
 from worker.config.rule_settings import build_rules
-from worker.config.settings import Settings
 from worker.detect.stage import DETECT
 from worker.observe.metrics import Metrics
 from worker.triage.stage import TRIAGE
@@ -87,7 +87,7 @@ def test_an_alert_that_was_changed_fails_its_tests(
 
 def test_metrics_keep_the_conventions_of_their_names() -> None:
     """Units, suffixes and help, as promtool wants them."""
-    text, _ = Metrics((DETECT, TRIAGE), build_rules(Settings())[0]).text("")
+    text, _ = Metrics((DETECT, TRIAGE), build_rules(default_settings())[0]).text("")
     code, output = promtool("check", "metrics", text=text)
     assert (code, output) == (0, "")
     assert text.count(b"\n") > 10 * len(ALL)

@@ -1,20 +1,20 @@
 """Every example of every rule holds in the real engine: codec, order, timers, publishing."""
 
-import importlib.util
-import re
-from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from rules.codes import OUTSIDE, SHIPPED, is_from_outside
 from rules.contract import AnyRule, Example, Rule
 from rules.registry import ALL
+from tests.support.checked_rules import CHECKED, SAMPLE, guide_blocks
 from tests.support.rule_driver import Driver
+from worker.config.registration import faults_of
 from worker.evaluate.run_examples import run_example
 
 CASES = [
     pytest.param(rule, example, id=f"{rule.code}: {example.name}")
-    for rule in ALL
+    for rule in CHECKED
     for example in rule.EXAMPLES
 ]
 
@@ -42,7 +42,7 @@ def test_example_gives_the_expected_alerts(rule: type[AnyRule], example: Example
         assert draft.details.items() >= details.items()
 
 
-@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.code)
+@pytest.mark.parametrize("rule", CHECKED, ids=lambda rule: rule.code)
 def test_every_rule_shows_firing_silence_and_cure(rule: type[AnyRule]) -> None:
     """Examples exist for each, and their names differ."""
     expected = [example.expect for example in rule.EXAMPLES]
@@ -53,7 +53,7 @@ def test_every_rule_shows_firing_silence_and_cure(rule: type[AnyRule]) -> None:
     assert len({example.name for example in rule.EXAMPLES}) == len(rule.EXAMPLES)
 
 
-@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.code)
+@pytest.mark.parametrize("rule", CHECKED, ids=lambda rule: rule.code)
 def test_every_parameter_has_default_description_and_bounds(rule: type[AnyRule]) -> None:
     """`rules explain` can show each threshold with what it means and may be."""
     schema = rule.Params.model_json_schema()
@@ -67,7 +67,9 @@ def test_every_parameter_has_default_description_and_bounds(rule: type[AnyRule])
 
 def test_rules_differ_in_id_and_code() -> None:
     """Saved state and documents name a rule by them."""
-    assert len({rule.id for rule in ALL}) == len({rule.code for rule in ALL}) == len(ALL)
+    assert (
+        len({rule.id for rule in CHECKED}) == len({rule.code for rule in CHECKED}) == len(CHECKED)
+    )
 
 
 @pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.code)
@@ -77,19 +79,24 @@ def test_a_rule_names_the_types_it_is_written_with(rule: type[AnyRule]) -> None:
     assert get_args(base) == (rule.Params, rule.State, rule.Facts)
 
 
-def test_the_rule_in_the_readme_works(tmp_path: Path) -> None:
-    """Whoever copies it has a rule whose examples hold, and that leaves no state behind."""
-    text = (Path(__file__).parents[2] / "rules" / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    path = tmp_path / "many_changes.py"
-    path.write_text(code, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("many_changes", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for example in module.ManyChanges.EXAMPLES:
-        driver = Driver(module.ManyChanges, **example.params).run(example.events)
+def test_the_rule_of_the_guide_leaves_no_state_behind() -> None:
+    """Its examples hold, as those of every rule; then the account falls silent."""
+    for example in SAMPLE.EXAMPLES:
+        driver = Driver(SAMPLE, **example.params).run(example.events)
         assert tuple(driver.steps) == example.expect
-    driver.pass_time(10**15)
-    assert driver.state() == module.ManyChanges.State()
+        driver.pass_time(10**15)
+        assert driver.state() == SAMPLE.State()
+
+
+def test_the_guide_gives_the_thresholds_of_its_rule() -> None:
+    """As the test of thresholds wants them."""
+    names = {"MINUTE": 60_000}
+    given = eval(f"{{{guide_blocks('python')[1]}}}", names)
+    assert given == {SAMPLE.code: SAMPLE.Params().model_dump()}
+
+
+@pytest.mark.parametrize("rule", CHECKED, ids=lambda rule: rule.code)
+def test_every_rule_may_be_registered(rule: type[AnyRule]) -> None:
+    """All of them are held to what is asked of rules from outside."""
+    codes = OUTSIDE if is_from_outside(rule.code) else SHIPPED
+    assert list(faults_of(rule, codes)) == []

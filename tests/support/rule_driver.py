@@ -159,6 +159,7 @@ class Driver:
                 first_event_at=verdict.at,
                 last_event_at=verdict.at,
                 facts=list(draft.facts),
+                transaction_ids=list(draft.transaction_ids),
             )
         )
         self.log.append((f"raised {verdict.severity}", Raised(draft, verdict)))

@@ -6,10 +6,9 @@ import typer
 
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment
 from worker.cli.printing.output import emit, table
-from worker.config.load import known_keys, load_settings, value_at
+from worker.config.load import known_keys, load_settings, model_of, value_at
 from worker.config.report import dotted, shown
 from worker.config.rule_settings import build_rules
-from worker.config.settings import Settings
 from worker.config.token_keys import described, tokens_for
 from worker.errors import ConfigError
 
@@ -56,7 +55,7 @@ def show(
     loaded = load_settings(config, environment(), log_url=log)
     settings = {
         dotted(path): (value_at(loaded.settings, path), loaded.sources[dotted(path)])
-        for path in known_keys()
+        for path in known_keys(type(loaded.settings))
     } | described(loaded.settings)
     rows = [(key, value, source) for key, (value, source) in settings.items()]
     if as_json:
@@ -67,12 +66,15 @@ def show(
 
 
 @app.command()
-def schema() -> None:
+def schema(*, config: ConfigOption = None) -> None:
     """Print the JSON Schema of the configuration file, for editors and checks.
 
-    Exit code 0.
+    Of the configuration only rules.modules plays a part: each rule that it adds has a table.
+
+    Exit code 0, or 78 if the file cannot be read or a rule cannot be used.
 
     Example: walletwatch config schema > walletwatch.schema.json
     """
+    model = model_of(config, environment())
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    typer.echo(json.dumps(dialect | Settings.model_json_schema(), indent=2))
+    typer.echo(json.dumps(dialect | model.model_json_schema(), indent=2))

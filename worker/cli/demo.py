@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,25 +11,26 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
+from rules.registry import RuleType
 from schemas.alert import Alert
 from schemas.incident import Incident
 from schemas.topics import ALERTS, TOPICS
 from schemas.truth import Plant
 from worker import simulate as traffic
-from worker.cli.explain import REREAD, life_of, reader
+from worker.cli.explain import REREAD, life_of
 from worker.cli.incidents import describe, lives, show_revisions
 from worker.cli.ingest import Appender
 from worker.cli.options import environment
 from worker.cli.printing.output import say, table, visible, watched
 from worker.codec.codec import Limits
 from worker.config.load import load_settings
-from worker.config.settings import KNOWN_RULES
 from worker.config.token_keys import tokens_for
 from worker.detect.stage import DETECT
 from worker.engine.log import Log, stored
 from worker.errors import UsageError
 from worker.evaluate.scoring import alerts_of, read_truth, score
 from worker.explain.derive import derive
+from worker.explain.lives import reader
 from worker.explain.render import told
 from worker.logs.sqlite.log import wall_clock
 from worker.run.open_log import make_topics, open_log
@@ -40,6 +41,8 @@ _EVENTS: Final = "events.ndjson"
 _TRUTH: Final = "truth.ndjson"
 _LOG: Final = "walletwatch.db"
 _SHOWN_RULE: Final = "unauthorized_transaction"
+
+Known = Sequence[RuleType]
 
 
 def demo(
@@ -91,8 +94,9 @@ def demo(
         _run(opened, settings)
         _step("3. Ran both stages until every input had ended: detect, then triage.")
         alerts = [_alert(record.value) for _, record in stored(opened, ALERTS)]
-        _show_found(opened, alerts, planted)
-        alert_id = _show_alert(opened, alerts)
+        known = settings.rules.known
+        _show_found(opened, alerts, planted, known)
+        alert_id = _show_alert(opened, alerts, known)
         _show_incident(opened)
     _show_next(url, directory, alert_id)
 
@@ -147,8 +151,8 @@ def _step(text: str) -> None:
     say(text)
 
 
-def _show_found(log: Log, alerts: list[Alert], truth: list[bytes]) -> None:
-    plants = read_truth(_TRUTH, enumerate(truth, 1), {rule.id for rule in KNOWN_RULES})
+def _show_found(log: Log, alerts: list[Alert], truth: list[bytes], known: Known) -> None:
+    plants = read_truth(_TRUTH, enumerate(truth, 1), {rule.id for rule in known})
     result = score(plants, alerts_of(record.value or b"" for _, record in stored(log, ALERTS)))
     typer.echo(
         f"\nFound {len(result.pairs)} of the {len(result.pairs) + len(result.missed)} anomalies; "
@@ -170,7 +174,7 @@ def _show_found(log: Log, alerts: list[Alert], truth: list[bytes]) -> None:
     )
 
 
-def _show_alert(log: Log, alerts: list[Alert]) -> str:
+def _show_alert(log: Log, alerts: list[Alert], known: Known) -> str:
     """Show one theft as `walletwatch explain` does; return the alert_id."""
     alert = max(
         (alert for alert in alerts if alert.kind == "raised"),
@@ -178,7 +182,7 @@ def _show_alert(log: Log, alerts: list[Alert]) -> str:
     )
     life = life_of(log, alert.alert_id)
     assert life is not None
-    found = derive(life, KNOWN_RULES, reader(log), Limits())
+    found = derive(life, known, reader(log), Limits())
     typer.echo("\nOne alert, explained and derived again from the records it cites:\n")
     for line in told(life, found, REREAD.format(len(found.cited))):
         typer.echo(visible(line))

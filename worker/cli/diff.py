@@ -20,11 +20,11 @@ from worker.codec.files import STDIN
 from worker.codec.lines import read_lines
 from worker.config.load import known_keys, load_settings, value_at
 from worker.config.report import dotted, shown
-from worker.config.rule_settings import mode_of
 from worker.config.settings import Settings
 from worker.engine.log import stored
 from worker.errors import CheckFailed, UsageError
-from worker.evaluate.compare import Decider, Difference, Found, Run, compare, lives_of, pages_of
+from worker.evaluate.compare import Decider, Difference, Found, Run, compare, pages_of
+from worker.explain.lives import lives_of
 from worker.run.replay import Replayed, replay
 from worker.run.runner import policy_of
 from worker.run.spool import Room
@@ -115,9 +115,11 @@ def _run(settings: Settings, files: Files, room: Room) -> Run:
     replayed = replay(watched(_lines(files), "lines"), policy, keep_inputs=False, room=room)
     return Run(
         rules={rule.id: rule for rule in policy.known_rules if rule.mode == "live"},
-        modes={name: mode_of(settings, name) for name in settings.rules},
+        modes={rule.id: settings.rules.mode_of(rule.id) for rule in settings.rules.known},
         others={
-            dotted(path): value_at(settings, path) for path in known_keys() if path[0] in _SECTIONS
+            dotted(path): value_at(settings, path)
+            for path in known_keys(type(settings))
+            if path[0] in _SECTIONS
         },
         lives=lives_of(_values(replayed, ALERTS)),
         pages=pages_of(_values(replayed, INCIDENTS)),

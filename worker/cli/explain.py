@@ -1,6 +1,6 @@
 """`walletwatch explain`: one alert explained and derived again, or the fate of one event."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,14 +10,15 @@ import msgspec
 import typer
 from msgspec import structs
 
+from rules.registry import RuleType
 from schemas.time import parse_time
 from schemas.topics import ALERTS, ALERTS_SHADOW, DETECT_INPUTS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
 from worker.cli.printing.output import emit, visible
 from worker.codec.lines import read_lines
 from worker.config.load import load_settings
-from worker.config.settings import KNOWN_RULES
 from worker.config.token_keys import tokens_for
+from worker.detect import silence
 from worker.detect.seal import seal_of
 from worker.detect.stage import Policy
 from worker.engine.log import Log, stored
@@ -25,8 +26,6 @@ from worker.engine.records import Record, TopicPartition
 from worker.errors import CheckFailed, UsageError
 from worker.explain.derive import (
     Derivation,
-    Life,
-    Read,
     address_of,
     derive,
     facts_of,
@@ -34,6 +33,7 @@ from worker.explain.derive import (
     values_of,
 )
 from worker.explain.history import Trace, alerts_again, noted
+from worker.explain.lives import Life, reader
 from worker.explain.render import happened, told
 from worker.run.replay import replay
 from worker.run.runner import policy_of
@@ -48,6 +48,7 @@ class _Place:
 
     log: Log
     policy: Policy
+    known: Sequence[RuleType]
 
 
 def explain(
@@ -100,12 +101,13 @@ def _place(
         loaded = load_settings(config, environment(), log_url=log)
         with readable_log(loaded) as opened:
             tokens = tokens_for(loaded.settings, loaded.settings.log.url)
-            yield _Place(opened, policy_of(loaded.settings, tokens=tokens))
+            policy = policy_of(loaded.settings, tokens=tokens)
+            yield _Place(opened, policy, loaded.settings.rules.known)
         return
-    policy = policy_of(load_settings(config, environment(), rules).settings)
-    policy = replace(policy, dead_letter_limit=None)
+    settings = load_settings(config, environment(), rules).settings
+    policy = replace(policy_of(settings), dead_letter_limit=None)
     lines = ((name, number, line) for name in files for number, line in read_lines(name))
-    yield _Place(replay(lines, policy).log, policy)
+    yield _Place(replay(lines, policy).log, policy, settings.rules.known)
 
 
 def life_of(log: Log, prefix: str) -> Life | None:
@@ -132,12 +134,12 @@ def life_of(log: Log, prefix: str) -> Life | None:
 
 
 def _explain_alert(place: _Place, life: Life, from_history: bool, as_json: bool) -> None:
-    if life.raised["rule"] not in {rule.id for rule in KNOWN_RULES}:
+    if life.raised["rule"] == silence.RULE:
         raise CheckFailed(
             f"{visible(life.raised['title'])}: {life.raised['rule']} is an alert of the engine "
             "itself. It depends on the clock and cannot be derived from records."
         )
-    found = derive(life, KNOWN_RULES, reader(place.log), place.policy.limits)
+    found = derive(life, place.known, reader(place.log), place.policy.limits)
     checked = REREAD.format(len(found.cited))
     if from_history and found.rule is not None:
         found.failures += _against_history(place, life, found)
@@ -149,18 +151,6 @@ def _explain_alert(place: _Place, life: Life, from_history: bool, as_json: bool)
             typer.echo(visible(line))
     if found.failures:
         raise CheckFailed(f"Alert {life.raised['alert_id']} is not derived.")
-
-
-def reader(log: Log) -> Read:
-    """Return the function that reads one input record of the log."""
-
-    def read(topic: str, partition: int, offset: int) -> Record | None:
-        if topic not in DETECT_INPUTS or partition >= log.partitions(topic):
-            return None
-        records = log.read(topic, partition, offset, 1)
-        return records[0] if records and records[0].offset == offset else None
-
-    return read
 
 
 def _against_history(place: _Place, life: Life, found: Derivation) -> list[str]:

@@ -1,21 +1,19 @@
 """`walletwatch rules`: what the rules find, and with which thresholds."""
 
-import inspect
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
 
-from rules.contract import AnyRule
+from rules.registry import RuleType
 from worker.cli.diff import diff
 from worker.cli.options import ConfigOption, JsonOption, environment
 from worker.cli.printing.output import emit, table
 from worker.config.load import Loaded, known_keys, load_settings, value_at
+from worker.config.registration import doc_of
 from worker.config.report import dotted, shown
-from worker.config.rule_settings import candidate_of, mode_of
-from worker.config.settings import KNOWN_RULES
+from worker.config.rule_settings import candidate_of
 from worker.errors import CheckFailed, UsageError
 from worker.evaluate.run_examples import run_example
 
@@ -31,18 +29,20 @@ def list_command(*, config: ConfigOption = None, as_json: JsonOption = False) ->
 
     Example: walletwatch rules list
     """
-    settings = load_settings(config, environment()).settings
+    loaded = load_settings(config, environment())
+    settings = loaded.settings
     candidate = candidate_of(settings)
     rows = [
         {
             "code": rule.code,
             "rule": rule.id,
-            "mode": mode_of(settings, rule.id),
+            "mode": settings.rules.mode_of(rule.id),
             "candidate": settings.shadow.rules_file if rule.id in candidate else None,
             "category": rule.category,
-            "finds": _doc(rule).partition("\n\n")[0].removeprefix(f"{rule.code}: "),
+            "from": loaded.origins[rule.id],
+            "finds": doc_of(rule).partition("\n\n")[0].removeprefix(f"{rule.code}: "),
         }
-        for rule in KNOWN_RULES
+        for rule in settings.rules.known
     ]
     if as_json:
         for row in rows:
@@ -64,23 +64,24 @@ def explain(
 
     Example: walletwatch rules explain A5
     """
-    found = _find(rule)
     loaded = load_settings(config, environment())
+    found = _find(rule, loaded.settings.rules.known)
     parameters = list(_parameters(found, loaded))
     head = {
         "rule": found.id,
         "code": found.code,
         "version": found.version,
-        "mode": mode_of(loaded.settings, found.id),
+        "mode": loaded.settings.rules.mode_of(found.id),
         "category": found.category,
+        "from": loaded.origins[found.id],
     }
     examples = [example.name for example in found.EXAMPLES]
     if as_json:
-        doc = {"doc": _doc(found), "parameters": parameters, "examples": examples}
+        doc = {"doc": doc_of(found), "parameters": parameters, "examples": examples}
         emit(head | doc)
         return
     typer.echo(", ".join(f"{name} {value}" for name, value in head.items()))
-    typer.echo(f"\n{_doc(found)}\n\nParameters, in [rules.{found.id}] of the configuration:")
+    typer.echo(f"\n{doc_of(found)}\n\nParameters, in [rules.{found.id}] of the configuration:")
     for each in parameters:
         typer.echo(f"\n  {each['name']} = {shown(each['value'])}  ({each['source']})")
         typer.echo(f"    {each['allowed']}; default {shown(each['default'])}")
@@ -97,17 +98,22 @@ def run_examples(
         typer.Argument(metavar="[RULE]", help="Its name, or its code such as A1; else all rules."),
     ] = None,
     *,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the examples that rules bring along through the real engine.
 
-    Examples have their own parameters: the configuration plays no part.
+    Every alert of an example is derived again from the records it cites, as explain does.
 
-    Exit code 0 if all hold, 1 if one does not, 2 if there is no such rule.
+    Examples have their own parameters: the configuration only says which rules there are.
+
+    Exit code 0 if all hold, 1 if one does not, 2 if there is no such rule, 78 if the configuration
+    is wrong.
 
     Example: walletwatch rules test A5
     """
-    chosen = KNOWN_RULES if rule is None else (_find(rule),)
+    known = load_settings(config, environment()).settings.rules.known
+    chosen = known if rule is None else (_find(rule, known),)
     pairs = [(each, example) for each in chosen for example in each.EXAMPLES]
     failed = 0
     for each, example in pairs:
@@ -122,9 +128,10 @@ def run_examples(
         raise CheckFailed(f"{failed} of {len(pairs)} examples do not hold.")
 
 
-def _parameters(rule: type[AnyRule], loaded: Loaded) -> Iterator[dict[str, Any]]:
+def _parameters(rule: RuleType, loaded: Loaded) -> Iterator[dict[str, Any]]:
+    keys = known_keys(type(loaded.settings))
     for name in rule.Params.model_fields:
-        key = known_keys()["rules", rule.id, name]
+        key = keys["rules", rule.id, name]
         yield {
             "name": name,
             "value": value_at(loaded.settings, key.path),
@@ -135,14 +142,10 @@ def _parameters(rule: type[AnyRule], loaded: Loaded) -> Iterator[dict[str, Any]]
         }
 
 
-def _find(name: str) -> type[AnyRule]:
-    by_name = {rule.id: rule for rule in KNOWN_RULES} | {rule.code: rule for rule in KNOWN_RULES}
+def _find(name: str, known: Sequence[RuleType]) -> RuleType:
+    by_name = {rule.id: rule for rule in known} | {rule.code: rule for rule in known}
     rule = by_name.get(name) or by_name.get(name.upper())
     if rule is None:
         close = get_close_matches(name, by_name, n=1, cutoff=0)
         raise UsageError(f"There is no rule of that name; the nearest is {close[0]}.")
     return rule
-
-
-def _doc(rule: type[AnyRule]) -> str:
-    return inspect.cleandoc(sys.modules[rule.__module__].__doc__ or "")

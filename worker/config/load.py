@@ -5,7 +5,7 @@ Laid over each other, key by key: the defaults, `walletwatch.toml`, the environm
 overrides, a rules file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,17 +13,28 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from rules.registry import ALL, RuleType
 from worker.config.layers import Entry, from_environment, from_file, laid_over
-from worker.config.report import Key, KeyPath, dotted, keys_of, sentences
-from worker.config.settings import Settings
+from worker.config.outside_rules import OWN, outside_rules
+from worker.config.report import Key, KeyPath, dotted, keys_of, sentences, set_by
+from worker.config.settings import Settings, settings_model
 from worker.errors import ConfigError
 
-__all__ = ["Loaded", "Settings", "known_keys", "load_settings", "value_at"]
+__all__ = [
+    "Loaded",
+    "Settings",
+    "default_settings",
+    "known_keys",
+    "load_settings",
+    "model_of",
+    "value_at",
+]
 
 DEFAULT_FILE: Final = "walletwatch.toml"
 CONFIG_VARIABLE: Final = "WALLETWATCH_CONFIG"
 
 _OVERLAY_SECTIONS: Final = ("rules", "inputs", "engine", "currencies")
+MODULES: Final = ("rules", "modules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +44,32 @@ class Loaded:
     settings: Settings
     sources: Mapping[str, str]
     """By dotted key: "default", the name of a file, "environment WALLETWATCH_...", "--log"."""
+    origins: Mapping[str, str]
+    """By id of a rule: "walletwatch", "package my-rules 1.0", "module my_rules.twice"."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layers:
+    """What is laid over the defaults, before anyone knows which keys there are."""
+
+    environ: Mapping[str, str]
+    below: Sequence[Entry] = ()
+    above: Sequence[Entry] = ()
+
+    def over(self, keys: Mapping[KeyPath, Key]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
+        """Return the tree of all values, and the source of each."""
+        return laid_over([*self.below, *from_environment(self.environ, keys), *self.above])
 
 
 @cache
-def known_keys() -> Mapping[KeyPath, Key]:
-    """Return every key of the configuration that holds a value."""
-    return keys_of(Settings)
+def known_keys(model: type[Settings]) -> Mapping[KeyPath, Key]:
+    """Return every key of a configuration that holds a value."""
+    return keys_of(model)
+
+
+def default_settings() -> Settings:
+    """Return the settings of an empty configuration, with walletwatch's own rules alone."""
+    return settings_model(ALL).model_validate({})
 
 
 def load_settings(
@@ -58,25 +89,63 @@ def load_settings(
         shadow_file: what the command line says instead of shadow.rules_file.
 
     Raises:
-        ConfigError: names file or variable, key, and what it may be; one line per problem.
+        ConfigError: names file or variable, key, and what it may be, or a rule and what it lacks;
+            one line per problem.
     """
-    keys = known_keys()
-    entries: list[Entry] = []
-    if (file := path or _usual_file(environ)) is not None:
-        entries += from_file(file)
-    entries += from_environment(environ, keys)
+    above: list[Entry] = []
     if log_url is not None:
-        entries.append(Entry(("log", "url"), log_url, "--log"))
+        above.append(Entry(("log", "url"), log_url, "--log"))
     if shadow_file is not None:
-        entries.append(Entry(("shadow", "rules_file"), shadow_file, "--shadow"))
+        above.append(Entry(("shadow", "rules_file"), shadow_file, "--shadow"))
     if rules_file is not None:
-        entries += from_file(rules_file, _OVERLAY_SECTIONS)
-    tree, sources = laid_over(entries)
+        above += from_file(rules_file, _OVERLAY_SECTIONS)
+    layers = _Layers(environ, _from_configuration_file(path, environ), above)
+    outside = _outside(layers)
+    model = settings_model((*ALL, *outside))
+    keys = known_keys(model)
+    tree, sources = layers.over(keys)
     try:
-        settings = Settings.model_validate(tree)
+        settings = model.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(sentences(error, keys, sources)) from None
-    return Loaded(settings, {dotted(key): _origin(key, sources) for key in keys})
+    return Loaded(
+        settings,
+        {dotted(key): _origin(key, sources) for key in keys},
+        {rule.id: outside.get(rule, OWN) for rule in settings.rules.known},
+    )
+
+
+def model_of(path: Path | None, environ: Mapping[str, str]) -> type[Settings]:
+    """Return the model of a configuration, whatever else than rules.modules it may say.
+
+    Raises:
+        ConfigError: its file cannot be read, or a rule cannot be registered.
+    """
+    outside = _outside(_Layers(environ, _from_configuration_file(path, environ)))
+    return settings_model((*ALL, *outside))
+
+
+def _outside(layers: _Layers) -> dict[RuleType, str]:
+    """Return the rules that are not walletwatch's own, and where each comes from.
+
+    Raises:
+        ConfigError: one of them cannot be registered.
+    """
+    own = settings_model(ALL)
+    tree, sources = layers.over(known_keys(own))
+    rules = tree.get("rules")
+    rules = rules if isinstance(rules, dict) else {}
+    named = {key: value for key, value in rules.items() if key == MODULES[-1]}
+    try:
+        modules = own.model_validate({"rules": named}).rules.modules
+    except ValidationError as error:
+        raise ConfigError(sentences(error, known_keys(own), sources)) from None
+    return outside_rules(modules, set_by(MODULES, sources))
+
+
+def _from_configuration_file(path: Path | None, environ: Mapping[str, str]) -> list[Entry]:
+    file = path or _usual_file(environ)
+    return [] if file is None else from_file(file)
 
 
 def _usual_file(environ: Mapping[str, str]) -> Path | None:

@@ -90,7 +90,7 @@ def sentences(
     lines = []
     for problem in problems:
         path = tuple(str(part) for part in problem["loc"])
-        lines.append(f"{_source(path, sources)}: {_what(problem, path, keys)}.")
+        lines.append(f"{set_by(path, sources)}: {_what(problem, path, keys)}.")
     return "\n".join(dict.fromkeys(lines))
 
 
@@ -126,7 +126,7 @@ def nearest(path: KeyPath, keys: Iterable[KeyPath]) -> str:
     return get_close_matches(dotted(path), candidates, n=1, cutoff=0)[0]
 
 
-def _source(path: KeyPath, sources: Mapping[KeyPath, str]) -> str:
+def set_by(path: KeyPath, sources: Mapping[KeyPath, str]) -> str:
     """Return who set the path, or something inside it, or else something near it."""
     for depth in range(len(path), 0, -1):
         found = [source for key, source in sources.items() if key[:depth] == path[:depth]]

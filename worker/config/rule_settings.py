@@ -6,9 +6,9 @@ from pydantic import ValidationError
 
 from rules.contract import AnyRule, Params
 from worker.config.layers import entries_of, from_file, laid_over
-from worker.config.load import known_keys
+from worker.config.load import MODULES, known_keys
 from worker.config.report import sentences
-from worker.config.settings import KNOWN_RULES, Mode, Settings
+from worker.config.settings import Settings
 from worker.errors import ConfigError
 
 
@@ -18,11 +18,12 @@ def build_rules(settings: Settings) -> tuple[list[AnyRule], list[AnyRule]]:
     Raises:
         ConfigError: the candidate's file is wrong; names file, key, and what it may be.
     """
+    section = settings.rules
     candidate = candidate_of(settings)
-    modes = {rule.id: mode_of(settings, rule.id) for rule in KNOWN_RULES}
-    live = [rule(_params(rule, settings.rules[rule.id])) for rule in KNOWN_RULES]
-    tried = {**settings.rules, **candidate}
-    shadow = [rule(_params(rule, tried[rule.id]), "shadow") for rule in KNOWN_RULES]
+    modes = {rule.id: section.mode_of(rule.id) for rule in section.known}
+    tried = {rule.id: candidate.get(rule.id, section.of(rule.id)) for rule in section.known}
+    live = [rule(_params(rule, section.of(rule.id))) for rule in section.known]
+    shadow = [rule(_params(rule, tried[rule.id]), "shadow") for rule in section.known]
     running = [rule for rule in live if modes[rule.id] == "live"]
     running += [rule for rule in shadow if rule.id in candidate or modes[rule.id] == "shadow"]
     return running, live + shadow
@@ -40,28 +41,20 @@ def candidate_of(settings: Settings) -> Mapping[str, Params]:
     if path is None:
         return {}
     entries = from_file(path, ("rules",))
-    configured = {name: section.model_dump() for name, section in settings.rules.items()}
-    tree, sources = laid_over([*entries_of({"rules": configured}, "configuration"), *entries])
+    if any(entry.path[:2] == MODULES for entry in entries):
+        raise ConfigError(f"{path}: rules.modules cannot be set here, only tables of rules.")
+    model = type(settings)
+    configured = {"rules": settings.rules.model_dump()}
+    tree, sources = laid_over([*entries_of(configured, "configuration"), *entries])
     try:
-        overlaid = Settings.model_validate(tree)
+        overlaid = model.model_validate(tree).rules
     except ValidationError as error:
-        raise ConfigError(sentences(error, known_keys(), sources)) from None
-    named = {entry.path[1]: overlaid.rules[entry.path[1]] for entry in entries if entry.path[1:]}
-    return {name: section for name, section in named.items() if _mode(section) != "off"}
+        raise ConfigError(sentences(error, known_keys(model), sources)) from None
+    named = dict.fromkeys(entry.path[1] for entry in entries if entry.path[1:])
+    return {name: overlaid.of(name) for name in named if overlaid.mode_of(name) != "off"}
 
 
-def mode_of(settings: Settings, rule_id: str) -> Mode:
-    """Return whether a rule is live, in shadow, or off."""
-    return _mode(settings.rules[rule_id])
-
-
-def _mode(section: Params) -> Mode:
-    mode: Mode = getattr(section, "mode")  # noqa: B009 - sections are made at run time
-    return mode
-
-
-def _params(rule: type[AnyRule], section: Params) -> Params:
-    params: Params = rule.Params(
-        **{name: getattr(section, name) for name in rule.Params.model_fields}
-    )
+def _params(rule: type[AnyRule], table: Params) -> Params:
+    named = {name: getattr(table, name) for name in rule.Params.model_fields}
+    params: Params = rule.Params(**named)
     return params

@@ -6,13 +6,13 @@ Secrets are never values here: fields that end in `_file` hold the path of a fil
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     GetCoreSchemaHandler,
     create_model,
@@ -20,25 +20,17 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from rules.contract import AnyRule, Params
-from rules.registry import ALL
+from rules.registry import RuleType
 from schemas.money import ISO_4217, MAX_EXPONENT, is_currency_code
 from schemas.topics import DEAD_LETTERS, LATE, TOPICS, Input, Topic
+from worker.config.rules_section import RulesSettings, rules_section
+from worker.config.section import Section
 
 _SECOND: Final = 1_000
 _MINUTE: Final = 60 * _SECOND
 _DAY: Final = 24 * 60 * _MINUTE
 _PUBLIC_KEY_ID: Final = "public"
 _PERSONAL: Final = frozenset({LATE, DEAD_LETTERS})
-
-
-KNOWN_RULES: Final[tuple[type[AnyRule], ...]] = ALL
-
-Mode = Literal["live", "shadow", "off"]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +76,7 @@ def _new_codes(exponents: dict[str, int]) -> dict[str, int]:
     return exponents
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """Where records are kept."""
 
     url: Annotated[str, AfterValidator(_log_url)] = Field(
@@ -97,7 +89,7 @@ class LogSettings(_Section):
     )
 
 
-class KafkaSettings(_Section):
+class KafkaSettings(Section):
     """How a log on Apache Kafka is reached and shared; of no meaning for others."""
 
     prefix: Annotated[str, AfterValidator(_name)] = Field(
@@ -201,7 +193,7 @@ class KafkaSettings(_Section):
         return self
 
 
-class InputSettings(_Section):
+class InputSettings(Section):
     """How time is judged on one input."""
 
     lateness_ms: int = Field(
@@ -232,7 +224,7 @@ class OptionalInputSettings(InputSettings):
     )
 
 
-class InputsSettings(_Section):
+class InputsSettings(Section):
     """The inputs of detect."""
 
     transactions: InputSettings = InputSettings()
@@ -245,7 +237,7 @@ class InputsSettings(_Section):
         return settings
 
 
-class EngineSettings(_Section):
+class EngineSettings(Section):
     """How the stages work."""
 
     dedup_horizon_ms: int = Field(
@@ -318,7 +310,7 @@ class EngineSettings(_Section):
     )
 
 
-class TokensSettings(_Section):
+class TokensSettings(Section):
     """The key of account tokens, and the one before it while both are active."""
 
     key_id: Annotated[str, AfterValidator(_key_id)] = Field(
@@ -354,7 +346,7 @@ class TokensSettings(_Section):
         return self
 
 
-class MetricsSettings(_Section):
+class MetricsSettings(Section):
     """Where a running process tells how it is doing."""
 
     port: int | None = Field(
@@ -377,7 +369,7 @@ class MetricsSettings(_Section):
     )
 
 
-class ShadowSettings(_Section):
+class ShadowSettings(Section):
     """Other thresholds, tried on the stream beside those of the configuration."""
 
     rules_file: Annotated[Path, Field(strict=False)] | None = Field(
@@ -399,24 +391,14 @@ def _retention_field(topic: Topic) -> Any:
     )
 
 
-def _rule_field(rule: type[AnyRule]) -> Any:
-    what = "live publishes alerts; shadow publishes them for comparison only; off does not run."
-    mode: Any = (Mode, Field("live", description=what))
-    section = create_model(f"{rule.__name__}Settings", __base__=rule.Params, mode=mode)
-    return (section, Field(default_factory=section))
-
-
 _RETENTION = create_model(
     "RetentionSettings",
-    __base__=_Section,
+    __base__=Section,
     **{topic.name: _retention_field(topic) for topic in TOPICS},
 )
-_RULES = create_model(
-    "RulesSettings", __base__=_Section, **{rule.id: _rule_field(rule) for rule in KNOWN_RULES}
-)
 
 
-class Settings(_Section):
+class Settings(Section):
     """All settings of walletwatch. Times are whole milliseconds."""
 
     log: LogSettings = LogSettings()
@@ -432,6 +414,12 @@ class Settings(_Section):
     retention: Annotated[Mapping[str, int], _TableOf(_RETENTION)] = Field(
         default_factory=lambda: dict(_RETENTION())
     )
-    rules: Annotated[Mapping[str, Params], _TableOf(_RULES)] = Field(
-        default_factory=lambda: dict(_RULES())
-    )
+    rules: RulesSettings
+
+
+@cache
+def settings_model(known: tuple[RuleType, ...]) -> type[Settings]:
+    """Return the model of a configuration in which each of these rules has a table."""
+    section = rules_section(known)
+    rules: Any = (section, Field(default_factory=section))
+    return create_model("Settings", __base__=Settings, __doc__=Settings.__doc__, rules=rules)

@@ -8,12 +8,11 @@ from msgspec import Struct
 
 from rules.contract import AnyRule, OpenAlert
 from rules.profile import Profile
-from worker.detect.account_upgrade import LAYOUT_FIELD, saved_name, upgraded
+from worker.detect.account_upgrade import LAYOUT_FIELD, saved_name, unreadable, upgraded
 from worker.detect.redelivery import KNOWN_FIELDS, without_content
 from worker.engine.keyed_state import Timer
 from worker.engine.outcomes import Counts
 from worker.engine.packing import Unpacker
-from worker.engine.saved import downgrade
 
 LAYOUT: Final = 2
 
@@ -97,4 +96,5 @@ class SavedAccounts:
         for alert in alerts:
             rule = self._rules.get(alert.rule)
             if rule is None or alert.rule_version > rule.version:
-                raise downgrade(f"alerts of version {alert.rule_version} of rule {alert.rule}")
+                what = f"alerts of version {alert.rule_version} of rule {alert.rule}"
+                raise unreadable(what, alert.rule, known=rule is not None)

@@ -14,11 +14,13 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from rules.codes import is_from_outside
 from rules.contract import AnyRule
 from rules.profile import mark_of
 from worker.engine.outcomes import Counts, StateDropped
 from worker.engine.packing import Unpacker
 from worker.engine.saved import damaged, downgrade
+from worker.errors import LogError
 
 T = TypeVar("T")
 Rules = Mapping[str, AnyRule]
@@ -68,9 +70,9 @@ def _upgrade_rules(saved: dict[str, Any], rules: Rules) -> Counts:
         code, _, text = name.partition(_RULE_VERSION)
         rule, version = rules.get(code), int(text)
         if rule is None:
-            raise downgrade(f"states of a rule {code}")
+            raise unreadable(f"states of a rule {code}", code, known=False)
         if version > rule.version:
-            raise downgrade(f"states of version {version} of rule {code}")
+            raise unreadable(f"states of version {version} of rule {code}", code, known=True)
         if version < rule.version:
             state = rule.upgrade(version, saved.pop(name))
             if state is None:
@@ -78,6 +80,26 @@ def _upgrade_rules(saved: dict[str, Any], rules: Rules) -> Counts:
             else:
                 saved[saved_name(rule)] = state
     return afresh
+
+
+def unreadable(what: str, code: str, known: bool) -> LogError:
+    """Return the refusal of what a rule has saved that is not known, or only in an older version.
+
+    Args:
+        code: of the rule, as saved state has it.
+        known: whether an older version of the rule is there.
+    """
+    if not is_from_outside(code):
+        return downgrade(what)
+    if known:
+        return LogError(
+            f"A newer version of the package of that rule has saved {what}: install that version. "
+            "Nothing was changed."
+        )
+    return LogError(
+        f"The log holds {what}, which is from outside walletwatch and is missing here: install its "
+        "package, or name its module in rules.modules; mode off stops a rule. Nothing was changed."
+    )
 
 
 def saved_name(rule: AnyRule) -> str:

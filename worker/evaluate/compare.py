@@ -18,7 +18,8 @@ from rules.facts import Value, Values
 from rules.incidents.lifecycle import PAGING, SEVERITIES
 from schemas.base import Severity
 from schemas.time import parse_time
-from worker.explain.derive import Life, values_of
+from worker.explain.derive import values_of
+from worker.explain.lives import Life
 
 _DAY: Final = slice(10)
 """The part of a time that is its day; published times are UTC."""
@@ -72,15 +73,6 @@ class Difference(Struct, kw_only=True):
     """Whether the facts that the alert quotes, judged again, show it."""
     decided_by: list[Decider]
     """What decided it; if its facts do not show that, all that differs."""
-
-
-def lives_of(records: Iterable[bytes]) -> dict[str, Life]:
-    """Return the alerts of published records by alert_id, the records of each as they came."""
-    lives: dict[str, Life] = {}
-    for record in records:
-        step = msgspec.json.decode(record)
-        lives.setdefault(step["alert_id"], Life([])).steps.append(step)
-    return lives
 
 
 def pages_of(records: Iterable[bytes]) -> dict[str, int]:
@@ -171,7 +163,7 @@ def _deciding(name: str, case: _Try) -> list[str] | None:
 
     None: not even all together give it, from these facts.
     """
-    if case.own.modes[name] != case.other.modes[name]:
+    if _mode(case.own, name) != _mode(case.other, name):
         return [MODE]
     here, there = case.own.rules[name], case.other.rules[name]
     if _severity(there, case.facts) != case.outcome:
@@ -182,6 +174,11 @@ def _deciding(name: str, case: _Try) -> list[str] | None:
         for each in differing
         if _severity(_with(here, each, getattr(there.params, each)), case.facts) == case.outcome
     ] or differing
+
+
+def _mode(run: Run, name: str) -> str:
+    """Return the mode of a rule; off where the run does not know it."""
+    return run.modes.get(name, "off")
 
 
 def _severity(rule: AnyRule, facts: Values) -> Severity | None:
@@ -206,7 +203,7 @@ def _differing(a: Run, b: Run, name: str) -> list[str]:
 
 def _decider(a: Run, b: Run, name: str, key: str, facts: Values) -> Decider:
     if key == MODE:
-        return Decider(key, a.modes[name], b.modes[name])
+        return Decider(key, _mode(a, name), _mode(b, name))
     if key in a.others:
         return Decider(key, a.others[key], b.others[key])
     here, there = a.rules[name], b.rules[name]

@@ -11,7 +11,7 @@ What it cannot show is absence ("no success until then") and what came from no s
 takes the account's history (`worker.explain.history`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -27,10 +27,7 @@ from schemas.topics import DETECT_INPUTS
 from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Codec, Control, Limits
 from worker.detect.seal import seal_of
-from worker.engine.records import Record
-
-Read = Callable[[str, int, int], Record | None]
-"""Returns the record at (topic, partition, offset), None if it is not there."""
+from worker.explain.lives import JUDGED, Life, Read
 
 
 class Cited(NamedTuple):
@@ -43,22 +40,6 @@ class Cited(NamedTuple):
     """Number of the alert record that cites it first."""
 
 
-class Life(Struct):
-    """All records of one alert, oldest first, as published."""
-
-    steps: list[dict[str, Any]]
-
-    @property
-    def raised(self) -> dict[str, Any]:
-        """The first record."""
-        return self.steps[0]
-
-    @property
-    def judged(self) -> dict[str, Any]:
-        """The newest record that carries a verdict."""
-        return next(step for step in reversed(self.steps) if step["kind"] in _JUDGED)
-
-
 class Derivation(Struct):
     """What came of deriving an alert."""
 
@@ -67,9 +48,6 @@ class Derivation(Struct):
     cited: list[Cited] = []
     failures: list[str] = []
     """Why it is not derived, a sentence each; none: it is."""
-
-
-_JUDGED: Final = ("raised", "updated")
 
 
 def derive(life: Life, known: Sequence[type[AnyRule]], read: Read, limits: Limits) -> Derivation:
@@ -113,7 +91,7 @@ def _rule_of(
 ) -> tuple[AnyRule | None, list[str]]:
     kind = next((rule for rule in known if rule.id == raised["rule"]), None)
     if kind is None:
-        return None, [f"This release has no rule {raised['rule']} to derive it with."]
+        return None, [_NO_RULE.format(raised["rule"])]
     if kind.version != raised["rule_version"]:
         was = f"Version {raised['rule_version']} of {kind.id} raised it"
         return None, [f"{was}; this release has version {kind.version}, which may judge otherwise."]
@@ -178,7 +156,7 @@ def _check(
         return failures
     if step["parameters"] != life.raised["parameters"]:
         failures.append(f"Record {step['sequence']} quotes other parameters than the first.")
-    if step["kind"] in _JUDGED:
+    if step["kind"] in JUDGED:
         return failures + _check_facts(step, rule, events) + _check_verdict(step, rule)
     if step["kind"] in ("cured", "retracted"):
         failures += _check_closing(step, life, rule, events)
@@ -216,6 +194,9 @@ def _check_verdict(step: dict[str, Any], rule: AnyRule) -> list[str]:
     return [f"From its facts {rule.id} gives another {' and '.join(differing)}."]
 
 
+_NO_RULE: Final = (
+    "This release has no rule {} to derive it with, and no package that is installed brings it."
+)
 _NOT_ITS_OWN: Final = "The facts of record {} are not those of {}."
 
 

@@ -11,7 +11,8 @@ from rules.events import Balance, Event, Login, Transaction
 from rules.facts import Value, Values
 from schemas.money import from_minor
 from schemas.time import format_span, format_time
-from worker.explain.derive import Derivation, Life, facts_of, is_sound, values_of
+from worker.explain.derive import Derivation, facts_of, is_sound, values_of
+from worker.explain.lives import Life
 
 _DONE: Final = {
     "lock": "account locked",

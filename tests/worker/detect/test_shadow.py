@@ -20,13 +20,14 @@ from tests.support.random_runs import PLAIN, endure, run_plainly
 from tests.support.run_comparison import comparable, documents
 from worker.cli.app import app
 from worker.config.load import load_settings
-from worker.config.rule_settings import build_rules, mode_of
+from worker.config.rule_settings import build_rules
 from worker.config.settings import Settings
 from worker.detect.stage import Policy, detect
 from worker.engine.log import Log, stored
 from worker.engine.loop import StageWorker
 from worker.engine.records import NewRecord
-from worker.evaluate.compare import Run, compare, lives_of
+from worker.evaluate.compare import Run, compare
+from worker.explain.lives import lives_of
 from worker.logs.memory import MemoryLog
 from worker.run.open_log import open_log
 from worker.tokens import Tokens
@@ -92,7 +93,7 @@ def side(log: Log, topic: str, rules: Path | None) -> Run:
     _, known = build_rules(own)
     return Run(
         rules={rule.id: rule for rule in known if rule.mode == "live"},
-        modes={name: mode_of(own, name) for name in own.rules},
+        modes={rule.id: own.rules.mode_of(rule.id) for rule in own.rules.known},
         lives=lives_of(record.value or b"" for _, record in stored(log, topic)),
     )
 

@@ -52,6 +52,8 @@ from worker.triage.stage import TRIAGE
 
 FOLDERS = sorted(each for each in FOLDER.iterdir() if (each / "saved.ndjson").exists())
 LAYOUT_1 = FOLDER / "1"
+RULES_OF = {"1": {"A1", "A2", "A5"}}
+"""The rules that older releases had, by folder, where they were not A1 to A5."""
 AFTER_A_RELEASE = """
 What this release saves differs from {folder}, made from the same events.
 If no release has saved {folder} yet, write it again: python -m tests.data.state
@@ -110,7 +112,9 @@ def test_the_saved_events_leave_something_of_everything(folder: Path) -> None:
     """Open alerts of every rule, rule states, timers, balances, holds, incidents."""
     saved = SavedAccounts(POLICY.known_rules)
     accounts = [msgspec.msgpack.decode(payload) for payload in accounts_of(folder).values()]
-    of_rules = {"A1", "A2", "A5"} if folder == LAYOUT_1 else {rule.code for rule in RULES}
+    of_rules = RULES_OF.get(folder.name, {"A1", "A2", "A3", "A4", "A5"})
+    if folder == newest():
+        of_rules = {rule.code for rule in RULES}
     assert {alert[0] for account in accounts for alert in account.get("a", ())} == of_rules
     assert {name.partition(".")[0] for each in accounts for name in each if "." in name}
     assert any(account.get("t") for account in accounts)
@@ -396,6 +400,49 @@ def test_open_alerts_of_a_newer_or_unknown_rule_are_refused() -> None:
             with refused(f"alerts of version {alert[15]} of rule {alert[0]}"):
                 SavedAccounts(rules(Old)).read(only)
             return
+
+
+class Outside(Old):
+    """A rule from outside: its code has more than one letter."""
+
+    id = "outside"
+    code = "OWN1"
+
+
+class OutsideLater(Outside):
+    """Its next version."""
+
+    version = 2
+    State = NewState
+
+
+def test_states_of_a_rule_from_outside_say_what_to_install() -> None:
+    """No other release of walletwatch has that rule."""
+    saved = made(SavedAccounts(rules(OutsideLater, Old)).new(), OWN1=NewState(1))
+    with pytest.raises(LogError) as refused:
+        SavedAccounts(rules(Old)).read(saved)
+    assert str(refused.value) == (
+        "The log holds states of a rule OWN1, which is from outside walletwatch and is missing "
+        "here: install its package, or name its module in rules.modules; mode off stops a rule. "
+        "Nothing was changed."
+    )
+    with pytest.raises(LogError) as refused:
+        SavedAccounts(rules(Outside, Old)).read(saved)
+    assert str(refused.value) == (
+        "A newer version of the package of that rule has saved states of version 2 of rule OWN1: "
+        "install that version. Nothing was changed."
+    )
+
+
+@pytest.mark.parametrize("code", ["OWN1", "OWN1_shadow"])
+def test_open_alerts_of_a_rule_from_outside_say_what_to_install(code: str) -> None:
+    """Also those of a rule in shadow."""
+    payload = next(each for each in accounts_of(newest()).values() if _raw_alerts(each))
+    alert = _raw_alerts(payload)[0]
+    only = packed({"v": LAYOUT, "a": [[code, *alert[1:]]]})
+    missing = f"holds alerts of version {alert[15]} of rule {code}, .* install its package"
+    with pytest.raises(LogError, match=missing):
+        SavedAccounts(rules(Old)).read(only)
 
 
 def test_a_newer_task_incident_or_volume_is_refused() -> None:

@@ -19,7 +19,8 @@ from rules.facts import Facts, quoted
 from rules.failed_payment.examples import REFUSED, TIMEOUT
 from schemas.base import Severity
 from worker.cli.app import app
-from worker.evaluate.compare import Decider, Difference, Found, Run, compare, lives_of, pages_of
+from worker.evaluate.compare import Decider, Difference, Found, Run, compare, pages_of
+from worker.explain.lives import lives_of
 
 run = CliRunner().invoke
 A1 = "failed_payment_sufficient_balance"

@@ -18,8 +18,9 @@ from worker.detect.seal import seal_of
 from worker.engine.log import stored
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import Record
-from worker.explain.derive import Derivation, Life, derive
+from worker.explain.derive import Derivation, derive
 from worker.explain.history import alerts_again
+from worker.explain.lives import Life
 from worker.logs.memory import MemoryLog
 from worker.run.replay import replay
 from worker.simulate import SimulateConfig, simulate

@@ -13,7 +13,7 @@ from schemas.topics import ALERTS, DETECT_INPUTS, INCIDENTS, SIGNALS, TOPICS
 from tests.support.random_runs import PLAIN, POLICY
 from tests.support.run_comparison import comparable, documents
 from worker.cli.app import app
-from worker.config.settings import Settings
+from worker.config.load import default_settings
 from worker.config.token_keys import tokens_for
 from worker.detect.handler import Horizons
 from worker.detect.stage import DETECT, detect
@@ -252,7 +252,7 @@ def command(log: SqliteLog, *words: str) -> Result:
 def test_the_command_says_what_went_and_what_stays(log: SqliteLog) -> None:
     """The account by its token only."""
     done = command(log, "goes")
-    token = tokens_for(Settings(), f"sqlite:///{log._path}").of("goes")
+    token = tokens_for(default_settings(), f"sqlite:///{log._path}").of("goes")
     assert done.exit_code == 0
     assert f"Forgot account {token}: 1 open alerts, which expire now, 6 event ids" in done.stdout
     assert "goes" not in done.output

@@ -1,0 +1,1 @@
+"""A rule for walletwatch that lives in a package of its own."""
