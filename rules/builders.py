@@ -5,8 +5,26 @@ Times are "10:00:00" or "10:00:00.000" of that day in UTC. Any field of the reco
 
 from typing import Any, Final
 
+import msgspec
+
+from rules.events import Balance, Event, Login, Transaction
+from schemas.money import from_minor
+from schemas.time import format_time
+
 DAY: Final = "2026-03-02"
 ACCOUNT: Final = "acc-1"
+
+_NAMES: Final = {Transaction: "transaction", Login: "login", Balance: "balance"}
+_TIMES: Final = ("occurred_at", "posted_at", "expected_by", "lock_until", "as_of")
+_AMOUNTS: Final = (
+    "amount",
+    "fee",
+    "balance",
+    "balance_before",
+    "balance_after",
+    "available_balance",
+    "funding_from_balance",
+)
 
 
 def at(time: str) -> str:
@@ -72,3 +90,11 @@ def balance(time: str, amount: str, **fields: Any) -> dict[str, Any]:
 def clock(time: str) -> dict[str, Any]:
     """Return a harmless event of another account: event time passes, nothing else happens."""
     return login(time, account_id="acc-clock", event_id=f"clock-{time}", action="logout")
+
+
+def wire_of(event: Event) -> dict[str, Any]:
+    """Return the wire record of an event, with its `kind`."""
+    wire: dict[str, Any] = {"kind": _NAMES[type(event)], **msgspec.to_builtins(event)}
+    exponent = wire.pop("exponent", 2)
+    wire |= {name: format_time(wire[name]) for name in _TIMES if name in wire}
+    return wire | {name: from_minor(wire[name], exponent) for name in _AMOUNTS if name in wire}

@@ -7,8 +7,8 @@ import pytest
 from rules.codes import OUTSIDE, SHIPPED, is_from_outside
 from rules.contract import AnyRule, Example, Rule
 from rules.registry import ALL
+from rules.testing import Scenario
 from tests.support.checked_rules import CHECKED, SAMPLE, guide_blocks
-from tests.support.rule_driver import Driver
 from worker.config.registration import faults_of
 from worker.evaluate.run_examples import run_example
 
@@ -21,8 +21,12 @@ CASES = [
 
 @pytest.mark.parametrize(("rule", "example"), CASES)
 def test_example_holds(rule: type[AnyRule], example: Example) -> None:
-    """What the example says is what the engine publishes."""
+    """What the example says is what a replay and a scenario publish."""
     assert run_example(rule, example) is None
+    scenario = Scenario(rule, **example.params).run(example.events)
+    assert tuple(scenario.steps) == example.expect
+    for raised, details in zip(scenario.raised, example.details or (), strict=False):
+        assert raised.details.items() >= details.items()
 
 
 def test_a_wrong_expectation_is_seen() -> None:
@@ -31,15 +35,6 @@ def test_a_wrong_expectation_is_seen() -> None:
     firing = next(example for example in rule.EXAMPLES if example.expect)
     wrong = Example(name=firing.name, events=firing.events, params=firing.params)
     assert run_example(rule, wrong) is not None
-
-
-@pytest.mark.parametrize(("rule", "example"), CASES)
-def test_example_gives_the_expected_alerts(rule: type[AnyRule], example: Example) -> None:
-    """What an example says happens."""
-    driver = Driver(rule, **example.params).run(example.events)
-    assert tuple(driver.steps) == example.expect
-    for draft, details in zip(driver.drafts, example.details or (), strict=False):
-        assert draft.details.items() >= details.items()
 
 
 @pytest.mark.parametrize("rule", CHECKED, ids=lambda rule: rule.code)
@@ -82,10 +77,10 @@ def test_a_rule_names_the_types_it_is_written_with(rule: type[AnyRule]) -> None:
 def test_the_rule_of_the_guide_leaves_no_state_behind() -> None:
     """Its examples hold, as those of every rule; then the account falls silent."""
     for example in SAMPLE.EXAMPLES:
-        driver = Driver(SAMPLE, **example.params).run(example.events)
-        assert tuple(driver.steps) == example.expect
-        driver.pass_time(10**15)
-        assert driver.state() == SAMPLE.State()
+        scenario = Scenario(SAMPLE, **example.params).run(example.events)
+        assert tuple(scenario.steps) == example.expect
+        scenario.pass_time(10**15)
+        assert scenario.state() == SAMPLE.State()
 
 
 def test_the_guide_gives_the_thresholds_of_its_rule() -> None:

@@ -8,7 +8,7 @@ import pytest
 from rules.builders import txn
 from rules.events import Ref
 from rules.facts import Facts, quoted
-from tests.support.rule_driver import decode
+from rules.testing import event_of
 
 REF = Ref(0, 7, "t1", 1_000)
 
@@ -31,7 +31,7 @@ class BookedFacts(PaidFacts, kw_only=True):
 
 def paid(**fields: Any) -> Any:
     """Return a payment of 80.00."""
-    return decode(txn("t1", "10:00:00", amount="80.00", **fields))[1]
+    return event_of(txn("t1", "10:00:00", amount="80.00", **fields))
 
 
 def test_facts_are_read_as_they_are_declared() -> None:

@@ -6,11 +6,10 @@ import pytest
 
 from rules.builders import balance, login, txn
 from rules.contract import AnyRule, Example, Otherwise, Verdict
-from rules.events import Event
 from rules.facts import Values
+from rules.testing import Scenario
 from rules.unauthorized_transaction.rule import UnauthorizedTransaction
 from tests.support.checked_rules import CHECKED
-from tests.support.rule_driver import Driver
 
 _RANK = {None: 0, "info": 1, "warning": 2, "error": 3}
 CASES = [
@@ -24,23 +23,23 @@ CASES = [
 @pytest.mark.parametrize(("rule", "example"), CASES)
 def test_what_would_have_been_milder_is_judged_so(rule: type[AnyRule], example: Example) -> None:
     """Each sentence about another fact or parameter holds when the rule is asked."""
-    driver = Driver(rule, **example.params).run(example.events)
-    assert driver.judged
-    for facts in driver.judged:
-        verdict = driver.rule.judge(driver.rule.Facts.of(facts))
+    scenario = Scenario(rule, **example.params).run(example.events)
+    assert scenario.judged
+    for facts in scenario.judged:
+        verdict = scenario.rule.judge(scenario.rule.Facts.of(facts))
         assert verdict is not None
-        claims = driver.rule.otherwise(driver.rule.Facts.of(facts))
+        claims = scenario.rule.otherwise(scenario.rule.Facts.of(facts))
         assert claims, "there is always something that would have made it milder"
         for claim in claims:
-            assert _rank(_judged(driver.rule, facts, claim)) < _rank(verdict), claim
+            assert _rank(_judged(scenario.rule, facts, claim)) < _rank(verdict), claim
 
 
 @pytest.mark.parametrize(("rule", "example"), CASES)
 def test_reasons_are_sentences_without_names(rule: type[AnyRule], example: Example) -> None:
     """They begin with a capital letter, end with a full stop, and name no account."""
-    driver = Driver(rule, **example.params).run(example.events)
-    for facts in driver.judged:
-        reasons = driver.rule.because(driver.rule.Facts.of(facts))
+    scenario = Scenario(rule, **example.params).run(example.events)
+    for facts in scenario.judged:
+        reasons = scenario.rule.because(scenario.rule.Facts.of(facts))
         assert reasons
         for reason in reasons:
             assert reason[0].isupper() or reason[0].isdigit(), reason
@@ -55,7 +54,7 @@ def test_every_parameter_says_which_fact_it_decides_by(rule: type[AnyRule]) -> N
     assert set(deciding) <= set(rule.Params.model_fields)
     quoted: set[str] = set()
     for example in rule.EXAMPLES:
-        for facts in Driver(rule, **example.params).run(example.events).judged:
+        for facts in Scenario(rule, **example.params).run(example.events).judged:
             quoted |= set(facts)
     assert set(deciding.values()) <= quoted
 
@@ -76,32 +75,21 @@ FAILED: dict[str, Any] = {
 }
 
 
-class _Reader(Driver):
-    """Keeps the events to read them again."""
-
-    def handle(self, kind: int, event: Event, late: bool = False) -> Driver:
-        """Handle one event."""
-        self.events = getattr(self, "events", {}) | {event.event_id: event}
-        return super().handle(kind, event, late)
-
-    def read_again(self) -> dict[str, Any]:
-        """Compare each quoted value with its event; return the values."""
-        read: dict[str, Any] = {}
-        readers = self.rule.Facts.readers()
-        for _, found in self.log:
-            for name, value, ref in found.facts:
-                if ref is not None:
-                    assert readers[name](self.events[ref.event_id]) == value, name
-                    read[name] = value
-        return read
+def _read_again(scenario: Scenario) -> dict[str, Any]:
+    """Compare each quoted value with its event; return the values."""
+    read: dict[str, Any] = {}
+    for alert in scenario.alerts:
+        for name, value, ref in alert.facts:
+            if ref is not None:
+                assert scenario.rule.Facts.readers()[name](scenario.event_at(ref)) == value, name
+                read[name] = value
+    return read
 
 
 @pytest.mark.parametrize(("rule", "example"), CASES)
 def test_each_quoted_fact_is_read_again(rule: type[AnyRule], example: Example) -> None:
     """In every example that finds something."""
-    driver = _Reader(rule, **example.params)
-    driver.run(example.events)
-    assert driver.read_again()
+    assert _read_again(Scenario(rule, **example.params).run(example.events))
 
 
 @pytest.mark.parametrize(
@@ -113,8 +101,8 @@ def test_each_quoted_fact_is_read_again(rule: type[AnyRule], example: Example) -
 )
 def test_a_balance_is_read_again_where_it_was_told(told: dict[str, Any]) -> None:
     """From a report or from what a transaction left."""
-    driver = _Reader(UnauthorizedTransaction)
-    driver.run([login("09:00:00"), told, txn("t1", "10:00:00", amount="80.00", **FAILED)])
-    read = driver.read_again()
+    scenario = Scenario(UnauthorizedTransaction)
+    scenario.run([login("09:00:00"), told, txn("t1", "10:00:00", amount="80.00", **FAILED)])
+    read = _read_again(scenario)
     assert read["known_balance_minor"] == 9_000
-    assert driver.drafts[0].details["points_money"] == {"drained": 20, "sends_out": 5}
+    assert scenario.raised[0].details["points_money"] == {"drained": 20, "sends_out": 5}

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Raw, Struct
 
-from rules.contract import AnyRule, OpenAlert
+from rules.contract import AnyRule, Effects, OpenAlert
 from rules.events import Event
 from rules.marks import Marks
 from rules.profile import forget_outdated, update_profile
@@ -24,7 +24,7 @@ from worker.detect.cause_counts import (
     renewed,
 )
 from worker.detect.dispatch import Bound, Calls, Dispatch
-from worker.detect.effects import ENGINE, Applier, Collector
+from worker.detect.effects import ENGINE, Applier, address_of
 from worker.detect.rare_events import RareEvents
 from worker.detect.redelivery import known_as, without_old
 from worker.engine.context import Family, RuleFailed, Turn
@@ -79,7 +79,7 @@ class AccountHandler:
         self._late = Dispatch(self._rules, "late")
         self._rare_events = rare_events
         self.families: Mapping[bytes, Family] = {b"": self, PREFIX: KeptBuckets()}
-        self._fx = Collector(marks)
+        self._fx = Effects(marks, address_of)
         by_code = {rule.state_code: rule for rule in known}
         self.applier = Applier(self._fx, by_code, publisher, rare_events, horizons.max_open)
 
@@ -169,10 +169,10 @@ class AccountHandler:
                 fx.code = code
                 state = getattr(live, code)
                 handle(self._state(live, bound) if state is None else state, event, profile, fx)
-                if fx.actions:
+                if fx.asked:
                     self.applier.apply(bound.rule, live, turn)
         except Exception as error:
-            fx.actions.clear()
+            fx.asked.clear()
             fx.tallies.clear()
             raise RuleFailed from error
 
@@ -215,7 +215,7 @@ class AccountHandler:
             handle(state, *args)
             self.applier.apply(bound.rule, live, turn)
         except Exception as error:  # noqa: BLE001 - the one place where the errors of rules end
-            self._fx.actions.clear()
+            self._fx.asked.clear()
             del self._fx.tallies[tallies:]
             saved = _GUARD(before)
             setattr(live, bound.code, bound.unpack(saved.state))
@@ -256,7 +256,7 @@ class AccountHandler:
             bound.rule.on_timer(self._state(live, bound), *args)
             self.applier.apply(bound.rule, live, turn)
         except Exception as error:
-            fx.actions.clear()
+            fx.asked.clear()
             raise RuleFailed from error
 
     def _on_engine_timer(self, live: Account, timer: Timer, turn: Turn) -> None:

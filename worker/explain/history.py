@@ -12,7 +12,16 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from rules.contract import AnyRule
+from rules.contract import (
+    AnyRule,
+    CancelTimer,
+    CountReason,
+    Effect,
+    RaiseAlert,
+    SendSignal,
+    SetTimer,
+    UpdateAlert,
+)
 from schemas.topics import ALERTS, ALERTS_SHADOW, DETECT_INPUTS
 from worker.detect.handler import AccountHandler
 from worker.detect.stage import Policy, detect
@@ -82,19 +91,26 @@ class Watching(Alone):
         named = sorted(each.words for each in counted if type(each) is not NotJudged)
         self.trace.counted = [" ".join(words) for words in named]
 
-    def _note(self, rule: AnyRule, actions: Sequence[tuple[Any, ...]]) -> None:
-        self.trace.did[rule.id] = [_named(*action) for action in actions]
+    def _note(self, rule: AnyRule, asked: Sequence[Effect]) -> None:
+        self.trace.did[rule.id] = [_named(effect) for effect in asked]
 
 
-def _named(action: str, *what: Any) -> str:
+def _named(effect: Effect) -> str:
     """Return what a rule asked for, without any value of the event."""
-    told = {"count": "counted it as", "set_timer": "set a timer", "cancel_timer": "dropped a timer"}
-    if action in told:
-        return f"{told[action]} {str(what[0]).partition(':')[0]}"
-    if action == "signal":
-        return f"measured {what[0]}"
-    done = {"alert": "asked to raise an alert", "update": "judged its open alert again"}
-    return done.get(action, "closed its open alert")
+    match effect:
+        case RaiseAlert():
+            return "asked to raise an alert"
+        case UpdateAlert():
+            return "judged its open alert again"
+        case CountReason(reason):
+            return f"counted it as {reason.partition(':')[0]}"
+        case SetTimer(name):
+            return f"set a timer {name.partition(':')[0]}"
+        case CancelTimer(name):
+            return f"dropped a timer {name.partition(':')[0]}"
+        case SendSignal(measure):
+            return f"measured {measure}"
+    return "closed its open alert"
 
 
 def noted(log: Log, at: TopicPartition, account_id: str, offset: int, policy: Policy) -> Trace:

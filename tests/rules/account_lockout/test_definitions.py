@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from rules.account_lockout.rule import AccountLockout
-from rules.events import LOGIN, TRANSACTION, Login, Transaction
-from tests.support.rule_driver import Driver
+from rules.events import Login, Transaction
+from rules.testing import Scenario
 
 SMALL: dict[str, Any] = {
     "policy_limit": 2,
@@ -117,17 +117,12 @@ def defined(events: list[Login | Transaction]) -> dict[str, set[str]]:
 def test_what_is_found_is_what_the_definitions_say(seed: int) -> None:
     """In random histories, for every lock and every refusal."""
     events = random_history(random.Random(seed))
-    driver = Driver(AccountLockout, **SMALL)
+    scenario = Scenario(AccountLockout, **SMALL)
     for event in events:
-        driver.handle(LOGIN if isinstance(event, Login) else TRANSACTION, event)
-    driver.pass_time(driver.now + 1)
+        scenario.give(event)
+    scenario.pass_time(scenario.now + 1)
     found: dict[str, set[str]] = {}
-    for step, what in driver.log:
-        if step.split()[0] in ("raised", "updated"):
-            facts = what.draft.facts if step.startswith("raised") else what.facts
-            verdict = driver.rule.judge(
-                driver.rule.Facts.of({name: value for name, value, _ in facts})
-            )
-            assert verdict is not None
-            found[what.anchor] = set(verdict.details["kinds"])
+    for alert in scenario.alerts:
+        if alert.kind in ("raised", "updated"):
+            found[alert.anchor] = set(alert.details["kinds"])
     assert found == defined(events)

@@ -7,10 +7,9 @@ import pytest
 from rules.account_lockout.rule import AccountLockout
 from rules.account_lockout.state import AccountLockoutState
 from rules.builders import at, clock, login, txn
-from rules.contract import OpenAlert
-from rules.events import Ref
 from rules.facts import Values
 from rules.habits import MAX_FAILURES
+from schemas.time import parse_time
 from tests.support.events.lockout_builders import (
     DERIVED,
     FIVE,
@@ -24,7 +23,6 @@ from tests.support.events.lockout_builders import (
     thrice,
     unlock,
 )
-from tests.support.rule_driver import Account, Driver
 
 SERVICE = ("service_error", "otp_not_delivered", "timeout", "network")
 
@@ -49,49 +47,53 @@ def test_the_reason_decides_what_a_lock_is(
     reason: str | None, severity: str, cause: str, advice: tuple[str, ...]
 ) -> None:
     """Severity, cause and advice."""
-    driver = earned(lock(reason=reason))
-    (draft,) = driver.drafts
-    assert driver.steps == [f"raised {severity}"]
-    assert (draft.suspected_root_cause, draft.owner_advice) == (cause, advice)
-    assert draft.details == {"kinds": ["lock"], "reason": reason}
-    assert (draft.anchor, draft.cause, draft.subject) == ("lock-10:00:00", "auth", None)
-    assert draft.at % 86_400_000 == 10 * 3_600_000
-    assert driver.rule.because(driver.rule.Facts.of(driver.judged[0]))[0].startswith(
+    scenario = earned(lock(reason=reason))
+    (raised,) = scenario.raised
+    assert scenario.steps == [f"raised {severity}"]
+    assert (raised.verdict.suspected_root_cause, raised.verdict.owner_advice) == (cause, advice)
+    assert raised.details == {"kinds": ["lock"], "reason": reason}
+    assert (raised.anchor, raised.draft.cause, raised.draft.subject) == (
+        "lock-10:00:00",
+        "auth",
+        None,
+    )
+    assert raised.verdict.at % 86_400_000 == 10 * 3_600_000
+    assert scenario.rule.because(scenario.rule.Facts.of(scenario.judged[0]))[0].startswith(
         "The account was locked without an"
     )
 
 
 def test_a_lock_that_failed_is_none() -> None:
     """Nothing was locked."""
-    assert run(SEEN, lock(outcome="failure")).log == []
+    assert run(SEEN, lock(outcome="failure")).steps == []
 
 
 def test_what_is_quoted_is_read_from_what_is_cited() -> None:
     """The lock, and the failures before it, the newest last."""
-    driver = earned(lock(lock_until=at("10:15:00")))
-    (draft,) = driver.drafts
-    roles = [role for _, role in draft.evidence]
+    scenario = earned(lock(lock_until=at("10:15:00")))
+    (raised,) = scenario.raised
+    roles = [role for _, role in raised.evidence]
     assert roles == ["failure"] * 5 + ["lock"]
-    assert driver.judged == [
+    assert scenario.judged == [
         {
-            "locked_at_ms": draft.at,
+            "locked_at_ms": raised.verdict.at,
             "reason": "max_retries",
             "channel": "app",
-            "lock_until_ms": draft.at + 15 * 60_000,
+            "lock_until_ms": raised.verdict.at + 15 * 60_000,
             "failures_in_window": 5,
             "observed_ms": 3_600_000,
             "locks_in_window": 1,
         }
     ]
-    addressed = {name for name, _, ref in draft.facts if ref is not None}
+    addressed = {name for name, _, ref in raised.facts if ref is not None}
     assert addressed == {"locked_at_ms", "reason", "channel", "lock_until_ms"}
 
 
 def test_every_lock_is_a_signal_and_nothing_else_is() -> None:
     """Late ones too."""
-    driver = earned(lock(), unlock("10:10:00"), lock("10:20:00", "customer"), refused("10:21:00"))
-    driver.give(lock("09:30:00"), late=True)
-    assert [(measure, event.event_id) for measure, event in driver.signals] == [
+    scenario = earned(lock(), unlock("10:10:00"), lock("10:20:00", "customer"), refused("10:21:00"))
+    scenario.give(lock("09:30:00"), late=True)
+    assert [(measure, event.event_id) for measure, event in scenario.signals] == [
         ("lock", "lock-10:00:00"),
         ("lock", "lock-10:20:00"),
         ("lock", "lock-09:30:00"),
@@ -104,8 +106,8 @@ def test_every_lock_is_a_signal_and_nothing_else_is() -> None:
 )
 def test_the_window_of_the_policy_includes_its_edge(first: str, expected: list[str]) -> None:
     """A failure fifteen minutes before counts, one millisecond earlier not."""
-    driver = run(SEEN, *failed(first, *FIVE[1:]), lock(), clock("10:01:00"))
-    assert driver.steps == expected
+    scenario = run(SEEN, *failed(first, *FIVE[1:]), lock(), clock("10:01:00"))
+    assert scenario.steps == expected
 
 
 def test_as_many_failures_as_the_policy_says_justify_a_lock() -> None:
@@ -123,49 +125,48 @@ def test_an_account_must_have_been_seen_for_longer_than_the_window(
     first: str, expected: list[str]
 ) -> None:
     """Exactly the window is too short. Any event on the logins input counts as seeing."""
-    driver = run(login(first, action="logout"), lock(), clock("10:01:00"))
-    assert driver.steps == expected
+    scenario = run(login(first, action="logout"), lock(), clock("10:01:00"))
+    assert scenario.steps == expected
 
 
 @pytest.mark.parametrize("reason", SERVICE)
 def test_failures_of_the_service_do_not_count(reason: str) -> None:
     """The owner has not been wrong."""
-    driver = run(SEEN, *failed(*FIVE[:4]), *failed(FIVE[4], reason=reason), lock())
-    assert driver.give(clock("10:01:00")).steps == ["raised info", "updated error"]
+    scenario = run(SEEN, *failed(*FIVE[:4]), *failed(FIVE[4], reason=reason), lock())
+    assert scenario.give(clock("10:01:00")).steps == ["raised info", "updated error"]
 
 
 def test_refusals_do_not_count_as_failures() -> None:
     """They come from a lock."""
-    driver = run(SEEN, *failed(*FIVE[:4]), refused(FIVE[4]), lock(), clock("10:01:00"))
-    assert driver.steps == ["raised info", "updated error"]
+    scenario = run(SEEN, *failed(*FIVE[:4]), refused(FIVE[4]), lock(), clock("10:01:00"))
+    assert scenario.steps == ["raised info", "updated error"]
 
 
 @pytest.mark.parametrize("reason", ["otp_failed", "mfa_failed", "other"])
 def test_other_failures_of_the_owner_count(reason: str) -> None:
     """Whatever the factor."""
-    driver = run(SEEN, *failed(*FIVE[:4]), *failed(FIVE[4], reason=reason), lock())
-    assert driver.give(clock("10:01:00")).steps == ["raised info"]
+    scenario = run(SEEN, *failed(*FIVE[:4]), *failed(FIVE[4], reason=reason), lock())
+    assert scenario.give(clock("10:01:00")).steps == ["raised info"]
 
 
 def test_failures_before_a_success_do_not_count() -> None:
     """The login service counts anew after it."""
-    driver = run(SEEN, *failed(*FIVE[:3]), login("09:55:00"), *failed(*FIVE[3:]), lock())
-    driver.give(clock("10:01:00"))
-    assert driver.steps == ["raised info", "updated error"]
-    assert driver.judged[-1]["failures_in_window"] == 2
-    (_, verdict) = driver.log[-1]
-    assert verdict.title == "Account locked for too many retries after 2 failed logins"
+    scenario = run(SEEN, *failed(*FIVE[:3]), login("09:55:00"), *failed(*FIVE[3:]), lock())
+    scenario.give(clock("10:01:00"))
+    assert scenario.steps == ["raised info", "updated error"]
+    assert scenario.judged[-1]["failures_in_window"] == 2
+    assert scenario.alerts[-1].title == "Account locked for too many retries after 2 failed logins"
 
 
 @pytest.mark.parametrize("channel", ["branch", None])
 def test_only_channels_that_stream_are_judged(channel: str | None) -> None:
     """Nobody knows what failed elsewhere; a parameter names those that stream."""
-    driver = run(SEEN, lock(channel=channel), clock("10:01:00"))
-    assert driver.steps == ["raised info"]
-    driver = run(SEEN, lock(), clock("10:01:00"), streaming_channels=["web"])
-    assert driver.steps == ["raised info"]
-    driver = run(SEEN, lock(channel="atm"), clock("10:01:00"), streaming_channels=["atm"])
-    assert driver.steps == ["raised info", "updated error"]
+    scenario = run(SEEN, lock(channel=channel), clock("10:01:00"))
+    assert scenario.steps == ["raised info"]
+    scenario = run(SEEN, lock(), clock("10:01:00"), streaming_channels=["web"])
+    assert scenario.steps == ["raised info"]
+    scenario = run(SEEN, lock(channel="atm"), clock("10:01:00"), streaming_channels=["atm"])
+    assert scenario.steps == ["raised info", "updated error"]
 
 
 @pytest.mark.parametrize("reason", ["customer", "suspicious", "admin", None])
@@ -177,19 +178,21 @@ def test_only_too_many_retries_can_be_unjustified(reason: str | None) -> None:
 def test_failures_that_were_forgotten_may_have_justified_the_lock() -> None:
     """More are not remembered than there are places: nobody knows how many came before."""
     service = [f"09:{50 + n // 3}:{n % 3 * 10:02}" for n in range(MAX_FAILURES)]
-    driver = run(SEEN, *failed(*FIVE[:1]), *failed(*service, reason="timeout"), lock())
-    assert driver.give(clock("10:01:00")).steps == ["raised info"]
-    assert driver.judged[-1]["failures_in_window"] is None
-    driver = run(SEEN, *failed(*service[1:], reason="timeout"), lock(), clock("10:01:00"))
-    assert driver.steps == ["raised info", "updated error"]
-    driver = run(
+    scenario = run(
+        SEEN, *failed(*FIVE[:1], event_id="a"), *failed(*service, reason="timeout"), lock()
+    )
+    assert scenario.give(clock("10:01:00")).steps == ["raised info"]
+    assert scenario.judged[-1]["failures_in_window"] is None
+    scenario = run(SEEN, *failed(*service[1:], reason="timeout"), lock(), clock("10:01:00"))
+    assert scenario.steps == ["raised info", "updated error"]
+    scenario = run(
         SEEN,
         *failed("09:44:59"),
         *failed(*service[1:], reason="timeout"),
         lock(),
         clock("10:01:00"),
     )
-    assert driver.steps == ["raised info", "updated error"]
+    assert scenario.steps == ["raised info", "updated error"]
 
 
 def test_with_many_failures_those_that_are_known_may_suffice() -> None:
@@ -197,8 +200,8 @@ def test_with_many_failures_those_that_are_known_may_suffice() -> None:
     for known, count in ((5, 5), (4, None)):
         wrong = [f"09:5{n}:30" for n in range(known)]
         service = [f"09:56:{n:02}" for n in range(MAX_FAILURES - known)]
-        driver = run(SEEN, *failed(*wrong), *failed(*service, reason="timeout"), lock())
-        assert driver.judged[-1]["failures_in_window"] == count
+        scenario = run(SEEN, *failed(*wrong), *failed(*service, reason="timeout"), lock())
+        assert scenario.judged[-1]["failures_in_window"] == count
 
 
 @pytest.mark.parametrize(("oldest", "count"), [("09:45:00", None), ("09:44:59.999", 0)])
@@ -207,8 +210,8 @@ def test_what_is_forgotten_is_older_than_the_oldest_that_is_remembered(
 ) -> None:
     """At the edge of the window more may have been forgotten; before it none that counts."""
     service = [oldest, *(f"09:56:{n:02}" for n in range(MAX_FAILURES - 1))]
-    driver = run(SEEN, *failed(*service, reason="timeout"), lock(), clock("10:01:00"))
-    assert driver.judged[-1]["failures_in_window"] == count
+    scenario = run(SEEN, *failed(*service, reason="timeout"), lock(), clock("10:01:00"))
+    assert scenario.judged[-1]["failures_in_window"] == count
 
 
 @pytest.mark.parametrize(
@@ -216,20 +219,20 @@ def test_what_is_forgotten_is_older_than_the_oldest_that_is_remembered(
 )
 def test_failures_count_from_the_millisecond_after_a_success(time: str, count: int) -> None:
     """Those of its own millisecond are taken to have led to it."""
-    driver = run(SEEN)
+    scenario = run(SEEN)
     events = [login("09:50:00"), *failed(time, event_id="z")]
     for event in sorted(events, key=lambda each: str(each["occurred_at"])):
-        driver.give(event)
+        scenario.give(event)
     for event in (*failed(*FIVE[1:]), lock(), clock("10:01:00")):
-        driver.give(event)
-    assert driver.judged[-1]["failures_in_window"] == count
+        scenario.give(event)
+    assert scenario.judged[-1]["failures_in_window"] == count
 
 
 def test_a_late_failure_justifies_nothing() -> None:
     """Late failures are not counted by anybody."""
-    driver = run(SEEN, *failed(*FIVE[:4])).give(failed(FIVE[4])[0], late=True)
-    driver.give(lock()).give(clock("10:01:00"))
-    assert driver.steps == ["raised info", "updated error"]
+    scenario = run(SEEN, *failed(*FIVE[:4])).give(failed(FIVE[4])[0], late=True)
+    scenario.give(lock()).give(clock("10:01:00"))
+    assert scenario.steps == ["raised info", "updated error"]
 
 
 @pytest.mark.parametrize(
@@ -238,9 +241,9 @@ def test_a_late_failure_justifies_nothing() -> None:
 )
 def test_the_day_of_the_third_lock_includes_its_edge(third: str, severity: str) -> None:
     """Sliding, both ends included."""
-    driver = thrice(third)
-    assert driver.steps[-1] == f"raised {severity}"
-    assert ("repeated" in kinds(driver)) == (severity == "warning")
+    scenario = thrice(third)
+    assert scenario.steps[-1] == f"raised {severity}"
+    assert ("repeated" in kinds(scenario)) == (severity == "warning")
 
 
 def test_locks_that_the_owner_asks_for_are_not_repeated() -> None:
@@ -252,24 +255,24 @@ def test_locks_that_the_owner_asks_for_are_not_repeated() -> None:
 
 def test_earlier_locks_are_cited() -> None:
     """Oldest first, before the lock itself."""
-    draft = thrice(at("12:00:00")).drafts[-1]
-    assert [(ref.event_id, role) for ref, role in draft.evidence] == [
+    raised = thrice(at("12:00:00")).raised[-1]
+    assert [(ref.event_id, role) for ref, role in raised.evidence] == [
         ("lock-10:00:00", "earlier_lock"),
         ("lock-11:00:00", "earlier_lock"),
         ("lock-third", "lock"),
     ]
-    assert draft.title == "Account locked again (max retries): 3 locks"
+    assert raised.title == "Account locked again (max retries): 3 locks"
 
 
 def test_locks_are_forgotten_when_they_have_left_the_window() -> None:
     """The state of an open account is empty after that."""
-    driver = earned(lock(), unlock("10:10:00"))
-    assert driver.state() != AccountLockoutState()
-    driver.give(clock("x") | {"occurred_at": "2026-03-03T10:00:00.000Z"})
-    assert driver.state() != AccountLockoutState()
-    driver.give(clock("y") | {"occurred_at": "2026-03-03T10:00:00.001Z"})
-    assert driver.state() == AccountLockoutState()
-    assert driver.accounts["acc-1"].timers == {}
+    scenario = earned(lock(), unlock("10:10:00"))
+    assert scenario.state() != AccountLockoutState()
+    day_after = parse_time("2026-03-03T10:00:00Z")
+    assert scenario.pass_time(day_after).state() != AccountLockoutState()
+    scenario.pass_time(day_after + 1)
+    assert scenario.state() == AccountLockoutState()
+    assert scenario.timers() == {}
 
 
 TRANSFER = {"type": "transfer_out", "funding": "card"}
@@ -283,32 +286,24 @@ def test_a_late_reservation_of_the_moment_of_the_lock_was_under_way(
     time: str, found: list[str]
 ) -> None:
     """Its completion moves no money that the lock should have kept."""
-    driver = earned(lock())
-    driver.give(txn("t1", time, "pending", **TRANSFER), late=True)
-    driver.give(txn("t1", "10:05:00", **TRANSFER))
-    assert kinds(driver) == found
+    scenario = earned(lock())
+    scenario.give(txn("t1", time, "pending", **TRANSFER), late=True)
+    scenario.give(txn("t1", "10:05:00", **TRANSFER))
+    assert kinds(scenario) == found
 
 
 def test_a_derived_lock_quotes_its_first_failure() -> None:
     """Time and address are of the same event."""
-    (draft,) = run(SEEN, *failed(*FIVE), **DERIVED).drafts
-    facts = {name: (value, ref) for name, value, ref in draft.facts}
+    (raised,) = run(SEEN, *failed(*FIVE), **DERIVED).raised
+    facts = {name: (value, ref) for name, value, ref in raised.facts}
     value, ref = facts["first_failure_at_ms"]
     assert ref is not None
     assert (ref.event_id, ref.occurred_at) == ("login-09:50:00", value)
-    assert facts["locked_at_ms"][1].event_id == "login-09:58:00"
-    assert [ref.event_id for ref, _ in draft.evidence] == [f"login-{time}" for time in FIVE]
-    assert [role for _, role in draft.evidence] == ["failure"] * 4 + ["lock"]
-
-
-class _Roles(Driver):
-    """Notes the part of the event that closes an alert."""
-
-    role = ""
-
-    def _settle(self, account: Account, which: OpenAlert | str, ref: Ref, role: str) -> None:
-        self.role = role
-        super()._settle(account, which, ref, role)
+    locked = facts["locked_at_ms"][1]
+    assert locked is not None
+    assert locked.event_id == "login-09:58:00"
+    assert [ref.event_id for ref, _ in raised.evidence] == [f"login-{time}" for time in FIVE]
+    assert [role for _, role in raised.evidence] == ["failure"] * 4 + ["lock"]
 
 
 @pytest.mark.parametrize(
@@ -316,10 +311,8 @@ class _Roles(Driver):
 )
 def test_an_alert_says_what_opened_the_account(event: dict[str, Any], role: str) -> None:
     """An unlock, or a login that succeeded."""
-    driver = _Roles(AccountLockout)
-    for each in (SEEN, *failed(*FIVE), lock(), event):
-        driver.give(each)
-    assert (driver.steps[-1], driver.role) == ("cured info", role)
+    cured = earned(lock(), event).alerts[-1]
+    assert (cured.step, [role for _, role in cured.evidence]) == ("cured info", [role])
 
 
 @pytest.mark.parametrize(
@@ -338,21 +331,21 @@ def test_only_failures_that_were_seen_are_the_owners_errors(
 
 def test_of_nine_open_alerts_the_oldest_expires() -> None:
     """Eight may be open; the newest lock is always told."""
-    driver = run(SEEN, *(lock(f"10:0{minute}:00") for minute in range(9)))
-    anchors = [alert.anchor for alert in driver.accounts["acc-1"].alerts]
+    scenario = run(SEEN, *(lock(f"10:0{minute}:00") for minute in range(9)))
+    anchors = [alert.anchor for alert in scenario.open_alerts()]
     assert anchors == [f"lock-10:0{minute}:00" for minute in range(1, 9)]
-    assert [step for step in driver.steps if step.startswith("expired")] == ["expired error"]
+    assert [step for step in scenario.steps if step.startswith("expired")] == ["expired error"]
 
 
 def test_a_dispute_does_not_end_what_is_under_way() -> None:
     """The card may still be charged after the lock: that is no new debit."""
-    events = [txn("t1", "09:57:00", status, **TRANSFER) for status in ("pending", "disputed")]
+    events = [txn("t1", "09:59:00", status, **TRANSFER) for status in ("pending", "disputed")]
     assert kinds(earned(*events, lock(), txn("t1", "10:05:00", **TRANSFER))) == ["lock"]
 
 
 def test_a_debit_of_the_very_moment_of_the_lock_does_not_hide_a_later_one() -> None:
     """Only what begins after the lock moves money."""
-    driver = earned(lock(), txn("t1", "10:00:00"))
-    assert kinds(driver) == ["lock"]
-    driver.give(txn("t2", "10:00:00.001"))
-    assert kinds(driver) == ["lock", "money_moved"]
+    scenario = earned(lock(), txn("t1", "10:00:00"))
+    assert kinds(scenario) == ["lock"]
+    scenario.give(txn("t2", "10:00:00.001"))
+    assert kinds(scenario) == ["lock", "money_moved"]

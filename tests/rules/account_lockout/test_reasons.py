@@ -3,6 +3,7 @@
 from rules.account_lockout.rule import AccountLockout
 from rules.builders import at, clock, txn
 from rules.events import TRANSACTION, Login, Transaction
+from rules.testing import Scenario
 from tests.support.events.lockout_builders import (
     DERIVED,
     FIVE,
@@ -15,12 +16,11 @@ from tests.support.events.lockout_builders import (
     thrice,
     timed,
 )
-from tests.support.rule_driver import Driver
 
 RANK = {None: 0, "info": 1, "warning": 2, "error": 3}
 
 
-def everything() -> list[Driver]:
+def everything() -> list[Scenario]:
     """Return runs that show every kind alone and together."""
     money = txn("t1", "10:05:00")
     return [
@@ -43,15 +43,15 @@ def everything() -> list[Driver]:
 def test_every_claim_of_what_would_have_been_milder_is_true() -> None:
     """Also where several findings are equally bad: then only all changes together help."""
     seen = set()
-    for driver in everything():
-        for facts in driver.judged:
-            verdict = driver.rule.judge(driver.rule.Facts.of(facts))
+    for scenario in everything():
+        for facts in scenario.judged:
+            verdict = scenario.rule.judge(scenario.rule.Facts.of(facts))
             assert verdict is not None
             seen.add(tuple(verdict.details["kinds"]))
-            claims = driver.rule.otherwise(driver.rule.Facts.of(facts))
+            claims = scenario.rule.otherwise(scenario.rule.Facts.of(facts))
             assert claims
             for claim in claims:
-                params = driver.rule.params.model_dump() | dict(claim.params)
+                params = scenario.rule.params.model_dump() | dict(claim.params)
                 other = AccountLockout(AccountLockout.Params(**params))
                 milder = other.judge(other.Facts.of({**facts, **claim.facts}))
                 assert RANK[milder.severity if milder else None] < RANK[verdict.severity], claim
@@ -67,11 +67,11 @@ def test_every_claim_of_what_would_have_been_milder_is_true() -> None:
 
 def test_judging_the_quoted_facts_again_gives_the_same() -> None:
     """Facts and parameters suffice; severity never falls as facts are added."""
-    for driver in everything():
+    for scenario in everything():
         before = 0
-        for facts in driver.judged:
-            verdict = driver.rule.judge(driver.rule.Facts.of(dict(facts)))
-            assert verdict == driver.rule.judge(driver.rule.Facts.of(facts))
+        for facts in scenario.judged:
+            verdict = scenario.rule.judge(scenario.rule.Facts.of(dict(facts)))
+            assert verdict == scenario.rule.judge(scenario.rule.Facts.of(facts))
             assert verdict is not None
             if "raised_again" not in facts and facts.get("refused_at_ms"):
                 assert RANK[verdict.severity] >= before
@@ -86,7 +86,7 @@ def test_no_name_of_a_device_session_or_source_is_told() -> None:
         "ip": "203.0.113.9",
         "user_agent": "secret-3",
     }
-    driver = run(
+    scenario = run(
         SEEN | secret,
         *failed(*FIVE[1:], **secret),
         lock(**secret, lock_until=at("10:15:00")),
@@ -95,14 +95,12 @@ def test_no_name_of_a_device_session_or_source_is_told() -> None:
         refused("10:15:30") | secret,
         refused("10:20:00") | secret,
     )
-    assert driver.steps == ["raised info", "updated error", "updated error", "updated error"]
-    told = [
-        str(facts) + " ".join(driver.rule.because(driver.rule.Facts.of(facts)))
-        for facts in driver.judged
-    ]
-    told += [str(driver.rule.otherwise(driver.rule.Facts.of(facts))) for facts in driver.judged]
-    told += [getattr(found, "title", "") for _, found in driver.log]
-    for text in (*told, str(driver.accounts["acc-1"].state)):
+    assert scenario.steps == ["raised info", "updated error", "updated error", "updated error"]
+    told = [str(facts) for facts in scenario.judged]
+    for each in map(scenario.rule.Facts.of, scenario.judged):
+        told += [*scenario.rule.because(each), str(scenario.rule.otherwise(each))]
+    told += [alert.title for alert in scenario.alerts]
+    for text in (*told, str(scenario.saved_state())):
         assert "secret" not in text
         assert "203.0.113" not in text
 

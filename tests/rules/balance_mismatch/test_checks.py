@@ -13,7 +13,7 @@ from rules.balance_mismatch.rule import BalanceMismatch
 from rules.builders import balance, clock, row, txn
 from rules.events import TRANSACTION, Ref
 from rules.facts import Values
-from tests.support.rule_driver import Driver, decode
+from rules.testing import Scenario, event_of
 
 
 def free(name: str, time: str, before: str, after: str, **fields: Any) -> dict[str, Any]:
@@ -22,23 +22,23 @@ def free(name: str, time: str, before: str, after: str, **fields: Any) -> dict[s
     return txn(name, time, balance_before=before, balance_after=after, **kind | fields)
 
 
-def ran(*events: dict[str, Any], **params: Any) -> Driver:
+def ran(*events: dict[str, Any], **params: Any) -> Scenario:
     """Give events in the order of the list, then let much time pass."""
-    driver = Driver(BalanceMismatch, **params)
+    scenario = Scenario(BalanceMismatch, **params)
     for event in events:
-        driver.give(event)
-    driver.pass_time(driver.now + 60_000)
-    return driver
+        scenario.give(event)
+    scenario.pass_time(scenario.now + 60_000)
+    return scenario
 
 
 def test_without_the_check_of_rows_a_wrong_row_still_stands_in_the_chain() -> None:
     """Only its own movement is not judged."""
     rows = [row(1, "10:00:00", "10.00", "100.00", "90.00")]
     wrong = row(2, "10:01:00", "10.00", "80.00", "65.00")
-    driver = ran(*rows, wrong, row_check=False)
-    assert [draft.details["check"] for draft in driver.drafts] == ["chain"]
-    assert driver.judged[0]["drift_minor"] == -1_000
-    assert driver.drafts[0].transaction_ids == ("r2",)
+    scenario = ran(*rows, wrong, row_check=False)
+    assert [raised.details["check"] for raised in scenario.raised] == ["chain"]
+    assert scenario.judged[0]["drift_minor"] == -1_000
+    assert scenario.raised[0].draft.transaction_ids == ("r2",)
     joining = row(2, "10:01:00", "10.00", "90.00", "65.00")
     assert ran(*rows, joining, row_check=False).steps == []
     assert ran(*rows, joining).steps == ["raised error"]
@@ -51,8 +51,8 @@ def test_a_break_at_a_gap_names_no_transaction_of_another_row() -> None:
         row(3, "10:00:01", "10.00", "70.00", "60.00"),
         row(2, "10:00:02", "10.00", "90.00", "80.00"),
     ]
-    (draft,) = ran(*rows).drafts
-    assert (draft.anchor, draft.transaction_ids) == ("r3-completed", ())
+    (raised,) = ran(*rows).raised
+    assert (raised.anchor, raised.draft.transaction_ids) == ("r3-completed", ())
 
 
 @pytest.mark.parametrize(
@@ -66,32 +66,32 @@ def test_a_break_at_a_gap_names_no_transaction_of_another_row() -> None:
 )
 def test_each_check_works_without_the_other(params: dict[str, bool], checks: list[str]) -> None:
     """Rows without numbers report balances even where they are not judged."""
-    driver = ran(
+    scenario = ran(
         free("t1", "10:00:00", "100.00", "90.00"),
         free("t2", "10:01:00", "80.00", "70.00"),
         balance("10:02:00", "55.00"),
         clock("10:03:00"),
         **params,
     )
-    assert [draft.details["check"] for draft in driver.drafts] == checks
+    assert [raised.details["check"] for raised in scenario.raised] == checks
 
 
 @pytest.mark.parametrize("kind", ["posted", "available"])
 def test_a_hold_that_reports_no_balance_makes_the_available_one_unknown(kind: str) -> None:
     """And leaves the posted one as it was."""
-    driver = ran(
+    scenario = ran(
         free("t1", "10:00:00", "100.00", "90.00", balance_kind=kind),
         txn("t2", "10:01:00", "pending", "30.00"),
         free("t3", "10:02:00", "60.00", "50.00", balance_kind=kind),
     )
-    assert driver.steps == ([] if kind == "available" else ["raised warning"])
+    assert scenario.steps == ([] if kind == "available" else ["raised warning"])
 
 
 def _facts(**fields: Any) -> Values:
-    driver = ran(
+    scenario = ran(
         free("t1", "10:00:00", "100.00", "90.00"), balance("10:01:00", "55.00"), clock("10:02:00")
     )
-    (facts,) = driver.judged
+    (facts,) = scenario.judged
     return {**facts, **fields}
 
 
@@ -113,7 +113,7 @@ def _facts(**fields: Any) -> Values:
 def test_what_answers_a_wrong_report(event: dict[str, Any], answered: bool) -> None:
     """A newer report, or a row with the reported balance up to when it was judged."""
     rule = BalanceMismatch(BalanceMismatch.Params())
-    assert rule.answers(rule.Facts.of(_facts()), decode(event)[1]) is answered
+    assert rule.answers(rule.Facts.of(_facts()), event_of(event)) is answered
 
 
 @pytest.mark.parametrize(
@@ -186,14 +186,14 @@ def test_the_rows_that_would_close_a_group_are_all_that_would(seed: int) -> None
 @pytest.mark.parametrize(("time", "busy"), [("08:59:59.999", True), ("10:00:00", False)])
 def test_an_account_with_rows_of_today_is_not_silent(time: str, busy: bool) -> None:
     """Its timer comes back 23 hours after the newest row."""
-    driver = Driver(BalanceMismatch).give(row(1, "10:00:00", "10.00", "100.00", "90.00"))
+    scenario = Scenario(BalanceMismatch).give(row(1, "10:00:00", "10.00", "100.00", "90.00"))
     if busy:
         tomorrow = {"occurred_at": f"2026-03-03T{time}Z"}
-        driver.give(row(2, "", "10.00", "90.00", "80.00", **tomorrow))
-    ((name, (due, _)),) = driver.accounts["acc-1"].timers.items()
-    driver.pass_time(due + 1)
-    timers = driver.accounts["acc-1"].timers
-    assert driver.state().has_idle_timer is busy
+        scenario.give(row(2, "", "10.00", "90.00", "80.00", **tomorrow))
+    ((name, (due, _)),) = scenario.timers().items()
+    scenario.pass_time(due + 1)
+    timers = scenario.timers()
+    assert scenario.state().has_idle_timer is busy
     assert list(timers) == ([name] if busy else [])
     if busy:
         assert timers[name][0] - due == 22 * 3_600_000 + 59 * 60_000 + 59_999
@@ -209,29 +209,29 @@ def test_an_account_with_rows_of_today_is_not_silent(time: str, busy: bool) -> N
 )
 def test_a_report_shows_that_a_drift_is_gone(time: str, steps: list[str]) -> None:
     """If its moment is after the drift; the rows may go on without it then."""
-    driver = Driver(BalanceMismatch)
+    scenario = Scenario(BalanceMismatch)
     for event in (
         row(1, "10:00:00", "10.00", "100.00", "90.00"),
         row(2, "10:01:00", "10.00", "90.00", "85.00"),
         row(3, "10:01:00.001", "10.00", "85.00", "75.00"),
     ):
-        driver.give(event)
+        scenario.give(event)
     gone = "70.00" if time != "10:01:00" else "1.00"
     report = balance(
         "10:03:00", gone, as_of=f"2026-03-02T{time if '.' in time else time + '.000'}Z"
     )
-    driver.give(report).give(clock("10:04:00"))
-    assert driver.steps == steps
+    scenario.give(report).give(clock("10:04:00"))
+    assert scenario.steps == steps
     if steps[-1] == "cured error":
-        driver.give(row(4, "10:05:00", "10.00", "70.00", "60.00"))
-        assert driver.steps == steps
-        driver.give(row(5, "10:06:00", "10.00", "65.00", "55.00"))
-        assert driver.steps == [*steps, "raised error"]
+        scenario.give(row(4, "10:05:00", "10.00", "70.00", "60.00"))
+        assert scenario.steps == steps
+        scenario.give(row(5, "10:06:00", "10.00", "65.00", "55.00"))
+        assert scenario.steps == [*steps, "raised error"]
 
 
 def test_a_right_report_cures_only_earlier_reports_of_its_book() -> None:
     """No wrong row, and no report of another currency or of a later moment."""
-    driver = Driver(BalanceMismatch)
+    scenario = Scenario(BalanceMismatch)
     for event in (
         free("d1", "09:00:00", "50.00", "40.00", currency="USD"),
         free("e1", "09:00:00", "100.00", "90.00"),
@@ -241,40 +241,40 @@ def test_a_right_report_cures_only_earlier_reports_of_its_book() -> None:
         balance("09:04:00", "85.00"),
         clock("09:05:00"),
     ):
-        driver.give(event)
-    assert driver.steps == ["raised error"] * 3 + ["cured error"]
-    alerts = driver.accounts["acc-1"].alerts
+        scenario.give(event)
+    assert scenario.steps == ["raised error"] * 3 + ["cured error"]
+    alerts = scenario.open_alerts()
     assert [alert.fact("check") for alert in alerts] == ["row", "snapshot"]
     assert alerts[1].fact("currency") == "USD"
 
 
 def test_a_wrong_report_is_no_drift_that_another_report_could_show_to_be_gone() -> None:
     """35.00 too little, then as much too much: both are wrong."""
-    driver = ran(
+    scenario = ran(
         free("t1", "10:00:00", "100.00", "90.00"),
         balance("10:01:00", "55.00"),
         balance("10:02:00", "125.00"),
         clock("10:03:00"),
     )
-    assert driver.steps == ["raised error", "raised error"]
+    assert scenario.steps == ["raised error", "raised error"]
 
 
 def test_a_wrong_report_cites_the_newest_row() -> None:
     """By its number."""
-    driver = ran(
+    scenario = ran(
         row(1, "10:00:00", "10.00", "100.00", "90.00"),
         row(2, "10:00:01", "10.00", "90.00", "80.00"),
         balance("10:01:00", "55.00"),
         clock("10:03:00"),
     )
-    cited = [(ref.event_id, role) for ref, role in driver.drafts[-1].evidence]
+    cited = [(ref.event_id, role) for ref, role in scenario.raised[-1].evidence]
     assert cited == [("r2-completed", "last_entry"), ("balance-10:01:00", "report")]
 
 
 def test_a_balance_that_stays_is_remembered_once() -> None:
     """However many rows report it again."""
-    driver = Driver(BalanceMismatch).give(free("t0", "10:00:00", "100.00", "90.00"))
+    scenario = Scenario(BalanceMismatch).give(free("t0", "10:00:00", "100.00", "90.00"))
     for minute in range(1, 9):
-        driver.give(free(f"t{minute}", f"10:0{minute}:00", "90.00", "90.00", status="pending"))
-    (book,) = driver.state().books
+        scenario.give(free(f"t{minute}", f"10:0{minute}:00", "90.00", "90.00", status="pending"))
+    (book,) = scenario.state().books
     assert book.history[1::2] == [10_000, 9_000]

@@ -12,9 +12,12 @@ from rules.balance_mismatch.ledger.book import BalanceBook
 from rules.balance_mismatch.ledger.chain import Boundary
 from rules.balance_mismatch.rule import BalanceMismatch
 from rules.builders import balance, clock, row
-from rules.contract import Effects
+from rules.contract import Effects, SetTimer
 from rules.events import BALANCE, TRANSACTION, Balance, Ref, Transaction
-from tests.support.rule_driver import Driver
+from rules.marks import PUBLIC
+from rules.testing import Scenario
+from worker.detect.account import Account
+from worker.detect.effects import address_of
 
 DAY = 86_400_000
 Given = tuple[int, Transaction | Balance, bool]
@@ -56,6 +59,8 @@ def traffic(rng: random.Random, rows: int) -> list[Given]:
         place = rng.randrange(rows - 1)
         if found[place][1].occurred_at == found[place + 1][1].occurred_at:
             found[place : place + 2] = found[place + 1], found[place]
+    for place, given in enumerate(found):
+        given[1].event_id = f"e{1_000 + place}"  # decides between events of one time
     return found
 
 
@@ -67,7 +72,7 @@ def _known(balance: int | None) -> int:
 
 def _row(number: int, type_: str, amount: int, at: int, before: int) -> Transaction:
     return Transaction(
-        event_id=f"e{number}",
+        event_id=f"e{number:04}",
         transaction_id=f"t{number}",
         account_id="acc-1",
         type=type_,
@@ -99,16 +104,16 @@ def outcome(given: list[Given], most: int = 24_000, **params: Any) -> tuple[Any,
 
     It takes less than `most` bytes.
     """
-    driver = Driver(BalanceMismatch, **params)
-    for kind, event, late in given:
-        driver.handle(kind, event, late=late)
-        assert len(driver.accounts["acc-1"].state) < most
-    driver.pass_time(driver.now + 2 * DAY)
-    log = [
-        (step, what.anchor, what.facts, step.startswith("raised") and what.evidence)
-        for step, what in driver.log
-    ]
-    return log, driver.counts, driver.state(), driver.accounts["acc-1"].timers
+    scenario = Scenario(BalanceMismatch, **params)
+    for _, event, late in given:
+        if not late:
+            event.occurred_at = max(event.occurred_at, scenario.now)
+        if event.occurred_at > scenario.now:
+            assert len(scenario.saved_state()) < most
+        scenario.give(event, late=late)
+    scenario.pass_time(scenario.now + 2 * DAY)
+    log = [(found.step, found.anchor, found.facts, found.evidence) for found in scenario.alerts]
+    return log, scenario.counts, scenario.state(), scenario.timers()
 
 
 @pytest.mark.parametrize("seed", range(150))
@@ -160,33 +165,33 @@ def test_a_row_that_does_not_go_on_has_its_group_judged_at_its_end() -> None:
     """With the rows that came before it in order."""
     rows = [_row(0, "payment", 10, 0, 100), _row(1, "payment", 10, 5_000, 90)]
     rows += [_row(2, "payment", 10, 5_500, 70), _row(3, "payment", 10, 6_400, 80)]
-    driver = Driver(BalanceMismatch)
-    driver.handle(TRANSACTION, rows[0]).handle(TRANSACTION, rows[1])
-    assert set(driver.accounts["acc-1"].timers) == {"idle"}
-    driver.handle(TRANSACTION, rows[2])
-    assert driver.accounts["acc-1"].timers["group:EUR:posted"] == (6_000, (TRANSACTION,))
-    driver.handle(TRANSACTION, rows[3])
-    driver.pass_time(DAY)
-    assert driver.log == []
-    assert driver.state().books[0].end.balances == (60,)
+    scenario = Scenario(BalanceMismatch)
+    scenario.give(rows[0]).give(rows[1])
+    assert set(scenario.timers()) == {"idle"}
+    scenario.give(rows[2])
+    assert scenario.timers()["group:EUR:posted"] == (6_000, (TRANSACTION,))
+    scenario.give(rows[3])
+    scenario.pass_time(DAY)
+    assert scenario.steps == []
+    assert scenario.state().books[0].end.balances == (60,)
 
 
-def silent() -> Driver:
-    """Return a driver with an account that had numbered rows at ten, a day and a half ago."""
-    driver = Driver(BalanceMismatch)
+def silent() -> Scenario:
+    """Return a scenario with an account that had numbered rows at ten, a day and a half ago."""
+    scenario = Scenario(BalanceMismatch)
     for number in range(1, 10):
-        driver.give(row(number, f"10:00:0{number}", "1", f"{20 - number}", f"{19 - number}"))
-    driver.pass_time(driver.now + DAY)
-    return driver
+        scenario.give(row(number, f"10:00:0{number}", "1", f"{20 - number}", f"{19 - number}"))
+    scenario.pass_time(scenario.now + DAY)
+    return scenario
 
 
 def test_a_silent_account_with_numbers_keeps_its_chain_alone() -> None:
     """Its book follows from the end of the chain."""
-    driver = silent()
-    state = driver.state()
+    scenario = silent()
+    state = scenario.state()
     assert (state.books, state.has_idle_timer, state.chains[0].is_compacted) == ([], False, True)
-    assert driver.accounts["acc-1"].timers == {}
-    assert len(driver.accounts["acc-1"].state) < 95
+    assert scenario.timers() == {}
+    assert len(scenario.saved_state()) < 95
 
 
 def later(wire: dict[str, Any]) -> dict[str, Any]:
@@ -198,30 +203,32 @@ def later(wire: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(("reported", "steps"), [("10.00", []), ("11.00", ["raised error"])])
 def test_a_report_on_a_silent_account_is_judged(reported: str, steps: list[str]) -> None:
     """By the balance of its last row, however old."""
-    driver = silent()
-    driver.give(later(balance("10:00:00", reported))).give(later(clock("11:00:00")))
-    assert driver.steps == steps
-    assert driver.counts == {}
+    scenario = silent()
+    scenario.give(later(balance("10:00:00", reported))).give(later(clock("11:00:00")))
+    assert scenario.steps == steps
+    assert scenario.counts == {}
 
 
 def test_a_row_after_a_silence_is_compared_with_the_row_before() -> None:
     """As ever; reports before it hold too."""
-    driver = silent()
-    driver.give(later(row(10, "10:00:00", "1", "10", "9")))
-    driver.give(later(balance("10:00:08", "10.00")) | {"as_of": "2026-03-04T09:55:00Z"})
-    driver.give(later(row(11, "10:00:09", "1", "10", "9"))).give(later(clock("11:00:00")))
-    assert [draft.details["check"] for draft in driver.drafts] == ["chain"]
-    assert driver.counts == {}
+    scenario = silent()
+    scenario.give(later(row(10, "10:00:00", "1", "10", "9")))
+    scenario.give(later(balance("10:00:08", "10.00")) | {"as_of": "2026-03-04T09:55:00Z"})
+    scenario.give(later(row(11, "10:00:09", "1", "10", "9"))).give(later(clock("11:00:00")))
+    assert [raised.details["check"] for raised in scenario.raised] == ["chain"]
+    assert scenario.counts == {}
 
 
 def test_what_was_long_before_is_not_looked_at() -> None:
     """The distance of a report is computed only within the retention period."""
-    driver = Driver(BalanceMismatch).give(row(1, "10:00:00", "1", "9", "8"))
-    driver.give(row(2, "10:01:00", "1", "8", "7")).give(row(3, "10:20:00", "1", "7", "6"))
+    scenario = Scenario(BalanceMismatch).give(row(1, "10:00:00", "1", "9", "8"))
+    scenario.give(row(2, "10:01:00", "1", "8", "7")).give(row(3, "10:20:00", "1", "7", "6"))
     for minute, reported in (("20", "7.00"), ("21", "8.00")):
-        driver.give(balance(f"10:{minute}:30", reported))
-    driver.give(clock("10:30:00"))
-    offs = [{name: value for name, value, _ in draft.facts}["off_by_ms"] for draft in driver.drafts]
+        scenario.give(balance(f"10:{minute}:30", reported))
+    scenario.give(clock("10:30:00"))
+    offs = [
+        {name: value for name, value, _ in raised.facts}["off_by_ms"] for raised in scenario.raised
+    ]
     assert offs == [30_000, None]
 
 
@@ -230,7 +237,8 @@ def test_a_group_in_order_is_judged_if_its_beginning_becomes_doubtful() -> None:
     ref = Ref(TRANSACTION, 1, "e", 0)
     book = BalanceBook("EUR", "posted", [0, 90], Boundary("posted", (90,), ref))
     ledger_book.append_in_order(book, _row(1, "payment", 10, 5_000, 90), ref, 1_000)
-    fx = Effects(5_500, None, ())
+    fx = Effects(PUBLIC, address_of)
+    fx.begin(5_500, Account(), None, None)
     groups.add_candidate(book, 95, BalanceMismatch.Params(), fx)
     assert book.end == Boundary("posted", (90, 95), ref)
-    assert fx.actions == [("set_timer", "group:EUR:posted", 6_000, (TRANSACTION,))]
+    assert fx.asked == [SetTimer("group:EUR:posted", 6_000, (TRANSACTION,))]

@@ -11,8 +11,8 @@ from rules.balance_mismatch.ledger import chain as ledger_chain
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.balance_mismatch.rule import BalanceMismatch
 from rules.builders import clock, row, txn
-from rules.events import TRANSACTION, Transaction
-from tests.support.rule_driver import Driver
+from rules.events import Transaction
+from rules.testing import Scenario
 
 EFFECTS = {"payment": -1, "withdrawal": -1, "topup": 1, "refund": 1, "adjustment": 1}
 KINDS = ("posted", "posted", "posted", "available")
@@ -110,12 +110,16 @@ def naive(rows: list[Transaction], row_check: bool) -> set[tuple[str, int, int]]
     return found
 
 
-def found_by(driver: Driver) -> list[tuple[str, int, int]]:
+def found_by(scenario: Scenario) -> list[tuple[str, int, int]]:
     """Return (check, number, drift) of the alerts about balances."""
     return [
-        (draft.details["check"], draft.details["ledger_sequence"], draft.details["drift_minor"])
-        for draft in driver.drafts
-        if draft.details["check"] in ("row", "chain")
+        (
+            raised.details["check"],
+            raised.details["ledger_sequence"],
+            raised.details["drift_minor"],
+        )
+        for raised in scenario.raised
+        if raised.details["check"] in ("row", "chain")
     ]
 
 
@@ -127,12 +131,12 @@ def test_one_alert_per_corruption_at_its_row_and_none_elsewhere(seed: int) -> No
     wrong = rng.sample([event for event in rows if event.status == "completed"], 12)
     for event in wrong:
         corrupt(rng, event)
-    driver = Driver(BalanceMismatch)
+    scenario = Scenario(BalanceMismatch)
     for event in rows:
-        driver.handle(TRANSACTION, event)
-    blamed = [draft.anchor for draft in driver.drafts]
+        scenario.give(event)
+    blamed = [raised.anchor for raised in scenario.raised]
     assert sorted(blamed) == sorted(event.event_id for event in wrong)
-    assert not [draft for draft in driver.drafts if abs(draft.details["drift_minor"]) != 1]
+    assert not [raised for raised in scenario.raised if abs(raised.details["drift_minor"]) != 1]
 
 
 @pytest.mark.parametrize("row_check", [True, False])
@@ -145,17 +149,17 @@ def test_any_order_gives_what_the_naive_model_gives(seed: int, row_check: bool) 
         corrupt(rng, event)
     gone = set(rng.sample(range(1, 79), rng.randrange(8)))
     kept = [event for index, event in enumerate(rows) if index not in gone]
-    driver = Driver(BalanceMismatch, row_check=row_check)
+    scenario = Scenario(BalanceMismatch, row_check=row_check)
     for event in in_some_order(rng, kept, rng.choice((0, 3, 20))):
-        driver.handle(TRANSACTION, event)
-    found = found_by(driver)
+        scenario.give(event)
+    found = found_by(scenario)
     assert len(found) == len(set(found))
     assert set(found) == naive(kept, row_check)
-    driver.pass_time(driver.now + 61_000)
-    gaps = [draft.details for draft in driver.drafts if "count" in draft.details]
-    assert sum(details["count"] for details in gaps) == len(gone)
-    assert len(gaps) == len({details["first_missing"] for details in gaps})
-    for details in gaps:
+    scenario.pass_time(scenario.now + 61_000)
+    told = [raised.details for raised in scenario.raised if "count" in raised.details]
+    assert sum(details["count"] for details in told) == len(gone)
+    assert len(told) == len({details["first_missing"] for details in told})
+    for details in told:
         assert {details["first_missing"] - 1, details["last_missing"] - 1} <= gone
 
 
@@ -163,7 +167,7 @@ def test_any_order_gives_what_the_naive_model_gives(seed: int, row_check: bool) 
 def test_a_correct_ledger_is_silent_in_any_order_and_however_late(seed: int) -> None:
     """The order of arrival gives no alert, and nothing stays open."""
     rng = random.Random(seed)
-    driver = Driver(BalanceMismatch)
+    scenario = Scenario(BalanceMismatch)
     rows = ledger(rng, 60, KINDS)
     late = set(rng.sample(range(1, 60), 15))
     on_time = [event for index, event in enumerate(rows) if index not in late]
@@ -172,127 +176,127 @@ def test_a_correct_ledger_is_silent_in_any_order_and_however_late(seed: int) -> 
         order.insert(rng.randrange(1, len(order)), rows[index])
     for event in order:
         is_late = event.occurred_at < 1_000_000
-        driver.handle(TRANSACTION, event, late=is_late)
-    driver.pass_time(driver.now + 10**8)
-    assert driver.log == []
-    (chain,) = driver.state().chains
+        scenario.give(event, late=is_late)
+    scenario.pass_time(scenario.now + 10**8)
+    assert scenario.steps == []
+    (chain,) = scenario.state().chains
     assert (chain.head, chain.gaps) == (60, [])
-    assert driver.accounts["acc-1"].timers == {}
+    assert scenario.timers() == {}
 
 
 def test_as_many_gap_alerts_as_gaps() -> None:
     """Fifty missing rows, no two adjacent: fifty alerts, each with its number."""
     rows = ledger(random.Random(1), 400)
     gone = {4 + 7 * index for index in range(50)}
-    driver = Driver(BalanceMismatch)
+    scenario = Scenario(BalanceMismatch)
     for event in rows:
         if event.ledger_sequence not in gone:
-            driver.handle(TRANSACTION, event)
-    driver.pass_time(driver.now + 20 * 60_000)
-    assert driver.steps.count("raised info") == len(driver.drafts) == 50
-    assert {draft.details["first_missing"] for draft in driver.drafts} == gone
+            scenario.give(event)
+    scenario.pass_time(scenario.now + 20 * 60_000)
+    assert scenario.steps.count("raised info") == len(scenario.raised) == 50
+    assert {raised.details["first_missing"] for raised in scenario.raised} == gone
 
 
 def test_a_row_of_a_gap_that_comes_late_closes_it_without_being_compared() -> None:
     """A late row may not be judged against newer ones: its balances are not looked at here."""
-    driver = Driver(BalanceMismatch)
+    scenario = Scenario(BalanceMismatch)
     for event in (row(1, "10:00:00", "1", "9", "8"), row(3, "10:00:02", "1", "7", "6")):
-        driver.give(event)
-    driver.give(clock("10:01:03"))
-    assert driver.steps == ["raised info"]
-    driver.give(row(2, "10:00:01", "1", "500", "499"), late=True)
-    assert driver.steps == ["raised info", "retracted info"]
-    driver.give(clock("11:00:00"))
-    assert len(driver.steps) == 2
+        scenario.give(event)
+    scenario.give(clock("10:01:03"))
+    assert scenario.steps == ["raised info"]
+    scenario.give(row(2, "10:00:01", "1", "500", "499"), late=True)
+    assert scenario.steps == ["raised info", "retracted info"]
+    scenario.give(clock("11:00:00"))
+    assert len(scenario.steps) == 2
 
 
 def test_a_late_row_is_judged_by_itself() -> None:
     """Row arithmetic needs no other row."""
-    driver = Driver(BalanceMismatch).give(row(5, "10:00:00", "1", "9", "8"))
-    driver.give(row(4, "09:00:00", "1", "10", "8"), late=True)
-    assert driver.steps == ["raised error"]
-    assert driver.counts["old_sequence"] == 1
+    scenario = Scenario(BalanceMismatch).give(row(5, "10:00:00", "1", "9", "8"))
+    scenario.give(row(4, "09:00:00", "1", "10", "8"), late=True)
+    assert scenario.steps == ["raised error"]
+    assert scenario.counts["old_sequence"] == 1
 
 
 def test_the_error_of_a_gap_names_what_is_still_missing() -> None:
     """A gap that shrinks stays one alert."""
-    driver = Driver(BalanceMismatch, snapshot_check=False)
-    driver.give(row(1, "10:00:00", "1", "9", "8")).give(row(5, "10:00:01", "1", "5", "4"))
-    driver.give(row(3, "10:02:00", "1", "7", "6"))
-    assert driver.drafts[0].anchor == "gap:EUR:2"
-    driver.give(row(2, "10:03:00", "1", "8", "7")).give(clock("10:15:02"))
-    assert driver.steps == ["raised info", "updated error"]
-    driver.give(row(4, "10:16:00", "1", "6", "5"))
-    assert driver.steps[-1] == "cured error"
-    assert driver.accounts["acc-1"].timers == {}
+    scenario = Scenario(BalanceMismatch, snapshot_check=False)
+    scenario.give(row(1, "10:00:00", "1", "9", "8")).give(row(5, "10:00:01", "1", "5", "4"))
+    scenario.give(row(3, "10:02:00", "1", "7", "6"))
+    assert scenario.raised[0].anchor == "gap:EUR:2"
+    scenario.give(row(2, "10:03:00", "1", "8", "7")).give(clock("10:15:02"))
+    assert scenario.steps == ["raised info", "updated error"]
+    scenario.give(row(4, "10:16:00", "1", "6", "5"))
+    assert scenario.steps[-1] == "cured error"
+    assert scenario.timers() == {}
 
 
 def test_a_gap_that_closes_in_time_leaves_no_timer() -> None:
     """Nothing waits for what has come."""
-    driver = Driver(BalanceMismatch, snapshot_check=False)
-    driver.give(row(1, "10:00:00", "1", "9", "8")).give(row(3, "10:00:01", "1", "7", "6"))
-    driver.give(row(2, "10:00:02", "1", "8", "7"))
-    assert driver.accounts["acc-1"].timers == {}
+    scenario = Scenario(BalanceMismatch, snapshot_check=False)
+    scenario.give(row(1, "10:00:00", "1", "9", "8")).give(row(3, "10:00:01", "1", "7", "6"))
+    scenario.give(row(2, "10:00:02", "1", "8", "7"))
+    assert scenario.timers() == {}
 
 
 def test_a_wrong_row_with_a_number_that_another_has_is_one_alert() -> None:
     """The row check comes first."""
-    driver = Driver(BalanceMismatch)
-    driver.give(row(1, "10:00:00", "1", "9", "8")).give(row(2, "10:00:01", "1", "8", "7"))
-    driver.give(row(2, "10:00:02", "1", "8", "5", event_id="other"))
-    assert [draft.details["check"] for draft in driver.drafts] == ["row"]
+    scenario = Scenario(BalanceMismatch)
+    scenario.give(row(1, "10:00:00", "1", "9", "8")).give(row(2, "10:00:01", "1", "8", "7"))
+    scenario.give(row(2, "10:00:02", "1", "8", "5", event_id="other"))
+    assert [raised.details["check"] for raised in scenario.raised] == ["row"]
 
 
 def test_currencies_have_chains_of_their_own() -> None:
     """Equal numbers in two currencies are no conflict."""
-    driver = Driver(BalanceMismatch)
+    scenario = Scenario(BalanceMismatch)
     for number in (1, 2):
         for currency in ("EUR", "USD"):
             extra = {"currency": currency, "event_id": f"{currency}-{number}"}
-            driver.give(
+            scenario.give(
                 row(number, f"10:00:0{number}", "1", str(9 - number), str(8 - number), **extra)
             )
-    assert driver.log == []
-    assert [chain.head for chain in driver.state().chains] == [2, 2]
+    assert scenario.steps == []
+    assert [chain.head for chain in scenario.state().chains] == [2, 2]
 
 
 def test_a_number_may_jump_far_and_come_back() -> None:
     """One wrong number costs one gap; the rows after it are still compared."""
-    driver = Driver(BalanceMismatch)
-    driver.give(row(1, "10:00:00", "1", "9", "8"))
-    driver.give(row(2**62, "10:00:01", "1", "8", "7"))
-    driver.give(row(2, "10:00:02", "1", "7", "6"))
-    driver.give(row(3, "10:00:03", "1", "5", "4"))
-    assert found_by(driver) == [("chain", 2, -100), ("chain", 3, -100)]
+    scenario = Scenario(BalanceMismatch)
+    scenario.give(row(1, "10:00:00", "1", "9", "8"))
+    scenario.give(row(2**62, "10:00:01", "1", "8", "7"))
+    scenario.give(row(2, "10:00:02", "1", "7", "6"))
+    scenario.give(row(3, "10:00:03", "1", "5", "4"))
+    assert found_by(scenario) == [("chain", 2, -100), ("chain", 3, -100)]
 
 
 def test_gap_pieces_are_bounded_and_the_forgotten_are_counted() -> None:
     """State does not grow with the number of holes."""
-    driver = Driver(BalanceMismatch)
+    scenario = Scenario(BalanceMismatch)
     for number in range(1, 200, 2):
-        driver.handle(TRANSACTION, _plain(number))
-    assert len(driver.state().chains[0].gaps) == ledger_chain.MAX_GAPS
-    assert driver.counts["gap_forgotten"] == 99 - ledger_chain.MAX_GAPS
+        scenario.give(_plain(number))
+    assert len(scenario.state().chains[0].gaps) == ledger_chain.MAX_GAPS
+    assert scenario.counts["gap_forgotten"] == 99 - ledger_chain.MAX_GAPS
 
 
 def test_a_duplicate_is_counted_and_a_conflict_is_reported_once_per_event() -> None:
     """Equal contents are the same entry, whatever the event id."""
-    driver = Driver(BalanceMismatch)
+    scenario = Scenario(BalanceMismatch)
     wrong = row(2, "10:00:01", "1", "8", "6.50")
-    driver.give(row(1, "10:00:00", "1", "9", "8")).give(wrong)
-    driver.give(wrong | {"event_id": "again"})
-    assert driver.steps == ["raised warning"]
-    assert driver.counts["repeated_entry"] == 1
-    driver.give(row(2, "10:00:02", "1", "8", "7", event_id="other"))
-    assert driver.drafts[1].details["check"] == "sequence_conflict"
-    assert [role for _, role in driver.drafts[1].evidence] == ["first_entry", "entry"]
+    scenario.give(row(1, "10:00:00", "1", "9", "8")).give(wrong)
+    scenario.give(wrong | {"event_id": "again"})
+    assert scenario.steps == ["raised warning"]
+    assert scenario.counts["repeated_entry"] == 1
+    scenario.give(row(2, "10:00:02", "1", "8", "7", event_id="other"))
+    assert scenario.raised[1].details["check"] == "sequence_conflict"
+    assert [role for _, role in scenario.raised[1].evidence] == ["first_entry", "entry"]
 
 
 @pytest.mark.parametrize("drift", [-2, 2, -3, 3])
 def test_a_tolerance_holds_for_both_checks_up_to_its_edge(drift: int) -> None:
     """Drift equal to the tolerance is none, one more is."""
-    driver = Driver(BalanceMismatch, tolerance_minor=2)
-    driver.give(
+    scenario = Scenario(BalanceMismatch, tolerance_minor=2)
+    scenario.give(
         row(
             1,
             "10:00:00",
@@ -301,12 +305,12 @@ def test_a_tolerance_holds_for_both_checks_up_to_its_edge(drift: int) -> None:
             f"8.{drift % 100:02}" if drift > 0 else f"7.{drift % 100}",
         )
     )
-    assert driver.steps == (["raised warning"] if abs(drift) > 2 else [])
-    driver.give(row(10, "10:00:01", "1.00", "9.00", "8.00"))
+    assert scenario.steps == (["raised warning"] if abs(drift) > 2 else [])
+    scenario.give(row(10, "10:00:01", "1.00", "9.00", "8.00"))
     start = "8.0" + str(drift) if drift > 0 else f"7.{100 + drift}"
-    driver.give(row(11, "10:00:02", "0.00", start, start))
-    assert ("chain", 11, drift) in found_by(driver) or abs(drift) <= 2
-    assert len(driver.steps) == (2 if abs(drift) > 2 else 0)
+    scenario.give(row(11, "10:00:02", "0.00", start, start))
+    assert ("chain", 11, drift) in found_by(scenario) or abs(drift) <= 2
+    assert len(scenario.steps) == (2 if abs(drift) > 2 else 0)
 
 
 @pytest.mark.parametrize(
@@ -323,49 +327,49 @@ def test_only_a_later_correction_of_exactly_the_drift_cures(
     time: str, amount: str, type_: str, expected: str | None
 ) -> None:
     """A correction that came before cannot have been for this drift; it proves nothing."""
-    driver = Driver(BalanceMismatch)
-    driver.give(txn("t1", "10:00:00", amount="1", **_balances("9.00", "8.01")))
+    scenario = Scenario(BalanceMismatch)
+    scenario.give(txn("t1", "10:00:00", amount="1", **_balances("9.00", "8.01")))
     if type_ == "refund":
         amount = amount.lstrip("-")
-    driver.give(txn("t2", time, amount=amount, type=type_), late=True)
-    assert driver.steps[1:] == ([expected] if expected else [])
+    scenario.give(txn("t2", time, amount=amount, type=type_), late=True)
+    assert scenario.steps[1:] == ([expected] if expected else [])
 
 
 def test_a_correction_cures_only_when_completed() -> None:
     """Pending, it has moved nothing yet."""
-    driver = Driver(BalanceMismatch)
-    driver.give(txn("t1", "10:00:00", amount="1", **_balances("9.00", "8.01")))
-    driver.give(txn("t2", "10:00:01", "pending", "-0.01", type="adjustment"))
-    assert driver.steps == ["raised warning"]
-    driver.give(txn("t2", "10:00:02", amount="-0.01", type="adjustment"))
-    assert driver.steps == ["raised warning", "cured warning"]
+    scenario = Scenario(BalanceMismatch)
+    scenario.give(txn("t1", "10:00:00", amount="1", **_balances("9.00", "8.01")))
+    scenario.give(txn("t2", "10:00:01", "pending", "-0.01", type="adjustment"))
+    assert scenario.steps == ["raised warning"]
+    scenario.give(txn("t2", "10:00:02", amount="-0.01", type="adjustment"))
+    assert scenario.steps == ["raised warning", "cured warning"]
 
 
 def test_the_oldest_of_equal_drifts_is_cured_first() -> None:
     """One correction closes one alert."""
-    driver = Driver(BalanceMismatch)
-    driver.give(txn("t1", "10:00:00", amount="1", **_balances("9.00", "8.01")))
-    driver.give(txn("t2", "10:00:01", amount="1", **_balances("9.00", "8.01")))
-    driver.give(txn("t3", "10:00:02", amount="-0.01", type="adjustment"))
-    assert [alert.anchor for step, alert in driver.log if step.startswith("cured")] == [
-        "t1-completed"
-    ]
+    scenario = Scenario(BalanceMismatch)
+    scenario.give(txn("t1", "10:00:00", amount="1", **_balances("9.00", "8.01")))
+    scenario.give(txn("t2", "10:00:01", amount="1", **_balances("9.00", "8.01")))
+    scenario.give(txn("t3", "10:00:02", amount="-0.01", type="adjustment"))
+    assert [alert.anchor for alert in scenario.alerts if alert.kind == "cured"] == ["t1-completed"]
 
 
 def test_an_alert_quotes_what_derives_it_and_no_account() -> None:
     """Facts with the events they came from; a title without personal data."""
-    driver = Driver(BalanceMismatch)
-    driver.give(row(1, "10:00:00", "1", "9", "8")).give(row(2, "10:00:01", "1", "7", "6"))
-    (draft,) = driver.drafts
-    quoted = {(name, value, ref.event_id) for name, value, ref in draft.facts if ref}
+    scenario = Scenario(BalanceMismatch)
+    scenario.give(row(1, "10:00:00", "1", "9", "8")).give(row(2, "10:00:01", "1", "7", "6"))
+    (raised,) = scenario.raised
+    quoted = {(name, value, ref.event_id) for name, value, ref in raised.facts if ref}
     assert quoted >= {
         ("previous_balance_minor", 800, "r1-completed"),
         ("balance_before_minor", 700, "r2-completed"),
         ("ledger_sequence", 2, "r2-completed"),
     }
-    assert draft.title == "Balance jumped by -1.00 EUR between two ledger entries"
-    assert [(a.currency, a.minor, a.exponent) for a in draft.amount_at_stake] == [("EUR", 100, 2)]
-    assert (draft.cause, draft.suspected_root_cause) == ("ledger", "technical")
+    assert raised.title == "Balance jumped by -1.00 EUR between two ledger entries"
+    assert [(a.currency, a.minor, a.exponent) for a in raised.verdict.amount_at_stake] == [
+        ("EUR", 100, 2)
+    ]
+    assert (raised.draft.cause, raised.verdict.suspected_root_cause) == ("ledger", "technical")
 
 
 def test_the_error_of_a_gap_must_come_after_its_info() -> None:
@@ -376,12 +380,12 @@ def test_the_error_of_a_gap_must_come_after_its_info() -> None:
 
 def test_a_quiet_account_costs_little() -> None:
     """State after many ordinary rows: one chain, its end and four contents."""
-    driver = Driver(BalanceMismatch)
+    scenario = Scenario(BalanceMismatch)
     for event in ledger(random.Random(3), 50):
-        driver.handle(TRANSACTION, event)
-    driver.pass_time(driver.now + 24 * 3_600_000)
-    assert driver.accounts["acc-1"].timers == {}
-    assert len(driver.accounts["acc-1"].state) < 125
+        scenario.give(event)
+    scenario.pass_time(scenario.now + 24 * 3_600_000)
+    assert scenario.timers() == {}
+    assert len(scenario.saved_state()) < 125
 
 
 def _plain(number: int) -> Transaction:

@@ -8,11 +8,10 @@ import pytest
 from rules.builders import clock, login
 from rules.cannot_log_in.rule import CannotLogIn
 from rules.cannot_log_in.state import MAX_KEPT, CannotLogInState
-from rules.contract import OpenAlert
-from rules.events import LOGIN, Login, Ref
+from rules.events import LOGIN, Login
 from rules.facts import Value
+from rules.testing import Scenario
 from schemas.alert import MAX_EVIDENCE
-from tests.support.rule_driver import Account, Driver
 
 HALF = 500
 SMALL = {"threshold": 3, "window_ms": 4_000, "absence_ms": 3_000, "quiet_ms": 6_000}
@@ -35,12 +34,12 @@ def random_logins(rng: random.Random) -> list[Login]:
         session = {"session_id": rng.choice("ab")} if rng.random() < 0.5 else {}
         if draw < 0.82:
             reason = rng.choice(("bad_credentials", "timeout", "account_locked", "unknown_account"))
-            found.append(an_event(number, at, "failure", reason=reason, **session))
+            found.append(an_event(1_000 + number, at, "failure", reason=reason, **session))
         elif draw < 0.95:
             action = rng.choice(("login", "unlock"))
-            found.append(an_event(number, at, "success", action))
+            found.append(an_event(1_000 + number, at, "success", action))
         else:
-            found.append(an_event(number, at, "success", "password_reset"))
+            found.append(an_event(1_000 + number, at, "success", "password_reset"))
     return found
 
 
@@ -102,84 +101,84 @@ def test_the_sliding_window_finds_what_brute_force_finds(seed: int, params: dict
     """Anchors, absences, cures, quiet ends and numbers of failures are the same."""
     events = random_logins(random.Random(seed))
     end = events[-1].occurred_at + 30_000
-    driver = Driver(CannotLogIn, **params)
+    scenario = Scenario(CannotLogIn, **params)
     for event in events:
-        driver.handle(LOGIN, event)
-    driver.pass_time(end)
+        scenario.give(event)
+    scenario.pass_time(end)
     expected = BruteForce(events, params).run(end)
-    assert [step.split()[0] for step in driver.steps] == [step for step, _, _ in expected]
-    raised = [(draft.at, draft.details["failures"]) for draft in driver.drafts]
+    assert [step.split()[0] for step in scenario.steps] == [step for step, _, _ in expected]
+    raised = [(raised.verdict.at, raised.details["failures"]) for raised in scenario.raised]
     assert raised == [(at, total) for step, at, total in expected if step == "raised"]
-    assert driver.state() == CannotLogInState()
-    assert driver.accounts["acc-1"].timers == {}
+    assert scenario.state() == CannotLogInState()
+    assert scenario.timers() == {}
 
 
-def failed_five() -> Driver:
-    """Return a driver that has seen the five failures of the fifth minute."""
-    driver = Driver(CannotLogIn)
+def failed_five() -> Scenario:
+    """Return a scenario that has seen the five failures of the fifth minute."""
+    scenario = Scenario(CannotLogIn)
     for time in FIVE:
-        driver.give(login(time, "failure"))
-    return driver
+        scenario.give(login(time, "failure"))
+    return scenario
 
 
 def test_a_late_success_before_the_alert_prevents_it() -> None:
     """Held back, but read in time."""
-    driver = failed_five().give(clock("10:12:00"))
-    driver.give(login("10:04:30"), late=True).give(clock("11:00:00"))
-    assert driver.log == []
-    assert driver.state() == CannotLogInState()
+    scenario = failed_five().give(clock("10:12:00"))
+    scenario.give(login("10:04:30"), late=True).give(clock("11:00:00"))
+    assert scenario.steps == []
+    assert scenario.state() == CannotLogInState()
 
 
 def test_a_late_success_after_the_alert_retracts_it() -> None:
     """It happened within the ten minutes: the alert was wrong."""
-    driver = failed_five().give(clock("10:15:00"))
-    driver.give(login("10:10:00"), late=True)
-    assert driver.steps == ["raised info", "retracted info"]
+    scenario = failed_five().give(clock("10:15:00"))
+    scenario.give(login("10:10:00"), late=True)
+    assert scenario.steps == ["raised info", "retracted info"]
 
 
 def test_a_late_success_that_happened_after_the_absence_cures() -> None:
     """The alert was right, and is over."""
-    driver = failed_five().give(clock("10:20:00"))
-    driver.give(login("10:14:30"), late=True)
-    assert driver.steps == ["raised info", "cured info"]
+    scenario = failed_five().give(clock("10:20:00"))
+    scenario.give(login("10:14:30"), late=True)
+    assert scenario.steps == ["raised info", "cured info"]
 
 
 def test_a_late_success_before_the_anchor_leaves_an_alert_open() -> None:
     """The owner got in before, and could not afterwards."""
-    driver = failed_five().give(clock("10:15:00")).give(login("09:59:00"), late=True)
-    assert driver.steps == ["raised info"]
+    scenario = failed_five().give(clock("10:15:00")).give(login("09:59:00"), late=True)
+    assert scenario.steps == ["raised info"]
 
 
 def test_a_late_success_among_the_failures_takes_back_the_anchor() -> None:
     """Fewer than five are left."""
-    driver = failed_five().give(login("10:01:30"), late=True).give(clock("10:15:00"))
-    assert driver.log == []
+    scenario = failed_five().give(login("10:01:30"), late=True).give(clock("10:15:00"))
+    assert scenario.steps == []
 
 
 def test_a_late_success_moves_the_anchor_to_the_failure_that_completes_five_after_it() -> None:
     """The absence then runs from there."""
-    driver = failed_five().give(login("10:05:00", "failure"))
-    driver.give(login("10:00:30"), late=True).give(clock("10:14:30"))
-    assert driver.log == []
-    driver.give(clock("10:15:01"))
-    (draft,) = driver.drafts
-    assert (draft.anchor, draft.details["failures"]) == ("login-10:05:00", 5)
+    scenario = failed_five().give(login("10:05:00", "failure"))
+    scenario.give(login("10:00:30"), late=True).give(clock("10:14:30"))
+    assert scenario.steps == []
+    scenario.give(clock("10:15:01"))
+    (raised,) = scenario.raised
+    assert (raised.anchor, raised.details["failures"]) == ("login-10:05:00", 5)
 
 
 def test_failures_after_a_late_success_make_an_attempt_of_their_own() -> None:
     """The first alert is retracted, and five failures after the success find a second one."""
-    driver = failed_five()
+    scenario = failed_five()
     for minute in range(15, 20):
-        driver.give(login(f"10:{minute}:00", "failure"))
-    driver.give(login("10:05:00"), late=True)
-    assert driver.steps == ["raised info", "retracted info"]
-    driver.give(clock("10:29:01"))
-    assert driver.drafts[1].anchor == "login-10:19:00"
+        scenario.give(login(f"10:{minute}:00", "failure"))
+    scenario.give(login("10:05:00"), late=True)
+    assert scenario.steps == ["raised info", "retracted info"]
+    scenario.give(clock("10:29:01"))
+    assert scenario.raised[1].anchor == "login-10:19:00"
 
 
 def test_failures_outside_the_new_window_are_no_part_of_it() -> None:
     """A late success may leave older failures that the new anchor's window does not reach."""
-    driver = Driver(CannotLogIn)
+    scenario = Scenario(CannotLogIn)
     for time in (
         "10:00:00",
         "10:00:01",
@@ -189,12 +188,12 @@ def test_failures_outside_the_new_window_are_no_part_of_it() -> None:
         "10:13:00",
         "10:15:00",
     ):
-        driver.give(login(time, "failure"))
-    driver.give(login("10:00:01.500"), late=True)
-    assert driver.state().anchor == ""
-    driver.give(login("10:16:00", "failure"))
-    assert driver.state().anchor == "login-10:16:00"
-    driver = Driver(CannotLogIn)
+        scenario.give(login(time, "failure"))
+    scenario.give(login("10:00:01.500"), late=True)
+    assert scenario.state().anchor == ""
+    scenario.give(login("10:16:00", "failure"))
+    assert scenario.state().anchor == "login-10:16:00"
+    scenario = Scenario(CannotLogIn)
     for time in (
         "10:00:00",
         "10:00:01",
@@ -204,69 +203,69 @@ def test_failures_outside_the_new_window_are_no_part_of_it() -> None:
         "10:10:01",
         "10:11:00",
     ):
-        driver.give(login(time, "failure"))
-    driver.give(login("10:00:00"), late=True)
-    assert driver.state().anchor == "login-10:10:01"
-    driver.give(login("10:12:00", "failure")).give(login("10:18:00", "failure"))
-    driver.give(login("10:00:01"), late=True)
-    assert driver.state().anchor == "login-10:12:00"
-    assert driver.state().failures[0].at % 3_600_000 == 8 * 60_000
+        scenario.give(login(time, "failure"))
+    scenario.give(login("10:00:00", event_id="a"), late=True)
+    assert scenario.state().anchor == "login-10:10:01"
+    scenario.give(login("10:12:00", "failure")).give(login("10:18:00", "failure"))
+    scenario.give(login("10:00:01", event_id="b"), late=True)
+    assert scenario.state().anchor == "login-10:12:00"
+    assert scenario.state().failures[0].at % 3_600_000 == 8 * 60_000
 
 
 def test_a_late_success_before_an_open_alert_sets_no_second_anchor() -> None:
     """One alert until a success that came after its anchor."""
-    driver = failed_five()
+    scenario = failed_five()
     for minute in range(5, 12):
-        driver.give(login(f"10:{minute:02}:00", "failure"))
-    driver.give(clock("10:14:01")).give(login("10:03:59"), late=True).give(clock("10:30:00"))
-    assert driver.steps == ["raised info"]
+        scenario.give(login(f"10:{minute:02}:00", "failure"))
+    scenario.give(clock("10:14:01")).give(login("10:03:59"), late=True).give(clock("10:30:00"))
+    assert scenario.steps == ["raised info"]
 
 
 def test_a_success_leaves_no_timer() -> None:
     """One that stayed would expire a later alert."""
-    driver = failed_five().give(login("10:05:00"))
-    assert driver.accounts["acc-1"].timers == {}
-    driver = failed_five().give(clock("10:14:01")).give(login("10:15:00"))
-    assert driver.accounts["acc-1"].timers == {}
+    scenario = failed_five().give(login("10:05:00"))
+    assert scenario.timers() == {}
+    scenario = failed_five().give(clock("10:14:01")).give(login("10:15:00"))
+    assert scenario.timers() == {}
 
 
 def test_a_late_failure_is_counted_and_not_judged() -> None:
     """It would be judged against newer facts."""
-    driver = Driver(CannotLogIn)
+    scenario = Scenario(CannotLogIn)
     for time in FIVE[:4]:
-        driver.give(login(time, "failure"))
-    driver.give(login("10:02:30", "failure"), late=True).give(clock("10:30:00"))
-    assert driver.log == []
-    assert driver.counts["late_failure"] == 1
+        scenario.give(login(time, "failure"))
+    scenario.give(login("10:02:30", "failure"), late=True).give(clock("10:30:00"))
+    assert scenario.steps == []
+    assert scenario.counts["late_failure"] == 1
 
 
 def test_a_failure_keeps_an_open_alert_from_expiring() -> None:
     """Quiet is counted from the last failure."""
-    driver = failed_five().give(login("10:30:00", "failure")).give(clock("10:59:59"))
-    assert driver.steps == ["raised info"]
-    driver.give(clock("11:00:01"))
-    assert driver.steps == ["raised info", "expired info"]
+    scenario = failed_five().give(login("10:30:00", "failure")).give(clock("10:59:59"))
+    assert scenario.steps == ["raised info"]
+    scenario.give(clock("11:00:01"))
+    assert scenario.steps == ["raised info", "expired info"]
 
 
 def test_absence_and_quiet_await_logins() -> None:
     """Only a proof about logins lets them fire."""
-    driver = failed_five()
-    timers = driver.accounts["acc-1"].timers
+    scenario = failed_five()
+    timers = scenario.timers()
     assert timers["absence"][1] == (LOGIN,)
-    driver.give(clock("10:15:00"))
-    assert driver.accounts["acc-1"].timers["quiet"][1] == (LOGIN,)
+    scenario.give(clock("10:15:00"))
+    assert scenario.timers()["quiet"][1] == (LOGIN,)
 
 
 def test_a_locked_account_joins_the_incident_of_the_lockout() -> None:
     """One trouble of the owner, one incident."""
-    driver = Driver(CannotLogIn)
+    scenario = Scenario(CannotLogIn)
     for time in FIVE[:4]:
-        driver.give(login(time, "failure"))
-    driver.give(login(FIVE[4], "failure", reason="account_locked")).give(clock("10:15:00"))
-    (draft,) = driver.drafts
-    assert draft.dedup_rule == "account_lockout"
-    assert draft.suspected_root_cause == "unknown"
-    assert draft.owner_advice == ["reset_password", "contact_support"]
+        scenario.give(login(time, "failure"))
+    scenario.give(login(FIVE[4], "failure", reason="account_locked")).give(clock("10:15:00"))
+    (raised,) = scenario.raised
+    assert raised.draft.dedup_rule == "account_lockout"
+    assert raised.verdict.suspected_root_cause == "unknown"
+    assert raised.verdict.owner_advice == ["reset_password", "contact_support"]
 
 
 @pytest.mark.parametrize(
@@ -284,68 +283,68 @@ def test_cause_and_advice_follow_the_reasons(
     reasons: list[str], cause: str, advice: list[str] | None
 ) -> None:
     """By what most of the failures say."""
-    driver = Driver(CannotLogIn)
+    scenario = Scenario(CannotLogIn)
     for time, reason in zip(FIVE, reasons, strict=True):
-        driver.give(login(time, "failure", reason=reason))
-    (draft,) = driver.give(clock("10:15:00")).drafts
-    assert draft.suspected_root_cause == cause
-    assert advice is None or draft.owner_advice == advice
+        scenario.give(login(time, "failure", reason=reason))
+    (raised,) = scenario.give(clock("10:15:00")).raised
+    assert raised.verdict.suspected_root_cause == cause
+    assert advice is None or raised.verdict.owner_advice == advice
 
 
 def test_evidence_shows_the_anchor_and_state_no_session() -> None:
     """The session id itself never enters the state, nor the alert."""
-    driver = Driver(CannotLogIn)
+    scenario = Scenario(CannotLogIn)
     for time in FIVE:
-        driver.give(login(time, "failure", session_id="secret-session"))
-    assert b"secret" not in driver.accounts["acc-1"].state
-    (draft,) = driver.give(clock("10:15:00")).drafts
-    roles = [role for _, role in draft.evidence]
+        scenario.give(login(time, "failure", session_id="secret-session"))
+    assert b"secret" not in scenario.saved_state()
+    (raised,) = scenario.give(clock("10:15:00")).raised
+    roles = [role for _, role in raised.evidence]
     assert roles == ["failure"] * 4 + ["anchor"]
 
 
 def test_many_failures_are_bounded_and_all_counted() -> None:
     """An attack of hundreds of failures cannot fill the state; the first and newest stay."""
-    driver = Driver(CannotLogIn)
+    scenario = Scenario(CannotLogIn)
     for number in range(300):
-        driver.handle(LOGIN, an_event(number, 10_000_000 + 1_000 * number, "failure"))
-    assert len(driver.state().failures) == MAX_KEPT
-    driver.pass_time(11_000_000)
-    (draft,) = driver.drafts
-    names = [ref.event_id for ref, _ in draft.evidence]
-    assert (draft.details["failures"], len(names)) == (300, MAX_EVIDENCE)
+        scenario.give(an_event(number, 10_000_000 + 1_000 * number, "failure"))
+    assert len(scenario.state().failures) == MAX_KEPT
+    scenario.pass_time(11_000_000)
+    (raised,) = scenario.raised
+    names = [ref.event_id for ref, _ in raised.evidence]
+    assert (raised.details["failures"], len(names)) == (300, MAX_EVIDENCE)
     assert [*names[:5], names[-1]] == ["e0", "e1", "e2", "e3", "e4", "e299"]
     for number in range(300):
-        driver.handle(LOGIN, an_event(number, 11_000_000 + 1_000 * number, "failure"))
-    driver.pass_time(20_000_000)
-    assert driver.steps == ["raised info", "expired info"]
-    assert driver.state() == CannotLogInState()
+        scenario.give(an_event(300 + number, 11_000_000 + 1_000 * number, "failure"))
+    scenario.pass_time(20_000_000)
+    assert scenario.steps == ["raised info", "expired info"]
+    assert scenario.state() == CannotLogInState()
 
 
 def test_an_account_that_falls_silent_leaves_no_state() -> None:
     """One failure is forgotten when it leaves the window."""
-    driver = Driver(CannotLogIn).give(login("10:00:00", "failure"))
-    assert driver.state() != CannotLogInState()
-    driver.give(clock("10:10:01"))
-    assert driver.state() == CannotLogInState()
+    scenario = Scenario(CannotLogIn).give(login("10:00:00", "failure"))
+    assert scenario.state() != CannotLogInState()
+    scenario.give(clock("10:10:01"))
+    assert scenario.state() == CannotLogInState()
 
 
 def test_an_ordinary_success_asks_for_nothing() -> None:
     """The most frequent event costs no effect and leaves no state."""
-    driver = Driver(CannotLogIn).give(login("10:00:00"))
-    assert driver.state() == CannotLogInState()
-    assert driver.accounts["acc-1"].timers == {}
+    scenario = Scenario(CannotLogIn).give(login("10:00:00"))
+    assert scenario.state() == CannotLogInState()
+    assert scenario.timers() == {}
 
 
 def test_each_failure_is_a_signal() -> None:
     """Late ones too; one attempt logged twice is one, unknown names the engine tells itself."""
-    driver = Driver(CannotLogIn)
-    driver.give(login("10:00:00", "failure", session_id="s"))
-    driver.give(login("10:00:00.900", "failure", session_id="s"))
-    driver.give(login("10:00:01", "failure", session_id="s"))
-    driver.give(login("10:00:02", "failure", reason="unknown_account"))
-    driver.give(login("10:00:03"))
-    driver.give(login("09:59:00", "failure"), late=True)
-    assert [(measure, event.event_id) for measure, event in driver.signals] == [
+    scenario = Scenario(CannotLogIn)
+    scenario.give(login("10:00:00", "failure", session_id="s"))
+    scenario.give(login("10:00:00.900", "failure", session_id="s"))
+    scenario.give(login("10:00:01", "failure", session_id="s"))
+    scenario.give(login("10:00:02", "failure", reason="unknown_account"))
+    scenario.give(login("10:00:03"))
+    scenario.give(login("09:59:00", "failure"), late=True)
+    assert [(measure, event.event_id) for measure, event in scenario.signals] == [
         ("failed_login", "login-10:00:00"),
         ("failed_login", "login-10:00:01"),
         ("failed_login", "login-09:59:00"),
@@ -354,22 +353,20 @@ def test_each_failure_is_a_signal() -> None:
 
 def test_what_is_quoted_is_read_from_what_is_cited() -> None:
     """The anchor too, where more failures are remembered than an alert may cite."""
-    driver = Driver(CannotLogIn, threshold=50, window_ms=100_000)
+    scenario = Scenario(CannotLogIn, threshold=50, window_ms=100_000)
     for number in range(80):
-        driver.handle(LOGIN, an_event(number, 10_000_000 + 1_000 * number, "failure"))
-    driver.pass_time(11_000_000)
-    (draft,) = driver.drafts
-    assert {name: ref.event_id for name, _, ref in draft.facts if ref is not None} == {
+        scenario.give(an_event(number, 10_000_000 + 1_000 * number, "failure"))
+    scenario.pass_time(11_000_000)
+    (raised,) = scenario.raised
+    assert {name: ref.event_id for name, _, ref in raised.facts if ref is not None} == {
         "first_at_ms": "e0",
         "anchor_at_ms": "e49",
     }
-    assert (draft.evidence[-1][1], len(draft.evidence)) == ("anchor", MAX_EVIDENCE)
-    (facts,) = driver.judged
+    assert (raised.evidence[-1][1], len(raised.evidence)) == ("anchor", MAX_EVIDENCE)
+    (facts,) = scenario.judged
     assert (facts["failures"], facts["failures_other"]) == (80, MAX_KEPT)
-    assert (
-        driver.rule.because(driver.rule.Facts.of(facts))[0]
-        == "80 logins failed; of the 64 remembered: 64 for other."
-    )
+    because = scenario.rule.because(scenario.rule.Facts.of(facts))
+    assert because[0] == "80 logins failed; of the 64 remembered: 64 for other."
 
 
 @pytest.mark.parametrize(
@@ -433,13 +430,13 @@ def test_an_event_answers_from_the_anchor_on() -> None:
 
 def test_two_sessions_in_one_second_are_two_attempts() -> None:
     """And so are two failures that tell no session."""
-    driver = Driver(CannotLogIn)
-    driver.give(login("10:00:00", "failure", session_id="a"))
-    driver.give(login("10:00:00.100", "failure", session_id="b"))
-    driver.give(login("10:00:00.200", "failure"))
-    driver.give(login("10:00:00.300", "failure"))
-    assert len(driver.state().failures) == 4
-    assert driver.counts["double_logged"] == 0
+    scenario = Scenario(CannotLogIn)
+    scenario.give(login("10:00:00", "failure", session_id="a"))
+    scenario.give(login("10:00:00.100", "failure", session_id="b"))
+    scenario.give(login("10:00:00.200", "failure"))
+    scenario.give(login("10:00:00.300", "failure"))
+    assert len(scenario.state().failures) == 4
+    assert scenario.counts["double_logged"] == 0
 
 
 @pytest.mark.parametrize(
@@ -472,90 +469,68 @@ def test_the_cause_needs_half_of_the_reasons(reasons: dict[str, int], cause: str
     assert told == (verdict.severity == "warning") == (service >= 3)
 
 
-class _Waiting(Driver):
-    """Fires no timer until it is told to: another input is behind."""
-
-    proven = False
-    cure = ""
-
-    def pass_time(self, until: int) -> None:
-        """Fire what is due, if that is proven."""
-        if self.proven:
-            super().pass_time(until)
-
-    def _settle(self, account: Account, which: OpenAlert | str, ref: Ref, role: str) -> None:
-        self.cure = ref.event_id
-        super()._settle(account, which, ref, role)
-
-
-def _waiting(*times: str) -> _Waiting:
-    """Fail five times from 10:00 on, then succeed at these times."""
-    driver = _Waiting(CannotLogIn)
+def _waiting(*times: str) -> Scenario:
+    """Fail five times from 10:00 on, then succeed at these times; no absence is proven yet."""
+    scenario = Scenario(CannotLogIn).leave_unproven(LOGIN)
     for minute in range(5):
-        driver.give(login(f"10:0{minute}:00", "failure"))
+        scenario.give(login(f"10:0{minute}:00", "failure"))
     for time in times:
-        driver.give(login(time))
-    return driver
-
-
-def _prove(driver: _Waiting) -> _Waiting:
-    driver.proven = True
-    driver.pass_time(driver.now + 2)
-    return driver
+        scenario.give(login(time))
+    return scenario
 
 
 def test_what_was_true_until_a_success_is_raised_and_cured_by_the_first() -> None:
     """Though the success was seen before the absence was proven."""
-    driver = _prove(_waiting("10:14:00.001", "10:20:00", "10:16:00"))
-    assert driver.steps == ["raised info", "cured info"]
-    assert driver.cure == "login-10:14:00.001"
-    assert driver.state().anchor == ""
+    scenario = _waiting("10:14:00.001", "10:20:00").give(login("10:16:00"), late=True).prove()
+    assert scenario.steps == ["raised info", "cured info"]
+    ((cure, _),) = scenario.alerts[-1].evidence
+    assert cure.event_id == "login-10:14:00.001"
+    assert scenario.state().anchor == ""
 
 
 def test_a_success_at_the_end_of_the_absence_prevents_the_alert() -> None:
     """Ten minutes after the anchor are within."""
-    driver = _prove(_waiting("10:14:00"))
-    assert (driver.steps, driver.state()) == ([], CannotLogIn.State())
+    scenario = _waiting("10:14:00").prove()
+    assert (scenario.steps, scenario.state()) == ([], CannotLogIn.State())
 
 
 def test_failures_after_the_cure_begin_anew() -> None:
     """They wait for an absence of their own."""
-    driver = _waiting("10:15:00")
+    scenario = _waiting("10:15:00")
     for minute in range(5):
-        driver.give(login(f"10:2{minute}:00", "failure"))
-    _prove(driver)
-    assert driver.steps == ["raised info", "cured info"]
-    assert driver.state().anchor == "login-10:24:00"
-    driver.give(login("10:50:00"))
-    assert driver.steps == ["raised info", "cured info", "raised info", "cured info"]
+        scenario.give(login(f"10:2{minute}:00", "failure"))
+    scenario.prove()
+    assert scenario.steps == ["raised info", "cured info"]
+    assert scenario.state().anchor == "login-10:24:00"
+    scenario.give(login("10:50:00"))
+    assert scenario.steps == ["raised info", "cured info", "raised info", "cured info"]
 
 
 def test_a_failure_of_the_same_moment_as_the_cure_came_before_it() -> None:
     """It does not wait for anything."""
-    driver = _waiting("10:15:00").give(login("10:15:00", "failure", event_id="same"))
-    assert isinstance(driver, _Waiting)
-    assert _prove(driver).steps == ["raised info", "cured info"]
-    assert driver.state() == CannotLogIn.State()
+    scenario = _waiting("10:15:00").give(login("10:15:00", "failure", event_id="same"))
+    assert scenario.prove().steps == ["raised info", "cured info"]
+    assert scenario.state() == CannotLogIn.State()
 
 
 def test_a_late_success_before_all_failures_changes_nothing() -> None:
     """Nor how many are counted beyond those that are remembered."""
-    driver = Driver(CannotLogIn)
+    scenario = Scenario(CannotLogIn)
     for second in range(70):
-        driver.give(login(f"10:{second // 60:02}:{second % 60:02}", "failure"))
-    driver.give(login("09:59:00"), late=True)
-    driver.pass_time(driver.now + 3_600_000)
-    assert driver.drafts[0].details["failures"] == 70
+        scenario.give(login(f"10:{second // 60:02}:{second % 60:02}", "failure"))
+    scenario.give(login("09:59:00"), late=True)
+    scenario.pass_time(scenario.now + 3_600_000)
+    assert scenario.raised[0].details["failures"] == 70
 
 
 def test_when_an_alert_is_raised_the_failures_of_the_window_before_stay_known() -> None:
     """They tell which of two logs came first, and what a late success leaves."""
-    driver = Driver(CannotLogIn)
+    scenario = Scenario(CannotLogIn)
     for minute in (0, 1, 2, 3, 4, 6, 8):
-        driver.give(login(f"10:0{minute}:00", "failure"))
-    driver.give(login("10:14:00.001", "failure", event_id="later"))
-    assert driver.steps == ["raised info"]
-    kept = [failure.ref.event_id for failure in driver.state().failures]
+        scenario.give(login(f"10:0{minute}:00", "failure"))
+    scenario.give(login("10:14:00.001", "failure", event_id="later"))
+    assert scenario.steps == ["raised info"]
+    kept = [failure.ref.event_id for failure in scenario.state().failures]
     assert kept == ["login-10:06:00", "login-10:08:00", "later"]
 
 

@@ -10,7 +10,8 @@ from rules.events import TRANSACTION, Transaction
 from rules.failed_payment.failure_codes import FAMILIES, family
 from rules.failed_payment.rule import FailedPayment
 from rules.failed_payment.state import FailedPaymentState
-from tests.support.rule_driver import Driver
+from rules.testing import Scenario
+from worker.detect.handler import Horizons
 
 REFUSED = {"failure_code": "insufficient_funds", "failure_code_system": "internal"}
 TIMEOUT = {"failure_code": "timeout", "failure_code_system": "internal"}
@@ -34,24 +35,24 @@ def technical(**fields: Any) -> dict[str, Any]:
 )
 def test_a_late_success_cures_or_retracts_and_ends_the_waiting(time: str, expected: str) -> None:
     """Whichever side of the failure it happened on; no warning follows."""
-    driver = Driver(FailedPayment).give(technical()).give(clock("10:01:00"))
-    driver.give(txn("t9", time, amount="60.00"), late=True)
-    assert driver.accounts["acc-1"].timers == {}
-    assert driver.give(clock("11:00:00")).steps == ["raised info", expected]
+    scenario = Scenario(FailedPayment).give(technical()).give(clock("10:01:00"))
+    scenario.give(txn("t9", time, amount="60.00"), late=True)
+    assert scenario.timers() == {}
+    assert scenario.give(clock("11:00:00")).steps == ["raised info", expected]
 
 
 def test_the_warning_waits_for_proof_about_transactions() -> None:
     """It judges an absence."""
-    driver = Driver(FailedPayment).give(technical())
-    ((name, (_, awaits)),) = driver.accounts["acc-1"].timers.items()
+    scenario = Scenario(FailedPayment).give(technical())
+    ((name, (_, awaits)),) = scenario.timers().items()
     assert (name, awaits) == ("retry:t9-failed", (TRANSACTION,))
 
 
 def test_a_late_failure_is_counted_and_not_judged() -> None:
     """It may be cured already, and its balance is of the past."""
-    driver = Driver(FailedPayment).give(refused(), late=True)
-    assert driver.log == []
-    assert driver.counts["late_failure"] == 1
+    scenario = Scenario(FailedPayment).give(refused(), late=True)
+    assert scenario.steps == []
+    assert scenario.counts["late_failure"] == 1
 
 
 @pytest.mark.parametrize(
@@ -67,9 +68,9 @@ def test_a_late_failure_is_counted_and_not_judged() -> None:
 def test_what_is_not_judged_is_counted(fields: dict[str, Any], reason: str) -> None:
     """Nothing is silent."""
     event = {name: value for name, value in refused(**fields).items() if value is not None}
-    driver = Driver(FailedPayment).give(event)
-    assert driver.log == []
-    assert driver.counts[reason] == 1
+    scenario = Scenario(FailedPayment).give(event)
+    assert scenario.steps == []
+    assert scenario.counts[reason] == 1
 
 
 @pytest.mark.parametrize(
@@ -83,17 +84,17 @@ def test_a_balance_that_proves_nothing_is_counted(known: dict[str, Any], reason:
     """Too old, or of another currency."""
     event = refused()
     del event["available_balance"]
-    driver = Driver(FailedPayment).give(known).give(event)
-    assert driver.log == []
-    assert driver.counts[reason] == 1
+    scenario = Scenario(FailedPayment).give(known).give(event)
+    assert scenario.steps == []
+    assert scenario.counts[reason] == 1
 
 
 def test_a_balance_of_exactly_the_greatest_age_still_counts() -> None:
     """The bound is included, and so is an amount equal to the balance."""
     event = refused()
     del event["available_balance"]
-    driver = Driver(FailedPayment).give(balance("09:55:00", "60.00")).give(event)
-    assert driver.steps == ["raised error"]
+    scenario = Scenario(FailedPayment).give(balance("09:55:00", "60.00")).give(event)
+    assert scenario.steps == ["raised error"]
 
 
 @pytest.mark.parametrize("completed", ["withdrawal", "adjustment"])
@@ -101,10 +102,10 @@ def test_a_completed_debit_that_tells_no_balance_makes_the_known_one_stale(compl
     """Otherwise the money it took would seem to be there still."""
     event = refused()
     del event["available_balance"]
-    driver = Driver(FailedPayment).give(balance("09:58:00", "100.00"))
-    driver.give(txn("t1", "09:59:00", type=completed, amount="80.00")).give(event)
-    assert driver.log == []
-    assert driver.counts["balance_unknown"] == 1
+    scenario = Scenario(FailedPayment).give(balance("09:58:00", "100.00"))
+    scenario.give(txn("t1", "09:59:00", type=completed, amount="80.00")).give(event)
+    assert scenario.steps == []
+    assert scenario.counts["balance_unknown"] == 1
 
 
 @pytest.mark.parametrize("fields", [{"funding": "card"}, {"type": "topup"}])
@@ -112,9 +113,9 @@ def test_what_takes_nothing_from_the_balance_leaves_the_known_one(fields: dict[s
     """A card's payment moves nothing, a topup only adds."""
     event = refused()
     del event["available_balance"]
-    driver = Driver(FailedPayment).give(balance("09:58:00", "100.00"))
-    driver.give(txn("t1", "09:59:00", amount="80.00", **fields)).give(event)
-    assert driver.drafts
+    scenario = Scenario(FailedPayment).give(balance("09:58:00", "100.00"))
+    scenario.give(txn("t1", "09:59:00", amount="80.00", **fields)).give(event)
+    assert scenario.raised
 
 
 def test_the_window_of_the_rival_includes_its_edge() -> None:
@@ -122,33 +123,33 @@ def test_the_window_of_the_rival_includes_its_edge() -> None:
     for time, severity in (("09:59:55.000", "info"), ("09:59:54.999", "error")):
         event = refused(balance_before="100.00", balance_kind="available")
         del event["available_balance"]
-        driver = Driver(FailedPayment).give(txn("t1", time, "pending")).give(event)
-        assert driver.steps == [f"raised {severity}"]
+        scenario = Scenario(FailedPayment).give(txn("t1", time, "pending")).give(event)
+        assert scenario.steps == [f"raised {severity}"]
 
 
 @pytest.mark.parametrize("seed", range(200))
 def test_two_remembered_debits_suffice_to_find_a_rival(seed: int) -> None:
     """Against the whole history, on time and late."""
     rng = random.Random(seed)
-    driver, now = Driver(FailedPayment), 1_000_000
+    scenario, now = Scenario(FailedPayment, Horizons(max_open=0)), 1_000_000
     history: list[tuple[str, int]] = []
-    for number in range(60):
-        now += rng.choice((0, 500, 1_500, 4_000, 6_000))
+    expected: dict[str, bool] = {}
+    for number in range(100, 160):
+        now = max(now + rng.choice((0, 500, 1_500, 4_000, 6_000)), scenario.now)
         late = rng.random() < 0.2
         at = now - rng.randrange(1, 8_000) if late else now
         name = rng.choice("abcd")
         if rng.random() < 0.3 and not late:
-            raised = len(driver.drafts)
-            driver.handle(TRANSACTION, _event(number, name, "failed", at))
+            scenario.give(_event(number, name, "failed", at))
             rivals = [at for other, at in history if other != name and at >= now - WINDOW]
-            if len(driver.drafts) > raised:
-                assert driver.drafts[-1].details["concurrent_debit"] == bool(rivals)
-                driver.accounts["acc-1"].alerts.clear()
+            expected[f"e{number}"] = bool(rivals)
         else:
             status = rng.choice(("pending", "completed"))
-            driver.handle(TRANSACTION, _event(number, name, status, at), late=late)
+            scenario.give(_event(number, name, status, at), late=late)
             history.append((name, at))
-    assert len(driver.drafts) > 3
+    for raised in scenario.raised:
+        assert raised.details["concurrent_debit"] == expected[raised.anchor]
+    assert len(scenario.raised) > 3
 
 
 def _event(number: int, name: str, status: str, at: int) -> Transaction:
@@ -162,11 +163,11 @@ def _event(number: int, name: str, status: str, at: int) -> Transaction:
 
 def test_a_quiet_account_costs_little() -> None:
     """One mark and one time; nothing at all without debits."""
-    driver = Driver(FailedPayment).give(txn("t0", "08:00:00", type="topup"))
-    assert driver.state() == FailedPaymentState()
+    scenario = Scenario(FailedPayment).give(txn("t0", "08:00:00", type="topup"))
+    assert scenario.state() == FailedPaymentState()
     for minute in range(10, 40):
-        driver.give(txn(f"t{minute}", f"09:{minute}:00"))
-    assert len(driver.accounts["acc-1"].state) <= 17
+        scenario.give(txn(f"t{minute}", f"09:{minute}:00"))
+    assert len(scenario.saved_state()) <= 17
 
 
 @pytest.mark.parametrize(
@@ -179,35 +180,35 @@ def test_a_quiet_account_costs_little() -> None:
 )
 def test_cause_and_root_cause(fields: dict[str, str], cause: str, root: str) -> None:
     """The provider is the coarsest thing that may explain it."""
-    (draft,) = Driver(FailedPayment).give(refused(**fields)).drafts
-    assert (draft.cause, draft.suspected_root_cause) == (cause, root)
-    assert (draft.anchor, draft.subject) == ("t9-failed", "t9")
+    (raised,) = Scenario(FailedPayment).give(refused(**fields)).raised
+    assert (raised.draft.cause, raised.verdict.suspected_root_cause) == (cause, root)
+    assert (raised.anchor, raised.draft.subject) == ("t9-failed", "t9")
 
 
 def test_an_alert_quotes_the_balance_with_the_event_it_came_from() -> None:
     """And the holds taken off it."""
     event = refused(fee="0.50")
     del event["available_balance"]
-    driver = Driver(FailedPayment)
-    driver.give(txn("t1", "09:50:00", "pending", "20.00")).give(balance("09:58:00", "100.00"))
-    (draft,) = driver.give(event).drafts
-    facts = {name: (value, ref and ref.event_id) for name, value, ref in draft.facts}
+    scenario = Scenario(FailedPayment)
+    scenario.give(txn("t1", "09:50:00", "pending", "20.00")).give(balance("09:58:00", "100.00"))
+    (raised,) = scenario.give(event).raised
+    facts = {name: (value, ref and ref.event_id) for name, value, ref in raised.facts}
     assert facts["reported_balance_minor"] == (10_000, "balance-09:58:00")
     assert facts["holds_minor"] == (2_000, None)
     assert facts["fee_minor"] == (50, "t9-failed")
-    assert [role for _, role in draft.evidence] == ["balance", "failure"]
-    assert draft.title == (
+    assert [role for _, role in raised.evidence] == ["balance", "failure"]
+    assert raised.title == (
         "Payment of 60.00 EUR refused for insufficient funds although the balance covers it"
     )
 
 
 def test_silent_families_are_a_parameter() -> None:
     """Given as a list, as a file of thresholds does."""
-    driver = Driver(FailedPayment, silent_families=["technical"]).give(technical())
-    assert driver.log == []
-    driver = Driver(FailedPayment, silent_families=[])
-    driver.give(refused(failure_code="limit"))
-    assert driver.steps == ["raised info"]
+    scenario = Scenario(FailedPayment, silent_families=["technical"]).give(technical())
+    assert scenario.steps == []
+    scenario = Scenario(FailedPayment, silent_families=[])
+    scenario.give(refused(failure_code="limit"))
+    assert scenario.steps == ["raised info"]
 
 
 @pytest.mark.parametrize(
@@ -242,33 +243,35 @@ def test_no_code_has_two_families() -> None:
 POSTED = {"balance_before": "100.00", "balance_kind": "posted"}
 
 
-def failing(*before: dict[str, Any], **fields: Any) -> Driver:
+def failing(*before: dict[str, Any], **fields: Any) -> Scenario:
     """Refuse a payment of 60.00 at 10:00:00 with 100.00 before it."""
-    driver = Driver(FailedPayment)
+    scenario = Scenario(FailedPayment)
     for event in before:
-        driver.give(event)
-    return driver.give(txn("t9", "10:00:00", "failed", "60.00", **POSTED | REFUSED | fields))
+        scenario.give(event)
+    return scenario.give(txn("t9", "10:00:00", "failed", "60.00", **POSTED | REFUSED | fields))
 
 
 @pytest.mark.parametrize(("time", "rival"), [("09:59:55.000", True), ("09:59:54.999", False)])
 def test_its_own_pending_event_does_not_hide_a_rival(time: str, rival: bool) -> None:
     """A rival counts up to exactly concurrent_debit_ms before, whatever else came after it."""
-    driver = failing(txn("t1", time, amount="1.00"), txn("t9", "10:00:00", "pending", "60.00"))
-    assert driver.drafts[0].details["concurrent_debit"] is rival
+    scenario = failing(txn("t1", time, amount="1.00"), txn("t9", "10:00:00", "pending", "60.00"))
+    assert scenario.raised[0].details["concurrent_debit"] is rival
 
 
 def test_attempts_and_technical_failures_are_told_to_triage() -> None:
     """Per provider: what completed or failed is an attempt, what is pending is none yet."""
     acme = {"provider": "acme"}
-    driver = failing(
+    scenario = failing(
         txn("t0", "09:00:00", "pending", **acme),
         txn("t0", "09:00:01", **acme),
         txn("t1", "09:00:02"),
         **acme,
     )
-    assert driver.tallies == {("provider:acme", "attempts"): 2}
-    driver.give(txn("t2", "10:01:00", "failed", **POSTED, **TIMEOUT, **acme), late=True)
-    assert driver.tallies == {
+    scenario.give(clock("10:00:10"))
+    assert scenario.tallies == {("provider:acme", "attempts"): 2}
+    scenario.give(txn("t2", "10:01:00", "failed", **POSTED, **TIMEOUT, **acme), late=True)
+    scenario.give(clock("10:01:11"))
+    assert scenario.tallies == {
         ("provider:acme", "attempts"): 3,
         ("provider:acme", "technical_failures"): 1,
     }
@@ -276,11 +279,12 @@ def test_attempts_and_technical_failures_are_told_to_triage() -> None:
 
 def test_no_parameters_make_an_unlisted_code_an_alert() -> None:
     """Judged again with other thresholds, silence of a family is obeyed, and of what is unknown."""
-    driver = failing()
-    (facts,) = driver.judged
-    assert driver.rule.judge(driver.rule.Facts.of(facts)) is not None
+    scenario = failing()
+    (facts,) = scenario.judged
+    assert scenario.rule.judge(scenario.rule.Facts.of(facts)) is not None
     assert (
-        driver.rule.judge(driver.rule.Facts.of({**facts, "failure_code": "no such code"})) is None
+        scenario.rule.judge(scenario.rule.Facts.of({**facts, "failure_code": "no such code"}))
+        is None
     )
     silent = FailedPayment(FailedPayment.Params(silent_families=("insufficient_funds",)))
     assert silent.judge(silent.Facts.of(facts)) is None
@@ -297,11 +301,11 @@ def test_no_parameters_make_an_unlisted_code_an_alert() -> None:
 def test_only_a_balance_of_another_event_can_be_too_old(told: Any, may_be_stale: bool) -> None:
     """What the failed payment tells itself has no age."""
     own = POSTED if told is None else {}
-    driver = Driver(FailedPayment)
+    scenario = Scenario(FailedPayment)
     if told is not None:
-        driver.give(told)
-    driver.give(txn("t9", "10:00:00", "failed", "60.00", **REFUSED, **own))
-    claims = driver.rule.otherwise(driver.rule.Facts.of(driver.judged[0]))
+        scenario.give(told)
+    scenario.give(txn("t9", "10:00:00", "failed", "60.00", **REFUSED, **own))
+    claims = scenario.rule.otherwise(scenario.rule.Facts.of(scenario.judged[0]))
     assert any("balance_at_ms" in claim.facts for claim in claims) is may_be_stale
 
 
@@ -310,10 +314,10 @@ def test_only_a_balance_of_another_event_can_be_too_old(told: Any, may_be_stale:
 )
 def test_a_longer_grace_than_was_waited_leaves_it_info(grace_ms: int, severity: str) -> None:
     """Judged again from the same facts: what is proven reaches exactly as far as it was waited."""
-    driver = failing(**TIMEOUT).give(txn("t5", "10:05:00"))
-    assert driver.steps == ["raised info", "updated warning"]
+    scenario = failing(**TIMEOUT).give(txn("t5", "10:05:00"))
+    assert scenario.steps == ["raised info", "updated warning"]
     verdict = FailedPayment(FailedPayment.Params(retry_grace_ms=grace_ms)).judge(
-        FailedPayment.Facts.of(driver.judged[-1])
+        FailedPayment.Facts.of(scenario.judged[-1])
     )
     assert verdict is not None
     assert verdict.severity == severity
@@ -322,8 +326,8 @@ def test_a_longer_grace_than_was_waited_leaves_it_info(grace_ms: int, severity: 
 def test_money_that_others_hold_starts_no_waiting_for_a_retry() -> None:
     """Nothing was raised that could become worse."""
     hold = txn("t1", "09:50:00", "pending", "50.00")
-    driver = failing(hold, **TIMEOUT)
-    assert (driver.steps, driver.accounts["acc-1"].timers) == ([], {})
+    scenario = failing(hold, **TIMEOUT)
+    assert (scenario.steps, scenario.timers()) == ([], {})
 
 
 @pytest.mark.parametrize(
@@ -333,8 +337,8 @@ def test_an_available_balance_knows_the_holds_up_to_its_own_moment(
     time: str, steps: list[str]
 ) -> None:
     """One opened a millisecond later is taken off it."""
-    driver = Driver(FailedPayment)
-    driver.give(balance("09:59:00", "100.00", balance_kind="available"))
-    driver.give(txn("t1", time, "pending", "50.00"))
-    driver.give(txn("t9", "10:00:00", "failed", "60.00", **REFUSED))
-    assert driver.steps == steps
+    scenario = Scenario(FailedPayment)
+    scenario.give(balance("09:59:00", "100.00", balance_kind="available"))
+    scenario.give(txn("t1", time, "pending", "50.00"))
+    scenario.give(txn("t9", "10:00:00", "failed", "60.00", **REFUSED))
+    assert scenario.steps == steps

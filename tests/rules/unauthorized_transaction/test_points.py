@@ -7,6 +7,7 @@ import pytest
 
 from rules.builders import balance, login, txn
 from rules.facts import Value, Values
+from rules.testing import Scenario
 from rules.unauthorized_transaction.facts import UnauthorizedTransactionFacts
 from rules.unauthorized_transaction.points import points_of
 from rules.unauthorized_transaction.rule import UnauthorizedTransaction
@@ -36,7 +37,6 @@ from tests.support.events.theft_builders import (
     steps,
     when,
 )
-from tests.support.rule_driver import Driver
 
 # -- points -----------------------------------------------------------------------------------
 
@@ -293,8 +293,8 @@ def test_new_payees_count_for_half_an_hour(extra: timedelta, expected: dict[str,
         for n, time in enumerate(times)
     ]
     old = pay("old", "10:00:00", "20.00", **KNOWN_PAYEE)
-    driver = Driver(UnauthorizedTransaction).run((*KNOWN, *paid, old))
-    found = [draft.details["points_money"] for draft in driver.drafts]
+    scenario = Scenario(UnauthorizedTransaction).run((*KNOWN, *paid, old))
+    found = [raised.details["points_money"] for raised in scenario.raised]
     assert found == ([{"new_counterparty": 15} | expected] if expected else [])
 
 
@@ -308,8 +308,8 @@ def test_a_payee_of_the_burst_counts_when_it_is_paid_again(extra: timedelta, bur
     ]
     changed = login("10:00:00", action="mfa_disable", **when(TEN - MS))
     again = pay("again", "10:00:00", "20.00", counterparty_id="mule-0")
-    driver = Driver(UnauthorizedTransaction).run((*KNOWN, *paid, changed, again))
-    assert [draft.anchor for draft in driver.drafts] == ["again"] * burst
+    scenario = Scenario(UnauthorizedTransaction).run((*KNOWN, *paid, changed, again))
+    assert [raised.anchor for raised in scenario.raised] == ["again"] * burst
 
 
 @pytest.mark.parametrize(("late", "kinds"), [(DAY, ["phone"]), (DAY + MS, [])])
@@ -317,8 +317,8 @@ def test_contact_data_is_told_as_changed_for_a_day(late: timedelta, kinds: list[
     """24 hours are within; passwords are no contact data."""
     changed = [login("09:00:00", action=a, event_id=a) for a in ("phone_change", "password_change")]
     disputed = pay("t1", "10:00:00", status="disputed", **when(TEN.replace(hour=9) + late))
-    (draft,) = Driver(UnauthorizedTransaction).run((*changed, disputed)).drafts
-    assert draft.details["contact_changed"] == kinds
+    (raised,) = Scenario(UnauthorizedTransaction).run((*changed, disputed)).raised
+    assert raised.details["contact_changed"] == kinds
 
 
 @pytest.mark.parametrize(

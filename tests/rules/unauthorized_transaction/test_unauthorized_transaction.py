@@ -6,11 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from rules.builders import balance, clock, login, txn
-from rules.contract import AnyRule, Effects, Otherwise, Verdict
-from rules.events import LOGIN, TRANSACTION, Authorization, Login, Ref, Transaction
+from rules.builders import at, balance, clock, login, txn
+from rules.contract import AnyRule, Effects, Otherwise, RaiseAlert, Verdict
+from rules.events import TRANSACTION, Authorization, Login, Ref, Transaction
 from rules.facts import Values
+from rules.marks import PUBLIC
 from rules.profile import Profile, update_profile
+from rules.testing import Scenario
 from rules.unauthorized_transaction import signs as noticed
 from rules.unauthorized_transaction.rule import UnauthorizedTransaction
 from rules.unauthorized_transaction.scenes import (
@@ -38,7 +40,7 @@ from tests.support.events.theft_builders import (
     TRAVEL,
     steps,
 )
-from tests.support.rule_driver import Driver
+from worker.detect.account import Account
 
 # -- once per transaction ---------------------------------------------------------------------
 
@@ -55,41 +57,41 @@ def test_a_transaction_is_judged_at_its_first_event_only() -> None:
 def test_reservations_of_merchants_leave_no_mark() -> None:
     """They are not judged at all."""
     event = pay("t1", "09:00:00", status="pending", initiator="merchant")
-    driver = Driver(UnauthorizedTransaction).give(event)
-    assert driver.state() == UnauthorizedTransactionState()
+    scenario = Scenario(UnauthorizedTransaction).give(event)
+    assert scenario.state() == UnauthorizedTransactionState()
 
 
 @pytest.mark.parametrize("end", ["completed", "failed", "cancelled", "expired", "reversed"])
 def test_the_end_of_a_transaction_frees_its_mark(end: str) -> None:
     """Nothing is left of it, whoever ends it."""
-    driver = Driver(UnauthorizedTransaction).give(pay("t1", "09:00:00", status="pending"))
-    assert len(driver.state().pending) == 1
-    driver.give(pay("t1", "09:00:00", status="pending", event_id="again"))
-    assert len(driver.state().pending) == 1
-    driver.give(pay("t1", "10:00:00", status=end, initiator="platform"))
-    assert driver.state() == UnauthorizedTransactionState()
+    scenario = Scenario(UnauthorizedTransaction).give(pay("t1", "09:00:00", status="pending"))
+    assert len(scenario.state().pending) == 1
+    scenario.give(pay("t1", "09:30:00", status="pending", event_id="again"))
+    assert len(scenario.state().pending) == 1
+    scenario.give(pay("t1", "10:00:00", status=end, initiator="platform"))
+    assert scenario.state() == UnauthorizedTransactionState()
 
 
 def test_reservations_that_never_end_are_bounded() -> None:
     """The oldest mark is forgotten."""
-    driver = Driver(UnauthorizedTransaction)
+    scenario = Scenario(UnauthorizedTransaction)
     for number in range(MAX_PENDING + 10):
-        driver.give(pay(f"t{number}", "09:00:00", status="pending"))
-    assert len(driver.state().pending) == MAX_PENDING
-    driver.give(pay(f"t{MAX_PENDING + 9}", "09:30:00"))
-    assert len(driver.state().pending) == MAX_PENDING - 1
+        scenario.give(pay(f"t{number}", "09:00:00", status="pending"))
+    assert len(scenario.state().pending) == MAX_PENDING
+    scenario.give(pay(f"t{MAX_PENDING + 9}", "09:30:00"))
+    assert len(scenario.state().pending) == MAX_PENDING - 1
 
 
 def test_signs_of_logins_are_forgotten_after_a_day() -> None:
     """An account without them keeps nothing."""
-    driver = Driver(UnauthorizedTransaction).run((*KNOWN, *guesses(5, **STRANGER)))
-    driver.give(login("09:55:00", **ABROAD))
-    state = driver.state()
+    scenario = Scenario(UnauthorizedTransaction).run((*KNOWN, *guesses(5, **STRANGER)))
+    scenario.give(login("09:55:00", **ABROAD))
+    state = scenario.state()
     assert state.guessed.failures == 5
     assert [journey.masked for journey in state.journeys] == [False]
-    driver.pass_time(driver.now + 24 * HOUR + 1)
-    assert driver.state() == UnauthorizedTransactionState()
-    assert driver.accounts["acc-1"].timers == {}
+    scenario.pass_time(scenario.now + 24 * HOUR + 1)
+    assert scenario.state() == UnauthorizedTransactionState()
+    assert scenario.timers() == {}
 
 
 # -- disputes and late events -----------------------------------------------------------------
@@ -97,24 +99,24 @@ def test_signs_of_logins_are_forgotten_after_a_day() -> None:
 
 def test_a_dispute_alone_is_an_error_whatever_the_parameters_of_the_money() -> None:
     """It has its own anchor; a second one of the same transaction is none."""
-    driver = Driver(UnauthorizedTransaction)
-    driver.give(pay("t1", "10:00:00", status="disputed"))
-    driver.give(pay("t1", "10:30:00", status="disputed", event_id="again"))
-    (draft,) = driver.drafts
-    assert (draft.anchor, draft.severity) == ("t1-disputed", "error")
-    assert driver.counts["already_open"] == 1
-    assert draft.title == "Payment of 80.00 EUR disputed by the owner"
+    scenario = Scenario(UnauthorizedTransaction)
+    scenario.give(pay("t1", "10:00:00", status="disputed"))
+    scenario.give(pay("t1", "10:30:00", status="disputed", event_id="again"))
+    (raised,) = scenario.raised
+    assert (raised.anchor, raised.verdict.severity) == ("t1-disputed", "error")
+    assert scenario.counts["already_open"] == 1
+    assert raised.title == "Payment of 80.00 EUR disputed by the owner"
 
 
 @pytest.mark.parametrize("late", [False, True])
 def test_a_dispute_raises_the_alert_of_its_transaction(late: bool) -> None:
     """The facts of then stay, the dispute is added with its address."""
-    driver = Driver(UnauthorizedTransaction)
+    scenario = Scenario(UnauthorizedTransaction)
     changed = login("09:30:00", action="email_change")
-    driver.run((*KNOWN, changed, pay("t1", "10:00:00", **SUSPECT)))
-    driver.give(pay("t1", "10:30:00", status="disputed"), late=late)
-    assert driver.steps == ["raised warning", "updated error"]
-    (alert,) = driver.accounts["acc-1"].alerts
+    scenario.run((*KNOWN, changed, pay("t1", "10:00:00", **SUSPECT)))
+    scenario.give(pay("t1", "10:30:00", status="disputed"), late=late)
+    assert scenario.steps == ["raised warning", "updated error"]
+    (alert,) = scenario.open_alerts()
     assert alert.anchor == "t1"
     assert alert.fact("changed_what") == "email"
     (dispute,) = (ref for name, _, ref in alert.facts if name == "disputed_at_ms")
@@ -129,21 +131,22 @@ def test_only_the_customers_own_debits_are_judged(fields: dict[str, str]) -> Non
     """Disputed, unapproved, late or on time."""
     for status in ("pending", "completed", "disputed"):
         event = pay("t1", "10:00:00", status=status, **SUSPECT | REFUSED | fields)
-        driver = Driver(UnauthorizedTransaction).give(event, late=True)
-        assert driver.give(event | {"event_id": "again"}).log == []
+        scenario = Scenario(UnauthorizedTransaction).give(event, late=True)
+        again = {"event_id": "again", "occurred_at": at("10:30:00")}
+        assert scenario.give(event | again).steps == []
 
 
 def test_a_late_transaction_is_judged_by_its_approval_and_type_alone() -> None:
     """What is known of the account may be newer than it."""
-    driver = Driver(UnauthorizedTransaction).run(
+    scenario = Scenario(UnauthorizedTransaction).run(
         (*KNOWN, login("09:00:00", **STRANGER), login("09:30:00", action="phone_change"))
     )
-    driver.give(pay("t1", "09:45:00", **STRANGER | SUSPECT), late=True)
-    assert driver.steps == []
-    driver.give(pay("t2", "09:45:00", **STRANGER | SUSPECT | REFUSED), late=True)
-    (draft,) = driver.drafts
-    assert draft.severity == "warning"
-    assert draft.details == {
+    scenario.give(pay("t1", "09:45:00", **STRANGER | SUSPECT), late=True)
+    assert scenario.steps == []
+    scenario.give(pay("t2", "09:45:00", **STRANGER | SUSPECT | REFUSED), late=True)
+    (raised,) = scenario.raised
+    assert raised.verdict.severity == "warning"
+    assert raised.details == {
         "points_who": {"authorization_failed": 60},
         "points_money": {"sends_out": 5},
         "total": 65,
@@ -153,12 +156,12 @@ def test_a_late_transaction_is_judged_by_its_approval_and_type_alone() -> None:
 
 def test_a_late_reservation_of_a_judged_transaction_is_no_second_alert() -> None:
     """It is open under the same anchor."""
-    driver = Driver(UnauthorizedTransaction).give(pay("t1", "10:00:00", **TRANSFER | REFUSED))
+    scenario = Scenario(UnauthorizedTransaction).give(pay("t1", "10:00:00", **TRANSFER | REFUSED))
     held = pay("t1", "09:59:00", status="pending", **TRANSFER | REFUSED)
-    driver.give(held, late=True)
-    assert driver.steps == ["raised warning"]
-    assert driver.counts["already_open"] == 1
-    assert driver.state() == UnauthorizedTransactionState()
+    scenario.give(held, late=True)
+    assert scenario.steps == ["raised warning"]
+    assert scenario.counts["already_open"] == 1
+    assert scenario.state() == UnauthorizedTransactionState()
 
 
 @pytest.mark.parametrize(("newer", "expected"), [(False, ["raised warning"]), (True, [])])
@@ -166,18 +169,12 @@ def test_a_late_success_after_failures_counts_if_it_is_the_newest(
     newer: bool, expected: list[str]
 ) -> None:
     """Otherwise it is of the past."""
-    driver = Driver(UnauthorizedTransaction).run((*KNOWN, *guesses(5)[:-1], clock("09:52:00")))
-    if newer:
-        driver.give(login("09:53:00", **OWNER))
-        driver = _without_guess(driver)
-    driver.give(login("09:50:00", **OWNER), late=True)
-    driver.give(pay("t1", "10:00:00", **TRANSFER | NEW_PAYEE))
-    assert driver.steps == expected
-
-
-def _without_guess(driver: Driver) -> Driver:
-    driver.accounts["acc-1"].state = msgspec.msgpack.encode(UnauthorizedTransactionState())
-    return driver
+    scenario = Scenario(UnauthorizedTransaction).run((*KNOWN, *guesses(5)[:-1], clock("09:52:00")))
+    if newer:  # so long after the failures that it is no guess itself
+        scenario.give(login("10:50:00", **OWNER))
+    scenario.give(login("09:50:00", **OWNER), late=True)
+    scenario.give(pay("t1", "11:00:00", **TRANSFER | NEW_PAYEE))
+    assert scenario.steps == expected
 
 
 # -- what an alert says -----------------------------------------------------------------------
@@ -193,18 +190,18 @@ def test_an_alert_cites_every_event_its_facts_come_from() -> None:
         balance("09:58:00", "100.00"),
         txn("t1", "10:00:00", "pending", "80.00", provider="acme", **ABROAD | NEW_PAYEE | TRANSFER),
     )
-    (draft,) = Driver(UnauthorizedTransaction).run(events).drafts
-    assert [(role, ref.event_id) for ref, role in draft.evidence] == [
+    (raised,) = Scenario(UnauthorizedTransaction).run(events).raised
+    assert [(role, ref.event_id) for ref, role in raised.evidence] == [
         ("guessed_login", "login-09:50:00"),
         ("credential_change", "login-09:52:00"),
         ("login", "login-09:53:00"),
         ("balance", "balance-09:58:00"),
         ("transaction", "t1-pending"),
     ]
-    assert (draft.cause, draft.subject, draft.anchor) == ("account:", None, "t1")
-    assert (draft.transaction_ids, draft.provider) == (("t1",), "acme")
-    assert draft.suspected_root_cause == "security"
-    addressed = {name for name, _, ref in draft.facts if ref is not None}
+    assert (raised.draft.cause, raised.draft.subject, raised.anchor) == ("account:", None, "t1")
+    assert (raised.draft.transaction_ids, raised.draft.provider) == (("t1",), "acme")
+    assert raised.verdict.suspected_root_cause == "security"
+    addressed = {name for name, _, ref in raised.facts if ref is not None}
     assert addressed <= set(UnauthorizedTransaction.Facts.readers())
 
 
@@ -228,8 +225,8 @@ def test_an_alert_cites_every_event_its_facts_come_from() -> None:
 )
 def test_advice_fits_the_signs(events: tuple[dict[str, Any], ...], advice: list[str]) -> None:
     """Support can always help."""
-    (draft,) = Driver(UnauthorizedTransaction).run((*KNOWN, *events)).drafts
-    assert draft.owner_advice == advice
+    (raised,) = Scenario(UnauthorizedTransaction).run((*KNOWN, *events)).raised
+    assert raised.verdict.owner_advice == advice
 
 
 @pytest.mark.parametrize(
@@ -239,14 +236,14 @@ def test_advice_fits_the_signs(events: tuple[dict[str, Any], ...], advice: list[
 )
 def test_what_would_have_been_milder_is_judged_so(example: Any) -> None:
     """And the reasons are sentences."""
-    driver = Driver(UnauthorizedTransaction, **example.params).run(example.events)
-    for facts in driver.judged:
-        verdict = driver.rule.judge(driver.rule.Facts.of(facts))
-        claims = driver.rule.otherwise(driver.rule.Facts.of(facts))
+    scenario = Scenario(UnauthorizedTransaction, **example.params).run(example.events)
+    for facts in scenario.judged:
+        verdict = scenario.rule.judge(scenario.rule.Facts.of(facts))
+        claims = scenario.rule.otherwise(scenario.rule.Facts.of(facts))
         assert claims
         for claim in claims:
-            assert _rank(_judged(driver.rule, facts, claim)) < _rank(verdict), claim
-        for reason in driver.rule.because(driver.rule.Facts.of(facts)):
+            assert _rank(_judged(scenario.rule, facts, claim)) < _rank(verdict), claim
+        for reason in scenario.rule.because(scenario.rule.Facts.of(facts)):
             assert reason[0].isupper()
             assert reason.endswith(".")
 
@@ -262,10 +259,10 @@ def _rank(verdict: Verdict | None) -> int:
 
 def test_a_story_names_signs_and_thresholds() -> None:
     """As a support agent reads it."""
-    driver = Driver(UnauthorizedTransaction)
+    scenario = Scenario(UnauthorizedTransaction)
     events = (*KNOWN, *guesses(5, **STRANGER), pay("t1", "10:00:00", **STRANGER | SUSPECT))
-    (facts,) = driver.run(events).judged
-    assert driver.rule.because(driver.rule.Facts.of(facts)) == [
+    (facts,) = scenario.run(events).judged
+    assert scenario.rule.because(scenario.rule.Facts.of(facts)) == [
         "Its device was first seen 10 min before: 25 points.",
         "A login succeeded 10 min before, after 5 failures: 35 points.",
         "Its counterparty was never paid before: 15 points.",
@@ -273,7 +270,7 @@ def test_a_story_names_signs_and_thresholds() -> None:
         "It is a transfer out, not a payment: 5 points.",
         "Together 100 points, of who pays and of the money; 80 are enough (error_points).",
     ]
-    assert [claim.sentence for claim in driver.rule.otherwise(driver.rule.Facts.of(facts))] == [
+    assert [claim.sentence for claim in scenario.rule.otherwise(scenario.rule.Facts.of(facts))] == [
         "only warning if its device had been known more than 1 d before (new_for_ms)",
         "only warning if 4 or fewer failures had gone before the login (guess_failures)",
         "no alert if login, device and approval had been as usual",
@@ -315,20 +312,15 @@ def test_no_name_of_device_session_payee_or_place_leaves_the_events() -> None:
     }
     changed = login("09:30:00", action="phone_change", user_agent="agent-secret", **secret)
     event = pay("t1", "10:00:00", **SUSPECT | secret | {"counterparty_id": "payee-secret"})
-    driver = Driver(UnauthorizedTransaction)
-    driver.run((*KNOWN, *guesses(5, **secret), changed, event))
-    driver.give(pay("t2", "10:01:00", status="disputed", **secret))
-    said = repr(driver.log) + repr(driver.judged)
-    for facts in driver.judged:
-        said += repr(
-            (
-                driver.rule.because(driver.rule.Facts.of(facts)),
-                driver.rule.otherwise(driver.rule.Facts.of(facts)),
-            )
-        )
-    account = driver.accounts["acc-1"]
-    saved = repr((account.state, msgspec.msgpack.encode((account.profile, account.alerts))))
-    assert len(driver.drafts) == 2
+    scenario = Scenario(UnauthorizedTransaction)
+    scenario.run((*KNOWN, *guesses(5, **secret), changed, event))
+    scenario.give(pay("t2", "10:01:00", status="disputed", **secret))
+    said = repr(scenario.alerts) + repr(scenario.judged)
+    for facts in scenario.judged:
+        typed = scenario.rule.Facts.of(facts)
+        said += repr((scenario.rule.because(typed), scenario.rule.otherwise(typed)))
+    saved = repr(scenario.saved())
+    assert len(scenario.raised) == 2
     for text in (said, saved):
         for name in ("secret", "203.0.113", "38.7", "9.13"):
             assert name not in text
@@ -348,11 +340,10 @@ def test_the_short_way_out_misses_nothing(seed: int, monkeypatch: pytest.MonkeyP
 
 
 def _run(events: list[Transaction | Login]) -> list[tuple[str, str]]:
-    driver = Driver(UnauthorizedTransaction)
+    scenario = Scenario(UnauthorizedTransaction)
     for event in events:
-        driver.handle(LOGIN if isinstance(event, Login) else TRANSACTION, event)
-        driver.accounts["acc-1"].alerts.clear()
-    return [(draft.anchor, draft.severity) for draft in driver.drafts]
+        scenario.give(event)
+    return [(raised.anchor, raised.verdict.severity) for raised in scenario.raised]
 
 
 def _random_life(rng: random.Random) -> Any:
@@ -413,11 +404,14 @@ def test_an_account_with_very_many_devices_and_payees_stays_small_and_right() ->
         )
         assert event.device_id is not None
         assert event.counterparty_id is not None
-        fx = Effects(now, Ref(TRANSACTION, number, event.event_id, now), ())
+        fx = Effects(PUBLIC, lambda ref: ref)
+        fx.begin(now, Account(), Ref(TRANSACTION, number, event.event_id, now), None)
         update_profile(profile, event, fx, late=False)
         rule.on_transaction(state, event, profile, fx)
         devices.setdefault(event.device_id, now)
-        told = {name: value for name, value, _ in fx.actions[0][1].facts}
+        (asked,) = fx.asked
+        assert isinstance(asked, RaiseAlert)
+        told = {name: value for name, value, _ in asked.draft.facts}
         assert told.get("device_first_seen_ms") in (None, devices[event.device_id])
         assert not (told["counterparty_new"] and event.counterparty_id in payees)
         payees.add(event.counterparty_id)
@@ -453,40 +447,41 @@ OTP_FAILED: dict[str, Any] = {"authorization": {"method": "otp", "result": "fail
 
 def test_a_late_failure_without_approval_is_no_alert() -> None:
     """No money has moved."""
-    driver = Driver(UnauthorizedTransaction).give(login("09:00:00"))
-    driver.give(txn("t1", "10:00:00", "failed", **OTP_FAILED | TRANSFER), late=True)
-    assert (driver.steps, driver.counts) == ([], {})
-    driver.give(txn("t2", "10:00:00", **OTP_FAILED | TRANSFER), late=True)
-    assert driver.steps == ["raised warning"]
+    scenario = Scenario(UnauthorizedTransaction).give(login("09:00:00"))
+    scenario.give(txn("t1", "10:00:00", "failed", **OTP_FAILED | TRANSFER), late=True)
+    assert (scenario.steps, scenario.counts) == ([], {})
+    scenario.give(txn("t2", "10:00:00", **OTP_FAILED | TRANSFER), late=True)
+    assert scenario.steps == ["raised warning"]
 
 
 def test_a_dispute_does_not_end_a_transaction() -> None:
     """Its completion is not judged a second time."""
-    driver = Driver(UnauthorizedTransaction).give(pay("t1", "10:00:00", status="pending"))
-    assert len(driver.state().pending) == 1
-    driver.give(pay("t1", "10:01:00", status="disputed"))
-    assert len(driver.state().pending) == 1
-    driver.give(pay("t1", "10:02:00"))
-    assert (len(driver.state().pending), driver.steps) == (0, ["raised error"])
+    scenario = Scenario(UnauthorizedTransaction).give(pay("t1", "10:00:00", status="pending"))
+    assert len(scenario.state().pending) == 1
+    scenario.give(pay("t1", "10:01:00", status="disputed"))
+    assert len(scenario.state().pending) == 1
+    scenario.give(pay("t1", "10:02:00"))
+    assert (len(scenario.state().pending), scenario.steps) == (0, ["raised error"])
 
 
 def test_where_no_journey_is_told_none_is_counted() -> None:
     """Even where any distance at any speed would be one."""
-    driver = Driver(UnauthorizedTransaction, warning_points=1, travel_km=0, travel_kmh=1)
-    driver.give(txn("t1", "10:00:00", **OTP_FAILED | TRANSFER))
-    assert driver.drafts[0].details["points_who"] == {"authorization_failed": 60}
+    scenario = Scenario(UnauthorizedTransaction, warning_points=1, travel_km=0, travel_kmh=1)
+    scenario.give(txn("t1", "10:00:00", **OTP_FAILED | TRANSFER))
+    assert scenario.raised[0].details["points_who"] == {"authorization_failed": 60}
 
 
 def test_a_dispute_tells_again_which_contacts_were_changed() -> None:
     """Those of the day before it, not of the day before the transaction."""
-    driver = Driver(UnauthorizedTransaction).give(login("09:00:00"))
-    driver.give(txn("t1", "10:00:00", **OTP_FAILED | TRANSFER))
-    (alert,) = driver.accounts["acc-1"].alerts
+    scenario = Scenario(UnauthorizedTransaction).give(login("09:00:00"))
+    scenario.give(txn("t1", "10:00:00", **OTP_FAILED | TRANSFER))
+    (alert,) = scenario.open_alerts()
     assert alert.fact("contact_changed") == ""
-    driver.give(login("10:30:00", action="email_change"))
-    driver.give(txn("t1", "11:00:00", "disputed", **TRANSFER))
+    scenario.give(login("10:30:00", action="email_change"))
+    scenario.give(txn("t1", "11:00:00", "disputed", **TRANSFER))
+    (alert,) = scenario.open_alerts()
     assert alert.fact("contact_changed") == "email"
-    assert driver.steps == ["raised warning", "updated error"]
+    assert scenario.steps == ["raised warning", "updated error"]
 
 
 @pytest.mark.parametrize(("new", "burst"), [(4, False), (5, True), (63, True), (64, False)])
@@ -496,5 +491,5 @@ def test_with_a_payee_forgotten_the_next_one_is_no_burst(new: int, burst: bool) 
         pay(f"t{n}", f"10:{n // 60:02}:{n % 60:02}", counterparty_id=f"new-{n}") for n in range(new)
     ]
     payees[-1] |= OTP_FAILED | TRANSFER
-    driver = Driver(UnauthorizedTransaction).run([*KNOWN, *payees])
-    assert ("burst" in driver.drafts[-1].details["points_money"]) is burst
+    scenario = Scenario(UnauthorizedTransaction).run([*KNOWN, *payees])
+    assert ("burst" in scenario.raised[-1].details["points_money"]) is burst

@@ -4,8 +4,10 @@ from typing import Any
 
 from rules.account_lockout.rule import AccountLockout
 from rules.builders import at, login
-from tests.support.rule_driver import Driver
+from rules.testing import Scenario
+from worker.detect.handler import Horizons
 
+_HORIZONS = Horizons()
 DERIVED: dict[str, Any] = {"derive_locks": True}
 SEEN = login("09:00:00")
 FIVE = ("09:50:00", "09:52:00", "09:54:00", "09:56:00", "09:58:00")
@@ -33,32 +35,32 @@ def unlock(time: str, **fields: Any) -> Any:
     return login(time, action="unlock", **fields)
 
 
-def run(*events: Any, **params: Any) -> Driver:
+def run(*events: Any, horizons: Horizons = _HORIZONS, **params: Any) -> Scenario:
     """Give events in the order of the list."""
-    driver = Driver(AccountLockout, **params)
+    scenario = Scenario(AccountLockout, horizons, **params)
     for event in events:
-        driver.give(event)
-    return driver
+        scenario.give(event)
+    return scenario
 
 
-def earned(*events: Any, **params: Any) -> Driver:
+def earned(*events: Any, **params: Any) -> Scenario:
     """Give a justified history first."""
     return run(SEEN, *failed(*FIVE), *events, **params)
 
 
-def timed(*events: Any, **params: Any) -> Driver:
+def timed(*events: Any, **params: Any) -> Scenario:
     """Give a justified lock until 10:15 first."""
     return earned(lock(lock_until=at("10:15:00")), *events, **params)
 
 
-def kinds(driver: Driver) -> Any:
+def kinds(scenario: Scenario) -> Any:
     """Return what the facts of the last verdict show."""
-    verdict = driver.rule.judge(driver.rule.Facts.of(driver.judged[-1]))
+    verdict = scenario.rule.judge(scenario.rule.Facts.of(scenario.judged[-1]))
     assert verdict is not None
     return verdict.details["kinds"]
 
 
-def thrice(third: str, first_reason: str = "max_retries", **params: Any) -> Driver:
+def thrice(third: str, first_reason: str = "max_retries", **params: Any) -> Scenario:
     """Give three locks in a branch, each unlocked but the last: the first at 10:00."""
     elsewhere = {"channel": "branch"}
     return run(

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rules.testing import Scenario
 from rules.unauthorized_transaction.rule import UnauthorizedTransaction
 from rules.unauthorized_transaction.scenes import NEW_PAYEE, POOR
-from tests.support.rule_driver import Driver
 
 DAY = timedelta(days=1)
 MS = timedelta(milliseconds=1)
@@ -23,13 +23,13 @@ def when(time: datetime) -> dict[str, str]:
 
 def steps(*events: dict[str, Any], **params: Any) -> list[str]:
     """Return what is published about these events."""
-    return Driver(UnauthorizedTransaction, **params).run(events).steps
+    return Scenario(UnauthorizedTransaction, **params).run(events).steps
 
 
 def points(*events: dict[str, Any]) -> dict[str, int]:
     """Return the points of the one alert that these events give."""
-    (draft,) = Driver(UnauthorizedTransaction, warning_points=1).run(events).drafts
-    return {**draft.details["points_who"], **draft.details["points_money"]}
+    (raised,) = Scenario(UnauthorizedTransaction, warning_points=1).run(events).raised
+    return {**raised.details["points_who"], **raised.details["points_money"]}
 
 
 AT = 10**12
