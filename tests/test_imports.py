@@ -178,7 +178,7 @@ def test_a_module_imports_only_what_its_place_allows(path: str) -> None:
         ),
         ("rules/registry.py", "import worker.detect.stage", "rules may not import worker"),
         ("rules/failed_payment/testing.py", "import worker", "rules may not import worker"),
-        ("rules/testing.py", "import kafka", "kafka is imported in worker/logs/kafka/* only"),
+        ("rules/testing.py", "import kafka", "kafka is imported in"),
         ("rules/profile.py", "import numpy as np", "rules may not import numpy"),
         ("rules/profile.py", "from . import events", "relative import"),
         ("rules/profile.py", "import time", "time is not for a pure module"),

@@ -23,6 +23,7 @@ LAYERS: Final = (
     "worker.tokens",
     "worker.codec",
     "worker.detect",
+    "rules.testing",
     "worker.triage",
     "worker.convert",
     "worker.config",
