@@ -42,7 +42,7 @@ from worker.detect.alerts import derived_id
 from worker.detect.effects import address_of
 from worker.detect.handler import AccountHandler, Horizons
 from worker.detect.stage import INPUT_POLICIES, Policy, detect
-from worker.engine.context import Family, Handler, RuleFailed, Turn
+from worker.engine.context import Context, Family, Handler, RuleFailed
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer
 from worker.engine.outcomes import DeadLettered, Redelivered, TooOld
@@ -315,25 +315,25 @@ class _Observed:
         self._newest: dict[str, AlertRecord] = {}
         """By alert_id."""
 
-    def on_event(self, live: Account, entry: Entry, turn: Turn) -> None:
+    def on_event(self, live: Account, entry: Entry, context: Context) -> None:
         """Pass on an event."""
         at = DETECT_INPUTS[entry[SOURCE]], entry[OFFSET]
         self.events[at] = address_of(entry), entry[EVENT]
-        self._call(lambda: self._handler.on_event(live, entry, turn), live, turn)
+        self._call(lambda: self._handler.on_event(live, entry, context), live, context)
 
-    def on_timer(self, live: Account, timer: Timer, turn: Turn) -> None:
+    def on_timer(self, live: Account, timer: Timer, context: Context) -> None:
         """Pass on a timer of an account."""
-        self._call(lambda: self._handler.on_timer(live, timer, turn), live, turn)
+        self._call(lambda: self._handler.on_timer(live, timer, context), live, context)
 
-    def _call(self, call: Callable[[], None], live: Account, turn: Turn) -> None:
-        self._account = turn.key.decode()
+    def _call(self, call: Callable[[], None], live: Account, context: Context) -> None:
+        self._account = context.key.decode()
         self._open = frozenset(alert.anchor for alert in live.alerts)
-        before = len(turn.outbox.records)
+        before = len(context.outbox.records)
         try:
             call()
         except RuleFailed as failed:
             raise failed.__cause__ or failed from None
-        for record in turn.outbox.records[before:]:
+        for record in context.outbox.records[before:]:
             if record.topic == ALERTS:
                 self._publish(msgspec.json.decode(record.value or b""))
 

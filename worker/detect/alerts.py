@@ -18,7 +18,7 @@ from schemas.alert import MAX_EVIDENCE, MAX_TRANSACTIONS, Alert, AlertKind, Evid
 from schemas.topics import ALERTS, ALERTS_SHADOW, SIGNALS
 from worker.detect.seal import sealed
 from worker.detect.signals import signal_of
-from worker.engine.context import Turn
+from worker.engine.context import Context
 from worker.engine.outcomes import AlertPublished, ShadowAlertPublished
 from worker.engine.records import NewRecord
 from worker.tokens import Tokens
@@ -51,10 +51,15 @@ class Publisher:
         self._parameters: dict[str, dict[str, Any]] = {}
 
     def opened(
-        self, rule: AnyRule, draft: Draft, verdict: Verdict, others: Sequence[OpenAlert], turn: Turn
+        self,
+        rule: AnyRule,
+        draft: Draft,
+        verdict: Verdict,
+        others: Sequence[OpenAlert],
+        context: Context,
     ) -> OpenAlert:
         """Return what the engine has to remember of a new alert beside the `others` it has."""
-        account = turn.key.decode()
+        account = context.key.decode()
         times = [ref.occurred_at for ref, _ in draft.evidence] or [verdict.at]
         return OpenAlert(
             rule=rule.state_code,
@@ -66,7 +71,7 @@ class Publisher:
             cause=self._cause(draft.cause, account),
             dedup_key=self._dedup_key(rule, draft, account, others),
             title=verdict.title,
-            raised_at=turn.now,
+            raised_at=context.now,
             first_event_at=min(times),
             last_event_at=max(times),
             transaction_ids=list(draft.transaction_ids[:MAX_TRANSACTIONS]),
@@ -89,7 +94,7 @@ class Publisher:
         used = {alert.dedup_key for alert in others if alert.in_shadow == shadow}
         return next((key for key in keys if key in used), keys[0])
 
-    def publish(self, rule: AnyRule, alert: OpenAlert, change: Change, turn: Turn) -> None:
+    def publish(self, rule: AnyRule, alert: OpenAlert, change: Change, context: Context) -> None:
         """Write one more record of an alert, for the world and, where it is live, for triage."""
         alert.sequence += 1
         for ref, _ in change.evidence:
@@ -108,27 +113,27 @@ class Publisher:
             title=alert.title,
             cause=alert.cause,
             dedup_key=alert.dedup_key,
-            account_id=turn.key.decode(),
+            account_id=context.key.decode(),
             transaction_ids=tuple(alert.transaction_ids),
             provider=alert.provider,
             amount_at_stake=tuple(map(_money, alert.amount_at_stake)),
             at=alert.at,
             first_event_at=alert.first_event_at,
             last_event_at=alert.last_event_at,
-            detected_at=turn.now,
-            published_at=turn.published_at,
+            detected_at=context.now,
+            published_at=context.published_at,
             late=change.late,
-            evidence=tuple(self._evidence(change.evidence, turn.task)),
+            evidence=tuple(self._evidence(change.evidence, context.task)),
             evidence_total=len(change.evidence),
-            facts=tuple(self._fact(fact, turn.task) for fact in alert.facts) if verdict else (),
+            facts=tuple(self._fact(fact, context.task) for fact in alert.facts) if verdict else (),
             parameters=self._parameters_of(rule),
             details=verdict.details if verdict else {},
             suspected_root_cause=verdict.suspected_root_cause if verdict else "unknown",
             owner_advice=tuple(verdict.owner_advice) if verdict else (),
-            origin=turn.origin,
-            origin_sequence=turn.next_signal() if rule.mode == "live" else 0,
+            origin=context.origin,
+            origin_sequence=context.next_signal() if rule.mode == "live" else 0,
         )
-        send(record, turn)
+        send(record, context)
 
     def _parameters_of(self, rule: AnyRule) -> dict[str, Any]:
         if rule.state_code not in self._parameters:
@@ -164,18 +169,18 @@ class Publisher:
         )
 
 
-def send(alert: Alert, turn: Turn) -> None:
+def send(alert: Alert, context: Context) -> None:
     """Publish an alert, sealed, and the signal that carries it to triage (not of shadow rules)."""
     key = alert.cause.encode()
     value = sealed(alert.model_dump_json(exclude_none=True).encode())
-    turn.outbox.counts[_COUNTED[alert.mode](alert.rule, alert.kind, alert.severity)] += 1
+    context.outbox.counts[_COUNTED[alert.mode](alert.rule, alert.kind, alert.severity)] += 1
     if alert.mode == "shadow":
-        turn.outbox.records.append(NewRecord(ALERTS_SHADOW, key, value))
+        context.outbox.records.append(NewRecord(ALERTS_SHADOW, key, value))
         return
-    turn.outbox.records.append(NewRecord(ALERTS, key, value))
+    context.outbox.records.append(NewRecord(ALERTS, key, value))
     origin, sequence = alert.origin, alert.origin_sequence
-    signal = signal_of("alert", turn.now, origin, sequence, msgspec.Raw(value))
-    turn.outbox.records.append(NewRecord(SIGNALS, key, signal))
+    signal = signal_of("alert", context.now, origin, sequence, msgspec.Raw(value))
+    context.outbox.records.append(NewRecord(SIGNALS, key, signal))
 
 
 _COUNTED: Final = {"live": AlertPublished, "shadow": ShadowAlertPublished}

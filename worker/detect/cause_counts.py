@@ -22,7 +22,7 @@ from msgspec import Struct
 from schemas.time import format_time
 from schemas.topics import SIGNALS
 from worker.detect.signals import BucketCountsBody, CauseCountsBody, signal_of
-from worker.engine.context import Turn
+from worker.engine.context import Context
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer, pack, payload_of
 from worker.engine.outcomes import CountTooLate
@@ -98,11 +98,11 @@ _BUCKET: Final = Unpacker(KeptBucket)
 _LAYOUT_1: Final = Unpacker(_Layout1Cause)
 
 
-def cause_counter_of(turn: Turn) -> "CauseCounter":
+def cause_counter_of(context: Context) -> "CauseCounter":
     """Return the counter of the present unit of work."""
-    if turn.unit is None:
-        turn.unit = CauseCounter(turn)
-    counter: CauseCounter = turn.unit
+    if context.unit is None:
+        context.unit = CauseCounter(context)
+    counter: CauseCounter = context.unit
     return counter
 
 
@@ -123,18 +123,18 @@ class KeptBuckets:
         """Encode a bucket."""
         return packed(live)
 
-    def on_timer(self, live: KeptBucket, timer: Timer, turn: Turn) -> None:
+    def on_timer(self, live: KeptBucket, timer: Timer, context: Context) -> None:
         """Let a bucket of an earlier unit of work end in this one."""
-        cause_counter_of(turn).on_timer(live)
+        cause_counter_of(context).on_timer(live)
 
 
 class CauseCounter:
     """Counts by cause in one unit of work: event by event, published at its end."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, context: Context) -> None:
         """Begin where the unit counts first."""
-        self._since = turn.now
-        self._place = len(turn.outbox.records)
+        self._since = context.now
+        self._place = len(context.outbox.records)
         self._in_time: dict[tuple[str, str], dict[int, int]] = {}
         """By cause and measure, then by where the bucket begins: what came before its end."""
         self._late: list[tuple[int, int, str, str]] = []
@@ -143,9 +143,9 @@ class CauseCounter:
         """Those that other units count in too, or have late events."""
         self._ready: dict[str, list[BucketCountsBody]] = {}
 
-    def add(self, tally: tuple[str, str], at: int, turn: Turn) -> None:
+    def add(self, tally: tuple[str, str], at: int, context: Context) -> None:
         """Count one event of that time (milliseconds) for a cause and a measure."""
-        begin, now = at - at % BUCKET_MS, turn.now
+        begin, now = at - at % BUCKET_MS, context.now
         if begin + BUCKET_MS > now:
             counts = self._in_time.get(tally)
             if counts is None:
@@ -154,28 +154,28 @@ class CauseCounter:
         elif begin > now - _KEPT_MS:
             self._late.append((now, begin, *tally))
         else:
-            turn.outbox.counts[CountTooLate(tally[1])] += 1
+            context.outbox.counts[CountTooLate(tally[1])] += 1
 
     def on_timer(self, bucket: KeptBucket) -> None:
         """Take over a bucket of an earlier unit that ends in this one."""
         self._buckets[bucket.begin] = bucket
 
-    def finish(self, watermark: int, turn: Turn) -> None:
+    def finish(self, watermark: int, context: Context) -> None:
         """Publish what has ended; keep what may change."""
         kept_from = watermark - _KEPT_MS + 1
-        self._take_in_time(kept_from, turn)
+        self._take_in_time(kept_from, context)
         for now, begin, cause, measure in self._late:
-            bucket = self._bucket(begin, turn)
+            bucket = self._bucket(begin, context)
             self._end(bucket)
             self._add_revision(bucket, cause, bucket.add(cause, measure, 1), now)
         for begin, bucket in sorted(self._buckets.items()):
             if bucket.end < watermark:
                 self._end(bucket)
             if begin >= kept_from:
-                _keep(bucket, turn)
-        turn.outbox.records[self._place : self._place] = self._signals(turn)
+                _keep(bucket, context)
+        context.outbox.records[self._place : self._place] = self._signals(context)
 
-    def _take_in_time(self, kept_from: int, turn: Turn) -> None:
+    def _take_in_time(self, kept_from: int, context: Context) -> None:
         """Publish the buckets that are this unit's alone; add its counts to the others."""
         late = {begin for _, begin, _, _ in self._late}
         alone: dict[str, dict[int, dict[str, int]]] = {}
@@ -183,7 +183,7 @@ class CauseCounter:
             of_cause = alone.setdefault(cause, {})
             for begin, count in counts.items():
                 if not self._since <= begin < kept_from or begin in late:
-                    self._bucket(begin, turn).add(cause, measure, count)
+                    self._bucket(begin, context).add(cause, measure, count)
                 elif begin in of_cause:
                     of_cause[begin][measure] = count
                 else:
@@ -194,13 +194,13 @@ class CauseCounter:
                 for begin, counts in buckets.items()
             ]
 
-    def _bucket(self, begin: int, turn: Turn) -> KeptBucket:
+    def _bucket(self, begin: int, context: Context) -> KeptBucket:
         """Return a bucket as earlier units, if there were any, have left it."""
         bucket = self._buckets.get(begin)
         if bucket is None:
             bucket = KeptBucket(begin=begin, causes={}, timers=[])
             if begin < self._since:
-                saved: KeptBucket = turn.touch(_key(begin))
+                saved: KeptBucket = context.touch(_key(begin))
                 bucket = saved if saved.begin == begin else bucket
             self._buckets[begin] = bucket
         return bucket
@@ -219,23 +219,25 @@ class CauseCounter:
         )
         self._ready.setdefault(cause, []).append(revised)
 
-    def _signals(self, turn: Turn) -> Iterator[NewRecord]:
+    def _signals(self, context: Context) -> Iterator[NewRecord]:
         for cause, ready in self._ready.items():
             ready.sort(key=_DETECTED_AT)
             for first in range(0, len(ready), _MOST_AT_ONCE):
                 buckets = ready[first : first + _MOST_AT_ONCE]
                 body = CauseCountsBody("volume", cause, BUCKET_MS, buckets)
-                signal = signal_of("count", self._since, turn.origin, turn.next_signal(), body)
+                signal = signal_of(
+                    "count", self._since, context.origin, context.next_signal(), body
+                )
                 yield NewRecord(SIGNALS, cause.encode(), signal)
 
 
-def _keep(bucket: KeptBucket, turn: Turn) -> None:
+def _keep(bucket: KeptBucket, context: Context) -> None:
     """Save a bucket in the place of an older one, with a timer if it has not ended."""
     key = _key(bucket.begin)
-    kept: KeptBucket = turn.touch(key)
+    kept: KeptBucket = context.touch(key)
     kept.begin, kept.causes = bucket.begin, bucket.causes
     if not kept.timers and any(not count.revision for count in bucket.causes.values()):
-        turn.set_timer(kept, Timer(bucket.end, "", _END), key)
+        context.set_timer(kept, Timer(bucket.end, "", _END), key)
 
 
 def renewed(states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:

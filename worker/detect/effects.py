@@ -29,7 +29,7 @@ from schemas.alert import AlertKind
 from worker.detect.account import Account
 from worker.detect.alerts import Change, Publisher
 from worker.detect.rare_events import RareEvents
-from worker.engine.context import Turn
+from worker.engine.context import Context
 from worker.engine.keyed_state import Timer
 from worker.engine.outcomes import NotJudged
 from worker.engine.reorder import EVENT, OCCURRED, OFFSET, ORDER, RECORD, SOURCE, Entry
@@ -70,67 +70,67 @@ class Applier:
         self.watch: Callable[[AnyRule, Sequence[Effect]], None] | None = None
         """Is shown what each call asked for, before it is done."""
 
-    def apply(self, rule: AnyRule, live: Account, turn: Turn) -> None:
+    def apply(self, rule: AnyRule, live: Account, context: Context) -> None:
         """Do what the rule asked for in its last call."""
         asked = self._fx.asked
         if self.watch is not None:
             self.watch(rule, asked)
         for effect in asked:
-            self._do(effect, rule, live, turn)
+            self._do(effect, rule, live, context)
         asked.clear()
 
-    def _do(self, effect: Effect, rule: AnyRule, live: Account, turn: Turn) -> None:
+    def _do(self, effect: Effect, rule: AnyRule, live: Account, context: Context) -> None:
         match effect:  # the frequent ones first
             case SetTimer(name, due, awaits):
                 bits = sum(1 << kind for kind in awaits)
-                turn.set_timer(live, Timer(due, rule.state_code, name, bits))
+                context.set_timer(live, Timer(due, rule.state_code, name, bits))
             case CancelTimer(name):
-                turn.cancel_timer(live, rule.state_code, name)
+                context.cancel_timer(live, rule.state_code, name)
             case CountReason(reason):
                 if rule.mode == "live":
-                    turn.outbox.counts[NotJudged(rule.id, reason)] += 1
+                    context.outbox.counts[NotJudged(rule.id, reason)] += 1
             case SendSignal(measure, event):
                 if rule.mode == "live":
-                    self._rare_events.publish(measure, event, turn)
+                    self._rare_events.publish(measure, event, context)
             case RaiseAlert(draft):
-                self._raise(draft, rule, live, turn)
+                self._raise(draft, rule, live, context)
             case UpdateAlert():
-                self._update(effect, rule, live, turn)
+                self._update(effect, rule, live, context)
             case SettleAlert():
-                self._settle(effect, rule, live, turn)
+                self._settle(effect, rule, live, context)
             case LapseAlert(alert):
-                self._close(live, alert, Change("cured"), turn)
+                self._close(live, alert, Change("cured"), context)
             case ExpireAlert(alert):
-                self._close(live, alert, Change("expired"), turn)
+                self._close(live, alert, Change("expired"), context)
             case _:
                 assert_never(effect)
 
-    def expire_old(self, live: Account, now: int, turn: Turn) -> None:
+    def expire_old(self, live: Account, now: int, context: Context) -> None:
         """Close the alerts that have been open for too long."""
         for alert in [alert for alert in live.alerts if alert.raised_at <= now - self._max_open]:
-            self._close(live, alert, Change("expired"), turn)
-        self.set_expiry(live, turn)
+            self._close(live, alert, Change("expired"), context)
+        self.set_expiry(live, context)
 
-    def set_expiry(self, live: Account, turn: Turn) -> None:
+    def set_expiry(self, live: Account, context: Context) -> None:
         """Let the engine come back when the oldest open alert has been open for too long."""
-        turn.cancel_timer(live, ENGINE, EXPIRE)
+        context.cancel_timer(live, ENGINE, EXPIRE)
         if live.alerts:
             due = min(alert.raised_at for alert in live.alerts) + self._max_open
-            turn.set_timer(live, Timer(due, ENGINE, EXPIRE))
+            context.set_timer(live, Timer(due, ENGINE, EXPIRE))
 
-    def _raise(self, draft: Draft, rule: AnyRule, live: Account, turn: Turn) -> None:
+    def _raise(self, draft: Draft, rule: AnyRule, live: Account, context: Context) -> None:
         if _open(rule, live, draft.anchor) is not None:
             return
         verdict = rule.judge(rule.Facts.of_quotes(draft.facts))
         if verdict is None:
             return
-        alert = self._publisher.opened(rule, draft, verdict, live.alerts, turn)
+        alert = self._publisher.opened(rule, draft, verdict, live.alerts, context)
         live.alerts.append(alert)
         change = Change("raised", draft.evidence, _is_late(self._fx.entry), verdict)
-        self._publisher.publish(rule, alert, change, turn)
-        self.set_expiry(live, turn)
+        self._publisher.publish(rule, alert, change, context)
+        self.set_expiry(live, context)
 
-    def _update(self, effect: UpdateAlert, rule: AnyRule, live: Account, turn: Turn) -> None:
+    def _update(self, effect: UpdateAlert, rule: AnyRule, live: Account, context: Context) -> None:
         alert = _open(rule, live, effect.alert)
         if alert is None:
             return
@@ -143,20 +143,20 @@ class Applier:
         alert.facts, alert.severity, alert.title = together, verdict.severity, verdict.title
         alert.amount_at_stake = list(verdict.amount_at_stake)
         change = Change("updated", effect.evidence, _is_late(self._fx.entry), verdict)
-        self._publisher.publish(rule, alert, change, turn)
+        self._publisher.publish(rule, alert, change, context)
 
-    def _settle(self, effect: SettleAlert, rule: AnyRule, live: Account, turn: Turn) -> None:
+    def _settle(self, effect: SettleAlert, rule: AnyRule, live: Account, context: Context) -> None:
         alert = _open(rule, live, effect.alert)
         if alert is not None:
             ref = effect.ref
             kind: AlertKind = "cured" if ref.occurred_at > alert.at else "retracted"
             change = Change(kind, [(ref, effect.role)], _is_late(self._fx.entry))
-            self._close(live, alert, change, turn)
+            self._close(live, alert, change, context)
 
-    def _close(self, live: Account, alert: OpenAlert, change: Change, turn: Turn) -> None:
+    def _close(self, live: Account, alert: OpenAlert, change: Change, context: Context) -> None:
         if alert in live.alerts:
             live.alerts.remove(alert)
-            self._publisher.publish(self._known[alert.rule], alert, change, turn)
+            self._publisher.publish(self._known[alert.rule], alert, change, context)
 
 
 def _is_late(entry: Entry | None) -> bool:

@@ -27,7 +27,7 @@ from worker.detect.dispatch import Bound, Calls, Dispatch
 from worker.detect.effects import ENGINE, Applier, address_of
 from worker.detect.rare_events import RareEvents
 from worker.detect.redelivery import known_as, without_old
-from worker.engine.context import Family, RuleFailed, Turn
+from worker.engine.context import Context, Family, RuleFailed
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outcomes import (
     Redelivered,
@@ -122,46 +122,46 @@ class AccountHandler:
             setattr(live, bound.code, state)
         return state
 
-    def _count_dropped_states(self, turn: Turn) -> None:
+    def _count_dropped_states(self, context: Context) -> None:
         """Count states of older rules that could not be used."""
-        turn.outbox.counts.update(self._saved.afresh)
+        context.outbox.counts.update(self._saved.afresh)
         self._saved.afresh.clear()
 
     # -- events ---------------------------------------------------------------------------
 
-    def on_keyless(self, entry: Entry, turn: Turn) -> None:
+    def on_keyless(self, entry: Entry, context: Context) -> None:
         """Count a login under an unknown name: it belongs to its source, and to no account."""
-        self._rare_events.publish("failed_login", entry[EVENT], turn)
-        turn.outbox.counts[UnknownAccount(self._addresses[entry[SOURCE]].topic)] += 1
+        self._rare_events.publish("failed_login", entry[EVENT], context)
+        context.outbox.counts[UnknownAccount(self._addresses[entry[SOURCE]].topic)] += 1
         if entry[ORDER] > entry[OCCURRED]:
-            self._publish_late(entry, turn)
+            self._publish_late(entry, context)
 
-    def on_event(self, live: Account, entry: Entry, turn: Turn) -> None:
+    def on_event(self, live: Account, entry: Entry, context: Context) -> None:
         """Handle one event of the account."""
         if self._saved.afresh:
-            self._count_dropped_states(turn)
-        if not self._is_new(live, entry, turn):
+            self._count_dropped_states(context)
+        if not self._is_new(live, entry, context):
             return
         event: Event = entry[EVENT]
         late = entry[ORDER] > entry[OCCURRED]
         if late:
-            self._publish_late(entry, turn)
+            self._publish_late(entry, context)
         profile, fx = live.profile, self._fx
-        fx.begin(turn.now, live, entry, None)
+        fx.begin(context.now, live, entry, None)
         update_profile(profile, event, fx, late)
         calls = (self._late if late else self._on).calls(entry[SOURCE], event)
-        if turn.careful:
+        if context.careful:
             for bound, _, handle in calls:
-                self._call_guarded(bound, handle, live, (event, profile, fx), turn)
+                self._call_guarded(bound, handle, live, (event, profile, fx), context)
         elif calls:
-            self._call(calls, live, event, turn)
+            self._call(calls, live, event, context)
         if fx.tallies:
-            counter = cause_counter_of(turn)
+            counter = cause_counter_of(context)
             for tally in fx.tallies:
-                counter.add(tally, entry[OCCURRED], turn)
+                counter.add(tally, entry[OCCURRED], context)
             fx.tallies.clear()
 
-    def _call(self, calls: Calls, live: Account, event: Event, turn: Turn) -> None:
+    def _call(self, calls: Calls, live: Account, event: Event, context: Context) -> None:
         """Call the rules one after the other; the first that raises ends the whole unit."""
         profile, fx = live.profile, self._fx
         try:
@@ -170,13 +170,13 @@ class AccountHandler:
                 state = getattr(live, code)
                 handle(self._state(live, bound) if state is None else state, event, profile, fx)
                 if fx.asked:
-                    self.applier.apply(bound.rule, live, turn)
+                    self.applier.apply(bound.rule, live, context)
         except Exception as error:
             fx.asked.clear()
             fx.tallies.clear()
             raise RuleFailed from error
 
-    def _is_new(self, live: Account, entry: Entry, turn: Turn) -> bool:
+    def _is_new(self, live: Account, entry: Entry, context: Context) -> bool:
         """Recognise redeliveries and what is too old to tell from one; remember the others."""
         order, occurred, identity = entry[ORDER], entry[OCCURRED], entry[IDENTITY]
         ids, horizon = live.ids, self._horizons.dedup
@@ -184,94 +184,94 @@ class AccountHandler:
         if known is not None:
             at = self._addresses[entry[SOURCE]]
             if known:
-                turn.outbox.counts[Redelivered(at.topic)] += 1
+                context.outbox.counts[Redelivered(at.topic)] += 1
             else:
                 error = "event_id: known, with other content"
-                turn.outbox.dead_letter(at, entry[RECORD], "event_id_conflict", error)
+                context.outbox.dead_letter(at, entry[RECORD], "event_id_conflict", error)
             return False
         if occurred < order - horizon:
-            turn.outbox.counts[TooOld(self._addresses[entry[SOURCE]].topic)] += 1
-            self._publish_late(entry, turn)
+            context.outbox.counts[TooOld(self._addresses[entry[SOURCE]].topic)] += 1
+            self._publish_late(entry, context)
             return False
         if not ids:
-            turn.set_timer(live, Timer(occurred + horizon + 1, ENGINE, _FORGET_IDS))
+            context.set_timer(live, Timer(occurred + horizon + 1, ENGINE, _FORGET_IDS))
         ids += identity
         return True
 
-    def _publish_late(self, entry: Entry, turn: Turn) -> None:
+    def _publish_late(self, entry: Entry, context: Context) -> None:
         at = self._addresses[entry[SOURCE]]
-        turn.outbox.late(at, entry[RECORD], entry[OCCURRED], entry[ORDER])
+        context.outbox.late(at, entry[RECORD], entry[OCCURRED], entry[ORDER])
 
     def _call_guarded(
-        self, bound: Bound, handle: Callable[..., None], live: Account, args: Any, turn: Turn
+        self, bound: Bound, handle: Callable[..., None], live: Account, args: Any, context: Context
     ) -> None:
         """Call a rule so that, if it raises, nothing of the call is left but a report of it."""
         state = self._state(live, bound)
         before = packed((state, live.alerts, live.timers))
-        written, signals = len(turn.outbox.records), turn.signals
-        counts, tallies = turn.outbox.counts.copy(), len(self._fx.tallies)
+        written, signals = len(context.outbox.records), context.signals
+        counts, tallies = context.outbox.counts.copy(), len(self._fx.tallies)
         self._fx.code = bound.code
         try:
             handle(state, *args)
-            self.applier.apply(bound.rule, live, turn)
+            self.applier.apply(bound.rule, live, context)
         except Exception as error:  # noqa: BLE001 - the one place where the errors of rules end
             self._fx.asked.clear()
             del self._fx.tallies[tallies:]
             saved = _GUARD(before)
             setattr(live, bound.code, bound.unpack(saved.state))
             live.alerts, live.timers = saved.alerts, saved.timers
-            del turn.outbox.records[written:]
-            turn.signals, turn.outbox.counts = signals, counts
-            self._report(bound, error, turn)
+            del context.outbox.records[written:]
+            context.signals, context.outbox.counts = signals, counts
+            self._report(bound, error, context)
 
-    def _report(self, bound: Bound, error: Exception, turn: Turn) -> None:
-        turn.outbox.counts[RuleFailure(bound.rule.id)] += 1
+    def _report(self, bound: Bound, error: Exception, context: Context) -> None:
+        context.outbox.counts[RuleFailure(bound.rule.id)] += 1
         entry = self._fx.entry
         if entry is not None:
             at = self._addresses[entry[SOURCE]]
             what = f"rule {bound.rule.id}: {type(error).__name__}"
-            turn.outbox.dead_letter(at, entry[RECORD], "rule_error", what)
+            context.outbox.dead_letter(at, entry[RECORD], "rule_error", what)
 
     # -- timers ---------------------------------------------------------------------------
 
-    def on_timer(self, live: Account, timer: Timer, turn: Turn) -> None:
+    def on_timer(self, live: Account, timer: Timer, context: Context) -> None:
         """Handle a timer of a rule or of the engine."""
         if timer.owner == ENGINE:
-            self._on_engine_timer(live, timer, turn)
+            self._on_engine_timer(live, timer, context)
             return
         if self._saved.afresh:
-            self._count_dropped_states(turn)
+            self._count_dropped_states(context)
         bound = self._by_code.get(timer.owner)
         if bound is None:
-            turn.outbox.counts[TimerOfNoRule(timer.owner)] += 1
+            context.outbox.counts[TimerOfNoRule(timer.owner)] += 1
             return
         fx = self._fx
-        fx.begin(turn.now, live, None, timer.due)
+        fx.begin(context.now, live, None, timer.due)
         args = (timer.name, timer.due, live.profile, fx)
-        if turn.careful:
-            self._call_guarded(bound, bound.rule.on_timer, live, args, turn)
+        if context.careful:
+            self._call_guarded(bound, bound.rule.on_timer, live, args, context)
             return
         fx.code = bound.code
         try:
             bound.rule.on_timer(self._state(live, bound), *args)
-            self.applier.apply(bound.rule, live, turn)
+            self.applier.apply(bound.rule, live, context)
         except Exception as error:
             fx.asked.clear()
             raise RuleFailed from error
 
-    def _on_engine_timer(self, live: Account, timer: Timer, turn: Turn) -> None:
+    def _on_engine_timer(self, live: Account, timer: Timer, context: Context) -> None:
         if timer.name == _FORGET_IDS:
-            self._forget_ids(live, timer.due, turn)
+            self._forget_ids(live, timer.due, context)
         else:
-            self.applier.expire_old(live, timer.due, turn)
+            self.applier.expire_old(live, timer.due, context)
 
-    def finish(self, watermark: int, turn: Turn) -> None:
+    def finish(self, watermark: int, context: Context) -> None:
         """Publish the counts of the buckets that have ended."""
-        counter: CauseCounter | None = turn.unit
+        counter: CauseCounter | None = context.unit
         if counter is not None:
-            counter.finish(watermark, turn)
+            counter.finish(watermark, context)
 
-    def _forget_ids(self, live: Account, due: int, turn: Turn) -> None:
+    def _forget_ids(self, live: Account, due: int, context: Context) -> None:
         """Drop the ids whose horizon has passed; come back once for the rest.
 
         Few ids wait until the newest may go, many leave by the hour: so memory stays bounded by
@@ -283,7 +283,7 @@ class AccountHandler:
             newest = max(times) + self._horizons.dedup + 1
             hourly = due + self._horizons.dedup // 24
             again = min(newest, hourly) if len(times) > _MANY_IDS else newest
-            turn.set_timer(live, Timer(again, ENGINE, _FORGET_IDS))
+            context.set_timer(live, Timer(again, ENGINE, _FORGET_IDS))
 
 
 class _Guard(Struct, array_like=True):

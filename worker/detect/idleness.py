@@ -97,8 +97,8 @@ class DetectClock:
             if since is not None and not self._inputs[source.index].may_be_silent:
                 ended = source.ended and self._topics.ended(topic)
                 newest[topic] = now if ended else since
-        turn = task.turn(outbox)
-        task.stage_meta = watch(task.stage_meta, newest, self._pace.silence_limit, now, turn)
+        context = task.context(outbox)
+        task.stage_meta = watch(task.stage_meta, newest, self._pace.silence_limit, now, context)
 
     def _progress_is_due(self, task: Task, now: int) -> bool:
         return now - self._published[task.number][1] >= self._pace.progress_interval
@@ -109,8 +109,8 @@ class DetectClock:
         if task.watermark <= published or not self._progress_is_due(task, now):
             return
         self._published[task.number] = (task.watermark, now)
-        turn = task.turn(outbox)
-        value = signal_of("progress", task.watermark, turn.origin, turn.next_signal())
+        context = task.context(outbox)
+        value = signal_of("progress", task.watermark, context.origin, context.next_signal())
         outbox.records += [
             NewRecord(SIGNALS, None, value, partition) for partition in self._triage_partitions
         ]

@@ -7,7 +7,7 @@ from rules.events import Event, Login
 from schemas.time import format_time
 from schemas.topics import SIGNALS
 from worker.detect.signals import RareEventBody, signal_of
-from worker.engine.context import Turn
+from worker.engine.context import Context
 from worker.engine.records import NewRecord
 from worker.tokens import Tokens
 
@@ -21,7 +21,7 @@ class RareEvents:
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
-    def publish(self, measure: str, event: Event, turn: Turn) -> None:
+    def publish(self, measure: str, event: Event, context: Context) -> None:
         """Send one event."""
         account = self._tokens.of(event.account_id)
         body = RareEventBody(measure, format_time(event.occurred_at), account)
@@ -31,8 +31,8 @@ class RareEvents:
             if event.ip is not None:
                 body.source = self._tokens.of(_site(event.ip))
                 cause = f"source:{body.source}" if measure == "failed_login" else cause
-        signal = signal_of("event", turn.now, turn.origin, turn.next_signal(), body)
-        turn.outbox.records.append(NewRecord(SIGNALS, cause.encode(), signal))
+        signal = signal_of("event", context.now, context.origin, context.next_signal(), body)
+        context.outbox.records.append(NewRecord(SIGNALS, cause.encode(), signal))
 
 
 def _site(ip: str) -> str:

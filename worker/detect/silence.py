@@ -8,7 +8,7 @@ import msgspec
 
 from schemas.alert import Alert, AlertKind
 from worker.detect.alerts import derived_id, send
-from worker.engine.context import Turn
+from worker.engine.context import Context
 
 RULE = "pipeline_silent"
 
@@ -24,7 +24,7 @@ class Silence(msgspec.Struct, array_like=True):
 _SILENCES = msgspec.msgpack.Decoder(list[Silence])
 
 
-def watch(saved: bytes, newest: dict[str, int], limit: int, now: int, turn: Turn) -> bytes:
+def watch(saved: bytes, newest: dict[str, int], limit: int, now: int, context: Context) -> bytes:
     """Raise and cure, and return what to save.
 
     Args:
@@ -33,21 +33,23 @@ def watch(saved: bytes, newest: dict[str, int], limit: int, now: int, turn: Turn
             partitions all stand at an end, `now`: it is never silent.
         limit: how long a topic may say nothing, milliseconds.
         now: wall time, milliseconds.
-        turn: where to publish.
+        context: where to publish.
     """
     silences = {silence.topic: silence for silence in (_SILENCES.decode(saved) if saved else [])}
     for topic, since in newest.items():
         known = silences.get(topic)
         if known is not None and since > known.since:
-            _publish(known, limit, "cured", 2, turn)
+            _publish(known, limit, "cured", 2, context)
             del silences[topic]
         if topic not in silences and now - since > limit:
             silences[topic] = Silence(topic, since)
-            _publish(silences[topic], limit, "raised", 1, turn)
+            _publish(silences[topic], limit, "raised", 1, context)
     return msgspec.msgpack.encode(list(silences.values()))
 
 
-def _publish(silence: Silence, limit: int, kind: AlertKind, sequence: int, turn: Turn) -> None:
+def _publish(
+    silence: Silence, limit: int, kind: AlertKind, sequence: int, context: Context
+) -> None:
     at = silence.since + limit
     send(
         Alert(
@@ -65,14 +67,14 @@ def _publish(silence: Silence, limit: int, kind: AlertKind, sequence: int, turn:
             at=at,
             first_event_at=silence.since,
             last_event_at=silence.since,
-            detected_at=turn.now,
-            published_at=turn.published_at,
+            detected_at=context.now,
+            published_at=context.published_at,
             late=False,
             evidence_total=0,
             parameters={"silence_limit_ms": limit},
             suspected_root_cause="technical",
-            origin=turn.origin,
-            origin_sequence=turn.next_signal(),
+            origin=context.origin,
+            origin_sequence=context.next_signal(),
         ),
-        turn,
+        context,
     )

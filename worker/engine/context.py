@@ -31,7 +31,7 @@ class Family(Protocol):
     def dump(self, live: Any) -> bytes:
         """Encode a key's state without timers' header; empty when there is nothing to keep."""
 
-    def on_timer(self, live: Any, timer: Timer, turn: "Turn") -> None:
+    def on_timer(self, live: Any, timer: Timer, context: "Context") -> None:
         """Handle one timer, already removed from the state."""
 
 
@@ -47,18 +47,18 @@ class Handler(Protocol):
         Empty bytes remove a key.
         """
 
-    def on_keyless(self, entry: Entry, turn: "Turn") -> None:
+    def on_keyless(self, entry: Entry, context: "Context") -> None:
         """Handle one released event that belongs to no key's state."""
 
-    def on_event(self, live: Any, entry: Entry, turn: "Turn") -> None:
+    def on_event(self, live: Any, entry: Entry, context: "Context") -> None:
         """Handle one released event."""
 
-    def finish(self, watermark: int, turn: "Turn") -> None:
+    def finish(self, watermark: int, context: "Context") -> None:
         """End a unit of work: all below the watermark has been handled."""
 
 
-class Turn:
-    """What a handler may use while it handles one event or timer.
+class Context:
+    """The processor context: what a handler may use while it handles one event or timer.
 
     Attributes:
         now: order time of the event or timer, milliseconds; never falls.

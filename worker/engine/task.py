@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from worker.engine.context import Family, Handler, HeapEntry, Live, RuleFailed, Turn
+from worker.engine.context import Context, Family, Handler, HeapEntry, Live, RuleFailed
 from worker.engine.event_time import Source
 from worker.engine.keyed_state import Timer, next_due, pack
 from worker.engine.outbox import Outbox
@@ -32,7 +32,7 @@ _HINT: Final = "?"
 
 
 class Reader(Protocol):
-    """How a stage turns the records of a source into entries and time."""
+    """How a stage converts the records of a source into entries and time."""
 
     def read(
         self, task: "Task", source: Source, records: Sequence[Record], outbox: Outbox
@@ -94,7 +94,7 @@ class Task:
         self._held: list[HeapEntry] = []
         self._popped: list[HeapEntry] = []
         self._rebuild_timers()
-        self._turn = Turn(number, self._heap, saved.now, saved.signals, self._touch_to_save)
+        self._context = Context(number, self._heap, saved.now, saved.signals, self._touch_to_save)
         self._read_outbox = Outbox(stage)
 
     def _rebuild_timers(self) -> None:
@@ -109,21 +109,21 @@ class Task:
     @property
     def now(self) -> int:
         """The order time of the last event or timer handled, in milliseconds."""
-        return self._turn.now
+        return self._context.now
 
     @property
     def signals(self) -> int:
         """How many signals the task has written."""
-        return self._turn.signals
+        return self._context.signals
 
-    def turn(self, outbox: Outbox) -> Turn:
-        """Return the turn with which the engine itself publishes, after `work`.
+    def context(self, outbox: Outbox) -> Context:
+        """Return the context in which a clock policy publishes, after `work`.
 
         Its order time is the watermark: no later decision has an order time below it.
         """
-        self._turn.outbox = outbox
-        self._turn.now = max(self._turn.now, self.watermark)
-        return self._turn
+        self._context.outbox = outbox
+        self._context.now = max(self._context.now, self.watermark)
+        return self._context
 
     @property
     def keys(self) -> int:
@@ -199,23 +199,23 @@ class Task:
         """Release what the watermark allows and handle it; return what there is to publish."""
         self.watermark = max(self.watermark, min(time.frontier for time in self._inputs))
         entries = self._buffer.release(self.watermark)
-        self._turn.published_at = published_at
-        start = (self._turn.now, self._turn.signals, list(self._held))
+        self._context.published_at = published_at
+        start = (self._context.now, self._context.signals, list(self._held))
         try:
             self._process(entries)
         except RuleFailed:
-            self._turn.now, self._turn.signals, self._held = start
-            self._turn.careful = True
+            self._context.now, self._context.signals, self._held = start
+            self._context.careful = True
             self._live.clear()
             self._dirty.clear()
             for item in self._popped:
                 heappush(self._heap, item)
             self._process(entries)
-            self._turn.careful = False
+            self._context.careful = False
         self._popped.clear()
         outbox, self._read_outbox = self._read_outbox, Outbox(self.stage)
-        outbox.records += self._turn.outbox.records
-        outbox.counts.update(self._turn.outbox.counts)
+        outbox.records += self._context.outbox.records
+        outbox.counts.update(self._context.outbox.counts)
         outbox.released = entries
         return outbox
 
@@ -229,9 +229,11 @@ class Task:
             sources[at.topic] = saved
             if saved.offset:  # else nothing was read: the log knows where the oldest record is
                 offsets[at] = saved.offset
-        turn = self._turn
-        meta = TaskMeta(LAYOUT, self.watermark, turn.now, turn.signals, sources, self.stage_meta)
-        turn.outbox, turn.unit = Outbox(self.stage), None  # frees what the unit has handled
+        context = self._context
+        meta = TaskMeta(
+            LAYOUT, self.watermark, context.now, context.signals, sources, self.stage_meta
+        )
+        context.outbox, context.unit = Outbox(self.stage), None  # frees what the unit has handled
         return changes, offsets, msgspec.msgpack.encode(meta)
 
     def _encode_touched(self) -> list[StateChange]:
@@ -253,8 +255,8 @@ class Task:
     # -- events and timers in order -------------------------------------------------------
 
     def _process(self, entries: list[Entry]) -> None:
-        turn, handler, heap = self._turn, self._handler, self._heap
-        turn.outbox, turn.unit = Outbox(self.stage), None
+        context, handler, heap = self._context, self._handler, self._heap
+        context.outbox, context.unit = Outbox(self.stage), None
         live_states, states, dirty = self._live, self._states, self._dirty
         load = handler.families[b""].load  # events have keys of that family
         self._release_held()
@@ -262,19 +264,19 @@ class Task:
             order = entry[ORDER]
             if heap and heap[0][0] < order:
                 self._fire(order)
-            turn.now = order
+            context.now = order
             key = entry[KEY]
             if key is None:
-                handler.on_keyless(entry, turn)
+                handler.on_keyless(entry, context)
                 continue
             live = live_states.get(key)
             if live is None:
                 live = live_states[key] = load(states.get(key))
             dirty.add(key)
-            turn.key = key
-            handler.on_event(live, entry, turn)
+            context.key = key
+            handler.on_event(live, entry, context)
         self._fire(self.watermark)
-        handler.finish(self.watermark, turn)
+        handler.finish(self.watermark, context)
 
     def _release_held(self) -> None:
         held, self._held = self._held, []
@@ -301,11 +303,11 @@ class Task:
             elif judged_at > order:
                 heappush(heap, (judged_at, due, key, owner, name, awaits))
             else:
-                self._turn.now = max(self._turn.now, order)
-                self._turn.key = key
+                self._context.now = max(self._context.now, order)
+                self._context.key = key
                 self._dirty.add(key)
                 live.timers.remove(timer)
-                self._family(key).on_timer(live, timer, self._turn)
+                self._family(key).on_timer(live, timer, self._context)
 
     def _family(self, key: bytes) -> Family:
         families = self._handler.families

@@ -25,7 +25,7 @@ from rules.contract import (
 from schemas.topics import ALERTS, ALERTS_SHADOW, DETECT_INPUTS
 from worker.detect.handler import AccountHandler
 from worker.detect.stage import Policy, detect
-from worker.engine.context import Handler, Turn
+from worker.engine.context import Context, Handler
 from worker.engine.log import Log
 from worker.engine.outcomes import NotJudged
 from worker.engine.records import NewRecord, Record, Snapshot, TopicPartition
@@ -58,13 +58,13 @@ class Alone:
         self.families = handler.families
         self.finish = handler.finish
 
-    def on_keyless(self, entry: Entry, turn: Turn) -> None:
+    def on_keyless(self, entry: Entry, context: Context) -> None:
         """Events without a key are nobody's."""
 
-    def on_event(self, live: Any, entry: Entry, turn: Turn) -> None:
+    def on_event(self, live: Any, entry: Entry, context: Context) -> None:
         """Pass on what is of the key."""
-        if turn.key == self._key:
-            self._handler.on_event(live, entry, turn)
+        if context.key == self._key:
+            self._handler.on_event(live, entry, context)
 
 
 class Watching(Alone):
@@ -76,16 +76,16 @@ class Watching(Alone):
         self._accounts = handler
         self.trace = Trace(did={})
 
-    def on_event(self, live: Any, entry: Entry, turn: Turn) -> None:
+    def on_event(self, live: Any, entry: Entry, context: Context) -> None:
         """Pass on, and look on at the one record."""
-        if turn.key != self._key or (entry[SOURCE], entry[OFFSET]) != self._watched:
-            super().on_event(live, entry, turn)
+        if context.key != self._key or (entry[SOURCE], entry[OFFSET]) != self._watched:
+            super().on_event(live, entry, context)
             return
-        before = turn.outbox.counts.copy()
+        before = context.outbox.counts.copy()
         self._accounts.applier.watch = self._note
-        super().on_event(live, entry, turn)
+        super().on_event(live, entry, context)
         self._accounts.applier.watch = None
-        counted = turn.outbox.counts - before
+        counted = context.outbox.counts - before
         self.trace.happened = happened(entry[EVENT])
         self.trace.late_by = max(0, entry[ORDER] - entry[OCCURRED])
         named = sorted(each.words for each in counted if type(each) is not NotJudged)

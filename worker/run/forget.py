@@ -14,7 +14,7 @@ from worker.detect.account import Account, SavedAccounts
 from worker.detect.alerts import Change, Publisher
 from worker.detect.redelivery import without_old
 from worker.detect.stage import DETECT, Policy
-from worker.engine.context import Turn
+from worker.engine.context import Context
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import payload_of
 from worker.engine.log import Log
@@ -57,12 +57,12 @@ def forget(log: Log, policy: Policy, account_id: str, now: int) -> Forgotten | N
         meta = read_meta(snapshot.meta, DETECT, DETECT_INPUTS)
         account = SavedAccounts(policy.known_rules).read(payload_of(stored))
         found = _count(account)
-        turn = _turn(task, meta, key, now)
-        _expire_all(account, policy, turn)
-        advanced = msgspec.structs.replace(meta, now=turn.now, signals=turn.signals)
+        context = _context(task, meta, key, now)
+        _expire_all(account, policy, context)
+        advanced = msgspec.structs.replace(meta, now=context.now, signals=context.signals)
         session.commit(
             Commit(
-                outputs=turn.outbox.records,
+                outputs=context.outbox.records,
                 states=[StateChange(task, key, b"")],
                 metas={task: msgspec.msgpack.encode(advanced)},
             )
@@ -70,22 +70,22 @@ def forget(log: Log, policy: Policy, account_id: str, now: int) -> Forgotten | N
     return found
 
 
-def _turn(task: int, meta: TaskMeta, key: bytes, now: int) -> Turn:
-    """Return a turn at the watermark: nothing decided later has an order time below it."""
+def _context(task: int, meta: TaskMeta, key: bytes, now: int) -> Context:
+    """Return a context at the watermark: nothing decided later has an order time below it."""
 
     def touch(_: bytes) -> None:
         raise AssertionError("only the account itself is touched")
 
-    turn = Turn(task, [], max(meta.now, meta.watermark), meta.signals, touch)
-    turn.published_at, turn.key = now, key
-    return turn
+    context = Context(task, [], max(meta.now, meta.watermark), meta.signals, touch)
+    context.published_at, context.key = now, key
+    return context
 
 
-def _expire_all(account: Account, policy: Policy, turn: Turn) -> None:
+def _expire_all(account: Account, policy: Policy, context: Context) -> None:
     publisher = Publisher(DETECT_INPUTS, policy.tokens)
     rules = {rule.state_code: rule for rule in policy.known_rules}
     for alert in account.alerts:
-        publisher.publish(rules[alert.rule], alert, Change("expired"), turn)
+        publisher.publish(rules[alert.rule], alert, Change("expired"), context)
 
 
 def _count(account: Account) -> Forgotten:

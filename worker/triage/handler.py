@@ -10,7 +10,7 @@ from rules.incidents.record import record_of
 from schemas.alert import Alert
 from schemas.base import Severity
 from schemas.topics import INCIDENTS
-from worker.engine.context import Family, Turn
+from worker.engine.context import Context, Family
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outcomes import AlertOfNoIncident, IncidentPublished, LateSignal
 from worker.engine.packing import Unpacker, packed
@@ -88,38 +88,38 @@ class IncidentHandler:
             return b""
         return packed(_Stored(1, live.state, live.timers))
 
-    def on_keyless(self, entry: Entry, turn: Turn) -> None:
+    def on_keyless(self, entry: Entry, context: Context) -> None:
         """Every signal that is buffered belongs to an incident: there are none without a key."""
 
-    def on_event(self, live: _LiveIncident, entry: Entry, turn: Turn) -> None:
+    def on_event(self, live: _LiveIncident, entry: Entry, context: Context) -> None:
         """Take one alert record over into its incident."""
         alert: Alert = entry[EVENT]
         if entry[ORDER] > entry[OCCURRED]:
-            turn.outbox.counts[LateSignal(alert.origin)] += 1
+            context.outbox.counts[LateSignal(alert.origin)] += 1
         token = self._tokens.of(alert.account_id) if alert.account_id else None
-        state = apply(live.state, alert, turn.now, token)
+        state = apply(live.state, alert, context.now, token)
         if state is None:
-            turn.outbox.counts[AlertOfNoIncident(alert.rule)] += 1
+            context.outbox.counts[AlertOfNoIncident(alert.rule)] += 1
             return
         live.state = state
-        self._publish(state, turn)
+        self._publish(state, context)
         if state.status == "resolved":
-            due = turn.now + self._retention
-            turn.set_timer(live, Timer(due, _RETENTION, state.incident_id))
+            due = context.now + self._retention
+            context.set_timer(live, Timer(due, _RETENTION, state.incident_id))
 
-    def on_timer(self, live: _LiveIncident, timer: Timer, turn: Turn) -> None:
+    def on_timer(self, live: _LiveIncident, timer: Timer, context: Context) -> None:
         """Forget a resolved incident, here and on its topic."""
         key = timer.name.encode()
-        turn.outbox.records.append(NewRecord(INCIDENTS, key, None, partition=turn.task))
+        context.outbox.records.append(NewRecord(INCIDENTS, key, None, partition=context.task))
         if live.state is not None and live.state.incident_id == timer.name:
             live.state = None
 
-    def finish(self, watermark: int, turn: Turn) -> None:
+    def finish(self, watermark: int, context: Context) -> None:
         """Do nothing: every event has published its incident."""
 
-    def _publish(self, state: IncidentState, turn: Turn) -> None:
-        incident = record_of(state, turn.published_at)
-        turn.outbox.counts[IncidentPublished(state.last_change, state.severity)] += 1
+    def _publish(self, state: IncidentState, context: Context) -> None:
+        incident = record_of(state, context.published_at)
+        context.outbox.counts[IncidentPublished(state.last_change, state.severity)] += 1
         value = incident.model_dump_json(exclude_none=True).encode()
         key = state.incident_id.encode()
-        turn.outbox.records.append(NewRecord(INCIDENTS, key, value, partition=turn.task))
+        context.outbox.records.append(NewRecord(INCIDENTS, key, value, partition=context.task))

@@ -160,7 +160,7 @@ def test_a_rule_that_raises_loses_what_it_did_for_that_event_and_nothing_else(
         "3",
     )
     assert told["dlq_error"] == f"rule touchy: {error}"
-    assert not station.detect.tasks[0].turn(Outbox("")).careful  # care is for that unit only
+    assert not station.detect.tasks[0].context(Outbox("")).careful  # care is for that unit only
     last = run(with_touchy(events_of(calm)[6:], asks_for_the_impossible=impossible))
     assert (START + 5 * SECOND + 2 * MINUTE, b"owner", "X1", "later") in undecided(last)
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from worker.engine.context import Family, Turn
+from worker.engine.context import Context, Family
 from worker.engine.event_time import Source
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outbox import Outbox
@@ -75,28 +75,28 @@ class Diary:
         """Encode a key's state."""
         return msgspec.msgpack.encode((live.diary, live.timers))
 
-    def on_keyless(self, entry: Entry, turn: Turn) -> None:
+    def on_keyless(self, entry: Entry, context: Context) -> None:
         """Every record has a key here."""
 
-    def on_event(self, live: Live, entry: Entry, turn: Turn) -> None:
+    def on_event(self, live: Live, entry: Entry, context: Context) -> None:
         """Do what the event says."""
         event: Event = entry[EVENT]
-        assert turn.now == entry[ORDER]
-        self._note(live, turn, event.name)
+        assert context.now == entry[ORDER]
+        self._note(live, context, event.name)
         for timer in event.timers:
-            turn.set_timer(live, timer)
+            context.set_timer(live, timer)
         for name in event.cancel:
-            turn.cancel_timer(live, "", name)
+            context.cancel_timer(live, "", name)
 
-    def on_timer(self, live: Live, timer: Timer, turn: Turn) -> None:
+    def on_timer(self, live: Live, timer: Timer, context: Context) -> None:
         """Write it down."""
-        self._note(live, turn, f"{timer.owner}:{timer.name}")
+        self._note(live, context, f"{timer.owner}:{timer.name}")
 
-    def finish(self, watermark: int, turn: Turn) -> None:
+    def finish(self, watermark: int, context: Context) -> None:
         """Everything is written down already."""
 
-    def _note(self, live: Live, turn: Turn, what: str) -> None:
-        self.seen.append((turn.now, what))
+    def _note(self, live: Live, context: Context, what: str) -> None:
+        self.seen.append((context.now, what))
         live.diary.append(what)
 
 
@@ -320,7 +320,7 @@ def test_progress_and_silence_are_spoken_of_at_the_watermark() -> None:
     bench.idle(0, 100)
     bench.idle(1, 100)
     bench.task.work(0)
-    assert bench.task.turn(Outbox("")).now == 100
+    assert bench.task.context(Outbox("")).now == 100
     bench.give(0, Event("", 11), Event("", 300), key=b"clock")
     bench.idle(1, 300)
     bench.work()
