@@ -1,16 +1,15 @@
 """What a rule is, what it may see, and what it may do.
 
-A rule sees one account: its own state, the event or timer, the account's facts. It changes its own
-state and asks for effects; nothing else. The engine calls it once per event
-in order of event time, isolates it when it raises, and keeps what outlives a call: open alerts,
-timers, states.
+A rule sees one account: its own state, the event or timer, the account's profile. It changes its
+own state and asks for effects; nothing else. The engine calls it once per event in order of event
+time, isolates it when it raises, and keeps what outlives a call: open alerts, timers, states.
 
 A *late* event (older than what the engine has already released) goes to the `late_*` handlers: it
 may cure or retract, or be judged by itself, never against facts newer than it.
 
-Handlers only notice. What is found is decided by `judge`, from the facts that the alert quotes and
-the parameters, and from nothing else: so whoever has the alert can decide it again, and `explain`
-does.
+Handlers only notice. `judge` decides what is found, from the facts that the alert quotes and the
+parameters, and from nothing else: so `explain` can decide it again from the alert alone. The engine
+keeps facts as quotes, and gives them to the rule as its own struct (`rules.facts`).
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -372,6 +371,7 @@ class Rule(Generic[P, S, F]):
     Params: ClassVar[type[Any]]
     State: ClassVar[type[Any]]
     Facts: ClassVar[type[Any]]
+    """The struct that declares what its alerts quote."""
     reads: ClassVar[Mapping[Kind, Mapping[str, Collection[str]]]] = {}
     """By kind the values of its DISPATCH_FIELDS that concern the rule: it is called for no others.
     What is not named is not restricted."""
@@ -390,7 +390,7 @@ class Rule(Generic[P, S, F]):
         raise NotImplementedError
 
     def answers(self, facts: F, event: Event) -> bool:
-        """Say whether the event closes an alert with these facts."""
+        """Return whether the event closes an alert with these facts."""
         return False
 
     def because(self, facts: F) -> Sequence[str]:

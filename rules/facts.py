@@ -19,21 +19,21 @@ Values = Mapping[str, Value]
 """Facts by name. Amounts are minor units; names of amounts and times carry a unit."""
 Quote = tuple[str, Value, Ref | None]
 """A fact: its name, its value, and the cited event it was read from (None: from none)."""
-Reader = Callable[[Any], Value]
+FactReader = Callable[[Any], Value]
 """Returns the value of a fact from the event that is cited for it."""
 
 
 class Declaration(NamedTuple):
     """What a rule declares of one fact beside its name, type and default."""
 
-    read: Reader | None
+    read: FactReader | None
     """None: the rule works it out, no single event shows it."""
     compared_with: Sequence[str]
     """Names of the parameters that decide by it."""
 
 
 def quoted(
-    read: str | Reader | None = None, *, compared_with: str | Sequence[str] = ()
+    read: str | FactReader | None = None, *, compared_with: str | Sequence[str] = ()
 ) -> Declaration:
     """Declare a fact: `amount_minor: Annotated[int, quoted("amount")]`.
 
@@ -73,7 +73,7 @@ class Facts(Struct, kw_only=True):
 
     @classmethod
     @cache
-    def readers(cls) -> Mapping[str, Reader]:
+    def readers(cls) -> Mapping[str, FactReader]:
         """Return by fact how it is read from the event that is cited for it."""
         return {name: each.read for name, each in _declared(cls) if each.read is not None}
 
