@@ -20,7 +20,7 @@ from worker.config.load import default_settings
 from worker.engine.log import stored
 from worker.explain.derive import derive
 from worker.explain.lives import reader
-from worker.explain.render import told
+from worker.explain.render import alert_lines
 from worker.logs.memory import MemoryLog
 from worker.run.replay import replay
 from worker.run.runner import policy_of
@@ -77,7 +77,7 @@ def _explained(log: MemoryLog, plant: Plant) -> str:
         for revisions in lives(log, "").values()
         if revisions[0].dedup_key == alert.dedup_key and revisions[0].opened_at >= alert.at
     )
-    explained = "\n".join(map(visible, told(life, found, REREAD.format(len(found.cited)))))
+    explained = "\n".join(map(visible, alert_lines(life, found, REREAD.format(len(found.cited)))))
     shown = io.StringIO()
     with redirect_stdout(shown):
         describe(incident[-1])

@@ -31,7 +31,7 @@ from worker.errors import UsageError
 from worker.evaluate.scoring import alerts_of, read_truth, score
 from worker.explain.derive import derive
 from worker.explain.lives import reader
-from worker.explain.render import told
+from worker.explain.render import alert_lines
 from worker.logs.sqlite.log import wall_clock
 from worker.run.open_log import make_topics, open_log
 from worker.run.runner import Runner
@@ -184,7 +184,7 @@ def _show_alert(log: Log, alerts: list[Alert], known: Known) -> str:
     assert life is not None
     found = derive(life, known, reader(log), Limits())
     typer.echo("\nOne alert, explained and derived again from the records it cites:\n")
-    for line in told(life, found, REREAD.format(len(found.cited))):
+    for line in alert_lines(life, found, REREAD.format(len(found.cited))):
         typer.echo(visible(line))
     return alert.alert_id
 

@@ -34,7 +34,7 @@ from worker.explain.derive import (
 )
 from worker.explain.history import Trace, alerts_again, noted
 from worker.explain.lives import Life, reader
-from worker.explain.render import happened, told
+from worker.explain.render import alert_lines, happened
 from worker.run.replay import replay
 from worker.run.runner import policy_of
 
@@ -147,7 +147,7 @@ def _explain_alert(place: _Place, life: Life, from_history: bool, as_json: bool)
     if as_json:
         emit(_document(life, found, from_history))
     else:
-        for line in told(life, found, checked):
+        for line in alert_lines(life, found, checked):
             typer.echo(visible(line))
     if found.failures:
         raise CheckFailed(f"Alert {life.raised['alert_id']} is not derived.")

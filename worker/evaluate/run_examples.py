@@ -12,7 +12,7 @@ from worker.engine.log import Log, stored
 from worker.engine.outcomes import DeadLettered, summed
 from worker.explain.derive import derive
 from worker.explain.lives import lives_of, reader
-from worker.explain.render import told
+from worker.explain.render import alert_lines
 from worker.run.replay import replay
 
 
@@ -46,7 +46,7 @@ def _underived(rule: type[AnyRule], log: Log) -> str | None:
         if found.failures:
             return f"explain does not derive the alert `{title}`: {' '.join(found.failures)}"
         try:
-            list(told(life, found, ""))
+            list(alert_lines(life, found, ""))
         except Exception as error:  # noqa: BLE001 - `because` and `otherwise` may raise anything
             return f"explain cannot tell the alert `{title}`: {type(error).__name__}: {error}"
     return None

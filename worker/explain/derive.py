@@ -186,7 +186,7 @@ def _check_verdict(step: dict[str, Any], rule: AnyRule) -> list[str]:
         return [f"From its facts {rule.id} finds nothing wrong."]
     differing = [
         name.replace("_", " ")
-        for name, value in _told(verdict, step["kind"]).items()
+        for name, value in _published(verdict, step["kind"]).items()
         if step.get(name) != value
     ]
     if not differing:
@@ -200,9 +200,9 @@ _NO_RULE: Final = (
 _NOT_ITS_OWN: Final = "The facts of record {} are not those of {}."
 
 
-def _told(verdict: Verdict, kind: str) -> dict[str, Any]:
+def _published(verdict: Verdict, kind: str) -> dict[str, Any]:
     """Return what the record must say, as JSON has it."""
-    told: dict[str, Any] = {
+    published: dict[str, Any] = {
         "severity": verdict.severity,
         "title": verdict.title,
         "details": verdict.details,
@@ -214,8 +214,8 @@ def _told(verdict: Verdict, kind: str) -> dict[str, Any]:
         ],
     }
     if kind == "raised":
-        told["at"] = format_time(verdict.at)
-    decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))
+        published["at"] = format_time(verdict.at)
+    decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(published))
     return decoded
 
 

@@ -1,6 +1,6 @@
-"""An alert told so that a support agent can follow it. Pure.
+"""An alert described so that a support agent can follow it. Pure.
 
-Names of devices, sessions, addresses and payees are never told: only what happened, and when.
+Names of devices, sessions, addresses and payees are never shown: only what happened, and when.
 """
 
 from collections.abc import Iterator, Sequence
@@ -66,11 +66,11 @@ def _transaction(event: Transaction) -> str:
 def _login(event: Login) -> str:
     done = _DONE[event.action]
     what = done if event.outcome == "success" else f"{event.action.replace('_', ' ')} failed"
-    told = [f"reason {event.reason}"] if event.reason else []
-    told += [f"by {event.channel}"] if event.channel else []
-    told += [f"until {format_time(event.lock_until)}"] if event.lock_until is not None else []
-    told += [f"from {event.country}"] if event.country else []
-    return ", ".join([what, *told])
+    more = [f"reason {event.reason}"] if event.reason else []
+    more += [f"by {event.channel}"] if event.channel else []
+    more += [f"until {format_time(event.lock_until)}"] if event.lock_until is not None else []
+    more += [f"from {event.country}"] if event.country else []
+    return ", ".join([what, *more])
 
 
 def _balance(event: Balance) -> str:
@@ -80,7 +80,7 @@ def _balance(event: Balance) -> str:
     return f"{what}, as of {format_time(event.as_of)}" if late else what
 
 
-def told(life: Life, found: Derivation, checked: str) -> Iterator[str]:
+def alert_lines(life: Life, found: Derivation, checked: str) -> Iterator[str]:
     """Yield the story of an alert line by line; `checked` says how it was derived."""
     raised, last = life.raised, life.steps[-1]
     yield raised["title"]
