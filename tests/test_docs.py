@@ -202,7 +202,7 @@ def test_commands_are_those_of_the_code(docs: Any, root_command: Any) -> None:
 
 
 def test_every_command_has_help_with_an_example(docs: Any, root_command: Any) -> None:
-    """And every argument and option says what it means."""
+    """And every argument and option has a help text."""
     for path, command in docs.leaves("walletwatch", root_command):
         assert path in " ".join((command.help or "").split()), path
         for parameter in command.params:

@@ -41,7 +41,7 @@ def test_every_dependency_is_pinned() -> None:
 
 
 def test_every_package_is_shipped_with_its_types() -> None:
-    """Mypy checks all that the wheel holds, and each package says that it is typed."""
+    """Mypy checks all that the wheel holds, and each package is marked as typed."""
     packages = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     assert set(packages) < set(PROJECT["tool"]["mypy"]["packages"])
     for package in packages:

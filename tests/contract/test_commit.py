@@ -58,7 +58,7 @@ def test_a_commit_is_found_after_a_restart(log: Log, reopen: Reopen) -> None:
 
 
 def test_positions_move_on_beyond_the_committed_offset(log: Log) -> None:
-    """A commit says where to read after a restart, not where to read now."""
+    """A commit sets the position after a restart, not the present one."""
     fill(log, 4)
     worker = session(log)
     first = worker.poll(2)

@@ -36,7 +36,7 @@ def test_stages_do_not_meet(log: Log) -> None:
 
 
 def test_a_taken_task_is_refused_by_name(log: Log) -> None:
-    """The message says which task of which stage; the refused session holds none of the others."""
+    """The message names the task and the stage; the refused session holds none of the others."""
     owner = session(log, [1])
     with pytest.raises(TaskTaken, match=r"[Tt]ask 1 of stage detect .* process \d+"):
         log.open_session("detect", INPUTS, [0, 1])

@@ -28,7 +28,7 @@ def age(log: Log, clock: Clock, topic: str = ORDERS) -> None:
 
 @EMBEDDED
 def test_prune_drops_what_is_older_than_its_retention(log: Log, clock: Clock) -> None:
-    """Of the topics named, and says how many; offsets go on as before."""
+    """Of the topics named, and returns how many; offsets go on as before."""
     age(log, clock)
     age(log, clock, VISITS)
     after = log.offsets(ORDERS)[0][1]

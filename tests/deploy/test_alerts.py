@@ -46,7 +46,7 @@ MUTANTS = [
 
 
 def promtool(*arguments: str | Path, text: bytes = b"") -> tuple[int, str]:
-    """Run it; return exit code and everything it says."""
+    """Run it; return its exit code and its output."""
     done = subprocess.run(
         [program("promtool"), *arguments],
         input=text,

@@ -29,7 +29,7 @@ KAFKA, CONTROLLER = "kafka:9092", "kafka:9093"
 
 
 def read(path: Path) -> Any:
-    """Return what a YAML file says, anchors resolved."""
+    """Return the content of a YAML file, anchors resolved."""
     return YAML(typ="safe").load(path)
 
 

@@ -1,4 +1,4 @@
-"""doctor on a real broker: nothing to say of one that is well, and one sentence for each ill."""
+"""doctor on a real broker: no findings for a healthy one, and one sentence for each problem."""
 
 import json
 import subprocess
@@ -40,7 +40,7 @@ def place(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
 
 
 def examined(place: KafkaPlace, ahead: int = 0) -> list[Finding]:
-    """Return what there is to say, with a clock that goes wrong by so many milliseconds."""
+    """Return the findings, with a clock that is wrong by so many milliseconds."""
     with closing(place.open()) as log:
         return list(examine(log, place.settings, lambda: wall_clock() + ahead))
 

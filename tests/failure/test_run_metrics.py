@@ -1,4 +1,4 @@
-"""`run` says how it is doing, over HTTP, while it works."""
+"""`run` serves its health and metrics over HTTP while it works."""
 
 from collections import Counter
 from contextlib import closing

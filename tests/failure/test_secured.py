@@ -39,7 +39,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     return of_the_embedded_log(tmp_path_factory.mktemp("embedded"), SEED, EVENTS, POLL)
 
 
-class Scene:
+class SecuredCluster:
     """Topics under a prefix of their own, and places of users who are allowed certain things."""
 
     def __init__(self, broker: SecuredBroker, folder: Path) -> None:
@@ -79,21 +79,21 @@ class Scene:
 
 
 @pytest.fixture
-def scene(secured: SecuredBroker, tmp_path: Path) -> Scene:
+def scene(secured: SecuredBroker, tmp_path: Path) -> SecuredCluster:
     """Topics without records."""
-    scene = Scene(secured, tmp_path)
+    scene = SecuredCluster(secured, tmp_path)
     scene.make_topics()
     return scene
 
 
 @pytest.fixture
-def filled(scene: Scene) -> Scene:
+def filled(scene: SecuredCluster) -> SecuredCluster:
     """Topics with everything in them that a producer may write."""
     scene.user(Role.PRODUCER).fill(crowd(SEED, EVENTS))
     return scene
 
 
-def assert_unharmed(scene: Scene, expected: Outcome) -> None:
+def assert_unharmed(scene: SecuredCluster, expected: Outcome) -> None:
     """As the embedded log has it; readers may look at everything but changelogs."""
     found = outcome(scene.user(Role.READER, Role.DEAD_LETTERS))
     assert differences(found, expected) == []
@@ -102,14 +102,14 @@ def assert_unharmed(scene: Scene, expected: Outcome) -> None:
 
 
 def test_each_role_does_its_work_with_just_what_it_is_allowed(
-    filled: Scene, expected: Outcome
+    filled: SecuredCluster, expected: Outcome
 ) -> None:
     """SASL_SSL with SCRAM-SHA-512; alerts and incidents are those of the embedded log."""
     filled.user(Role.WORKER).finish()
     assert_unharmed(filled, expected)
 
 
-def test_a_worker_may_take_over_from_a_dead_one(filled: Scene, expected: Outcome) -> None:
+def test_a_worker_may_take_over_from_a_dead_one(filled: SecuredCluster, expected: Outcome) -> None:
     """It aborts the transaction that the dead one has left open."""
     first = filled.user(Role.WORKER)
     for kill in range(2):
@@ -137,7 +137,7 @@ SHORT = {("Write", "p.wallet.signals"), ("Read", "p.walletwatch.detect.changelog
         for n, acl in enumerate(needed())
     ],
 )
-def test_a_worker_can_do_with_nothing_less(number: int, filled: Scene) -> None:
+def test_a_worker_can_do_with_nothing_less(number: int, filled: SecuredCluster) -> None:
     """Without any one thing that it is allowed it ends, and names what was refused.
 
     It follows a worker that died in the middle of a commit; a rule in shadow publishes, too.
@@ -163,8 +163,8 @@ def test_a_worker_can_do_with_nothing_less(number: int, filled: Scene) -> None:
     assert without.name.removeprefix(filled.prefix).removesuffix(".") in said
 
 
-def test_the_doctor_names_what_is_not_allowed(filled: Scene) -> None:
-    """And has nothing to say where all is, that of its own included."""
+def test_the_doctor_names_what_is_not_allowed(filled: SecuredCluster) -> None:
+    """And reports nothing if all are granted, its own included."""
     roles = (Role.WORKER, Role.DOCTOR)
     filled.user(Role.WORKER).finish()  # a cluster does not list groups that never existed
     well = filled.walletwatch(filled.broker.user(filled.allowed(*roles)), "doctor")
@@ -187,7 +187,7 @@ def test_the_doctor_names_what_is_not_allowed(filled: Scene) -> None:
 
 @pytest.mark.parametrize("door", ["mtls", "plain"])
 def test_certificates_and_plain_passwords_open_their_doors(
-    door: str, filled: Scene, expected: Outcome
+    door: str, filled: SecuredCluster, expected: Outcome
 ) -> None:
     """The same over mTLS, and over TLS with SASL PLAIN."""
     broker, name = filled.broker, door
@@ -197,7 +197,7 @@ def test_certificates_and_plain_passwords_open_their_doors(
     assert_unharmed(filled, expected)
 
 
-def test_who_is_not_let_in_is_told_why(scene: Scene, tmp_path: Path) -> None:
+def test_who_is_not_let_in_is_told_why(scene: SecuredCluster, tmp_path: Path) -> None:
     """By run, in one sentence with what and where, without a secret; a wrong login is 78."""
     broker = scene.broker
     login = broker.user([])
@@ -227,7 +227,7 @@ def test_who_is_not_let_in_is_told_why(scene: Scene, tmp_path: Path) -> None:
 
 
 def test_a_refusal_is_heard_however_late_it_is_read(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    scene: SecuredCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a client on a busy machine, which comes to read when the broker has hung up already."""
     receive = ssl.SSLSocket.recv
@@ -250,7 +250,9 @@ def test_a_refusal_is_heard_however_late_it_is_read(
         Cluster("", (scene.broker.scram,), options).admin()
 
 
-def test_the_doctor_tells_certificates_and_ports_apart(scene: Scene, tmp_path: Path) -> None:
+def test_the_doctor_tells_certificates_and_ports_apart(
+    scene: SecuredCluster, tmp_path: Path
+) -> None:
     foreign = tmp_path / "foreign.pem"
     trustme.CA().cert_pem.write_to_path(str(foreign))
     login = scene.broker.user([])

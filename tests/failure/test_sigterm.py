@@ -101,7 +101,7 @@ def test_only_the_same_tasks_of_the_same_stage_are_refused(
 
 
 def refusal(place: Place, *options: str) -> str:
-    """Return what a worker says that is refused, which is one sentence and no more."""
+    """Return the output of a worker that is refused, which is one sentence."""
     with place.running(*options, "--until-ended") as process:
         assert ended(process) == 70
     head, sentence = place.errors.read_text().rstrip("\n").split(": ", 1)

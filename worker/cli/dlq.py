@@ -18,7 +18,7 @@ from worker.engine.log import Log, stored
 from worker.engine.records import NewRecord
 from worker.errors import Exit, UsageError
 from worker.logs.sqlite.log import wall_clock
-from worker.run.requeue import DeadLetter, Judge, Wanted, dead_letters
+from worker.run.requeue import DeadLetter, DeadLetterFilter, Judge, dead_letters
 from worker.run.runner import policy_of
 
 _BATCH: Final = 500
@@ -129,20 +129,20 @@ def replay(
         raise typer.Exit(Exit.FOUND)
 
 
-def _wanted(reasons: list[str] | None, topics: list[str] | None) -> Wanted:
+def _wanted(reasons: list[str] | None, topics: list[str] | None) -> DeadLetterFilter:
     for reason in reasons or ():
         if reason not in DEAD_LETTER_REASONS:
             known = ", ".join(DEAD_LETTER_REASONS)
             raise UsageError(f"There is no reason {visible(reason)}; there are {known}.")
-    return Wanted(reasons or (), topics or ())
+    return DeadLetterFilter(reasons or (), topics or ())
 
 
-def _found(log: Log, wanted: Wanted) -> Iterator[DeadLetter]:
+def _found(log: Log, wanted: DeadLetterFilter) -> Iterator[DeadLetter]:
     return dead_letters(watched(stored(log, DEAD_LETTERS), "dead letters"), wanted)
 
 
 def _acceptable(
-    log: Log, loaded: Loaded, wanted: Wanted, refused: Counter[tuple[str, str]]
+    log: Log, loaded: Loaded, wanted: DeadLetterFilter, refused: Counter[tuple[str, str]]
 ) -> Iterator[NewRecord]:
     """Yield the records to append again; count the others by topic and reason."""
     judge = Judge(policy_of(loaded.settings), wall_clock())

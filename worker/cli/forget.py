@@ -84,10 +84,11 @@ def _remains(settings: Settings, now: int) -> Iterator[dict[str, str]]:
 
 
 def _print(token: str, found: Forgotten, remains: list[dict[str, str]]) -> None:
-    facts = found.balances + found.holds + found.habits
+    profile = found.balances + found.holds + found.habits
     typer.echo(
         f"Forgot account {token}: {found.open_alerts:,} open alerts, which expire now, "
-        f"{found.event_ids:,} event ids, {facts:,} facts, {found.timers:,} timers."
+        f"{found.event_ids:,} event ids, {profile:,} balances, holds and habits, "
+        f"{found.timers:,} timers."
     )
     typer.echo("\nWhat was published or written of it before stays on topics, at the latest until:")
     rows = [(each["topic"], _FORMS[each["account"]], each["until"]) for each in remains]

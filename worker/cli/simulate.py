@@ -51,7 +51,7 @@ def simulate(
     truth: Annotated[
         Path | None,
         typer.Option(
-            help="Where it says what must alert, and what must not: a line per plant, as in the "
+            help="File for what must alert, and what must not: a line per plant, as in the "
             "schema of truth."
         ),
     ] = None,

@@ -29,7 +29,7 @@ class DeadLetter(NamedTuple):
     """None: another program wrote it; its headers are unknown."""
 
 
-class Wanted(NamedTuple):
+class DeadLetterFilter(NamedTuple):
     """Which dead letters are meant; an empty collection means all."""
 
     reasons: Collection[str] = ()
@@ -37,7 +37,7 @@ class Wanted(NamedTuple):
 
 
 def dead_letters(
-    stored: Iterable[tuple[TopicPartition, Record]], wanted: Wanted
+    stored: Iterable[tuple[TopicPartition, Record]], wanted: DeadLetterFilter
 ) -> Iterator[DeadLetter]:
     """Yield the wanted ones of the records of `wallet.dead-letters`, in their order."""
     for at, record in stored:
@@ -53,7 +53,7 @@ def _headers(record: Record) -> DeadLetterHeaders | None:
         return None
 
 
-def _fits(headers: DeadLetterHeaders | None, wanted: Wanted) -> bool:
+def _fits(headers: DeadLetterHeaders | None, wanted: DeadLetterFilter) -> bool:
     if headers is None:
         return not (wanted.reasons or wanted.topics)
     return (not wanted.reasons or headers.dlq_reason in wanted.reasons) and (

@@ -141,7 +141,7 @@ def test_list_finds_an_account_by_the_key_of_the_log() -> None:
 
 
 def test_list_is_a_table_for_people() -> None:
-    """And says so when it would be empty."""
+    """And prints a sentence when it would be empty."""
     lines = run(app, ["incidents", "list"]).stdout.splitlines()
     assert lines[1].split()[:3] == ["aaa2", "open", "warning"]
     assert lines[2].endswith("1 of 1 active  Title of aaa1")

@@ -59,7 +59,7 @@ def values(topic: str) -> list[Any]:
 
 
 def test_events_go_to_their_topics_by_account() -> None:
-    """As bytes, unchanged; and it says how many went where."""
+    """As bytes, unchanged; and it prints how many each topic got."""
     write("events.ndjson", EVENTS)
     ended = run(app, ["ingest", "events.ndjson"])
     assert (ended.exit_code, ended.stdout) == (0, "")
@@ -98,7 +98,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_heartbeats_go_to_all_partitions_or_to_theirs() -> None:
-    """As the line says."""
+    """As the line names it."""
     beat = {"kind": "heartbeat", "occurred_at": "2026-03-02T10:00:00.000Z", "topic": LOGINS}
     write("beats.ndjson", [beat, beat | {"partition": 2}])
     assert run(app, ["ingest", "beats.ndjson"]).exit_code == 0

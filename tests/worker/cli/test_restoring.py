@@ -1,4 +1,4 @@
-"""What a worker says of the states that it restores: how far it is, and what it took."""
+"""What a worker prints about the states that it restores: its progress, and the time it took."""
 
 from random import Random
 
@@ -42,7 +42,7 @@ def test_a_restore_says_what_it_took(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_one_task_is_no_plural(capsys: pytest.CaptureFixture[str]) -> None:
-    """Also where it takes long: there is nothing to say before its end."""
+    """Also if it takes long: nothing is printed before its end."""
     (said,) = printed(run_plainly(in_order(live(Random(1)))), capsys, seconds_a_task=9)
     assert said.startswith("Restored 1 task of detect: ")
 

@@ -46,7 +46,7 @@ def quickly(of: Codec, raw: bytes) -> Any:
 
 
 def agree(of: Codec, raw: bytes) -> bool:
-    """Assert that the careful way says the same as the quick one; say whether that accepted."""
+    """Assert that the careful way gives the same as the quick one; return whether that accepted."""
     event = quickly(of, raw)
     if event is None:
         return False

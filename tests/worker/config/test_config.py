@@ -55,7 +55,7 @@ def refusal(*args: Any, **kwargs: Any) -> str:
 
 
 def test_without_any_configuration_everything_is_a_default() -> None:
-    """And says so."""
+    """The sources name it."""
     loaded = load_settings(None, {})
     assert set(loaded.sources.values()) == {"default"}
     assert loaded.settings.log.url == "sqlite:///walletwatch.db"
@@ -395,7 +395,7 @@ def test_a_rule_in_shadow_takes_the_parameters_of_the_candidate() -> None:
 
 
 def test_the_command_line_names_the_candidate_before_the_configuration() -> None:
-    """And says so."""
+    """The sources name it."""
     Path("walletwatch.toml").write_text("shadow.rules_file = 'other.toml'")
     loaded = load_settings(None, {}, shadow_file=Path("candidate.toml"))
     assert loaded.settings.shadow.rules_file == Path("candidate.toml")

@@ -257,7 +257,7 @@ def test_the_help_has_an_example() -> None:
 def test_the_examples_convert_without_rejects(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], example: str, source: str, summary: Any
 ) -> None:
-    """As their README says, with ids that are unique per topic."""
+    """As their README describes, with ids that are unique per topic."""
     folder = EXAMPLES / example
     out = tmp_path / "out.ndjson"
     convert(str(folder / source), folder / "mapping.toml", str(out), None, True)

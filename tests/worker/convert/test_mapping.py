@@ -144,7 +144,7 @@ def test_the_base_of_these_tests_is_right(tmp_path: Path) -> None:
 def test_a_mistake_is_named_with_its_place(
     tmp_path: Path, right: str, mistake: str, sentence: str
 ) -> None:
-    """The error has exit code 78, starts with the file, and says what may be."""
+    """The error has exit code 78, starts with the file, and lists what is allowed."""
     assert right in MAPPING
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, MAPPING.replace(right, mistake, 1))

@@ -178,7 +178,7 @@ def long_history(topics: Sequence[str]) -> Lines:
 def test_the_log_holds_a_few_slices_and_no_more(
     topics: Sequence[str], as_is: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever inputs say nothing, or next to nothing."""
+    """Whichever inputs are silent, or nearly silent."""
     monkeypatch.setattr(module, "MemoryLog", Watched)
     monkeypatch.setattr(Watched, "most", 0)
     lines = long_history(topics)

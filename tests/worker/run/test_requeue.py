@@ -15,7 +15,7 @@ from worker.engine.log import stored
 from worker.engine.outcomes import Redelivered
 from worker.engine.records import NewRecord, Record, TopicPartition
 from worker.run.replay import dead_line
-from worker.run.requeue import DeadLetter, Judge, Wanted, dead_letters
+from worker.run.requeue import DeadLetter, DeadLetterFilter, Judge, dead_letters
 
 SMALL = Policy(RULES, RULES, limits=Limits(max_event_bytes=200))
 LARGE = Policy(RULES, RULES)
@@ -25,7 +25,10 @@ HOUR = 3_600_000
 def again(bench: Bench, policy: Policy = LARGE, now: int = NOW) -> list[NewRecord | str]:
     """Return what would become of each dead letter of the log."""
     judge = Judge(policy, now)
-    return [judge.again(dead) for dead in dead_letters(stored(bench.log, DEAD_LETTERS), Wanted())]
+    return [
+        judge.again(dead)
+        for dead in dead_letters(stored(bench.log, DEAD_LETTERS), DeadLetterFilter())
+    ]
 
 
 def of(record: NewRecord | str) -> NewRecord:
@@ -132,7 +135,7 @@ def headers(**fields: Any) -> tuple[tuple[str, bytes], ...]:
 def verdict(value: bytes, head: tuple[tuple[str, bytes], ...]) -> NewRecord | str:
     """Return what becomes of one dead letter of acc-1."""
     record = Record(0, NOW, b"acc-1", value, head)
-    (dead,) = dead_letters([(TopicPartition(DEAD_LETTERS, 0), record)], Wanted())
+    (dead,) = dead_letters([(TopicPartition(DEAD_LETTERS, 0), record)], DeadLetterFilter())
     return Judge(LARGE, NOW).again(dead)
 
 
@@ -173,15 +176,15 @@ def test_reasons_and_topics_choose() -> None:
     at = TopicPartition(DEAD_LETTERS, 0)
     records = [(at, Record(n, NOW, b"", b"", head)) for n, head in enumerate(heads)]
 
-    def chosen(wanted: Wanted) -> list[int]:
+    def chosen(wanted: DeadLetterFilter) -> list[int]:
         found: list[DeadLetter] = list(dead_letters(records, wanted))
         return [dead.record.offset for dead in found]
 
-    assert chosen(Wanted()) == [0, 1, 2, 3]
-    assert chosen(Wanted(reasons=["schema"])) == [0, 2]
-    assert chosen(Wanted(topics=[LOGINS])) == [0, 1]
-    assert chosen(Wanted(["schema", "not_json"], [LOGINS])) == [0, 1]
-    assert chosen(Wanted(["not_json"], [TRANSACTIONS])) == []
+    assert chosen(DeadLetterFilter()) == [0, 1, 2, 3]
+    assert chosen(DeadLetterFilter(reasons=["schema"])) == [0, 2]
+    assert chosen(DeadLetterFilter(topics=[LOGINS])) == [0, 1]
+    assert chosen(DeadLetterFilter(["schema", "not_json"], [LOGINS])) == [0, 1]
+    assert chosen(DeadLetterFilter(["not_json"], [TRANSACTIONS])) == []
 
 
 def test_headers_are_read_as_they_were_written() -> None:

@@ -1,4 +1,4 @@
-"""Planted stories of money: the truth says what the events show, to the unit. Balances."""
+"""Planted stories of money: the truth is what the events show, to the unit. Balances."""
 
 from itertools import pairwise
 

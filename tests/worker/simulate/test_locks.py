@@ -1,4 +1,4 @@
-"""Locked and shut out accounts in the simulator: each plant is where its name says, to the unit.
+"""Locked and shut out accounts in the simulator: each plant is as its name says, to the unit.
 
 Everything is worked out again from the events alone; see lockout_oracle.py.
 """

@@ -1,4 +1,4 @@
-"""Planted stories of money: the truth says what the events show, to the unit. Failed payments.
+"""Planted stories of money: the truth is what the events show, to the unit. Failed payments.
 
 Every plant is checked from the events; what it may be mistaken for, at the unit of the threshold.
 """
@@ -60,7 +60,7 @@ def test_no_payment_of_these_accounts_looks_like_a_stranger(money: SimulatedBook
 
 
 def spendable(money: SimulatedBooks, plant: Plant) -> int:
-    """What the row itself and open holds say could be spent."""
+    """What could be spent, by the row itself and open holds."""
     event = money.anchor(plant)
     if "available_balance" in event:
         return minor(event, "available_balance")

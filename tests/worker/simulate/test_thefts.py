@@ -1,4 +1,4 @@
-"""Stolen accounts in the simulator: each plant is where its name says, to the unit.
+"""Stolen accounts in the simulator: each plant is as its name says, to the unit.
 
 Everything is worked out again from the events alone; see theft_oracle.py.
 """

@@ -1,7 +1,7 @@
 """Each part that keeps the answer the same is needed: without it the property of order fails.
 
 Every test switches one part off and runs seeds of `test_order` until one differs (or the run
-raises). So these tests say that `test_order` would notice.
+raises). So these tests show that `test_order` would fail.
 """
 
 from functools import lru_cache

@@ -148,7 +148,7 @@ def test_commands_end_as_they_should(scene: CanaryScene) -> None:
 def test_a_traceback_is_shown_only_where_it_is_asked_for(
     scene: CanaryScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And then it holds what the error says: docs/privacy.md warns of it."""
+    """And then it holds the text of the error: docs/privacy.md warns of it."""
 
     def crash(*_: object) -> None:
         raise RuntimeError(f"cannot handle {ACCOUNT}-crash")

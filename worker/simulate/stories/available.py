@@ -1,4 +1,4 @@
-"""Failed payments at the very limit of what could be spent, and of how long that is known.
+"""Failed payments at the very limit of what could be spent, and of the time for which it is known.
 
 Each alert has a twin beside it: one minor unit or one millisecond further, and it is innocent.
 """

@@ -22,7 +22,7 @@ def with_decimals(story: Story, act: Callable[[Ledger], None]) -> None:
 
 
 def go_on(account: SimulatedAccount, ledger: Ledger) -> None:
-    """Pay something ordinary, so that the books go on from what they now say."""
+    """Pay something ordinary, so that the books go on from their present balance."""
     complete(account, purchase(account, account.price(ledger, 1, 20), ledger))
 
 
