@@ -71,7 +71,7 @@ class Draft(Struct, kw_only=True):
     """An alert as a rule raises it; `judge` adds the verdict, the engine ids and addresses."""
 
     anchor: str
-    """What tells this alert from others of the rule on this account: usually an event_id."""
+    """Distinguishes this alert from others of the rule on this account: usually an event_id."""
     cause: str
     """`provider:<id>`, `payments`, `auth`, `ledger`; the coarsest thing that may explain it.
     ACCOUNT_CAUSE: the account itself."""
@@ -300,7 +300,7 @@ class Effects:
         self.asked.append(LapseAlert(alert))
 
     def expire(self, alert: OpenAlert) -> None:
-        """Close an open alert because nothing has been heard for long."""
+        """Close an open alert because nothing has come for long."""
         self.asked.append(ExpireAlert(alert))
 
     def set_timer(self, name: str, due: int, awaits: Sequence[Kind] = ()) -> None:
@@ -322,7 +322,7 @@ class Effects:
         self.asked.append(CountReason(reason))
 
     def signal(self, measure: str, event: Event) -> None:
-        """Tell triage of one rare event: for rules over many accounts."""
+        """Send triage one rare event: for rules over many accounts."""
         self.asked.append(SendSignal(measure, event))
 
     def tally(self, cause: str, measure: str) -> None:

@@ -1,7 +1,7 @@
 """Events as rules see them: validated, times in milliseconds, amounts in minor units.
 
 Field by field these are the records of `schemas`, in the same names (a test compares them). They
-are mutable only because frozen structures cost more to build: nobody changes an event.
+are mutable only because frozen structures cost more to build: no code changes an event.
 Fields that have fields of their own stand last: the codec counts on it.
 """
 
@@ -142,4 +142,4 @@ class Ref(Struct, array_like=True, frozen=True, gc=False):
     event_id: str
     occurred_at: int
     crc32: int = 0
-    """Of the record's bytes: tells later whether they are still the same."""
+    """Of the record's bytes: shows later whether they are still the same."""

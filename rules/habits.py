@@ -40,7 +40,7 @@ _SESSION_BYTES: Final = 4
 
 
 class Source(Protocol):
-    """Where an event comes from, told when asked, and what makes marks."""
+    """The address of an event, computed when asked, and what makes marks."""
 
     @property
     def ref(self) -> Ref:
@@ -108,7 +108,7 @@ class Book(Struct, array_like=True, omit_defaults=True, gc=False):
     devices: Seen = msgspec.field(default_factory=Seen)
     counterparties: Seen = msgspec.field(default_factory=Seen)
     sessions: bytearray = msgspec.field(default_factory=bytearray)
-    """4 bytes of the mark of each session that has logged in; the last used stands last."""
+    """4 bytes of the mark of each session that has logged in; the last used comes last."""
 
     def __bool__(self) -> bool:
         """Whether devices or payees would be forgotten with it."""
@@ -137,13 +137,13 @@ class Habits(Struct, array_like=True, omit_defaults=True, gc=False):
     success_before: int | None = None
     """The one before it."""
     places: list[Place] = []
-    """Of the last successful login that told a place; before it, if another, that of the one
+    """Of the last successful login that had a place; before it, if another, that of the one
     before."""
     failures: list[FailedLogin] = []
     """The newest failed logins since the last but one success, oldest first."""
     changes: list[Change] = []
     spending: list[Spending] = []
-    """The last used stands last."""
+    """The last used comes last."""
     former: Book | None = None
     """What is known by marks of the key before, while that is active."""
     former_id: str = ""
@@ -169,19 +169,19 @@ class Habits(Struct, array_like=True, omit_defaults=True, gc=False):
 
 @lru_cache(maxsize=1 << 10)
 def country_mark(country: str) -> bytes:
-    """Return what stands for a country: its code, which hides nothing."""
+    """Return the mark of a country: its code, which hides nothing."""
     return country.encode().ljust(MARK_BYTES)
 
 
 def place_of(event: Login | Transaction) -> tuple[int, int] | None:
-    """Return latitude and longitude in tenths of a degree, None if the event tells none."""
+    """Return latitude and longitude in tenths of a degree, None if the event has none."""
     if event.latitude is None or event.longitude is None:
         return None
     return round(event.latitude * 10), round(event.longitude * 10)
 
 
 def learn_login(habits: Habits, event: Login, source: Source, late: bool) -> None:
-    """Take over what an event on the logins input tells."""
+    """Update the habits with an event of the logins input."""
     at = event.occurred_at
     if habits.logins_since is None or at < habits.logins_since:
         habits.logins_since = at
@@ -199,7 +199,7 @@ def learn_login(habits: Habits, event: Login, source: Source, late: bool) -> Non
 
 
 def learn_debit(habits: Habits, event: Transaction, marks: Marks, late: bool) -> None:
-    """Take over what a pending or completed debit of the customer tells."""
+    """Update the habits with a pending or completed debit of the customer."""
     at = event.occurred_at
     if habits.since is None or at < habits.since:
         habits.since = at

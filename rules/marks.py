@@ -1,7 +1,7 @@
 """Marks: short keyed hashes that stand for devices, sessions and payees in saved state. Pure.
 
-State must tell a known device from a new one without holding its name. During a rotation of the
-key two keys are active: what is known under the former one is recognised, and marked anew.
+State must distinguish a known device from a new one without holding its name. During a rotation of
+the key two keys are active: what is known under the former one is recognised, and marked anew.
 """
 
 from collections.abc import Callable

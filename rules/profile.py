@@ -2,7 +2,7 @@
 
 A late event sets a fact only if it is newer than the event the fact came from; closing a hold
 always applies. Balances come from rows that carry one and from reported balances; a
-completed debit or adjustment that tells no balance makes what was known before it stale: forgotten.
+completed debit or adjustment without a balance makes what was known before it stale: forgotten.
 """
 
 from zlib import crc32
@@ -38,7 +38,7 @@ class Known(Struct, array_like=True, gc=False):
     at: int
     """Milliseconds: the moment the balance speaks of."""
     ref: Ref
-    """The event that told."""
+    """The event that reported it."""
 
 
 class Hold(Struct, array_like=True, gc=False):
@@ -88,7 +88,7 @@ def mark_of(transaction_id: str) -> int:
 def paid_by_balance(event: Transaction) -> int | None:
     """What the wallet balance pays of a debit, fee in the row included, in minor units.
 
-    None where a mixed funding does not tell its part.
+    None where a mixed funding does not state its part.
     """
     if event.funding is None or event.funding == "balance":
         fee = event.fee
@@ -99,7 +99,7 @@ def paid_by_balance(event: Transaction) -> int | None:
 
 
 def update_profile(profile: Profile, event: Event, source: Source, late: bool) -> None:
-    """Take over what an event tells."""
+    """Update the profile with an event."""
     if profile.before is not None:
         profile.before = None
     if type(event) is Transaction:
@@ -161,7 +161,7 @@ def _set_known(profile: Profile, new: Known) -> None:
 
 
 def _lowers_untold(event: Transaction) -> bool:
-    """Say whether the balance has gone down (or may have) without a word to what."""
+    """Return whether the balance has gone down, or may have, to an unknown amount."""
     return event.status == "completed" and event.type not in CREDITS and paid_by_balance(event) != 0
 
 

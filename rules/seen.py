@@ -1,6 +1,6 @@
 """Bounded sets of what an account has been seen with, and since when. Pure.
 
-A set forgets what was seen longest ago when it is full. From then on it cannot tell what is new
+A set forgets what was seen longest ago when it is full. From then on it does not know what is new
 from what it has forgotten: so nothing first seen after that counts as new.
 """
 
@@ -16,7 +16,7 @@ _ROW: Final = MARK_BYTES + _TIME_BYTES
 
 
 class Seen(Struct, array_like=True, omit_defaults=True, gc=False):
-    """Marks with the time at which each was first seen; the last seen stands last."""
+    """Marks with the time at which each was first seen; the last seen comes last."""
 
     rows: bytearray = msgspec.field(default_factory=bytearray)
     """Per mark 6 bytes of it and 6 of its time (milliseconds, signed)."""

@@ -82,7 +82,7 @@ class AlertRecord(Struct, frozen=True, kw_only=True):
 
     @property
     def anchor(self) -> str:
-        """Tells the alert from others of the rule on its account."""
+        """Distinguishes the alert from others of the rule on its account."""
         return self.draft.anchor
 
     @property

@@ -124,7 +124,7 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="delete",
         retention_ms=7 * _DAY,
         role="internal",
-        description="What detect tells triage; progress goes to every partition.",
+        description="What detect sends triage; progress goes to every partition.",
     ),
     Topic(
         INCIDENTS,
@@ -144,7 +144,7 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="delete",
         retention_ms=7 * _DAY,
         role="output",
-        description="Who is to be told what.",
+        description="Who is to be notified of what.",
     ),
     Topic(
         LATE,

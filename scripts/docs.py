@@ -73,7 +73,7 @@ JSON Schemas in [schemas/json](../schemas/json), one file per kind of record. In
 unknown fields, outputs only ever gain some.
 
 {table(("topic", "role", "key", "partition by", "cleanup", "kept", "what it carries"), rows)}
-- *input* is what you write, *output* what walletwatch publishes, *internal* what its stages tell
+- *input* is what you write, *output* what walletwatch publishes, *internal* what its stages send
   each other.
 - Records go to partitions by murmur2 of the *partition by*: the account_id, the cause of an alert,
   or the key as it is. Topics of the same partitioning have the same number of partitions, for life.
@@ -117,11 +117,11 @@ as amounts that are missing, distances or numbers of devices, stand with the amo
 {table(("place", "topics", "what it is"), places)}
 Secrets, such as the key behind tokens and marks, stand nowhere but in their own file. With
 `WALLETWATCH_DEBUG=1` an internal error prints its traceback, which may quote an event: set it only
-where nobody else reads what is printed.
+where only you read what is printed.
 
 Why these fields are personal:
 
-{table(("field", "tells"), reasons)}
+{table(("field", "is"), reasons)}
 These may stand anywhere:
 
 {table(("field", "because it is"), others)}

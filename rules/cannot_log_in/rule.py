@@ -13,7 +13,7 @@ What makes it wrong, and what is done about it:
 - someone tries names that do not exist: `unknown_account` never creates state;
 - an app that retries by itself looks like a service failure only where the reason says so.
 
-A late failure is told to triage and counted, but never judged: it would be judged against newer
+A late failure is sent to triage and counted, but never judged: it would be judged against newer
 facts.
 
 Details of an alert: `failures`, `service_failures`, `reasons` (reason -> count). At most

@@ -25,7 +25,7 @@ FUNDS: Final = balance("09:58:00", "100.00")
 
 _FIRING: Final = (
     Example(
-        name="Refused for insufficient funds though the event tells that enough was available",
+        name="Refused for insufficient funds though by the event enough was available",
         events=(_failed(available_balance="60.00"),),
         expect=("raised error",),
         details=({"family": "insufficient_funds", "balance_from": "available_balance"},),
@@ -62,7 +62,7 @@ _FIRING: Final = (
         expect=("raised error",),
     ),
     Example(
-        name="A hold that told the available balance itself is not taken off it again",
+        name="A hold that reported the available balance itself is not taken off it again",
         events=(
             _pending("t1", "09:59:00", "50.00", balance_kind="available", balance_after="60.00"),
             _failed(),
@@ -81,7 +81,7 @@ _FIRING: Final = (
         details=({"concurrent_debit": True},),
     ),
     Example(
-        name="But not where the event tells the available balance itself",
+        name="But not where the event reports the available balance itself",
         events=(_pending("t1", "09:59:56", "10.00"), _failed(available_balance="60.00")),
         expect=("raised error",),
     ),
@@ -161,7 +161,7 @@ _SILENT: Final = (
         expect=("raised error",),
     ),
     Example(
-        name="A hold opened after the available balance was told is taken off it",
+        name="A hold opened after the available balance was reported is taken off it",
         events=(
             balance("09:58:00", "100.00", balance_kind="available"),
             _pending("t1", "09:59:00", "50.00"),
@@ -173,7 +173,7 @@ _SILENT: Final = (
         events=(balance("09:54:59", "100.00"), _failed()),
     ),
     Example(
-        name="A completed payment that does not tell its balance makes the older one stale",
+        name="A completed payment that does not report its balance makes the older one stale",
         events=(FUNDS, txn("t1", "09:59:00", amount="80.00"), _failed()),
     ),
     Example(

@@ -1,6 +1,6 @@
 """Why a payment failed: the family of a raw failure code, per code system.
 
-Codes that say nothing certain (05, do_not_honor, MS03) or that nobody listed are `unknown`. The
+Codes that say nothing certain (05, do_not_honor, MS03) or that are not listed are `unknown`. The
 tables hold only codes whose meaning is public; comparison ignores case. Adyen sends texts or
 numbers: both stand here.
 """
@@ -21,7 +21,7 @@ Family = Literal[
 ]
 
 NOT_THE_WALLET: Final = frozenset({"iso8583", "stripe", "adyen", "iso20022"})
-"""Code systems of cards and banks: such a code tells that the wallet balance was not to pay."""
+"""Code systems of cards and banks: with such a code the wallet balance was not to pay."""
 
 _CODES: Final[Mapping[str, Mapping[Family, str]]] = {
     "iso8583": {

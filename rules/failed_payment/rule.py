@@ -12,7 +12,7 @@ What makes it wrong, and what is done about it:
 - a stale balance proves nothing: older than `max_balance_age_ms`, or followed by a completed row
   without balance, it is not used;
 - another debit at the same moment may have had the money: within `concurrent_debit_ms` a refusal
-  is only info, unless the event tells the available balance itself;
+  is only info, unless the event has the available balance itself;
 - limits, fraud, blocked accounts, duplicates and customers say no for good reasons: silent;
 - a card or bank refuses for its own balance: judged only where the wallet's pays;
 - another currency cannot be compared; the fee must be covered too;

@@ -22,7 +22,7 @@ A late transaction is judged by itself: by its approval and its type, or by its 
 cures an alert; it expires.
 
 Details of an alert: `points_who` and `points_money` (sign -> points), `total`, `contact_changed`
-(kinds of contact data changed within `new_for_ms`: nobody must be told through them).
+(kinds of contact data changed within `new_for_ms`: the owner must not be notified through them).
 """
 
 from collections.abc import Sequence

@@ -135,7 +135,7 @@ def _write(path: Path, lines: list[bytes]) -> None:
 
 
 def _run(log: Log, settings: Any) -> None:
-    tokens = tokens_for(settings, settings.log.url, create=True, tell=say)
+    tokens = tokens_for(settings, settings.log.url, create=True, report=say)
     runner = Runner(log, settings, (DETECT, TRIAGE), None, wall_clock, tokens=tokens)
     try:
         runner.run(lambda: False, until_ended=True)

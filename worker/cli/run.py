@@ -80,7 +80,7 @@ def run(
         partitions = opened.partitions(DETECT_INPUTS[0])
         refuse_wrong_topics(settings, partitions)
         numbers = _numbers(tasks, partitions) if tasks else None
-        tokens = tokens_for(settings, settings.log.url, create=True, tell=say)
+        tokens = tokens_for(settings, settings.log.url, create=True, report=say)
         with _observed(settings, _STAGES[stage], opened) as observer:
             runner = Runner(
                 opened,

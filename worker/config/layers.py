@@ -34,7 +34,7 @@ def from_file(path: Path, sections: Iterable[str] | None = None) -> list[Entry]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text.") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        # Of tomllib's message only the place: the rest may quote what stands there.
+        # Of tomllib's message only the place: the rest may quote the value there.
         place = re.search(r"\(at [^()]*\)$", str(error))
         raise ConfigError(f"{path}: is not valid TOML {place.group() if place else ''}.") from error
     if sections is not None and (others := tree.keys() - set(sections)):
@@ -100,7 +100,7 @@ def _resolved(segments: list[str], keys: Iterable[KeyPath]) -> KeyPath:
     for depth, segment in enumerate(segments):
         names = {key[depth] for key in keys if len(key) > depth and key[:depth] == path}
         same = [name for name in sorted(names) if _plain(name) == _plain(segment)]
-        # Inside a free table (currencies) names are codes; elsewhere a typo, told as written.
+        # Inside a free table (currencies) names are codes; elsewhere a typo, reported as written.
         fallback = segment if path in set(keys) else segment.lower()
         path = (*path, same[0] if same else fallback)
     return path

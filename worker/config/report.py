@@ -27,7 +27,7 @@ class Key(NamedTuple):
 
 
 def dotted(path: Iterable[object]) -> str:
-    """Return the path as it is told to people."""
+    """Return the path as messages print it."""
     return ".".join(map(str, path))
 
 

@@ -109,7 +109,7 @@ class KafkaSettings(Section):
     sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
         "SCRAM-SHA-512", description="How the login proves the password."
     )
-    username: str | None = Field(None, description="Who logs in. Absent: nobody does.")
+    username: str | None = Field(None, description="The user who logs in. Absent: no login.")
     password_file: Annotated[Path, Field(strict=False)] | None = Field(
         None,
         description="Path of a file with the password, readable by its owner only.",
@@ -315,7 +315,7 @@ class TokensSettings(Section):
 
     key_id: Annotated[str, AfterValidator(_key_id)] = Field(
         _PUBLIC_KEY_ID,
-        description="Stands before every token: 1 to 16 letters, digits, - or _. "
+        description="Begins every token: 1 to 16 letters, digits, - or _. "
         "public: the fixed key, which hides nothing from who knows it.",
     )
     key_file: Annotated[Path, Field(strict=False)] | None = Field(
@@ -347,7 +347,7 @@ class TokensSettings(Section):
 
 
 class MetricsSettings(Section):
-    """Where a running process tells how it is doing."""
+    """Where a running process serves metrics and probes."""
 
     port: int | None = Field(
         None,

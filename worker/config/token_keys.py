@@ -27,14 +27,14 @@ def tokens_for(
     settings: Settings,
     log_url: str | None = None,
     create: bool = False,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> Tokens:
     """Return what makes account tokens: by the configured key, else the log's own, else the public.
 
     Args:
         log_url: where the records are; None: in no log that stays.
         create: make the log's own key if there is none.
-        tell: hears of a key that was made.
+        report: is called with a sentence about a key that was made.
 
     Raises:
         ConfigError: a key file cannot be read or made, is too short, or is open to others.
@@ -43,10 +43,10 @@ def tokens_for(
     if key is None and log_url is not None:
         path = key_beside(log_url)
         if path is None:
-            tell("Account tokens use the public key, which hides nothing: set tokens.key_file.")
+            report("Account tokens use the public key, which hides nothing: set tokens.key_file.")
             return PUBLIC
         if create and _make(path):
-            tell(f"Made a key for account tokens: {path}; keep it secret, keep it with the log.")
+            report(f"Made a key for account tokens: {path}; keep it secret, keep it with the log.")
         key = own_key(path)
     return PUBLIC if key is None else Tokens(key, former)
 

@@ -3,7 +3,7 @@
 Only an account that is not of today's layout comes here.
 
 Layouts of an account:
-1. No number. A known balance told offset, event_id, input and time of its event one by one, a hold
+1. No number. A known balance had offset, event_id, input and time of its event one by one, a hold
    its transaction_id, an alert a list to match events with.
 2. Number under "v". Addresses are a `Ref`, a hold keeps a mark, an alert the facts it quotes;
    there are habits. An alert of layout 1 quotes no facts: it can only expire.
@@ -28,7 +28,7 @@ Rules = Mapping[str, AnyRule]
 
 LAYOUT_FIELD: Final = "v"
 _RULE_VERSION: Final = "."
-"""Stands between the code of a rule and its version, and in no other name of a field."""
+"""Separates the code of a rule and its version, and in no other name of a field."""
 _MATCH: Final = 12
 """Where an alert of layout 1 has what it matched events with."""
 

@@ -1,7 +1,7 @@
 """The handler of detect: one account's recent ids, facts, rule states and open alerts. Pure.
 
-For each event, in this order: recognise a redelivery, or an event too old to tell from one; publish
-what is late; update the facts; call the rules. What a rule asks for is applied only after it has
+For each event, in this order: recognise a redelivery, or an event too old to recognise; publish
+what is late; update the profile; call the rules. What a rule asks for is applied only after it has
 returned, so that one that raises leaves nothing behind.
 """
 
@@ -177,7 +177,7 @@ class AccountHandler:
             raise RuleFailed from error
 
     def _is_new(self, live: Account, entry: Entry, context: Context) -> bool:
-        """Recognise redeliveries and what is too old to tell from one; remember the others."""
+        """Recognise redeliveries and events too old to know; remember the others."""
         order, occurred, identity = entry[ORDER], entry[OCCURRED], entry[IDENTITY]
         ids, horizon = live.ids, self._horizons.dedup
         known = known_as(ids, identity, order - horizon) if ids else None

@@ -69,7 +69,7 @@ class EventReader:
             policy.lateness,
         )
         number, partition_of = task.number, self._partition_of
-        proof, floor = time.proof, time.floor  # nobody else moves them while events come
+        proof, floor = time.proof, time.floor  # only this loop moves them
         entries: list[Entry] = []
         for record in records:
             event = decode(record.value)

@@ -48,7 +48,7 @@ def _underived(rule: type[AnyRule], log: Log) -> str | None:
         try:
             list(alert_lines(life, found, ""))
         except Exception as error:  # noqa: BLE001 - `because` and `otherwise` may raise anything
-            return f"explain cannot tell the alert `{title}`: {type(error).__name__}: {error}"
+            return f"explain cannot render the alert `{title}`: {type(error).__name__}: {error}"
     return None
 
 

@@ -10,7 +10,7 @@ from worker.evaluate.scoring import Found, Pair, Score
 
 PROBLEMS: Final = ("missed", "false", "wrong_severity", "too_early", "too_late", "not_cured")
 _ALL: Final = ""
-"""Stands for all variants of a rule, or for all rules."""
+"""The name of all variants of a rule, or of all rules."""
 
 Explain = Callable[[str], str]
 """Returns the command that explains an alert id or an event id."""

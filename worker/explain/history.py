@@ -1,4 +1,4 @@
-"""The history of one account run again, with every record of its partition for the time it tells.
+"""The history of one account run again, with every record of its partition for its time.
 
 The rules see that account only. Everything about time is a function of the records, so the same
 comes out as in the run that raised an alert, unless the clock had moved an input on (idle advances
@@ -59,7 +59,7 @@ class Alone:
         self.finish = handler.finish
 
     def on_keyless(self, entry: Entry, context: Context) -> None:
-        """Events without a key are nobody's."""
+        """Do nothing: events without a key belong to no account."""
 
     def on_event(self, live: Any, entry: Entry, context: Context) -> None:
         """Pass on what is of the key."""

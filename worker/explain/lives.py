@@ -1,4 +1,4 @@
-"""Alerts as their published records tell them, and the records that they cite."""
+"""Alerts by their published records, and the records that they cite."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final

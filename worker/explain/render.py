@@ -31,7 +31,7 @@ _DONE: Final = {
 
 
 _MOMENTS: Final = ("_at_ms", "_until_ms", "_since_ms", "_seen_ms")
-"""Ends of the names of facts that tell a moment; others in milliseconds tell a span."""
+"""Ends of the names of facts that are a moment; others in milliseconds are a span."""
 
 
 def happened(event: Event) -> str:
@@ -104,7 +104,7 @@ def _words(codes: Sequence[str]) -> str:
 
 
 def _kind_of(raised: dict[str, Any]) -> str:
-    shadow = ", in shadow: nobody was told" if raised["mode"] == "shadow" else ""
+    shadow = ", in shadow: not published to wallet.alerts" if raised["mode"] == "shadow" else ""
     return f"{raised['severity']} from rule {raised['rule']}{shadow}"
 
 

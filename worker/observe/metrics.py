@@ -104,7 +104,7 @@ class Metrics:
         )
         age = self._family(
             "event_age_seconds",
-            "From the time at which an event stands in order (a late one stands later than it "
+            "From the order time of an event (that of a late one is later than it "
             "occurred) until what came of it was committed; a histogram.",
             "topic",
         )

@@ -87,7 +87,7 @@ def test_two_keys_are_active_during_a_rotation() -> None:
 def test_a_log_gets_a_key_of_its_own_once() -> None:
     """64 hex digits that only their owner can read, announced when made; then it is used."""
     messages: list[str] = []
-    first = tokens_for(settings(), URL, create=True, tell=messages.append)
+    first = tokens_for(settings(), URL, create=True, report=messages.append)
     assert messages == [
         "Made a key for account tokens: log.db.key; keep it secret, keep it with the log."
     ]
@@ -96,7 +96,7 @@ def test_a_log_gets_a_key_of_its_own_once() -> None:
     assert re.fullmatch(r"[0-9a-f]{8}\.[0-9a-f]{16}", first.of("acc-1"))
     assert [path.name for path in Path().glob("log.db*")] == ["log.db.key"]
     for create in (True, False):
-        again = tokens_for(settings(), URL, create=create, tell=messages.append)
+        again = tokens_for(settings(), URL, create=create, report=messages.append)
         assert again.of("acc-1") == first.of("acc-1")
     assert len(messages) == 1
     assert OWN.read_text().strip() not in messages[0]
