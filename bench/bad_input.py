@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
-from rules.contract import AnyRule, Effects, Params, Rule, State
+from rules.contract import AnyRule, Params, Rule, State
+from rules.effects import Effects
 from rules.facts import Facts
 from rules.registry import ALL
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS

@@ -4,7 +4,8 @@ import statistics
 from typing import Any
 
 from bench.speed import events, policy, replayed
-from rules.contract import Effects, Params, Rule, State
+from rules.contract import Params, Rule, State
+from rules.effects import Effects
 from rules.events import LOGIN, TRANSACTION, Login, Transaction
 from rules.facts import Facts
 from rules.profile import Profile

@@ -8,7 +8,7 @@ state says by its code alone where its rule comes from.
 import re
 from typing import Final
 
-from rules.contract import SHADOW
+from rules.alerts import SHADOW
 
 SHIPPED: Final = re.compile(r"[A-Z][1-9][0-9]{0,2}")
 OUTSIDE: Final = re.compile(r"[A-Z]{2,8}[1-9][0-9]{0,2}")

@@ -20,17 +20,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from rules.alerts import Draft, OpenAlert, Verdict
 from rules.builders import wire_of
-from rules.contract import (
-    AnyRule,
-    CountReason,
-    Draft,
-    Effect,
-    OpenAlert,
-    RaiseAlert,
-    SendSignal,
-    Verdict,
-)
+from rules.contract import AnyRule
+from rules.effects import CountReason, Effect, RaiseAlert, SendSignal
 from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Kind, Ref
 from rules.facts import Quote, Values
 from schemas.alert import AlertKind

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from rules.account_lockout.params import AccountLockoutParams
 from rules.account_lockout.state import MAX_LOCKS
-from rules.contract import Verdict
+from rules.alerts import Verdict
 from rules.facts import Facts, quoted
 from schemas.base import RootCause, Severity
 

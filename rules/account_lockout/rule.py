@@ -50,7 +50,9 @@ from rules.account_lockout.state import (
     remember_lock,
     track_debit,
 )
-from rules.contract import Draft, Effects, OpenAlert, Otherwise, Rule, Verdict
+from rules.alerts import Draft, OpenAlert, Verdict
+from rules.contract import Otherwise, Rule
+from rules.effects import Effects
 from rules.events import LOGIN, Event, Login, Ref, Transaction
 from rules.facts import Quote
 from rules.profile import Profile

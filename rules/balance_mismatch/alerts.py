@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
+from rules.alerts import Draft
 from rules.balance_mismatch.facts import ConflictFacts, RowFacts
 from rules.balance_mismatch.ledger.book import MAX_REFS, BrokenGroup
 from rules.balance_mismatch.ledger.chain import ChainBreak, Gap
 from rules.balance_mismatch.ledger.reports import PendingReport
-from rules.contract import Draft
 from rules.events import Ref, Transaction
 from rules.facts import Quote
 

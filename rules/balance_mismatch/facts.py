@@ -8,8 +8,9 @@ from typing import Annotated, Any, ClassVar, Final, Self
 
 import msgspec
 
+from rules.alerts import OpenAlert
 from rules.balance_mismatch.ledger.row import drift_of, effect_of
-from rules.contract import Effects, OpenAlert
+from rules.effects import Effects
 from rules.events import Transaction
 from rules.facts import Facts, Value, Values, quoted
 

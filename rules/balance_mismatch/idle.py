@@ -11,7 +11,7 @@ from rules.balance_mismatch.ledger.chain import Chain
 from rules.balance_mismatch.ledger.history import expire
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.balance_mismatch.state import BalanceMismatchState, chain_of
-from rules.contract import Effects
+from rules.effects import Effects
 from schemas.time import DAY_MS, HOUR_MS
 
 IDLE_MS: Final = DAY_MS - HOUR_MS

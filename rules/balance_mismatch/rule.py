@@ -45,6 +45,7 @@ row has one, `ledger_sequence`; for groups `rows`; for gaps `first_missing`, `la
 
 from collections.abc import Sequence
 
+from rules.alerts import Verdict
 from rules.balance_mismatch import closing, idle, reasons, verdict
 from rules.balance_mismatch.checks import books, groups, numbers, rows, snapshots
 from rules.balance_mismatch.examples import EXAMPLES
@@ -53,7 +54,8 @@ from rules.balance_mismatch.ledger.chain import is_duplicate
 from rules.balance_mismatch.ledger.row import CORRECTIONS, contents_of, effect_of
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.balance_mismatch.state import BalanceMismatchState, chain_of
-from rules.contract import Effects, Mode, Otherwise, Rule, Verdict
+from rules.contract import Mode, Otherwise, Rule
+from rules.effects import Effects
 from rules.events import Balance, Event, Transaction
 from rules.profile import Profile
 

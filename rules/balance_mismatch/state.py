@@ -5,7 +5,8 @@ from typing import Final
 from rules.balance_mismatch.ledger.book import BalanceBook
 from rules.balance_mismatch.ledger.chain import Chain
 from rules.balance_mismatch.ledger.reports import PendingReport
-from rules.contract import Effects, State
+from rules.contract import State
+from rules.effects import Effects
 from rules.events import Transaction
 
 MAX_BOOKS: Final = 16

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rules.alerts import Amount, Verdict
 from rules.balance_mismatch.facts import (
     BalanceMismatchFacts,
     ChainFacts,
@@ -14,7 +15,6 @@ from rules.balance_mismatch.facts import (
 )
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.balance_mismatch.reasons import title_of
-from rules.contract import Amount, Verdict
 from schemas.base import Severity
 
 

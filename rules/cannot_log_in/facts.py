@@ -5,8 +5,8 @@ from typing import Annotated, Final, Self
 
 import msgspec
 
+from rules.alerts import Verdict
 from rules.cannot_log_in.params import CannotLogInParams
-from rules.contract import Verdict
 from rules.facts import Facts, Values, quoted
 from schemas.base import RootCause
 

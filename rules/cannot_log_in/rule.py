@@ -22,6 +22,7 @@ Details of an alert: `failures`, `service_failures`, `reasons` (reason -> count)
 
 from collections.abc import Sequence
 
+from rules.alerts import Draft, Verdict
 from rules.cannot_log_in import reasons
 from rules.cannot_log_in.examples import EXAMPLES
 from rules.cannot_log_in.facts import LOCKED, CannotLogInFacts, verdict_of
@@ -36,7 +37,8 @@ from rules.cannot_log_in.state import (
     keep,
     quotes_of,
 )
-from rules.contract import Draft, Effects, Otherwise, Rule, Verdict
+from rules.contract import Otherwise, Rule
+from rules.effects import Effects
 from rules.events import LOGIN, Event, Login, Ref
 from rules.profile import Profile
 

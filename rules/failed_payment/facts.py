@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from rules.contract import Amount, Verdict
+from rules.alerts import Amount, Verdict
 from rules.facts import Facts, quoted
 from rules.failed_payment.failure_codes import NOT_THE_WALLET, Family, family
 from rules.failed_payment.params import FailedPaymentParams

@@ -31,7 +31,9 @@ Attempts and technical failures are counted per provider, for rules over many ac
 
 from collections.abc import Sequence
 
-from rules.contract import Draft, Effects, Otherwise, Rule, Verdict
+from rules.alerts import Draft, Verdict
+from rules.contract import Otherwise, Rule
+from rules.effects import Effects
 from rules.events import DEBITS, TRANSACTION, Event, Transaction
 from rules.facts import Quote
 from rules.failed_payment import reasons

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from rules.contract import Effects
+from rules.effects import Effects
 from rules.events import BALANCE, Ref, Transaction
 from rules.profile import Profile
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from rules.contract import Amount
+from rules.alerts import Amount
 from schemas.alert import MAX_EVIDENCE, Alert, Money
 from schemas.base import Category, RootCause, Severity
 from schemas.incident import IncidentStatus, Resolution

@@ -28,7 +28,9 @@ Details of an alert: `points_who` and `points_money` (sign -> points), `total`, 
 from collections.abc import Sequence
 from typing import Final
 
-from rules.contract import ACCOUNT_CAUSE, Draft, Effects, OpenAlert, Otherwise, Rule, Verdict
+from rules.alerts import ACCOUNT_CAUSE, Draft, OpenAlert, Verdict
+from rules.contract import Otherwise, Rule
+from rules.effects import Effects
 from rules.events import LOGIN, TRANSACTION, Login, Ref, Transaction
 from rules.facts import Quote
 from rules.habits import SPENDING_TYPES

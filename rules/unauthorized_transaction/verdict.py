@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from rules.contract import Amount, Verdict
+from rules.alerts import Amount, Verdict
 from rules.unauthorized_transaction.facts import UnauthorizedTransactionFacts
 from rules.unauthorized_transaction.params import UnauthorizedTransactionParams
 from rules.unauthorized_transaction.points import Points, points_of

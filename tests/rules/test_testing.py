@@ -6,7 +6,8 @@ import pytest
 
 from rules.builders import at, balance, clock, login, row, txn, wire_of
 from rules.cannot_log_in.rule import CannotLogIn
-from rules.contract import Effects, Params, Rule, State
+from rules.contract import Params, Rule, State
+from rules.effects import Effects
 from rules.events import LOGIN, Balance, Event, Login, Transaction
 from rules.facts import Facts
 from rules.profile import Profile

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from rules.alerts import Verdict
 from rules.builders import balance, login, txn
-from rules.contract import AnyRule, Example, Otherwise, Verdict
+from rules.contract import AnyRule, Example, Otherwise
 from rules.facts import Values
 from rules.testing import Scenario
 from rules.unauthorized_transaction.rule import UnauthorizedTransaction

@@ -6,7 +6,8 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import Struct
 
-from rules.contract import AnyRule, OpenAlert
+from rules.alerts import OpenAlert
+from rules.contract import AnyRule
 from rules.profile import Profile
 from worker.detect.account_upgrade import LAYOUT_FIELD, saved_name, unreadable, upgraded
 from worker.detect.redelivery import KNOWN_FIELDS, without_content

@@ -11,7 +11,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from rules.contract import ACCOUNT_CAUSE, Amount, AnyRule, Draft, OpenAlert, Verdict
+from rules.alerts import ACCOUNT_CAUSE, Amount, Draft, OpenAlert, Verdict
+from rules.contract import AnyRule
 from rules.events import Ref
 from rules.facts import Quote
 from schemas.alert import MAX_EVIDENCE, MAX_TRANSACTIONS, Alert, AlertKind, Evidence, Fact, Money

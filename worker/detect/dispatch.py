@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
-from rules.contract import AnyRule, Effects, Rule
+from rules.contract import AnyRule, Rule
+from rules.effects import Effects
 from rules.events import DISPATCH_FIELDS, Event, Kind
 from rules.profile import Profile
 from schemas.topics import INPUTS

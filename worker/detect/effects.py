@@ -8,16 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, assert_never
 from zlib import crc32
 
-from rules.contract import (
-    AnyRule,
+from rules.alerts import Draft, OpenAlert
+from rules.contract import AnyRule
+from rules.effects import (
     CancelTimer,
     CountReason,
-    Draft,
     Effect,
     Effects,
     ExpireAlert,
     LapseAlert,
-    OpenAlert,
     RaiseAlert,
     SendSignal,
     SetTimer,

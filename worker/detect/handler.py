@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from msgspec import Raw, Struct
 
-from rules.contract import AnyRule, Effects, OpenAlert
+from rules.alerts import OpenAlert
+from rules.contract import AnyRule
+from rules.effects import Effects
 from rules.events import Event
 from rules.marks import Marks
 from rules.profile import forget_outdated, update_profile

@@ -19,7 +19,8 @@ import msgspec
 from msgspec import Struct
 from pydantic import ValidationError
 
-from rules.contract import AnyRule, Verdict
+from rules.alerts import Verdict
+from rules.contract import AnyRule
 from rules.events import Event
 from rules.facts import Values
 from schemas.time import format_time

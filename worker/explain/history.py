@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from rules.contract import (
-    AnyRule,
+from rules.contract import AnyRule
+from rules.effects import (
     CancelTimer,
     CountReason,
     Effect,

@@ -3,7 +3,7 @@
 from rules.balance_mismatch.ledger.book import forget_balance, record_balances, record_row
 from rules.balance_mismatch.ledger.row import unreported_kinds
 from rules.balance_mismatch.state import BalanceMismatchState, book_of, chain_of, get_or_add_book
-from rules.contract import Effects
+from rules.effects import Effects
 from rules.events import Transaction
 
 

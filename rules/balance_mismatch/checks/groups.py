@@ -1,5 +1,6 @@
 """Check `group`: rows without ledger_sequence, which are judged in pending groups."""
 
+from rules.alerts import OpenAlert
 from rules.balance_mismatch import alerts
 from rules.balance_mismatch.closing import is_completed_by
 from rules.balance_mismatch.facts import GroupFacts, alerts_with_facts
@@ -14,7 +15,7 @@ from rules.balance_mismatch.state import (
     get_or_add_book,
     only_book_of,
 )
-from rules.contract import Effects, OpenAlert
+from rules.effects import Effects
 from rules.events import TRANSACTION, Transaction
 
 

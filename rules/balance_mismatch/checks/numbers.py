@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rules.alerts import OpenAlert
 from rules.balance_mismatch import alerts
 from rules.balance_mismatch.facts import GapFacts
 from rules.balance_mismatch.ledger import chain as ledger_chain
@@ -10,7 +11,7 @@ from rules.balance_mismatch.ledger.history import add_balance, append_balance
 from rules.balance_mismatch.ledger.row import CORRECTIONS, boundaries_of, contents_of, effect_of
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.balance_mismatch.state import BalanceMismatchState, chain_of, drop_oldest, only_book_of
-from rules.contract import Effects, OpenAlert
+from rules.effects import Effects
 from rules.events import TRANSACTION, Transaction
 
 

@@ -5,7 +5,7 @@ from rules.balance_mismatch.closing import is_corrected_by
 from rules.balance_mismatch.facts import DriftFacts, alerts_with_facts
 from rules.balance_mismatch.ledger.row import CORRECTIONS, drift_of
 from rules.balance_mismatch.params import BalanceMismatchParams
-from rules.contract import Effects
+from rules.effects import Effects
 from rules.events import Transaction
 
 

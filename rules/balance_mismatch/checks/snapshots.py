@@ -10,7 +10,7 @@ from rules.balance_mismatch.ledger.history import distance_ms, nearest_balance, 
 from rules.balance_mismatch.ledger.reports import MAX_REPORTS, PendingReport, pending_report
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.balance_mismatch.state import BalanceMismatchState, book_of, chain_of
-from rules.contract import Effects
+from rules.effects import Effects
 from rules.events import TRANSACTION, Balance, Transaction
 
 

@@ -12,7 +12,7 @@ from rules.balance_mismatch.ledger.book import BalanceBook
 from rules.balance_mismatch.ledger.chain import Boundary
 from rules.balance_mismatch.rule import BalanceMismatch
 from rules.builders import balance, clock, row
-from rules.contract import Effects, SetTimer
+from rules.effects import Effects, SetTimer
 from rules.events import BALANCE, TRANSACTION, Balance, Ref, Transaction
 from rules.marks import PUBLIC
 from rules.testing import Scenario

@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from rules.alerts import Verdict
 from rules.builders import at, balance, clock, login, txn
-from rules.contract import AnyRule, Effects, Otherwise, RaiseAlert, Verdict
+from rules.contract import AnyRule, Otherwise
+from rules.effects import Effects, RaiseAlert
 from rules.events import TRANSACTION, Authorization, Login, Ref, Transaction
 from rules.facts import Values
 from rules.marks import PUBLIC

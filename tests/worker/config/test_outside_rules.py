@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rules.contract import SHADOW
+from rules.alerts import SHADOW
 from rules.registry import ALL
 from worker.config.load import Loaded, known_keys, load_settings
 from worker.config.outside_rules import OWN
@@ -20,7 +20,8 @@ RULE = '''"""{code}: something happens."""
 from typing import Annotated
 
 from pydantic import Field
-from rules.contract import Params, Rule, State, Verdict
+from rules.alerts import Verdict
+from rules.contract import Params, Rule, State
 from rules.facts import Facts, quoted
 
 

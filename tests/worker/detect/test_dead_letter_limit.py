@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from rules.contract import Effects, Rule, State
 from rules.contract import Params as NoParams
+from rules.contract import Rule, State
+from rules.effects import Effects
 from rules.events import Login
 from rules.facts import Facts
 from rules.profile import Profile

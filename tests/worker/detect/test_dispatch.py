@@ -5,7 +5,8 @@ from typing import Any, get_args
 
 import pytest
 
-from rules.contract import AnyRule, Effects, Params, Rule, State
+from rules.contract import AnyRule, Params, Rule, State
+from rules.effects import Effects
 from rules.events import DISPATCH_FIELDS, LOGIN, TRANSACTION, Login, Transaction
 from rules.facts import Facts
 from rules.profile import Profile

@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from rules.contract import Draft, Effects, Params, Rule, State, Verdict
+from rules.alerts import Draft, Verdict
+from rules.contract import Params, Rule, State
+from rules.effects import Effects
 from rules.events import LOGIN, Login, Transaction
 from rules.facts import Facts
 from rules.profile import Profile

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.contract import Amount
+from rules.alerts import Amount
 from rules.registry import ALL
 from schemas.money import from_minor
 from schemas.topics import ALERTS, INCIDENTS

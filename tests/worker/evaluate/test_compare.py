@@ -13,8 +13,9 @@ import pytest
 from pydantic import Field
 from typer.testing import CliRunner
 
+from rules.alerts import Verdict
 from rules.builders import balance, clock, login, txn
-from rules.contract import Params, Rule, State, Verdict
+from rules.contract import Params, Rule, State
 from rules.facts import Facts, quoted
 from rules.failed_payment.examples import REFUSED, TIMEOUT
 from schemas.base import Severity

@@ -20,7 +20,8 @@ from bench.bad_input import (
     of_clean_accounts,
     quoted,
 )
-from rules.contract import AnyRule, Effects, Params, Rule, State
+from rules.contract import AnyRule, Params, Rule, State
+from rules.effects import Effects
 from rules.facts import Facts
 from schemas.dead_letter import DEAD_LETTER_REASONS
 from schemas.time import parse_time

@@ -13,15 +13,9 @@ from typing import Annotated
 from msgspec import Struct
 from pydantic import Field
 
-from rules.contract import (
-    Draft,
-    Effects,
-    Otherwise,
-    Params,
-    Rule,
-    State,
-    Verdict,
-)
+from rules.alerts import Draft, Verdict
+from rules.contract import Otherwise, Params, Rule, State
+from rules.effects import Effects
 from rules.events import TRANSACTION, Event, Ref, Transaction
 from rules.facts import Facts, quoted
 from rules.profile import Profile
