@@ -40,7 +40,7 @@ OWN = {
     "worker": {"schemas", "rules", "worker"},
 }
 TESTING = "rules/testing.py"
-"""Runs a rule in the real engine: the one module of rules that stands above worker.detect."""
+"""Runs a rule in the real engine: the one module of rules that is above worker.detect."""
 ONLY_IN = {
     "crc32c": ["worker/logs/kafka/kafka_python/*"],
     "http": ["worker/observe/serving.py"],

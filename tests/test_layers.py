@@ -100,7 +100,7 @@ def test_a_module_imports_no_later_layer(name: str) -> None:
 
 
 def test_no_modules_import_each_other() -> None:
-    """Wherever the import stands."""
+    """Wherever the import is."""
     graph = {
         name: set(imports(path.read_text("utf-8"), MODULES)) - {name}
         for name, path in MODULES.items()

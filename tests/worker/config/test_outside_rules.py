@@ -147,7 +147,7 @@ def test_a_package_may_bring_what_its_modules_define() -> None:
 
 
 def test_an_installed_package_brings_its_entry_points() -> None:
-    """In the order of codes, whoever brings them; a rule that is named twice is one."""
+    """In the order of codes, from any source; a rule that is named twice is one."""
     write("ten.py", RULE.format(id="ten", code="OWN10"))
     write("nine.py", RULE.format(id="nine", code="OWN9"))
     write("first.py", RULE.format(id="first", code="AB1"))
@@ -331,9 +331,9 @@ def test_an_entry_point_must_name_a_rule() -> None:
     write("twice.py", TWICE)
     install("my-rules", "1.0", a="twice:Twise", b="twice:TWICE_STATE", c="gone:Twice", d="twice")
     write("other.py", "")
-    told = refusal().splitlines()
+    problems = refusal().splitlines()
     begin = "package my-rules 1.0: entry point"
-    assert [line.partition(":")[0] for line in told] == ["package my-rules 1.0"] * 4
-    assert told[0].startswith(f"{begin} a = twice:Twise cannot be loaded: AttributeError: ")
-    assert told[2].startswith(f"{begin} c = gone:Twice cannot be loaded: ModuleNotFoundError: ")
-    assert told[3] == f"{begin} d = twice must name a class that extends rules.contract.Rule."
+    assert [line.partition(":")[0] for line in problems] == ["package my-rules 1.0"] * 4
+    assert problems[0].startswith(f"{begin} a = twice:Twise cannot be loaded: AttributeError: ")
+    assert problems[2].startswith(f"{begin} c = gone:Twice cannot be loaded: ModuleNotFoundError: ")
+    assert problems[3] == f"{begin} d = twice must name a class that extends rules.contract.Rule."
