@@ -24,10 +24,10 @@ from rules.alerts import Draft, OpenAlert, Verdict
 from rules.builders import wire_of
 from rules.contract import AnyRule
 from rules.effects import CountReason, Effect, RaiseAlert, SendSignal
-from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Kind, Ref
+from rules.events import Event, Kind, Ref
 from rules.facts import Quote, Values
 from schemas.alert import AlertKind
-from schemas.topics import ALERTS, DETECT_INPUTS, SIGNALS
+from schemas.topics import ALERTS, DETECT_INPUTS, INPUTS, SIGNALS
 from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Codec, Control, Limits
 from worker.detect.account import Account
@@ -42,11 +42,7 @@ from worker.engine.outcomes import DeadLettered, Redelivered, TooOld
 from worker.engine.records import Record, Snapshot
 from worker.engine.reorder import EVENT, OFFSET, SOURCE, Entry
 
-_KINDS: Final[Mapping[str, Kind]] = {
-    "transaction": TRANSACTION,
-    "login": LOGIN,
-    "balance": BALANCE,
-}
+_KINDS: Final[Mapping[str, Kind]] = {each.kind: kind for kind, each in enumerate(INPUTS)}
 _CODECS: Final = {name: Codec(kind, Limits()) for name, kind in _KINDS.items()}
 _LATENESS: Final = 400 * 24 * 3_600_000
 """So large that no event proves anything of its input: `Scenario.pass_time` does."""
