@@ -11,9 +11,11 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from rules.codes import OUTSIDE
 from rules.contract import Example, Params, Rule, State
+from rules.events import DISPATCH_FIELDS
 from rules.facts import Facts
 from rules.registry import RuleType
 from schemas.base import Category
+from schemas.topics import INPUTS
 from worker.config.rules_section import RulesSettings
 from worker.detect import silence
 
@@ -37,6 +39,7 @@ def faults_of(rule: RuleType, codes: re.Pattern[str] = OUTSIDE) -> Iterator[str]
     yield from _faults_of_params(rule)
     yield from _faults_of_state(rule)
     yield from _faults_of_facts(rule)
+    yield from _faults_of_reads(rule)
     if rule.judge is Rule.judge:
         yield "has no `judge`, which decides from the facts that an alert quotes"
     if not all(isinstance(example, Example) for example in rule.EXAMPLES):
@@ -103,6 +106,24 @@ def _faults_of_facts(rule: RuleType) -> Iterator[str]:
     params = getattr(getattr(rule, "Params", None), "model_fields", {})
     for name in facts.deciding().keys() - set(params):
         yield f"Facts compares a fact with the parameter {name}, which Params must have"
+
+
+def _faults_of_reads(rule: RuleType) -> Iterator[str]:
+    """Yield what would keep the rule from ever being called, or from being called less."""
+    for kind, wanted in rule.reads.items():
+        if kind not in range(len(INPUTS)):
+            yield "reads must name kinds of rules.events: TRANSACTION, LOGIN, BALANCE"
+            continue
+        fields = INPUTS[kind].model.model_fields
+        for name, values in wanted.items():
+            if name not in DISPATCH_FIELDS[kind]:
+                yield (
+                    f"reads names the field {name} of a {INPUTS[kind].kind}, which must be "
+                    f"{' or '.join(DISPATCH_FIELDS[kind])}"
+                )
+            elif unknown := set(values) - set(get_args(fields[name].annotation)):
+                allowed = ", ".join(get_args(fields[name].annotation))
+                yield f"reads names the {name} {min(unknown)}, which must be one of {allowed}"
 
 
 def _faults_of_state(rule: RuleType) -> Iterator[str]:

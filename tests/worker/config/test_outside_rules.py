@@ -291,6 +291,12 @@ def test_a_name_that_no_module_has_is_not_repeated(name: str) -> None:
          "parameter times must have bounds on both sides"),
         ("State = TwiceState\n", "State = TwiceState\n    EXAMPLES = (3,)\n",
          "EXAMPLES must be a tuple of rules.contract.Example"),
+        ("State = TwiceState\n", "State = TwiceState\n    reads = {7: {}}\n",
+         "reads must name kinds of rules.events"),
+        ("State = TwiceState\n", "State = TwiceState\n    reads = {1: {'reason': ['locked']}}\n",
+         "reads names the field reason of a login, which must be action or outcome"),
+        ("State = TwiceState\n", "State = TwiceState\n    reads = {0: {'type': ['payments']}}\n",
+         "reads names the type payments, which must be one of payment, "),
     ],
 )  # fmt: skip
 def test_a_class_that_is_no_whole_rule_is_refused(old: str, new: str, fault: str) -> None:
