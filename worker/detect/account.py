@@ -10,12 +10,15 @@ from rules.alerts import OpenAlert
 from rules.contract import AnyRule
 from rules.profile import Profile
 from worker.detect.account_upgrade import LAYOUT_FIELD, saved_name, unreadable, upgraded
-from worker.detect.redelivery import KNOWN_FIELDS, without_content
+from worker.detect.redelivery import without_content
 from worker.engine.keyed_state import Timer
 from worker.engine.outcomes import Counts
 from worker.engine.packing import Unpacker
 
 LAYOUT: Final = 2
+KNOWN_FIELDS_SINCE: Final = 1
+"""The first layout whose `ids` cover all fields of events that are known today. A field more raises
+both: rows of a layout before are then recognised by their id alone."""
 
 
 class Account(
@@ -33,8 +36,6 @@ class Account(
     """
 
     ids: bytearray = msgspec.field(default_factory=bytearray, name="i")
-    known_fields: int = msgspec.field(default=1, name="k")
-    """The version of the list of known fields by which `ids` compare contents."""
     profile: Profile = msgspec.field(default_factory=Profile, name="f")
     alerts: list[OpenAlert] = msgspec.field(default_factory=list, name="a")
     timers: list[Timer] = msgspec.field(default_factory=list, name="t")
@@ -53,6 +54,8 @@ def layout_for(rules: Sequence[AnyRule]) -> type[Account]:
         omit_defaults=True,
         forbid_unknown_fields=True,
         gc=False,
+        tag_field=LAYOUT_FIELD,
+        tag=LAYOUT,
     )
     return cast(type[Account], layout)
 
@@ -61,19 +64,16 @@ class SavedAccounts:
     """Reads accounts that this or an older release has saved.
 
     Attributes:
+        new: makes an account of which nothing is known.
         afresh: how many states were dropped since somebody last emptied this, by rule: those of
             older versions that their rules cannot use.
     """
 
     def __init__(self, rules: Sequence[AnyRule]) -> None:
-        self._layout = layout_for(rules)
+        self.new = layout_for(rules)
         self.afresh = Counts()
-        self._unpack = Unpacker(self._layout)
+        self._unpack = Unpacker(self.new)
         self._rules = {rule.state_code: rule for rule in rules}
-
-    def new(self) -> Account:
-        """Return an account of which nothing is known."""
-        return self._layout(known_fields=KNOWN_FIELDS)
 
     def read(self, payload: bytes | memoryview) -> Account:
         """Decode an account.
@@ -84,11 +84,10 @@ class SavedAccounts:
         try:
             account = self._unpack(payload)
         except msgspec.MsgspecError:
-            account, afresh = upgraded(payload, self._layout, LAYOUT, self._rules)
+            layout, account, afresh = upgraded(payload, self.new, LAYOUT, self._rules)
             self.afresh.update(afresh)
-        if account.known_fields != KNOWN_FIELDS:
-            account.ids = without_content(account.ids)
-            account.known_fields = KNOWN_FIELDS
+            if layout < KNOWN_FIELDS_SINCE:
+                account.ids = without_content(account.ids)
         if account.alerts:
             self._refuse_unknown(account.alerts)
         return account

@@ -38,10 +38,10 @@ _MAP: Final[Unpacker[dict[str, Any]]] = Unpacker(dict)
 
 def upgraded(
     stored: bytes | memoryview, into: type[T], layout: int, rules: Rules
-) -> tuple[T, Counts]:
+) -> tuple[int, T, Counts]:
     """Return an account of an older layout, or with states of older rules, in today's layout.
 
-    Also returns how many states started afresh, by rule.
+    Returns its layout, the account, and how many states started afresh, by rule.
 
     Raises:
         LogError: a newer release has written it, or it is damaged.
@@ -60,7 +60,7 @@ def upgraded(
         )
     except (msgspec.MsgspecError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise damaged("an account") from error
-    return account, afresh
+    return found, account, afresh
 
 
 def _upgrade_rules(saved: dict[str, Any], rules: Rules) -> Counts:

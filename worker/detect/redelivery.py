@@ -4,9 +4,9 @@ Identity is (input topic, account, event_id). An account keeps, per recent event
 topic and event_id, a CRC of what the event says, and its occurred_at: 20 bytes in one row. The
 same id with other content is a producer that reuses ids, not a redelivery.
 
-The content is compared by its known fields. A release that knows more fields raises KNOWN_FIELDS;
-rows of a release before are then recognised by their id alone, since they do not cover what it did
-not know.
+The content is compared by its known fields. Rows of a release that knew fewer are recognised by
+their id alone, since they do not cover what it did not know: the layout of the account says which
+(`account.KNOWN_FIELDS_SINCE`).
 
 Both hashes are made when the event is decoded, while its fields are still in the processor's cache.
 """
@@ -19,8 +19,6 @@ from zlib import crc32
 from rules.events import Event
 from worker.engine.packing import packed
 
-KNOWN_FIELDS: Final = 1
-"""The version of the lists of known fields of all events (`rules.events`)."""
 _ANY_CONTENT: Final = 0
 """In place of the CRC of a row that is recognised by its id alone."""
 _ROW: Final = struct.Struct(">8sIq")

@@ -4,8 +4,8 @@ import json
 from zlib import crc32
 
 from rules.events import EVENT_TYPES, Login
+from worker.detect.account import KNOWN_FIELDS_SINCE
 from worker.detect.redelivery import (
-    KNOWN_FIELDS,
     begun,
     identity_of,
     known_as,
@@ -49,7 +49,7 @@ def test_a_row_without_content_is_recognised_by_its_id_alone() -> None:
     assert known_as(ids, other, oldest=5) is None
 
 
-def test_the_version_of_known_fields_is_raised_with_the_fields() -> None:
-    """A field more changes what a redelivery is compared by: raise KNOWN_FIELDS, then this."""
+def test_the_layout_is_raised_with_the_known_fields() -> None:
+    """A field more changes what a redelivery is compared by: raise both in account, then this."""
     fields = json.dumps([kind.__struct_fields__ for kind in EVENT_TYPES])
-    assert (KNOWN_FIELDS, crc32(fields.encode())) == (1, 77463930)
+    assert (KNOWN_FIELDS_SINCE, crc32(fields.encode())) == (1, 77463930)

@@ -185,15 +185,16 @@ def _raw_alerts(payload: bytes) -> list[Any]:
 
 
 @releases
-@pytest.mark.parametrize(("version", "reason"), [(1, "dead_letter"), (2, "redelivered")])
+@pytest.mark.parametrize(("since", "reason"), [(1, "dead_letter"), (LAYOUT + 1, "redelivered")])
 def test_a_redelivery_with_a_field_that_was_not_known_before_is_no_conflict(
-    folder: Path, version: int, reason: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path, since: int, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Saved rows of a version that knew fewer fields answer by id alone, those of this one do not.
+    """Saved rows of a layout that knew fewer fields answer by id alone, others do not.
 
     What a release before did not know is played by `extra`, which its events did not have.
     """
-    monkeypatch.setattr(account_module, "KNOWN_FIELDS", version)
+    monkeypatch.setattr(account_module, "LAYOUT", max(since, LAYOUT))
+    monkeypatch.setattr(account_module, "KNOWN_FIELDS_SINCE", since)
     log = restored(folder)
     redelivered = msgspec.json.decode(lines_of(folder, "later.ndjson")[0])
     again = msgspec.json.encode(redelivered | {"extra": {"field": "new"}})
