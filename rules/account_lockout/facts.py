@@ -10,7 +10,6 @@ from rules.facts import Facts, quoted
 from schemas.base import RootCause, Severity
 
 Finding = Literal["lock", "repeated", "unjustified", "overdue", "money_moved"]
-FINDINGS: Final[tuple[Finding, ...]] = ("lock", "repeated", "unjustified", "overdue", "money_moved")
 """What can be found, the worst last."""
 RANKS: Final[tuple[Severity, ...]] = ("info", "warning", "error")
 

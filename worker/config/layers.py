@@ -10,7 +10,6 @@ from worker.config.report import Key, KeyPath, dotted
 from worker.errors import ConfigError
 
 PREFIX: Final = "WALLETWATCH_"
-_DEPTH: Final = 16
 
 
 class Entry(NamedTuple):
