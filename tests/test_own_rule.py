@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -40,12 +41,15 @@ class Place:
         """Write a file into the folder."""
         (self.folder / name).write_text(text)
 
-    def python(self, *arguments: str, packages: bool = True) -> subprocess.CompletedProcess[str]:
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Python there."""
+        return self._python([sys.executable, *arguments], self._packages)
+
+    def _python(self, command: list[str], *path: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, *arguments],
+            command,
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self._packages if packages else ROOT)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -61,8 +65,19 @@ class Place:
 
     def without_it(self, *arguments: str) -> tuple[int, str]:
         """Run a command where the package is not installed; return its exit code and its words."""
-        ended = self.python("-m", "worker.cli.app", *arguments, packages=False)
+        command = [sys.executable, "-S", "-m", "worker.cli.app", *arguments]
+        ended = self._python(command, ROOT, self._other_packages())
         return ended.returncode, ended.stderr
+
+    def _other_packages(self) -> Path:
+        """Return a folder with what is installed in this environment, but for the package."""
+        others = self.folder / "others"
+        if not others.exists():
+            others.mkdir()
+            for each in Path(sysconfig.get_path("purelib")).iterdir():
+                if not each.name.startswith("wallet_own_rule"):
+                    (others / each.name).symlink_to(each)
+        return others
 
 
 @pytest.fixture(scope="module")

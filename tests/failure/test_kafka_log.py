@@ -129,6 +129,15 @@ def test_another_worker_gets_a_part_and_gives_it_back(world: KafkaWorld) -> None
     other.close()
 
 
+def test_a_worker_alone_joins_its_group_once(world: KafkaWorld) -> None:
+    """Metadata that came after the join would let the group join, and the tasks restore, again."""
+    for stage in ("triage", "detect"):  # the first group of a cluster is slow to be joined
+        session = opened(world.log, None, stage)
+        for _ in range(3):
+            session.poll(1, wait=0.2)
+    assert [consumer.rebalances for consumer in world.log._consumers] == [1, 1]
+
+
 def test_asking_for_tasks_of_a_living_worker_is_refused(world: KafkaWorld) -> None:
     """Of another process, too: by its process id, before it is disturbed."""
     owner = opened(world.log, None)

@@ -42,6 +42,8 @@ class KafkaPythonConsumer(KafkaPythonClient, Consumer):
     @translated
     def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
         self._client.subscribe(topics=list(topics), listener=_Listener(listener))
+        # Fetches the metadata: had it changed after the first join, the group would join again.
+        self._client.topics()
 
     @translated
     def assign(self, partitions: Collection[ClusterPartition]) -> None:
