@@ -38,6 +38,7 @@ from worker.detect.stage import INPUT_POLICIES, Policy, detect
 from worker.engine.context import Context, Family, Handler, RuleFailed
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer
+from worker.engine.outbox import numbered
 from worker.engine.outcomes import DeadLettered, Redelivered, TooOld
 from worker.engine.records import Record, Snapshot
 from worker.engine.reorder import EVENT, OFFSET, SOURCE, Entry
@@ -181,7 +182,7 @@ class Scenario:
         dropped = [" ".join(each.words) for each in outbox.counts if isinstance(each, _DROPPED)]
         if dropped:
             raise ValueError(f"events that the rule never sees: {', '.join(dropped)}")
-        for record in outbox.records:
+        for record in self._task.numbered(outbox):
             if record.topic == SIGNALS:
                 self._take_volumes(msgspec.json.decode(record.value or b""))
 
@@ -317,12 +318,12 @@ class _Observed:
     def _call(self, call: Callable[[], None], live: Account, context: Context) -> None:
         self._account = context.key.decode()
         self._open = frozenset(alert.anchor for alert in live.alerts)
-        before = len(context.outbox.records)
+        before = len(context.outbox.outputs)
         try:
             call()
         except RuleFailed as failed:
             raise failed.__cause__ or failed from None
-        for record in context.outbox.records[before:]:
+        for record in numbered(context.outbox.outputs[before:], lambda: 0):
             if record.topic == ALERTS:
                 self._publish(msgspec.json.decode(record.value or b""))
 

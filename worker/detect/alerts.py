@@ -132,7 +132,7 @@ class Publisher:
             suspected_root_cause=verdict.suspected_root_cause if verdict else "unknown",
             owner_advice=tuple(verdict.owner_advice) if verdict else (),
             origin=context.origin,
-            origin_sequence=context.next_signal() if rule.mode == "live" else 0,
+            origin_sequence=0,
         )
         send(record, context)
 
@@ -172,16 +172,22 @@ class Publisher:
 
 def send(alert: Alert, context: Context) -> None:
     """Publish an alert, sealed, and the signal that carries it to triage (not of shadow rules)."""
-    key = alert.cause.encode()
-    value = sealed(alert.model_dump_json(exclude_none=True).encode())
+    key, now = alert.cause.encode(), context.now
     context.outbox.counts[_COUNTED[alert.mode](alert.rule, alert.kind, alert.severity)] += 1
     if alert.mode == "shadow":
-        context.outbox.records.append(NewRecord(ALERTS_SHADOW, key, value))
+        context.outbox.outputs.append(NewRecord(ALERTS_SHADOW, key, _encoded(alert)))
         return
-    context.outbox.records.append(NewRecord(ALERTS, key, value))
-    origin, sequence = alert.origin, alert.origin_sequence
-    signal = signal_of("alert", context.now, origin, sequence, msgspec.Raw(value))
-    context.outbox.records.append(NewRecord(SIGNALS, key, signal))
+
+    def numbered(sequence: int) -> list[NewRecord]:
+        value = _encoded(alert.model_copy(update={"origin_sequence": sequence}))
+        signal = signal_of("alert", now, alert.origin, sequence, msgspec.Raw(value))
+        return [NewRecord(ALERTS, key, value), NewRecord(SIGNALS, key, signal)]
+
+    context.outbox.outputs.append(numbered)
+
+
+def _encoded(alert: Alert) -> bytes:
+    return sealed(alert.model_dump_json(exclude_none=True).encode())
 
 
 _COUNTED: Final = {"live": AlertPublished, "shadow": ShadowAlertPublished}

@@ -14,7 +14,7 @@ on beyond its unit of work has a timer. Pure.
 """
 
 from collections.abc import Iterator, Mapping
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Final
 
 from msgspec import Struct
@@ -22,9 +22,9 @@ from msgspec import Struct
 from schemas.time import format_time
 from schemas.topics import SIGNALS
 from worker.detect.signals import BucketCountsBody, CauseCountsBody, signal_of
-from worker.engine.context import Context
+from worker.engine.context import Context, Place
 from worker.engine.event_time import BEGINNING
-from worker.engine.keyed_state import Timer, pack, payload_of
+from worker.engine.keyed_state import NEVER, Timer, pack, payload_of
 from worker.engine.outcomes import CountTooLate
 from worker.engine.packing import Unpacker, packed
 from worker.engine.records import NewRecord
@@ -76,6 +76,7 @@ class KeptBucket(Struct, array_like=True):
 
 
 _DETECTED_AT: Final = attrgetter("detected_at")
+_PLACE: Final = itemgetter(1)
 
 
 class _Layout1Bucket(Struct, array_like=True):
@@ -101,7 +102,7 @@ _LAYOUT_1: Final = Unpacker(_Layout1Cause)
 def cause_counter_of(context: Context) -> "CauseCounter":
     """Return the counter of the present unit of work."""
     if context.unit is None:
-        context.unit = CauseCounter(context)
+        context.unit = CauseCounter()
     counter: CauseCounter = context.unit
     return counter
 
@@ -125,46 +126,58 @@ class KeptBuckets:
 
     def on_timer(self, live: KeptBucket, timer: Timer, context: Context) -> None:
         """Let a bucket of an earlier unit of work end in this one."""
-        cause_counter_of(context).on_timer(live)
+        cause_counter_of(context).on_timer(live, context)
 
 
 class CauseCounter:
     """Counts by cause in one unit of work: event by event, published at its end."""
 
-    def __init__(self, context: Context) -> None:
-        """Begin where the unit counts first."""
-        self._since = context.now
-        self._place = len(context.outbox.records)
+    def __init__(self) -> None:
+        self._since = NEVER
+        self._place: Place = (NEVER, 1, ())
+        """Where the unit counts first: what is published is placed behind that."""
         self._in_time: dict[tuple[str, str], dict[int, int]] = {}
         """By cause and measure, then by where the bucket begins: what came before its end."""
-        self._late: list[tuple[int, int, str, str]] = []
-        """(order time, where the bucket begins, cause, measure) of what came after its end."""
+        self._late: list[tuple[int, Place, int, str, str]] = []
+        """(order time, place, where the bucket begins, cause, measure) of what came after its end.
+        """
         self._buckets: dict[int, KeptBucket] = {}
         """Those that other units count in too, or have late events."""
         self._ready: dict[str, list[BucketCountsBody]] = {}
 
-    def add(self, tally: tuple[str, str], at: int, context: Context) -> None:
-        """Count one event of that time (milliseconds) for a cause and a measure."""
+    def add(self, cause: str, measure: str, at: int, place: Place, context: Context) -> None:
+        """Count one event for a cause and a measure.
+
+        Args:
+            at: its time, milliseconds.
+            place: where it is in the order of the task; the keys of a unit come one by one.
+        """
         begin, now = at - at % BUCKET_MS, context.now
+        self._count_from(place, now)
         if begin + BUCKET_MS > now:
-            counts = self._in_time.get(tally)
+            counts = self._in_time.get((cause, measure))
             if counts is None:
-                counts = self._in_time[tally] = {}
+                counts = self._in_time[cause, measure] = {}
             counts[begin] = counts.get(begin, 0) + 1
         elif begin > now - _KEPT_MS:
-            self._late.append((now, begin, *tally))
+            self._late.append((now, place, begin, cause, measure))
         else:
-            context.outbox.counts[CountTooLate(tally[1])] += 1
+            context.outbox.counts[CountTooLate(measure)] += 1
 
-    def on_timer(self, bucket: KeptBucket) -> None:
+    def on_timer(self, bucket: KeptBucket, context: Context) -> None:
         """Take over a bucket of an earlier unit that ends in this one."""
+        self._count_from(context.place, context.now)
         self._buckets[bucket.begin] = bucket
 
-    def finish(self, watermark: int, context: Context) -> None:
-        """Publish what has ended; keep what may change."""
+    def _count_from(self, place: Place, now: int) -> None:
+        if place < self._place:
+            self._place, self._since = place, now
+
+    def finish(self, watermark: int, context: Context) -> Place:
+        """Publish what has ended; keep what may change; return where the unit counted first."""
         kept_from = watermark - _KEPT_MS + 1
         self._take_in_time(kept_from, context)
-        for now, begin, cause, measure in self._late:
+        for now, _, begin, cause, measure in sorted(self._late, key=_PLACE):
             bucket = self._bucket(begin, context)
             self._end(bucket)
             self._add_revision(bucket, cause, bucket.add(cause, measure, 1), now)
@@ -173,11 +186,12 @@ class CauseCounter:
                 self._end(bucket)
             if begin >= kept_from:
                 _keep(bucket, context)
-        context.outbox.records[self._place : self._place] = self._signals(context)
+        context.outbox.outputs += self._signals(context)
+        return self._place
 
     def _take_in_time(self, kept_from: int, context: Context) -> None:
         """Publish the buckets that are this unit's alone; add its counts to the others."""
-        late = {begin for _, begin, _, _ in self._late}
+        late = {begin for _, _, begin, _, _ in self._late}
         alone: dict[str, dict[int, dict[str, int]]] = {}
         for (cause, measure), counts in sorted(self._in_time.items()):
             of_cause = alone.setdefault(cause, {})
@@ -225,9 +239,8 @@ class CauseCounter:
             for first in range(0, len(ready), _MOST_AT_ONCE):
                 buckets = ready[first : first + _MOST_AT_ONCE]
                 body = CauseCountsBody("volume", cause, BUCKET_MS, buckets)
-                signal = signal_of(
-                    "count", self._since, context.origin, context.next_signal(), body
-                )
+                sequence = context.next_signal()
+                signal = signal_of("count", self._since, context.origin, sequence, body)
                 yield NewRecord(SIGNALS, cause.encode(), signal)
 
 
@@ -237,7 +250,7 @@ def _keep(bucket: KeptBucket, context: Context) -> None:
     kept: KeptBucket = context.touch(key)
     kept.begin, kept.causes = bucket.begin, bucket.causes
     if not kept.timers and any(not count.revision for count in bucket.causes.values()):
-        context.set_timer(kept, Timer(bucket.end, "", _END), key)
+        context.set_timer(kept, Timer(bucket.end, "", _END))
 
 
 def renewed(states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:

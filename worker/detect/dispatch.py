@@ -18,16 +18,27 @@ Handle = Callable[[Any, Any, Profile, Effects], None]
 
 
 class Bound:
-    """A rule with what the handler needs of it at every call."""
+    """A rule with what the handler needs of it at every call.
 
-    __slots__ = ("code", "empty", "new", "rule", "unpack")
+    Attributes:
+        empty: a state of which nothing is known, to compare with.
+        blank: another one, for calls on accounts that have no state of the rule.
+    """
+
+    __slots__ = ("blank", "code", "empty", "new", "rule", "unpack")
 
     def __init__(self, rule: AnyRule) -> None:
         self.rule = rule
         self.code = rule.state_code
         self.new = rule.State
         self.empty = rule.State()
+        self.blank = rule.State()
         self.unpack = Unpacker(rule.State)
+
+    def keep_blank(self, live: Any) -> None:
+        """Let the account have the blank state, which its rule has written to."""
+        setattr(live, self.code, self.blank)
+        self.blank = self.new()
 
 
 Calls = tuple[tuple[Bound, str, Handle], ...]

@@ -29,7 +29,7 @@ from worker.detect.dispatch import Bound, Calls, Dispatch
 from worker.detect.effects import ENGINE, Applier, address_of
 from worker.detect.rare_events import RareEvents
 from worker.detect.redelivery import known_as, without_old
-from worker.engine.context import Context, Family, RuleFailed
+from worker.engine.context import Context, Family, Place, RuleFailed
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outcomes import (
     Redelivered,
@@ -158,10 +158,7 @@ class AccountHandler:
         elif calls:
             self._call(calls, live, event, context)
         if fx.tallies:
-            counter = cause_counter_of(context)
-            for tally in fx.tallies:
-                counter.add(tally, entry[OCCURRED], context)
-            fx.tallies.clear()
+            self._count(entry[OCCURRED], (context.now, 0, entry), context)
 
     def _call(self, calls: Calls, live: Account, event: Event, context: Context) -> None:
         """Call the rules one after the other; the first that raises ends the whole unit."""
@@ -170,10 +167,16 @@ class AccountHandler:
             for bound, code, handle in calls:
                 fx.code = code
                 state = getattr(live, code)
-                handle(self._state(live, bound) if state is None else state, event, profile, fx)
+                if state is None:
+                    handle(bound.blank, event, profile, fx)
+                    if bound.blank != bound.empty:
+                        bound.keep_blank(live)
+                else:
+                    handle(state, event, profile, fx)
                 if fx.asked:
                     self.applier.apply(bound.rule, live, context)
         except Exception as error:
+            bound.blank = bound.new()
             fx.asked.clear()
             fx.tallies.clear()
             raise RuleFailed from error
@@ -210,8 +213,8 @@ class AccountHandler:
         """Call a rule so that, if it raises, nothing of the call is left but a report of it."""
         state = self._state(live, bound)
         before = packed((state, live.alerts, live.timers))
-        written, signals = len(context.outbox.records), context.signals
-        counts, tallies = context.outbox.counts.copy(), len(self._fx.tallies)
+        outbox, tallies = context.outbox, len(self._fx.tallies)
+        published, counts = len(outbox.outputs), outbox.counts.copy()
         self._fx.code = bound.code
         try:
             handle(state, *args)
@@ -222,8 +225,8 @@ class AccountHandler:
             saved = _GUARD(before)
             setattr(live, bound.code, bound.unpack(saved.state))
             live.alerts, live.timers = saved.alerts, saved.timers
-            del context.outbox.records[written:]
-            context.signals, context.outbox.counts = signals, counts
+            del outbox.outputs[published:]
+            outbox.counts = counts
             self._report(bound, error, context)
 
     def _report(self, bound: Bound, error: Exception, context: Context) -> None:
@@ -252,14 +255,29 @@ class AccountHandler:
         args = (timer.name, timer.due, live.profile, fx)
         if context.careful:
             self._call_guarded(bound, bound.rule.on_timer, live, args, context)
-            return
+        else:
+            self._call_timer(bound, live, args, context)
+        if fx.tallies:
+            self._count(timer.due, context.place, context)
+
+    def _call_timer(self, bound: Bound, live: Account, args: Any, context: Context) -> None:
+        """Call the rule; if it raises, that ends the whole unit."""
+        fx = self._fx
         fx.code = bound.code
         try:
             bound.rule.on_timer(self._state(live, bound), *args)
             self.applier.apply(bound.rule, live, context)
         except Exception as error:
             fx.asked.clear()
+            fx.tallies.clear()
             raise RuleFailed from error
+
+    def _count(self, at: int, place: Place, context: Context) -> None:
+        """Count what the rules have counted for causes."""
+        counter = cause_counter_of(context)
+        for cause, measure in self._fx.tallies:
+            counter.add(cause, measure, at, place, context)
+        self._fx.tallies.clear()
 
     def _on_engine_timer(self, live: Account, timer: Timer, context: Context) -> None:
         if timer.name == _FORGET_IDS:
@@ -267,11 +285,10 @@ class AccountHandler:
         else:
             self.applier.expire_old(live, timer.due, context)
 
-    def finish(self, watermark: int, context: Context) -> None:
-        """Publish the counts of the buckets that have ended."""
+    def finish(self, watermark: int, context: Context) -> Place | None:
+        """Publish the counts of the buckets that have ended, where the unit counted first."""
         counter: CauseCounter | None = context.unit
-        if counter is not None:
-            counter.finish(watermark, context)
+        return None if counter is None else counter.finish(watermark, context)
 
     def _forget_ids(self, live: Account, due: int, context: Context) -> None:
         """Drop the ids whose horizon has passed; come back once for the rest.

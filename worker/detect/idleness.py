@@ -111,7 +111,7 @@ class DetectClock:
         self._published[task.number] = (task.watermark, now)
         context = task.context(outbox)
         value = signal_of("progress", task.watermark, context.origin, context.next_signal())
-        outbox.records += [
+        outbox.outputs += [
             NewRecord(SIGNALS, None, value, partition) for partition in self._triage_partitions
         ]
 

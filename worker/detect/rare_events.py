@@ -31,8 +31,12 @@ class RareEvents:
             if event.ip is not None:
                 body.source = self._tokens.of(_site(event.ip))
                 cause = f"source:{body.source}" if measure == "failed_login" else cause
-        signal = signal_of("event", context.now, context.origin, context.next_signal(), body)
-        context.outbox.records.append(NewRecord(SIGNALS, cause.encode(), signal))
+        key, now, origin = cause.encode(), context.now, context.origin
+
+        def numbered(sequence: int) -> list[NewRecord]:
+            return [NewRecord(SIGNALS, key, signal_of("event", now, origin, sequence, body))]
+
+        context.outbox.outputs.append(numbered)
 
 
 def _site(ip: str) -> str:

@@ -68,7 +68,7 @@ class EventReader:
             self._hashes[index],
             policy.lateness,
         )
-        number, partition_of = task.number, self._partition_of
+        states, is_elsewhere = task.states, self._is_elsewhere(task)
         proof, floor = time.proof, time.floor  # only this loop moves them
         entries: list[Entry] = []
         for record in records:
@@ -87,7 +87,7 @@ class EventReader:
             if (
                 occurred - usable > policy.max_clock_skew
                 or key != event.account_id.encode()
-                or (partition_of is not None and partition_of(key) != number)
+                or (key not in states and is_elsewhere(key))
             ):
                 self._refuse(_misfit(policy, record, event), task, source, record, outbox)
                 continue
@@ -102,6 +102,16 @@ class EventReader:
                 entries.append(_entry(order, index, record, event, identity))
         source.ended = isinstance(event, Control) and event.is_end
         return entries
+
+    def _is_elsewhere(self, task: Task) -> Callable[[bytes], bool]:
+        """Return what says of a key whether it belongs to another partition.
+
+        One with state was asked about before.
+        """
+        number, partition_of = task.number, self._partition_of
+        if partition_of is None:
+            return lambda _: False
+        return lambda key: partition_of(key) != number
 
     def _refuse(
         self, bad: BadRecord, task: Task, source: Source, record: Record, outbox: Outbox

@@ -74,7 +74,7 @@ def _publish(
             parameters={"silence_limit_ms": limit},
             suspected_root_cause="technical",
             origin=context.origin,
-            origin_sequence=context.next_signal(),
+            origin_sequence=0,
         ),
         context,
     )

@@ -8,8 +8,13 @@ from worker.engine.keyed_state import Timer
 from worker.engine.outbox import Outbox
 from worker.engine.reorder import Entry
 
-HeapEntry = tuple[int, int, bytes, str, str, int]
-"""(order time, due, key, owner, name, awaits): sorts in the order in which timers fire."""
+DueTimer = tuple[int, int, str, str, int]
+"""(order time, due, owner, name, awaits): sorts in the order in which the timers of a key fire."""
+
+Place = tuple[int, int, Any]
+"""Where an event or timer is in the order of its task: (order time, 0, entry) of an event, (order
+time, 1, (due, key, owner, name)) of a timer. At one order time all events come before all timers.
+"""
 
 
 class RuleFailed(Exception):
@@ -36,10 +41,14 @@ class Family(Protocol):
 
 
 class Handler(Protocol):
-    """What a stage does with its keys. Implementations are pure."""
+    """What a stage does with its keys. Implementations are pure.
+
+    The keys of one unit of work are handled one after the other, each with its events and timers in
+    order: what is made of one may not depend on another.
+    """
 
     families: Mapping[bytes, Family]
-    """By the first byte of their keys; b"" keeps the states of all other keys."""
+    """By the first byte of their keys; b"" keeps the states of all other keys, those of events."""
 
     def renewed(self, states: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """Return the stored form that replaces those of an older release, where keys differ.
@@ -53,29 +62,39 @@ class Handler(Protocol):
     def on_event(self, live: Any, entry: Entry, context: "Context") -> None:
         """Handle one released event."""
 
-    def finish(self, watermark: int, context: "Context") -> None:
-        """End a unit of work: all below the watermark has been handled."""
+    def finish(self, watermark: int, context: "Context") -> Place | None:
+        """End a unit of work: all below the watermark has been handled, and numbered.
+
+        Return behind which event or timer belongs what is published here; None: behind all.
+        """
 
 
 class Context:
     """The processor context: what a handler may use while it handles one event or timer.
 
     Attributes:
-        now: order time of the event or timer, milliseconds; never falls.
+        now: order time of the event or timer, milliseconds; for one key it never falls.
+        key: of the state that is handled.
+        place: of the timer that is handled.
         published_at: wall time of this unit of work, milliseconds.
         origin: the task's name on signals.
+        signals: how many have been numbered.
         careful: guard each rule with a copy of its state.
-        touch: returns the decoded state of a key, which will be saved.
+        touch: returns the decoded state of a key without events, which will be saved.
         unit: what the handler keeps over one unit of work; None until it does.
+        limit: timers with an order time below it fire in this unit of work.
+        due: those of the key, as a heap.
     """
 
     __slots__ = (
-        "_heap",
         "careful",
+        "due",
         "key",
+        "limit",
         "now",
         "origin",
         "outbox",
+        "place",
         "published_at",
         "signals",
         "task",
@@ -83,15 +102,7 @@ class Context:
         "unit",
     )
 
-    def __init__(
-        self,
-        task: int,
-        heap: list[HeapEntry],
-        now: int,
-        signals: int,
-        touch: Callable[[bytes], Any],
-    ) -> None:
-        self.touch = touch
+    def __init__(self, task: int, now: int, signals: int) -> None:
         self.task = task
         self.origin = f"detect-{task}"
         self.now = now
@@ -99,22 +110,27 @@ class Context:
         self.published_at = 0
         self.careful = False
         self.key = b""
+        self.place: Place = (now, 1, ())
         self.outbox = Outbox("")
+        self.begin(now, self.outbox)
+
+    def begin(
+        self, limit: int, outbox: Outbox, touch: Callable[[bytes], Any] | None = None
+    ) -> None:
+        """Begin a unit of work; without `touch`, or what is published beside one."""
+        self.limit = limit
+        self.outbox = outbox
+        self.touch = touch or _untouchable
+        self.due: list[DueTimer] = []
         self.unit: Any = None
-        self._heap = heap
 
-    def set_timer(self, live: Live, timer: Timer, key: bytes | None = None) -> None:
-        """Set a timer, replacing one of the same owner and name.
-
-        Args:
-            live: the state that saves it.
-            key: of that state; None: the present key.
-        """
+    def set_timer(self, live: Live, timer: Timer) -> None:
+        """Set a timer in the state that saves it, replacing one of the same owner and name."""
         self.cancel_timer(live, timer.owner, timer.name)
         live.timers.append(timer)
-        order = timer.due if timer.due > self.now else self.now
-        key = self.key if key is None else key
-        heappush(self._heap, (order, timer.due, key, timer.owner, timer.name, timer.awaits))
+        if timer.due < self.limit:
+            order = timer.due if timer.due > self.now else self.now
+            heappush(self.due, (order, timer.due, timer.owner, timer.name, timer.awaits))
 
     def cancel_timer(self, live: Live, owner: str, name: str) -> None:
         """Forget a timer, if it is set."""
@@ -127,3 +143,7 @@ class Context:
         """Return the origin sequence for one more signal."""
         self.signals += 1
         return self.signals
+
+
+def _untouchable(_: bytes) -> Any:
+    raise AssertionError("only a unit of work touches states of other keys")

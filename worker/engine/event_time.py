@@ -20,6 +20,7 @@ that were released before the commit are recognised by an order time below the s
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -170,6 +171,22 @@ class Source:
         self._advances = [advance for advance in self._advances if advance.offset > offset]
         read = max(self.position, self.reread_until)
         return SourceTime(offset, inputs, self._advances, read, self.ended, self.bad)
+
+
+def absence_judged_at(sources: Sequence[Source], due: int, awaits: int) -> int | None:
+    """Return the order time at which absence at `due` is judged, None if it is not proven yet.
+
+    Args:
+        awaits: the sources whose proof must have passed `due`, as bits (1 << index).
+    """
+    order = due
+    for source in sources:
+        if awaits >> source.index & 1:
+            for time in source.inputs:
+                if time.proof <= due:
+                    return None
+                order = max(order, time.held_at(due))
+    return order
 
 
 def _same_but_time(one: Advance, other: Advance) -> bool:

@@ -11,7 +11,8 @@ from typing import Final
 from msgspec import Struct
 
 _HEADER: Final = struct.Struct(">qB")
-_NEVER: Final = 2**63 - 1
+NEVER: Final = 2**63 - 1
+"""The due time of what is not due at any time."""
 
 
 class Timer(Struct, array_like=True, gc=False):
@@ -29,7 +30,7 @@ class Timer(Struct, array_like=True, gc=False):
 def pack(timers: list[Timer], payload: bytes) -> bytes:
     """Return the stored form: due and awaited inputs of the next timer, then the payload."""
     if not timers:
-        return _HEADER.pack(_NEVER, 0) + payload
+        return _HEADER.pack(NEVER, 0) + payload
     first = min(timers, key=_due) if len(timers) > 1 else timers[0]
     return _HEADER.pack(first.due, first.awaits) + payload
 
@@ -39,10 +40,12 @@ def payload_of(stored: bytes) -> memoryview:
     return memoryview(stored)[_HEADER.size :]
 
 
-def next_due(stored: bytes) -> int | None:
-    """Return the due time of the key's next timer, None if it has none."""
+def next_due(stored: bytes | None) -> int:
+    """Return the due time of the key's next timer; NEVER if it has none, or no state."""
+    if not stored:
+        return NEVER
     due: int = _HEADER.unpack_from(stored)[0]
-    return None if due == _NEVER else due
+    return due
 
 
 def _due(timer: Timer) -> int:

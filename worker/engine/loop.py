@@ -127,7 +127,7 @@ class StageWorker:
         for task in self.tasks.values():
             outbox = task.work(now)
             self._clock_policy.publish(task, now, outbox)
-            unit.outputs += outbox.records
+            unit.outputs += task.numbered(outbox)
             work.released.append(outbox.released)
             work.counts.update(outbox.counts)
         return unit

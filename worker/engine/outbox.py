@@ -1,5 +1,7 @@
 """The output of one unit of work: records to publish, and counts with a reason."""
 
+from collections.abc import Callable, Iterable, Sequence
+
 from schemas.dead_letter import DeadLetterHeaders, DeadLetterReason
 from schemas.late import LateHeaders
 from schemas.topics import DEAD_LETTERS, LATE
@@ -9,13 +11,17 @@ from worker.engine.reorder import Entry
 
 _MAX_ERROR = 1024
 
+Numbered = Callable[[int], Sequence[NewRecord]]
+"""Returns the records of an output, given the next sequence number of the task's signals."""
+Output = NewRecord | Numbered
+
 
 class Outbox:
     """Collects the outputs and counts of one task during one unit of work."""
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
-        self.records: list[NewRecord] = []
+        self.outputs: list[Output] = []
         self.counts = Counts()
         self.released: list[Entry] = []
         """The events that were judged, in their order."""
@@ -35,7 +41,7 @@ class Outbox:
         )
         self.counts[DeadLettered(at.topic, reason)] += 1
         key = record.key or b""  # a bad record may lack the key that chooses a partition
-        self.records.append(
+        self.outputs.append(
             NewRecord(DEAD_LETTERS, key, record.value, headers=headers.to_headers())
         )
 
@@ -51,4 +57,15 @@ class Outbox:
             dlq_stage=self._stage,
         )
         self.counts[LateEvent(at.topic)] += 1
-        self.records.append(NewRecord(LATE, record.key, record.value, headers=headers.to_headers()))
+        self.outputs.append(NewRecord(LATE, record.key, record.value, headers=headers.to_headers()))
+
+
+def numbered(outputs: Iterable[Output], next_number: Callable[[], int]) -> list[NewRecord]:
+    """Return the records of outputs, each numbered that needs a number."""
+    records: list[NewRecord] = []
+    for output in outputs:
+        if isinstance(output, NewRecord):
+            records.append(output)
+        else:
+            records += output(next_number())
+    return records

@@ -157,12 +157,12 @@ def _run(
     outputs: list[NewRecord] = []
     for topic, records in _in_step(log, partition, lambda n: task.sources[n].inputs[0].frontier):
         task.read(TopicPartition(topic, partition), records)
-        outputs += task.work(0).records
+        outputs += task.numbered(task.work(0))
         task.save()
     newest = max(source.inputs[0].proof for source in task.sources) + 1
     for source in task.sources:
         source.inputs[0].prove(newest if until is None else until)
-    outputs += task.work(0).records
+    outputs += task.numbered(task.work(0))
     return outputs
 
 

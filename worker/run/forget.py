@@ -19,6 +19,7 @@ from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import payload_of
 from worker.engine.log import Log
 from worker.engine.murmur2 import partition_of
+from worker.engine.outbox import numbered
 from worker.engine.records import Commit, StateChange
 from worker.engine.task_meta import TaskMeta, read_meta
 
@@ -59,10 +60,11 @@ def forget(log: Log, policy: Policy, account_id: str, now: int) -> Forgotten | N
         found = _count(account)
         context = _context(task, meta, key, now)
         _expire_all(account, policy, context)
+        outputs = numbered(context.outbox.outputs, context.next_signal)
         advanced = msgspec.structs.replace(meta, now=context.now, signals=context.signals)
         session.commit(
             Commit(
-                outputs=context.outbox.records,
+                outputs=outputs,
                 states=[StateChange(task, key, b"")],
                 metas={task: msgspec.msgpack.encode(advanced)},
             )
@@ -72,11 +74,7 @@ def forget(log: Log, policy: Policy, account_id: str, now: int) -> Forgotten | N
 
 def _context(task: int, meta: TaskMeta, key: bytes, now: int) -> Context:
     """Return a context at the watermark: nothing decided later has an order time below it."""
-
-    def touch(_: bytes) -> None:
-        raise AssertionError("only the account itself is touched")
-
-    context = Context(task, [], max(meta.now, meta.watermark), meta.signals, touch)
+    context = Context(task, max(meta.now, meta.watermark), meta.signals)
     context.published_at, context.key = now, key
     return context
 

@@ -110,16 +110,16 @@ class IncidentHandler:
     def on_timer(self, live: _LiveIncident, timer: Timer, context: Context) -> None:
         """Forget a resolved incident, here and on its topic."""
         key = timer.name.encode()
-        context.outbox.records.append(NewRecord(INCIDENTS, key, None, partition=context.task))
+        context.outbox.outputs.append(NewRecord(INCIDENTS, key, None, partition=context.task))
         if live.state is not None and live.state.incident_id == timer.name:
             live.state = None
 
     def finish(self, watermark: int, context: Context) -> None:
-        """Do nothing: every event has published its incident."""
+        """Publish nothing: every event has published its incident."""
 
     def _publish(self, state: IncidentState, context: Context) -> None:
         incident = record_of(state, context.published_at)
         context.outbox.counts[IncidentPublished(state.last_change, state.severity)] += 1
         value = incident.model_dump_json(exclude_none=True).encode()
         key = state.incident_id.encode()
-        context.outbox.records.append(NewRecord(INCIDENTS, key, value, partition=context.task))
+        context.outbox.outputs.append(NewRecord(INCIDENTS, key, value, partition=context.task))

@@ -10,7 +10,7 @@ from worker.engine.context import Context, Family
 from worker.engine.event_time import Source
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outbox import Outbox
-from worker.engine.records import Record, TopicPartition
+from worker.engine.records import NewRecord, Record, TopicPartition
 from worker.engine.reorder import EVENT, ORDER, Entry
 from worker.engine.task import Task
 
@@ -37,10 +37,9 @@ class Live:
 
 
 class Diary:
-    """Reader and handler at once; writes down what happens, and when."""
+    """Reader and handler at once; publishes what happens, and when."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[int, str]] = []
         self.loads = 0
         self.families: Mapping[bytes, Family] = {b"": self}
 
@@ -89,14 +88,15 @@ class Diary:
             context.cancel_timer(live, "", name)
 
     def on_timer(self, live: Live, timer: Timer, context: Context) -> None:
-        """Write it down."""
+        """Publish it."""
         self._note(live, context, f"{timer.owner}:{timer.name}")
 
     def finish(self, watermark: int, context: Context) -> None:
-        """Everything is written down already."""
+        """Everything is published already."""
 
     def _note(self, live: Live, context: Context, what: str) -> None:
-        self.seen.append((context.now, what))
+        note = msgspec.msgpack.encode((context.now, what))
+        context.outbox.outputs.append(NewRecord("diary", context.key, note))
         live.diary.append(what)
 
 
@@ -105,6 +105,8 @@ class Bench:
 
     def __init__(self) -> None:
         self.diary = Diary()
+        self.seen: list[tuple[int, str]] = []
+        """What has happened, and when."""
         self._meta: bytes | None = None
         self._states: dict[bytes, bytes] = {}
         self._offsets = [0, 0]
@@ -112,14 +114,9 @@ class Bench:
         self.task = self._make()
 
     @property
-    def seen(self) -> list[tuple[int, str]]:
-        """What has happened, and when."""
-        return self.diary.seen
-
-    @property
     def names(self) -> list[str]:
         """What has happened."""
-        return [name for _, name in self.diary.seen]
+        return [name for _, name in self.seen]
 
     def _make(self) -> Task:
         states: Iterable[tuple[bytes, bytes]] = self._states.items()
@@ -149,7 +146,8 @@ class Bench:
 
     def work(self) -> None:
         """Work and commit."""
-        self.task.work(0)
+        for record in self.task.numbered(self.task.work(0)):
+            self.seen.append(msgspec.msgpack.decode(record.value or b"", type=tuple[int, str]))
         changes, _, self._meta = self.task.save()
         for _, key, value in changes:
             self._states[key] = value
