@@ -254,13 +254,13 @@ class EngineSettings(Section):
         description="Milliseconds after which an open alert expires.",
     )
     max_buffered: int = Field(
-        20_000,
+        1_000,
         ge=1,
         le=10_000_000,
         description="Events per input partition that may wait for slower inputs before it pauses.",
     )
     poll_records: int = Field(
-        20_000,
+        40_000,
         ge=1,
         le=1_000_000,
         description="Records per unit of work at most: one poll, one commit.",

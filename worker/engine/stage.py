@@ -17,9 +17,9 @@ class Pace:
     Times in milliseconds.
     """
 
-    poll_records: int = 20_000
+    poll_records: int = 40_000
     """At most. Many, for who lags: an account is decoded and saved once for all of its own."""
-    max_buffered: int = 20_000
+    max_buffered: int = 1_000
     idle_advances: bool = True
     silence_limit: int = 60_000
     origin_timeout: int = 300_000
