@@ -81,11 +81,6 @@ class OpenAlert(Struct, array_like=True, gc=False):
     rule_version: int = 1
     facts: list[Quote] = []
 
-    @property
-    def in_shadow(self) -> bool:
-        """Whether a rule in shadow raised it."""
-        return self.rule.endswith(SHADOW)
-
     def fact(self, name: str) -> Value:
         """Return a fact that the alert quotes; None if it quotes none of that name."""
         for each, value, _ in self.facts:

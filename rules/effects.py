@@ -3,7 +3,7 @@
 Each is a small struct that is matched once, where it is applied.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -94,8 +94,11 @@ class HasAlerts(Protocol):
     """The account of a call, as far as effects read it."""
 
     @property
-    def alerts(self) -> Sequence[OpenAlert]:
-        """The open alerts of every rule, oldest first."""
+    def alerts(self) -> Sequence[object]:
+        """The open alerts of every rule."""
+
+    def open_alerts(self, code: str, naming: Sequence[str]) -> Iterable[OpenAlert]:
+        """Return those of one rule, oldest first; those that quote no text of `naming` may lack."""
 
 
 class Effects:
@@ -152,12 +155,18 @@ class Effects:
             ref = self._ref = self._address_of(self.entry)
         return ref
 
-    def open_alerts(self) -> Sequence[OpenAlert]:
-        """This rule's open alerts on this account, oldest first."""
+    def open_alerts(self, *naming: str | None) -> Sequence[OpenAlert]:
+        """This rule's open alerts on this account, oldest first.
+
+        Args:
+            naming: texts, None for none; alerts that quote none of them may be left out, which is
+                cheaper.
+        """
         if not self._account.alerts:
             return ()
+        texts = [text for text in naming if text is not None]
         # One that an older release raised without facts cannot be judged again: it expires.
-        return [a for a in self._account.alerts if a.rule == self.code and a.facts]
+        return [a for a in self._account.open_alerts(self.code, texts) if a.facts]
 
     def alert(self, draft: Draft) -> None:
         """Raise an alert if `judge` finds one; one open under the same anchor stays as it is."""

@@ -251,7 +251,7 @@ class Scenario:
 
     def open_alerts(self, account: str = "acc-1") -> list[OpenAlert]:
         """Return the open alerts of an account, oldest first."""
-        return self._account(account).alerts
+        return [alert.decoded() for alert in self._account(account).alerts]
 
     def saved(self, account: str = "acc-1") -> bytes:
         """Return what the engine saves of an account; empty if nothing."""

@@ -1,5 +1,6 @@
 """What an alert of A1 quotes, and its verdict: it follows from these facts and nothing else."""
 
+from operator import attrgetter
 from typing import Annotated, Final
 
 from rules.alerts import Amount, Verdict
@@ -11,6 +12,7 @@ from schemas.money import from_minor
 
 KEYS: Final = ("transaction_id", "idempotency_key", "external_reference")
 """A completed debit that shares one of them is the payment, or a retry of it."""
+keys_of: Final = attrgetter(*KEYS)
 
 
 def needed_of(

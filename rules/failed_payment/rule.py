@@ -38,7 +38,14 @@ from rules.events import DEBITS, TRANSACTION, Event, Transaction
 from rules.facts import Quote
 from rules.failed_payment import reasons
 from rules.failed_payment.examples import EXAMPLES
-from rules.failed_payment.facts import FAILURE, KEYS, FailedPaymentFacts, needed_of, verdict_of
+from rules.failed_payment.facts import (
+    FAILURE,
+    KEYS,
+    FailedPaymentFacts,
+    keys_of,
+    needed_of,
+    verdict_of,
+)
 from rules.failed_payment.failure_codes import Family, family
 from rules.failed_payment.params import FailedPaymentParams
 from rules.failed_payment.spendable import Spendable, spendable_at
@@ -126,8 +133,7 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
         if event.status == "completed":
             remember_debit(state, event, self.params.concurrent_debit_ms)
             _count_attempt(event, None, fx)
-            if fx.open_alerts():
-                self._cure(event, fx)
+            self._cure(event, fx)
         elif event.status == "pending":
             remember_debit(state, event, self.params.concurrent_debit_ms)
 
@@ -155,7 +161,8 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
         if isinstance(needed, str):
             fx.count(needed)
             return
-        if any(a.fact("transaction_id") == event.transaction_id for a in fx.open_alerts()):
+        known = fx.open_alerts(event.transaction_id)
+        if any(alert.fact("transaction_id") == event.transaction_id for alert in known):
             fx.count("already_open")
             return
         limits = self.params.max_balance_age_ms, self.params.hold_ttl_ms
@@ -192,7 +199,7 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
         )
 
     def _cure(self, event: Transaction, fx: Effects) -> None:
-        for alert in fx.open_alerts():
+        for alert in fx.open_alerts(*keys_of(event)):
             if self.answers(FailedPaymentFacts.of_quotes(alert.facts), event):
                 fx.settle(alert, "success")
                 fx.cancel_timer(_retry_timer(alert.anchor))

@@ -189,7 +189,7 @@ class UnauthorizedTransaction(
 
 
 def _open_alert(fx: Effects, transaction_id: str) -> OpenAlert | None:
-    for alert in fx.open_alerts():
+    for alert in fx.open_alerts(transaction_id):
         if alert.fact("transaction_id") == transaction_id:
             return alert
     return None

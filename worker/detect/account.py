@@ -1,6 +1,6 @@
 """The record of one account as the engine keeps it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
 import msgspec
@@ -10,12 +10,13 @@ from rules.alerts import OpenAlert
 from rules.contract import AnyRule
 from rules.profile import Profile
 from worker.detect.account_upgrade import LAYOUT_FIELD, saved_name, unreadable, upgraded
+from worker.detect.kept_alerts import KeptAlert, decoded_of
 from worker.detect.redelivery import without_content
 from worker.engine.keyed_state import Timer
 from worker.engine.outcomes import Counts
 from worker.engine.packing import Unpacker
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 KNOWN_FIELDS_SINCE: Final = 1
 """The first layout whose `ids` cover all fields of events that are known today. A field more raises
 both: rows of a layout before are then recognised by their id alone."""
@@ -37,8 +38,13 @@ class Account(
 
     ids: bytearray = msgspec.field(default_factory=bytearray, name="i")
     profile: Profile = msgspec.field(default_factory=Profile, name="f")
-    alerts: list[OpenAlert] = msgspec.field(default_factory=list, name="a")
+    alerts: list[KeptAlert] = msgspec.field(default_factory=list, name="a")
+    """The open ones, oldest first."""
     timers: list[Timer] = msgspec.field(default_factory=list, name="t")
+
+    def open_alerts(self, code: str, naming: Sequence[str] = ()) -> Iterator[OpenAlert]:
+        """Yield the open alerts of a rule; see `kept_alerts.decoded_of`."""
+        return decoded_of(self.alerts, code, naming)
 
 
 def layout_for(rules: Sequence[AnyRule]) -> type[Account]:
@@ -92,7 +98,7 @@ class SavedAccounts:
             self._refuse_unknown(account.alerts)
         return account
 
-    def _refuse_unknown(self, alerts: Sequence[OpenAlert]) -> None:
+    def _refuse_unknown(self, alerts: Sequence[KeptAlert]) -> None:
         for alert in alerts:
             rule = self._rules.get(alert.rule)
             if rule is None or alert.rule_version > rule.version:

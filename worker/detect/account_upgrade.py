@@ -7,28 +7,37 @@ Layouts of an account:
    its transaction_id, an alert a list to match events with.
 2. Number under "v". Addresses are a `Ref`, a hold keeps a mark, an alert the facts it quotes;
    there are habits. An alert of layout 1 quotes no facts: it can only expire.
+3. An open alert is encoded by itself, behind what the engine reads of it.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from rules.alerts import OpenAlert
 from rules.codes import is_from_outside
 from rules.contract import AnyRule
 from rules.profile import mark_of
+from worker.detect.kept_alerts import KeptAlert, kept
 from worker.engine.outcomes import Counts, StateDropped
 from worker.engine.packing import Unpacker
 from worker.engine.saved import damaged, downgrade
 from worker.errors import LogError
 
-T = TypeVar("T")
+
+class _HasAlerts(Protocol):
+    alerts: list[KeptAlert]
+
+
+T = TypeVar("T", bound=_HasAlerts)
 Rules = Mapping[str, AnyRule]
 """Every rule of this release by its state code, live and in shadow."""
 
 LAYOUT_FIELD: Final = "v"
 _RULE_VERSION: Final = "."
 """Separates the code of a rule and its version, and in no other name of a field."""
+_ALERTS_BY_THEMSELVES: Final = 3
 _MATCH: Final = 12
 """Where an alert of layout 1 has what it matched events with."""
 
@@ -53,11 +62,14 @@ def upgraded(
             raise downgrade("accounts")
         if found == 1:
             _from_layout_1(saved)
+        alerts = saved.pop("a", []) if found < _ALERTS_BY_THEMSELVES else []
         afresh = _upgrade_rules(saved, rules)
         text = bytes(memoryview(stored)[:1]) == _TEXT
         account = msgspec.convert(
             saved | {LAYOUT_FIELD: layout}, into, builtin_types=() if text else (bytes, bytearray)
         )
+        if alerts:
+            account.alerts = [kept(alert) for alert in msgspec.convert(alerts, list[OpenAlert])]
     except (msgspec.MsgspecError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise damaged("an account") from error
     return found, account, afresh

@@ -17,6 +17,7 @@ from rules.events import Ref
 from rules.facts import Quote
 from schemas.alert import MAX_EVIDENCE, MAX_TRANSACTIONS, Alert, AlertKind, Evidence, Fact, Money
 from schemas.topics import ALERTS, ALERTS_SHADOW, SIGNALS
+from worker.detect.kept_alerts import KeptAlert
 from worker.detect.seal import sealed
 from worker.detect.signals import signal_of
 from worker.engine.context import Context
@@ -56,7 +57,7 @@ class Publisher:
         rule: AnyRule,
         draft: Draft,
         verdict: Verdict,
-        others: Sequence[OpenAlert],
+        others: Sequence[KeptAlert],
         context: Context,
     ) -> OpenAlert:
         """Return what the engine has to remember of a new alert beside the `others` it has."""
@@ -86,7 +87,7 @@ class Publisher:
         return cause + self._tokens.of(account) if cause == ACCOUNT_CAUSE else cause
 
     def _dedup_key(
-        self, rule: AnyRule, draft: Draft, account: str, others: Sequence[OpenAlert]
+        self, rule: AnyRule, draft: Draft, account: str, others: Sequence[KeptAlert]
     ) -> str:
         """Name the subject with the present key, or as an alert that is open names it still."""
         what = f"{draft.dedup_rule or rule.id}:{'transaction' if draft.subject else 'account'}:"

@@ -27,6 +27,7 @@ from rules.events import Ref
 from schemas.alert import AlertKind
 from worker.detect.account import Account
 from worker.detect.alerts import Change, Publisher
+from worker.detect.kept_alerts import KeptAlert, kept
 from worker.detect.rare_events import RareEvents
 from worker.engine.context import Context
 from worker.engine.keyed_state import Timer
@@ -98,9 +99,9 @@ class Applier:
             case SettleAlert():
                 self._settle(effect, rule, live, context)
             case LapseAlert(alert):
-                self._close(live, alert, Change("cured"), context)
+                self._end(rule, live, alert, "cured", context)
             case ExpireAlert(alert):
-                self._close(live, alert, Change("expired"), context)
+                self._end(rule, live, alert, "expired", context)
             case _:
                 assert_never(effect)
 
@@ -114,25 +115,26 @@ class Applier:
         """Let the engine come back when the oldest open alert has been open for too long."""
         context.cancel_timer(live, ENGINE, EXPIRE)
         if live.alerts:
-            due = min(alert.raised_at for alert in live.alerts) + self._max_open
+            due = live.alerts[0].raised_at + self._max_open
             context.set_timer(live, Timer(due, ENGINE, EXPIRE))
 
     def _raise(self, draft: Draft, rule: AnyRule, live: Account, context: Context) -> None:
-        if _open(rule, live, draft.anchor) is not None:
+        if _kept(rule, live, draft.anchor) is not None:
             return
         verdict = rule.judge(rule.Facts.of_quotes(draft.facts))
         if verdict is None:
             return
         alert = self._publisher.opened(rule, draft, verdict, live.alerts, context)
-        live.alerts.append(alert)
         change = Change("raised", draft.evidence, _is_late(self._fx.entry), verdict)
         self._publisher.publish(rule, alert, change, context)
+        live.alerts.append(kept(alert))
         self.set_expiry(live, context)
 
     def _update(self, effect: UpdateAlert, rule: AnyRule, live: Account, context: Context) -> None:
-        alert = _open(rule, live, effect.alert)
-        if alert is None:
+        found = _kept(rule, live, effect.alert)
+        if found is None:
             return
+        alert = found.decoded()
         added = {name for name, _, _ in effect.facts}
         together = [fact for fact in alert.facts if fact[0] not in added] + list(effect.facts)
         before = rule.judge(rule.Facts.of_quotes(alert.facts))
@@ -143,19 +145,26 @@ class Applier:
         alert.amount_at_stake = list(verdict.amount_at_stake)
         change = Change("updated", effect.evidence, _is_late(self._fx.entry), verdict)
         self._publisher.publish(rule, alert, change, context)
+        live.alerts[live.alerts.index(found)] = kept(alert)
 
     def _settle(self, effect: SettleAlert, rule: AnyRule, live: Account, context: Context) -> None:
-        alert = _open(rule, live, effect.alert)
-        if alert is not None:
-            ref = effect.ref
-            kind: AlertKind = "cured" if ref.occurred_at > alert.at else "retracted"
+        found = _kept(rule, live, effect.alert)
+        if found is not None:
+            ref, at = effect.ref, found.decoded().at
+            kind: AlertKind = "cured" if ref.occurred_at > at else "retracted"
             change = Change(kind, [(ref, effect.role)], _is_late(self._fx.entry))
-            self._close(live, alert, change, context)
+            self._close(live, found, change, context)
 
-    def _close(self, live: Account, alert: OpenAlert, change: Change, context: Context) -> None:
-        if alert in live.alerts:
-            live.alerts.remove(alert)
-            self._publisher.publish(self._known[alert.rule], alert, change, context)
+    def _end(
+        self, rule: AnyRule, live: Account, alert: OpenAlert, kind: AlertKind, context: Context
+    ) -> None:
+        found = _kept(rule, live, alert)
+        if found is not None:
+            self._close(live, found, Change(kind), context)
+
+    def _close(self, live: Account, found: KeptAlert, change: Change, context: Context) -> None:
+        live.alerts.remove(found)
+        self._publisher.publish(self._known[found.rule], found.decoded(), change, context)
 
 
 def _is_late(entry: Entry | None) -> bool:
@@ -163,8 +172,10 @@ def _is_late(entry: Entry | None) -> bool:
     return entry is not None and entry[ORDER] > entry[OCCURRED]
 
 
-def _open(rule: AnyRule, live: Account, which: OpenAlert | str) -> OpenAlert | None:
+def _kept(rule: AnyRule, live: Account, which: OpenAlert | str) -> KeptAlert | None:
+    """Return an open alert of the rule, by its anchor; None if it is not open."""
+    anchor = which if isinstance(which, str) else which.anchor
     for alert in live.alerts:
-        if alert == which or (alert.anchor == which and alert.rule == rule.state_code):
+        if alert.anchor == anchor and alert.rule == rule.state_code:
             return alert
     return None

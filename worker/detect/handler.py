@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from msgspec import Raw, Struct
 
-from rules.alerts import OpenAlert
 from rules.contract import AnyRule
 from rules.effects import Effects
 from rules.events import Event
@@ -27,6 +26,7 @@ from worker.detect.cause_counts import (
 )
 from worker.detect.dispatch import Bound, Calls, Dispatch
 from worker.detect.effects import ENGINE, Applier, address_of
+from worker.detect.kept_alerts import KeptAlert
 from worker.detect.rare_events import RareEvents
 from worker.detect.redelivery import known_as, without_old
 from worker.engine.context import Context, Family, Place, RuleFailed
@@ -309,7 +309,7 @@ class _Guard(Struct, array_like=True):
     """What a guarded call may have changed."""
 
     state: Raw
-    alerts: list[OpenAlert]
+    alerts: list[KeptAlert]
     timers: list[Timer]
 
 

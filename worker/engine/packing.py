@@ -23,6 +23,11 @@ def packed(value: Any) -> bytes:
         return _json(value)
 
 
+def is_text(stored: bytes) -> bool:
+    """Return whether a structure was packed as JSON."""
+    return stored[:1] in _TEXT
+
+
 class Unpacker(Generic[T]):
     """Reads back what `packed` has made of one type."""
 

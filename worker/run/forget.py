@@ -83,7 +83,7 @@ def _expire_all(account: Account, policy: Policy, context: Context) -> None:
     publisher = Publisher(DETECT_INPUTS, policy.tokens)
     rules = {rule.state_code: rule for rule in policy.known_rules}
     for alert in account.alerts:
-        publisher.publish(rules[alert.rule], alert, Change("expired"), context)
+        publisher.publish(rules[alert.rule], alert.decoded(), Change("expired"), context)
 
 
 def _count(account: Account) -> Forgotten:

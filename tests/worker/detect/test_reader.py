@@ -56,7 +56,7 @@ class Bench:
         """Run all tasks until there is nothing more to read."""
         stage = detect(policy or Policy(RULES, RULES), self._partition_of())
         tasks = range(self.log.partitions(LOGINS))
-        pace = Pace(poll_records=poll, idle_advances=False, progress_interval=10**9)
+        pace = Pace(poll, max_buffered=10**6, idle_advances=False, progress_interval=10**9)
         worker = StageWorker(self.log, stage, tasks, lambda: self.now, pace)
         try:
             while worker.run_once():
