@@ -90,11 +90,11 @@ class _Wallets:
 
     def _transaction(self, account: int, fails: bool = False) -> tuple[str, Record]:
         pick = self._random.randrange
-        before = self._balances.get(account) or pick(10_000, 500_000)
+        before = self._balances.setdefault(account, pick(10_000, 500_000))
         kind, amount = _TYPES[pick(4)], pick(100, 50_000)
         after, failed = before, ""
-        if fails:  # for insufficient funds, though they suffice
-            kind, amount = "payment", pick(100, before)
+        if fails and before:  # for insufficient funds, though they suffice
+            kind, amount = "payment", pick(before) + 1
             failed = '"failure_code":"insufficient_funds",'
         elif kind == "topup":
             after = before + amount

@@ -28,7 +28,7 @@ from worker.detect.dispatch import Bound, Calls, Dispatch
 from worker.detect.effects import ENGINE, Applier, address_of
 from worker.detect.kept_alerts import KeptAlert
 from worker.detect.rare_events import RareEvents
-from worker.detect.redelivery import known_as, without_old
+from worker.detect.redelivery import RecentIds, without_old
 from worker.engine.context import Context, Family, Place, RuleFailed
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outcomes import (
@@ -80,6 +80,7 @@ class AccountHandler:
         self._on = Dispatch(self._rules, "on")
         self._late = Dispatch(self._rules, "late")
         self._rare_events = rare_events
+        self._recent_ids = RecentIds()
         self.families: Mapping[bytes, Family] = {b"": self, PREFIX: KeptBuckets()}
         self._fx = Effects(marks, address_of)
         by_code = {rule.state_code: rule for rule in known}
@@ -185,7 +186,7 @@ class AccountHandler:
         """Recognise redeliveries and events too old to know; remember the others."""
         order, occurred, identity = entry[ORDER], entry[OCCURRED], entry[IDENTITY]
         ids, horizon = live.ids, self._horizons.dedup
-        known = known_as(ids, identity, order - horizon) if ids else None
+        known = self._recent_ids.known_as(ids, identity, order - horizon) if ids else None
         if known is not None:
             at = self._addresses[entry[SOURCE]]
             if known:

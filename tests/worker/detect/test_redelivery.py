@@ -1,11 +1,15 @@
 """What an account remembers of recent events, and when it forgets it."""
 
 import json
+import struct
+from collections import Counter
+from random import Random
 from zlib import crc32
 
 from rules.events import EVENT_TYPES, Login
 from worker.detect.account import KNOWN_FIELDS_SINCE
 from worker.detect.redelivery import (
+    RecentIds,
     begun,
     identity_of,
     known_as,
@@ -53,3 +57,22 @@ def test_the_layout_is_raised_with_the_known_fields() -> None:
     """A field more changes what a redelivery is compared by: raise both in account, then this."""
     fields = json.dumps([kind.__struct_fields__ for kind in EVENT_TYPES])
     assert (KNOWN_FIELDS_SINCE, crc32(fields.encode())) == (1, 77463930)
+
+
+def test_an_account_with_many_events_is_asked_by_an_index_that_finds_the_same() -> None:
+    """Redeliveries, other contents, forgotten rows that come again; two accounts in turn."""
+    choice, recent = Random(1), RecentIds()
+    accounts = [bytearray(), bytearray()]
+    answers = Counter[bool | None]()
+    for number in range(6_000):
+        ids = accounts[number // 500 % 2]
+        oldest = number - 1_000
+        digest = choice.randrange(2_000).to_bytes(8, "big")
+        identity = struct.pack(">8sIq", digest, choice.choice((1, 1, 1, 2)), number)
+        known = known_as(ids, identity, oldest)
+        assert recent.known_as(ids, identity, oldest) is known
+        answers[known] += 1
+        if known is None:
+            ids += identity
+    assert min(answers[known] for known in (True, False, None)) > 300
+    assert recent._index
