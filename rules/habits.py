@@ -311,6 +311,9 @@ def _add_amount(habits: Habits, event: Transaction) -> None:
 
 def _change_key(habits: Habits, marks: Marks, at: int) -> None:
     """Go over to the key of today; where marks are lost with a key, learn anew from `at` on."""
+    if not habits.key_id and not habits.book and not habits.book.sessions:
+        habits.key_id, habits.former_id = marks.key_id, marks.former_id
+        return  # nothing was marked yet
     lost = None
     if habits.former_id != marks.former_id:
         lost, habits.former = habits.former, None

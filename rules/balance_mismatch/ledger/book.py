@@ -5,7 +5,8 @@ Rows without ledger_sequence that are close in time have no order that can be tr
 one balance, or at one of a few candidates; if that is unknown, the next group sets it.
 
 While each row of a group starts where the one before ended, the group is *in order*: it is a trail
-already, with one end, and needs neither a timer nor a search when it is over.
+already, with one end, and needs neither a timer nor a search when it is over. So is the first group
+of a book, whose start nothing contradicts.
 
 Pure: functions change the book and return what they found.
 """
@@ -121,10 +122,13 @@ def start_group(book: BalanceBook, event: Transaction) -> PendingGroup:
 
 
 def continues_in_order(book: BalanceBook, event: Transaction) -> bool:
-    """Return whether a row keeps the book's group in order, or starts one that is."""
+    """Return whether a row keeps the book's group in order, or starts one that is.
+
+    Where the end of the book is unknown, any row that is right by itself starts one.
+    """
     group = book.group
     if group is None:
-        return book.end is not None and book.end.balances == (event.balance_before,)
+        return book.end is None or book.end.balances == (event.balance_before,)
     if not group.in_order or group.steps[-1] != event.balance_before:
         return False
     return event.occurred_at >= group.last_at
@@ -150,6 +154,9 @@ def close_in_order(book: BalanceBook) -> None:
     """Close the book's group, which is in order."""
     group = book.group
     assert group is not None
+    if book.end is None and group.steps[0] == group.steps[-1] and len(group.steps) > 2:
+        close_group(book)  # a circuit, which may have begun at any of its balances
+        return
     book.end = Boundary(book.kind, (group.steps[-1],), group.refs[-1])
     book.is_end_reported, book.group = True, None
 
