@@ -145,24 +145,26 @@ class CauseCounter:
         """Those that other units count in too, or have late events."""
         self._ready: dict[str, list[BucketCountsBody]] = {}
 
-    def add(self, cause: str, measure: str, at: int, place: Place, context: Context) -> None:
-        """Count one event for a cause and a measure.
+    def add(self, tally: tuple[str, str], at: int, place: Place, context: Context) -> None:
+        """Count one event.
 
         Args:
+            tally: cause and measure.
             at: its time, milliseconds.
             place: where it is in the order of the task; the keys of a unit come one by one.
         """
         begin, now = at - at % BUCKET_MS, context.now
-        self._count_from(place, now)
+        if now <= self._since:
+            self._count_from(place, now)
         if begin + BUCKET_MS > now:
-            counts = self._in_time.get((cause, measure))
+            counts = self._in_time.get(tally)
             if counts is None:
-                counts = self._in_time[cause, measure] = {}
+                counts = self._in_time[tally] = {}
             counts[begin] = counts.get(begin, 0) + 1
         elif begin > now - _KEPT_MS:
-            self._late.append((now, place, begin, cause, measure))
+            self._late.append((now, place, begin, *tally))
         else:
-            context.outbox.counts[CountTooLate(measure)] += 1
+            context.outbox.counts[CountTooLate(tally[1])] += 1
 
     def on_timer(self, bucket: KeptBucket, context: Context) -> None:
         """Take over a bucket of an earlier unit that ends in this one."""

@@ -276,8 +276,8 @@ class AccountHandler:
     def _count(self, at: int, place: Place, context: Context) -> None:
         """Count what the rules have counted for causes."""
         counter = cause_counter_of(context)
-        for cause, measure in self._fx.tallies:
-            counter.add(cause, measure, at, place, context)
+        for tally in self._fx.tallies:
+            counter.add(tally, at, place, context)
         self._fx.tallies.clear()
 
     def _on_engine_timer(self, live: Account, timer: Timer, context: Context) -> None:

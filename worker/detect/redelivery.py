@@ -78,7 +78,7 @@ class RecentIds:
     def known_as(self, ids: bytearray, identity: bytes, oldest: int) -> bool | None:
         """Return the same as the function; rows may be added to `ids` between two calls."""
         if len(ids) < _MANY_BYTES:
-            return known_as(ids, identity, oldest)
+            return known_as(ids, identity, oldest) if identity[:_HASH_BYTES] in ids else None
         if ids is not self._ids:
             self._ids, self._asked, self._index, self._indexed = ids, 0, {}, 0
         self._asked += 1

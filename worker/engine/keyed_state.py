@@ -6,6 +6,7 @@ keys without decoding one of them.
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -27,12 +28,22 @@ class Timer(Struct, array_like=True, gc=False):
     """Inputs whose proof must have passed `due`, as bits (1 << kind); 0 judges no absence."""
 
 
-def pack(timers: list[Timer], payload: bytes) -> bytes:
+def pack(timers: Sequence[Timer], payload: bytes) -> bytes:
     """Return the stored form: due and awaited inputs of the next timer, then the payload."""
+    return with_header(*first_due(timers), payload)
+
+
+def first_due(timers: Sequence[Timer]) -> tuple[int, int]:
+    """Return due time and awaited inputs of the next timer; NEVER and 0 if there is none."""
     if not timers:
-        return _HEADER.pack(NEVER, 0) + payload
+        return NEVER, 0
     first = min(timers, key=_due) if len(timers) > 1 else timers[0]
-    return _HEADER.pack(first.due, first.awaits) + payload
+    return first.due, first.awaits
+
+
+def with_header(due: int, awaits: int, payload: bytes) -> bytes:
+    """Return the stored form of a state whose next timer is due then."""
+    return _HEADER.pack(due, awaits) + payload
 
 
 def payload_of(stored: bytes) -> memoryview:

@@ -23,9 +23,9 @@ def packed(value: Any) -> bytes:
         return _json(value)
 
 
-def is_text(stored: bytes) -> bool:
+def is_text(stored: bytes | memoryview | msgspec.Raw) -> bool:
     """Return whether a structure was packed as JSON."""
-    return stored[:1] in _TEXT
+    return memoryview(stored)[:1] in _TEXT
 
 
 class Unpacker(Generic[T]):
@@ -41,6 +41,9 @@ class Unpacker(Generic[T]):
         Raises:
             msgspec.MsgspecError: the bytes are of another type.
         """
-        if memoryview(stored)[:1] in _TEXT:
+        try:
+            return self._msgpack(stored)
+        except msgspec.MsgspecError:
+            if not is_text(stored):
+                raise
             return self._json(stored)
-        return self._msgpack(stored)

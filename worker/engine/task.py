@@ -76,14 +76,10 @@ class Task:
         self._states = dict(states)
         self._renewed = handler.renewed(self._states)
         """What an older release saved otherwise, as it is saved now."""
-        for key, value in self._renewed.items():
-            if value:
-                self._states[key] = value
-            else:
-                del self._states[key]
+        self._take_over(self._renewed)
         self._timers = TimerIndex(self._states)
-        self._changes: list[StateChange] = []
-        """Those of the unit of work that is not saved yet."""
+        self._changes: dict[bytes, bytes] = {}
+        """Those of the unit of work that is not saved yet; empty bytes remove a key."""
         self._context = Context(number, saved.now, saved.signals)
         self._read_outbox = Outbox(stage)
 
@@ -229,24 +225,27 @@ class Task:
         unit.run(keyless, visits)
         outbox.outputs += unit.end()
         outbox.counts.update(made.counts)
-        for _, key, value in unit.changes:
-            if value:
-                self._states[key] = value
-            else:
-                del self._states[key]
+        self._take_over(unit.changes)
         for key, timers in unit.scheduled:
             self._timers.schedule(key, timers, limit)
-        self._changes += unit.changes
+        self._changes.update(unit.changes)
         self._context.begin(limit, Outbox(self.stage))  # frees what the unit has handled
+
+    def _take_over(self, changes: Mapping[bytes, bytes]) -> None:
+        """Make changes those of the task; empty bytes remove a key."""
+        self._states.update(changes)
+        for key in [key for key, value in changes.items() if not value]:
+            del self._states[key]
 
     def _judged_at(self, due: int, awaits: int) -> int | None:
         return absence_judged_at(self.sources, due, awaits)
 
     def save(self) -> tuple[list[StateChange], dict[TopicPartition, int], bytes]:
         """End the unit: return state changes, offsets to read on from, and the task's meta."""
-        renewed = [StateChange(self.number, *each) for each in self._renewed.items()]
-        changes = renewed + self._changes
-        self._renewed, self._changes = {}, []
+        number = self.number
+        changed = {**self._renewed, **self._changes} if self._renewed else self._changes
+        changes = [StateChange(number, key, value) for key, value in changed.items()]
+        self._renewed, self._changes = {}, {}
         _, oldest = self._buffer.held(len(self.sources))
         sources, offsets = {}, {}
         for source, at in zip(self.sources, self.addresses, strict=True):

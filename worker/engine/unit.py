@@ -15,9 +15,9 @@ from operator import itemgetter
 from typing import Any, Final
 
 from worker.engine.context import Context, DueTimer, Family, Handler, Live, Place
-from worker.engine.keyed_state import Timer, next_due, pack
+from worker.engine.keyed_state import Timer, first_due, next_due, with_header
 from worker.engine.outbox import Outbox, Output, numbered
-from worker.engine.records import NewRecord, StateChange
+from worker.engine.records import NewRecord
 from worker.engine.reorder import ORDER, Entry
 from worker.engine.timer_index import JudgedAt
 
@@ -28,7 +28,7 @@ class UnitOfWork:
     """What one unit of work has made so far.
 
     Attributes:
-        changes: the new states.
+        changes: the new states by key; empty where nothing is left.
         scheduled: (key, timers) of the keys whose timers are to be indexed anew.
     """
 
@@ -49,7 +49,7 @@ class UnitOfWork:
             context: of the task; its `now` is where the unit before has ended.
             outbox: collects counts, and what the present event or timer publishes.
         """
-        self.changes: list[StateChange] = []
+        self.changes: dict[bytes, bytes] = {}
         self.scheduled: list[tuple[bytes, list[Timer]]] = []
         self._handler = handler
         self._states = states
@@ -82,7 +82,7 @@ class UnitOfWork:
             self._collect((entry[ORDER], 0, entry), b"")
         accounts = self._handler.families[b""]
         for key, events in visits.items():
-            family = self._family(key)
+            family = accounts if events else self._family(key)
             if family is accounts:
                 self._visit(key, family, events)
             else:
@@ -111,7 +111,7 @@ class UnitOfWork:
         stored = self._states.get(key)
         live = family.load(stored)
         context.key = key
-        due = context.due = self._due(live)
+        due = context.due = self._due(live) if next_due(stored) < self._limit else []
         fired, order = False, self._start
         for entry in events:
             order = entry[ORDER]
@@ -181,9 +181,8 @@ class UnitOfWork:
         payload = family.dump(live)
         if not payload and stored is None:
             return
-        changed = pack(live.timers, payload) if payload else b""
-        self.changes.append(StateChange(self._context.task, key, changed))
-        due = next_due(changed)
+        due, awaits = first_due(live.timers)
+        self.changes[key] = with_header(due, awaits, payload) if payload else b""
         if due != next_due(stored) or due < self._limit:
             self.scheduled.append((key, live.timers))
 
