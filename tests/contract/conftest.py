@@ -1,16 +1,20 @@
 """Every log under one roof: the suite asks for `log`, `reopen` and `usurp`, never for a kind."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from kafka import TopicPartition
 from kafka.admin import MemberToRemove, NewTopic
 
+from tests.support.crashing_worker import wait_until
 from tests.support.kafka_broker import kafka_address  # noqa: F401 - a fixture
 from tests.support.kafka_clients import library_client
 from worker.engine.log import Log
+from worker.engine.records import NewRecord
+from worker.errors import LogError
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.log import KafkaLog
 from worker.logs.memory import MemoryLog
@@ -49,14 +53,36 @@ class World(Protocol):
     def usurp(self) -> None:
         """Make the log believe that the owners of all tasks are gone although they live."""
 
+    def abort(self, records: Sequence[NewRecord]) -> None:
+        """Append records in a transaction that is aborted: they can never be read."""
+
+    def empty(self, topic: str) -> None:
+        """Drop all records of a topic, as retention does."""
+
     def end(self) -> None:
         """Leave nothing behind."""
 
 
-class MemoryWorld:
+class Embedded:
+    """A log of this process, which drops records itself."""
+
+    log: Log
+    _clock: Clock
+
+    def abort(self, records: Sequence[NewRecord]) -> None:
+        with pytest.raises(LogError, match="nowhere"):
+            self.log.append([*records, NewRecord("nowhere", b"k", b"v")])
+
+    def empty(self, topic: str) -> None:
+        self._clock.now += 1
+        self.log.prune({topic: 0}, {})
+
+
+class MemoryWorld(Embedded):
     def __init__(self, folder: Path, clock: Clock) -> None:
+        self._clock = clock
         self._memory = MemoryLog(TOPICS, clock=clock)
-        self.log: Log = self._memory
+        self.log = self._memory
 
     def reopen(self) -> Log:
         self.log.close()
@@ -69,7 +95,7 @@ class MemoryWorld:
         self.log.close()
 
 
-class SqliteWorld:
+class SqliteWorld(Embedded):
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
@@ -129,6 +155,26 @@ class KafkaWorld:
                 gone = [MemberToRemove(member["member_id"]) for member in found["members"]]
                 if gone:
                     self._admin.remove_group_members(group, gone)
+
+    def abort(self, records: Sequence[NewRecord]) -> None:
+        producer = self._cluster.producer(self._cluster.transactional_id("test", "aborting"))
+        producer.init_transactions()
+        producer.begin_transaction()
+        outgoing = [self.log._address(record) for record in records]
+        ends = producer.send(outgoing, self._clock.now, 30)
+        library_client(producer).abort_transaction()
+        producer.close()
+        # The markers are written after the answer.
+        extents = self.log._reader.extents
+        wait_until(
+            lambda: all(extents([at])[0][1] > end for at, end in ends.items()), "the markers"
+        )
+
+    def empty(self, topic: str) -> None:
+        name = self._cluster.topic(topic)
+        partitions = range(self.log.partitions(topic))
+        # -1: whatever can be read.
+        self._admin.delete_records({TopicPartition(name, number): -1 for number in partitions})
 
     def end(self) -> None:
         self.log.close()

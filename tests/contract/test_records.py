@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.contract.conftest import World
 from tests.support.log_steps import IN1, ORDERS, VISITS, Clock, Reopen, everything, fill, new
 from worker.engine.log import Log, stored
 from worker.engine.murmur2 import partition_of
@@ -58,7 +59,7 @@ def test_append_is_all_or_nothing(log: Log, bad: NewRecord) -> None:
 def test_appending_nothing_is_fine(log: Log) -> None:
     """An empty append changes nothing."""
     log.append([])
-    assert log.newest_append_time(ORDERS) is None
+    assert everything(log, ORDERS) == []
 
 
 def test_append_time_is_the_clocks_and_never_falls(log: Log, clock: Clock) -> None:
@@ -71,16 +72,37 @@ def test_append_time_is_the_clocks_and_never_falls(log: Log, clock: Clock) -> No
     assert times == [start, start + 5, start + 5, start + 7]
 
 
-def test_newest_append_time_is_over_all_partitions(log: Log, clock: Clock) -> None:
-    """None before the first record; then the newest of any partition of that topic."""
-    assert log.newest_append_time(ORDERS) is None
-    log.append([new(b"v", ORDERS, 3)])
-    first = clock.now
-    clock.now += 10
-    log.append([new(b"v", ORDERS, 1)])
-    clock.now += 10
-    log.append([new(b"v", VISITS)])
-    assert log.newest_append_time(ORDERS) == first + 10
+def test_the_last_record_of_each_partition_is_known(world: World) -> None:
+    """Behind whatever holds none: on Kafka markers of transactions, and aborted records."""
+    log = world.log
+
+    def last() -> list[bytes | None]:
+        return [record.value if record else None for record in log.last_records(ORDERS)]
+
+    assert last() == [None] * 4
+    log.append([new(b"0"), new(b"1", ORDERS, 1), new(b"2", ORDERS, 1)])
+    assert last() == [b"0", b"2", None, None]
+    for _ in range(3):
+        world.abort([new(b"aborted", ORDERS, number) for number in (1, 2)])
+    world.abort([new(b"aborted", ORDERS, 1)] * 300)
+    assert last() == [b"0", b"2", None, None]
+    log = world.reopen()
+    assert last() == [b"0", b"2", None, None]
+    log.append([new(b"3", ORDERS, 3), new(b"4", ORDERS, 1)])
+    world.abort([new(b"aborted", ORDERS, 1)])
+    assert last() == [b"0", b"4", None, b"3"]
+    assert log.last_records(ORDERS)[1] == log.read(ORDERS, 1, 0, 10)[-1]
+
+
+def test_nothing_is_the_last_record_where_all_have_gone(world: World) -> None:
+    """The oldest offset then differs from that of a partition that never had one."""
+    world.log.append([new(b"0"), new(b"1", ORDERS, 1)])
+    assert all(world.log.last_records(ORDERS)[:2])
+    world.empty(ORDERS)
+    assert world.log.last_records(ORDERS) == [None] * 4
+    log = world.reopen()
+    assert log.last_records(ORDERS) == [None] * 4
+    assert [first > 0 for first, _ in log.offsets(ORDERS)] == [True, True, False, False]
 
 
 def test_read_begins_at_the_first_stored_record_at_or_after(log: Log) -> None:
@@ -107,7 +129,7 @@ def test_offsets_are_the_oldest_and_the_next(log: Log) -> None:
 
 def test_unknown_topics_and_partitions_are_named(log: Log) -> None:
     """Whoever asks for what is not there learns which."""
-    for ask in (log.partitions, log.offsets, log.newest_append_time):
+    for ask in (log.partitions, log.offsets, log.last_records):
         with pytest.raises(LogError, match="nowhere"):
             ask("nowhere")
     with pytest.raises(LogError, match="partition 9"):
@@ -121,9 +143,9 @@ def test_unknown_topics_and_partitions_are_named(log: Log) -> None:
 def test_what_was_appended_survives_reopening(log: Log, reopen: Reopen) -> None:
     """Records, offsets and times are the log's, not the process's."""
     fill(log, 3)
-    before = (list(stored(log, ORDERS)), log.offsets(ORDERS), log.newest_append_time(ORDERS))
+    before = (list(stored(log, ORDERS)), log.offsets(ORDERS), log.last_records(ORDERS))
     log = reopen()
     assert (list(stored(log, ORDERS)), log.offsets(ORDERS)) == before[:2]
-    assert log.newest_append_time(ORDERS) == before[2]
+    assert log.last_records(ORDERS) == before[2]
     fill(log, 1, start=3)
     assert everything(log, ORDERS) == [b"0", b"1", b"2", b"3"]

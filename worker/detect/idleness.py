@@ -6,6 +6,7 @@ than the newest record of the topic.
 """
 
 from collections.abc import Collection, Sequence
+from functools import cached_property
 from typing import Final
 
 from rules.events import TRANSACTION
@@ -15,7 +16,7 @@ from worker.detect.reader import InputPolicy
 from worker.detect.signals import signal_of
 from worker.detect.silence import watch
 from worker.engine.event_time import BEGINNING, Source
-from worker.engine.log import Log, last_record
+from worker.engine.log import Log
 from worker.engine.outbox import Outbox
 from worker.engine.records import NewRecord, TopicPartition
 from worker.engine.stage import Pace
@@ -30,7 +31,7 @@ class DetectClock:
     def __init__(self, log: Log, inputs: Sequence[InputPolicy], pace: Pace) -> None:
         self._inputs = inputs
         self._pace = pace
-        self._topics = _TopicTimes(log)
+        self._topics = _Topics(log)
         self._triage_partitions = range(log.partitions(SIGNALS))
         self._published: dict[int, tuple[int, int]] = {}
         """Per task: the watermark last published to triage, and when (wall time)."""
@@ -65,13 +66,13 @@ class DetectClock:
         if source.replaying:
             return True
         topic = task.addresses[source.index].topic
-        return source.ended and not source.by_the_clock and self._topics.ended(topic)
+        return source.ended and not source.by_the_clock and self._topics.last(topic).ended
 
     def _advance_idle(self, task: Task, source: Source, blocks: bool, now: int) -> bool:
         policy, moved = self._inputs[source.index], False
         proven: int | None = now
         if not policy.may_be_silent:
-            proven = self._topics.newest(task.addresses[source.index].topic)
+            proven = self._topics.last(task.addresses[source.index].topic).append_time
         if proven is not None and task.waiting:
             moved |= source.advance(0, min(proven, now) - policy.lateness, proves=True)
         if blocks:
@@ -90,15 +91,16 @@ class DetectClock:
         if now - self._silence_checked < _SILENCE_CHECK_MS:
             return
         self._silence_checked = now
-        newest = {}
+        newest, limit = {}, self._pace.silence_limit
         for source in task.sources:
             topic = task.addresses[source.index].topic
-            since = self._topics.newest(topic)
+            last = self._topics.last(topic)
+            since = last.append_time
             if since is not None and not self._inputs[source.index].may_be_silent:
-                ended = source.ended and self._topics.ended(topic)
+                ended = source.ended and last.ended
                 newest[topic] = now if ended else since
         context = task.context(outbox)
-        task.stage_meta = watch(task.stage_meta, newest, self._pace.silence_limit, now, context)
+        task.stage_meta = watch(task.stage_meta, newest, limit, now, context)
 
     def _progress_is_due(self, task: Task, now: int) -> bool:
         return now - self._published[task.number][1] >= self._pace.progress_interval
@@ -116,36 +118,48 @@ class DetectClock:
         ]
 
 
-class _TopicTimes:
-    """Newest append times and ends of topics, asked of the log as seldom as possible."""
+class _Topics:
+    """The last records of topics, asked of the log at most once per unit of work."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._codec = Codec(TRANSACTION, Limits())
-        self._newest: dict[str, int | None] = {}
-        """Per topic its newest append time, as of the present unit of work."""
-        self._ends: dict[str, tuple[list[tuple[int, int]], bool]] = {}
-        """Per topic: its offsets when it was asked, whether all partitions had ended."""
+        self._last: dict[str, _LastRecords] = {}
+        self._asked: set[str] = set()
+        """Topics whose last records are those of the present unit of work."""
 
     def begin(self) -> None:
         """Begin a unit of work."""
-        self._newest.clear()
+        self._asked.clear()
 
-    def newest(self, topic: str) -> int | None:
-        """Return the topic's newest append time in milliseconds; None if it has no record."""
-        if topic not in self._newest:
-            self._newest[topic] = self._log.newest_append_time(topic)
-        return self._newest[topic]
+    def last(self, topic: str) -> "_LastRecords":
+        """Return what the last records of the topic say."""
+        if topic not in self._asked:
+            self._asked.add(topic)
+            last = _LastRecords(self._log, topic, self._codec)
+            known = self._last.get(topic)
+            if known is None or known.records != last.records:
+                self._last[topic] = last
+        return self._last[topic]
 
-    def ended(self, topic: str) -> bool:
-        """Return whether the last record of every partition is an end."""
-        offsets = self._log.offsets(topic)
-        known = self._ends.get(topic)
-        if known is None or known[0] != offsets:
-            last = (last_record(self._log, topic, number) for number in range(len(offsets)))
-            ended = all(record is not None and self._is_end(record.value) for record in last)
-            known = self._ends[topic] = (offsets, ended)
-        return known[1]
+
+class _LastRecords:
+    """The last record of each partition of a topic, and what follows from them."""
+
+    def __init__(self, log: Log, topic: str, codec: Codec) -> None:
+        self.records = log.last_records(topic)
+        self._codec = codec
+
+    @cached_property
+    def append_time(self) -> int | None:
+        """The newest append time in milliseconds; None if there is none."""
+        times = (record.append_time for record in self.records if record is not None)
+        return max((time for time in times if time is not None), default=None)
+
+    @cached_property
+    def ended(self) -> bool:
+        """Whether the last record of every partition is an end."""
+        return all(record is not None and self._is_end(record.value) for record in self.records)
 
     def _is_end(self, value: bytes | None) -> bool:
         decoded = self._codec.decode(value)

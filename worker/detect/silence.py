@@ -29,8 +29,8 @@ def watch(saved: bytes, newest: dict[str, int], limit: int, now: int, context: C
 
     Args:
         saved: what the last call returned, empty at first.
-        newest: newest append time per topic that is expected to speak, milliseconds; of one whose
-            partitions all stand at an end, `now`: it is never silent.
+        newest: newest append time per topic that is expected to speak, milliseconds; `now` of one
+            that has ended: it is never silent.
         limit: how long a topic may say nothing, milliseconds.
         now: wall time, milliseconds.
         context: where to publish.

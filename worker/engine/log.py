@@ -88,8 +88,8 @@ class Log(Protocol):
     def offsets(self, topic: str) -> list[tuple[int, int]]:
         """Return per partition (the oldest stored offset, the offset that is appended next)."""
 
-    def newest_append_time(self, topic: str) -> int | None:
-        """Return the newest append time over all partitions; None if nothing ever came."""
+    def last_records(self, topic: str) -> list[Record | None]:
+        """Return the newest stored record of each partition; None where nothing is stored."""
 
     def open_session(
         self, stage: str, inputs: Sequence[str], tasks: Sequence[int] | None
@@ -127,19 +127,3 @@ def stored(log: Log, topic: str, chunk: int = 1000) -> Iterator[tuple[TopicParti
             for record in records:
                 yield at, record
             offset = records[-1].offset + 1
-
-
-def last_record(log: Log, topic: str, partition: int) -> Record | None:
-    """Return the newest stored record of a partition.
-
-    Offsets before the end may hold no record (transaction markers), so it looks back ever further.
-    """
-    first, end = log.offsets(topic)[partition]
-    step = 2
-    while True:
-        start = max(first, end - step)
-        if records := log.read(topic, partition, start, step):
-            return records[-1]
-        if start == first:
-            return None
-        step *= 2

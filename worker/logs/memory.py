@@ -83,10 +83,10 @@ class MemoryLog:
         """Return per partition (the oldest stored offset, the offset that is appended next)."""
         return [partition.extent for partition in self._topic(topic)]
 
-    def newest_append_time(self, topic: str) -> int | None:
-        """Return the newest append time over all partitions; None if there was no append."""
-        newest = (partition.newest for partition in self._topic(topic))
-        return max((time for time in newest if time is not None), default=None)
+    def last_records(self, topic: str) -> list[Record | None]:
+        """Return the newest stored record of each partition; None where nothing is stored."""
+        each = (partition.records for partition in self._topic(topic))
+        return [records[-1] if records else None for records in each]
 
     def open_session(
         self, stage: str, inputs: Sequence[str], tasks: Sequence[int] | None

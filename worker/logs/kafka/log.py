@@ -4,7 +4,6 @@ import os
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from worker.engine.log import last_record
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord, Record
 from worker.errors import LogError, TaskTaken
@@ -37,7 +36,6 @@ class KafkaLog:
         self._reader = Reader(cluster, self._written)
         self._counts: dict[str, int] = {}
         self._producer: TransactionalProducer | None = None
-        self._newest: dict[str, tuple[list[tuple[int, int]], int | None]] = {}
         self._consumers: set[GroupConsumer] = set()
         self._memberships: dict[str, tuple[StageMembership, list[KafkaSession]]] = {}
 
@@ -73,19 +71,11 @@ class KafkaLog:
 
     def offsets(self, topic: str) -> list[tuple[int, int]]:
         """Return per partition (the oldest stored offset, the offset that is appended next)."""
-        name = self._cluster.topic(topic)
-        partitions = range(self.partitions(topic))
-        return self._reader.extents([ClusterPartition(name, number) for number in partitions])
+        return self._reader.extents(self._partitions_of(topic))
 
-    def newest_append_time(self, topic: str) -> int | None:
-        """Return the newest append time over all partitions; None if nothing is stored."""
-        offsets = self.offsets(topic)
-        known = self._newest.get(topic)
-        if known is None or known[0] != offsets:
-            last = (last_record(self, topic, partition) for partition in range(len(offsets)))
-            times = [record.append_time for record in last if record and record.append_time]
-            known = self._newest[topic] = (offsets, max(times, default=None))
-        return known[1]
+    def last_records(self, topic: str) -> list[Record | None]:
+        """Return the newest stored record of each partition; None where nothing is stored."""
+        return self._reader.last_records(self._partitions_of(topic))
 
     def open_session(
         self, stage: str, inputs: Sequence[str], tasks: Sequence[int] | None
@@ -162,6 +152,10 @@ class KafkaLog:
             membership.close()
 
     # -- addresses and times ----------------------------------------------------------------
+
+    def _partitions_of(self, topic: str) -> list[ClusterPartition]:
+        name = self._cluster.topic(topic)
+        return [ClusterPartition(name, number) for number in range(self.partitions(topic))]
 
     def _check(self, topic: str, partition: int) -> None:
         count = self.partitions(topic)

@@ -13,7 +13,8 @@ from worker.logs.kafka.cluster import Cluster, client_id
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SLICE_MS: Final = 200
+_SLICE_MS: Final = 5
+"""Short, since a poll uses all of it where it meets only offsets that hold no record."""
 _ANSWER_MS: Final = 10_000
 _FETCH_WAIT_MS: Final = 5
 """The records read exist; a fetch of later ones must not delay the next question."""
@@ -29,6 +30,8 @@ class Reader:
         self._connected: Consumer | None = None
         self._at: tuple[ClusterPartition, int] | None = None
         """The partition being read, and the position: reading on needs no new fetch."""
+        self._last: dict[ClusterPartition, tuple[int, Record | None]] = {}
+        """Per partition its end when it was last asked, and the last record before that."""
 
     def partitions(self, topic: str) -> int:
         """Return how many partitions the topic has; 0 if it is missing or may not be read."""
@@ -41,6 +44,35 @@ class Reader:
         # What this process has committed counts, though the brokers may not show it yet.
         written = self._written
         return [(first[at], max(following[at], written.get(at, 0))) for at in partitions]
+
+    def last_records(self, partitions: Sequence[ClusterPartition]) -> list[Record | None]:
+        """Return the newest stored record of each partition; None where nothing is stored."""
+        extents = self.extents(partitions)
+        return [
+            self._last_record(at, *extent) for at, extent in zip(partitions, extents, strict=True)
+        ]
+
+    def _last_record(self, at: ClusterPartition, first: int, end: int) -> Record | None:
+        known_end, record = self._last.get(at, (0, None))
+        if end < known_end:  # another topic of the same name
+            known_end, record = 0, None
+        if end > known_end:
+            record = self._last_between(at, max(first, known_end), end) or record
+            self._last[at] = end, record
+        return record if record and record.offset >= first else None
+
+    def _last_between(self, at: ClusterPartition, first: int, end: int) -> Record | None:
+        """Look back from the end, ever further.
+
+        Offsets may hold no record: those of transaction markers and of aborted transactions.
+        """
+        start, step = end, 2
+        while start > first:
+            start = max(first, end - step)
+            if records := self.read(at, start, end - start):
+                return records[-1]
+            step *= 4
+        return None
 
     def read(self, partition: ClusterPartition, offset: int, limit: int) -> list[Record]:
         """Return up to `limit` records from the first stored one at or after `offset`."""

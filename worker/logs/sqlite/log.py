@@ -10,7 +10,7 @@ from worker.errors import ConfigError, LogError
 from worker.logs.sqlite.file import Connection, add_topics, create
 from worker.logs.sqlite.holds import Holds
 from worker.logs.sqlite.prune import prune
-from worker.logs.sqlite.records import append, load_topics, partition_in, read, topic_of
+from worker.logs.sqlite.records import append, last, load_topics, partition_in, read, topic_of
 from worker.logs.sqlite.session import SqliteSession
 from worker.logs.topics import WALLET_TOPICS, Cleanup
 
@@ -75,14 +75,11 @@ class SqliteLog:
             )
             return [(first, end) for first, end in rows]
 
-    def newest_append_time(self, topic: str) -> int | None:
-        """Return the newest append time over all partitions; None if nothing ever came."""
-        id_ = topic_of(self._topics, topic).id
+    def last_records(self, topic: str) -> list[Record | None]:
+        """Return the newest stored record of each partition; None where nothing is stored."""
+        found = topic_of(self._topics, topic)
         with self._connection.reading() as db:
-            newest: int | None = db.execute(
-                "SELECT max(newest) FROM partitions WHERE topic = ?", (id_,)
-            ).fetchone()[0]
-            return newest
+            return [last(db, (found.id, number)) for number in range(found.partitions)]
 
     def open_session(
         self, stage: str, inputs: Sequence[str], tasks: Sequence[int] | None

@@ -79,6 +79,13 @@ def read(db: sqlite3.Connection, at: tuple[int, int], offset: int, limit: int) -
     ]  # fmt: skip
 
 
+def last(db: sqlite3.Connection, at: tuple[int, int]) -> Record | None:
+    """Return the newest record; None if nothing is stored."""
+    newest = "SELECT max(offset) FROM records WHERE topic = ? AND partition = ?"
+    (offset,) = db.execute(newest, at).fetchone()
+    return None if offset is None else read(db, at, offset, 1)[0]
+
+
 def _address(topics: Topics, record: NewRecord) -> tuple[int, int]:
     if record.partition is not None:
         return partition_in(topics, record.topic, record.partition)
