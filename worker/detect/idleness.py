@@ -97,7 +97,8 @@ class DetectClock:
             last = self._topics.last(topic)
             since = last.append_time
             if since is not None and not self._inputs[source.index].may_be_silent:
-                ended = source.ended and last.ended
+                # Not what the task has read decides: it may be far behind.
+                ended = now - since > limit and last.ended
                 newest[topic] = now if ended else since
         context = task.context(outbox)
         task.stage_meta = watch(task.stage_meta, newest, limit, now, context)
@@ -148,6 +149,8 @@ class _LastRecords:
 
     def __init__(self, log: Log, topic: str, codec: Codec) -> None:
         self.records = log.last_records(topic)
+        self._log = log
+        self._topic = topic
         self._codec = codec
 
     @cached_property
@@ -158,8 +161,15 @@ class _LastRecords:
 
     @cached_property
     def ended(self) -> bool:
-        """Whether the last record of every partition is an end."""
-        return all(record is not None and self._is_end(record.value) for record in self.records)
+        """Whether each partition ends with an end, or has lost all of its records to retention.
+
+        A partition that never had a record has not ended: its producer may still begin.
+        """
+        extents = self._log.offsets(self._topic)
+        return all(
+            first > 0 if record is None else self._is_end(record.value)
+            for record, (first, _) in zip(self.records, extents, strict=True)
+        )
 
     def _is_end(self, value: bytes | None) -> bool:
         decoded = self._codec.decode(value)
