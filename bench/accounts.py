@@ -10,13 +10,14 @@ Use: python -m bench.accounts [NAME ...]; NAME is one of those that it prints, o
 import random
 import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
 
 from bench.baseline import validator
-from bench.speed import policy
+from bench.speed import cpu_of, policy
 from schemas.time import format_time
 from schemas.topics import LOGINS, TRANSACTIONS
 from worker.detect.stage import detect
@@ -135,6 +136,11 @@ def _money(minor: int) -> str:
     return f"{minor // 100}.{minor % 100:02d}"
 
 
+def _handle_all(task: Task, chunks: Iterable[Sequence[tuple[str, Record]]]) -> None:
+    for chunk in chunks:
+        _handle(task, chunk)
+
+
 def _handle(task: Task, events: Sequence[tuple[str, Record]]) -> None:
     """Do one unit of work."""
     by_topic: dict[str, list[Record]] = {TRANSACTIONS: [], LOGINS: []}
@@ -160,15 +166,14 @@ def _measured(traffic: Traffic) -> tuple[float, float, int]:
     wallets = _Wallets(traffic, seed=1)
     task = detect(policy()).make(0, Snapshot(None, ()))
     size = Pace().poll_records
-    for chunk in _chunks(wallets.history(), size):
-        _handle(task, chunk)
+    _handle_all(task, _chunks(wallets.history(), size))
     spent, validating = [], []
     validate = validator(bounded=True)
     for _ in range(ROUNDS):
         chunks = list(_chunks(wallets.events(EVENTS), size))
-        spent.append(_cpu(lambda chunks=chunks: [_handle(task, chunk) for chunk in chunks]))
+        spent.append(cpu_of(partial(_handle_all, task, chunks)))
         values = [record.value or b"" for chunk in chunks for _, record in chunk]
-        validating.append(_cpu(lambda values=values: [validate(value) for value in values]))
+        validating.append(cpu_of(partial(deque, map(validate, values), 0)))
     states = task.states.values()
     mean = sum(map(len, states)) // len(states)
     return statistics.median(spent) / EVENTS, statistics.median(validating) / EVENTS, mean
@@ -177,12 +182,6 @@ def _measured(traffic: Traffic) -> tuple[float, float, int]:
 def _chunks(events: Iterator[tuple[str, Record]], size: int) -> Iterator[list[tuple[str, Record]]]:
     while chunk := list(islice(events, size)):
         yield chunk
-
-
-def _cpu(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
 
 
 def main(arguments: Sequence[str] = ()) -> int:

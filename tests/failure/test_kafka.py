@@ -20,6 +20,7 @@ from tests.support.kafka_place import KafkaPlace
 from tests.support.log_comparison import Outcome, differences, of_the_embedded_log, outcome
 from tests.support.producer import crowd, sliced
 from tests.support.victim import BETWEEN
+from worker.detect.account import LAYOUT
 from worker.detect.account_upgrade import LAYOUT_FIELD
 from worker.detect.stage import DETECT
 from worker.engine.keyed_state import payload_of
@@ -199,7 +200,7 @@ def test_a_rolling_update_to_another_layout_of_states_loses_nothing(
         wait_until(partial(has_worked, updated, updated.page.units + 2), "work")
         running[slot].send_signal(signal.SIGTERM)
         assert running[slot].wait(DEADLINE_SECONDS) in (0, 70)
-        updated.environment["WALLETWATCH_TEST_LAYOUT"] = "3"
+        updated.environment["WALLETWATCH_TEST_LAYOUT"] = str(LAYOUT + 1)
         running[slot] = processes.enter_context(updated.running())
         place.append(next(to_come))
     assert not list(to_come)
@@ -211,7 +212,7 @@ def test_a_rolling_update_to_another_layout_of_states_loses_nothing(
     with closing(place.open()) as log:
         states = dict(log.open_session(DETECT, DETECT_INPUTS, (0,)).restore(0).states)
     saved = (msgspec.msgpack.decode(payload_of(state)) for state in states.values())
-    assert 3 in {account[LAYOUT_FIELD] for account in saved if isinstance(account, dict)}
+    assert LAYOUT + 1 in {account[LAYOUT_FIELD] for account in saved if isinstance(account, dict)}
 
 
 def test_a_worker_of_before_ends_where_an_update_has_saved_states(
@@ -223,7 +224,7 @@ def test_a_worker_of_before_ends_where_an_update_has_saved_states(
     first, second = sliced(list(crowd(SEED, EVENTS).streams.values()), 2)
     place.append(first)
     updated = place.beside("1")
-    updated.environment["WALLETWATCH_TEST_LAYOUT"] = "3"
+    updated.environment["WALLETWATCH_TEST_LAYOUT"] = str(LAYOUT + 1)
     with updated.running() as process, closing(place.open()) as log:
         wait_until(lambda: sum(end for _, end in log.offsets(ALERTS)) > 50, "alerts")
         process.send_signal(signal.SIGTERM)
