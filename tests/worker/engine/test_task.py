@@ -1,6 +1,7 @@
 """One task: events and timers in order, proofs, pauses, and what survives a restart."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from random import Random
 
 import msgspec
 import pytest
@@ -88,15 +89,21 @@ class Diary:
             context.cancel_timer(live, "", name)
 
     def on_timer(self, live: Live, timer: Timer, context: Context) -> None:
-        """Publish it."""
+        """Publish it; a timer of owner "next" sets another, due at the time that is its name."""
         self._note(live, context, f"{timer.owner}:{timer.name}")
+        if timer.owner == "next":
+            context.set_timer(live, Timer(int(timer.name), "last", timer.name))
 
     def finish(self, watermark: int, context: Context) -> None:
         """Everything is published already."""
 
     def _note(self, live: Live, context: Context, what: str) -> None:
-        note = msgspec.msgpack.encode((context.now, what))
-        context.outbox.outputs.append(NewRecord("diary", context.key, note))
+        now, key = context.now, context.key
+
+        def numbered(number: int) -> list[NewRecord]:
+            return [NewRecord("diary", key, msgspec.msgpack.encode((now, what, number)))]
+
+        context.outbox.outputs.append(numbered)
         live.diary.append(what)
 
 
@@ -107,6 +114,8 @@ class Bench:
         self.diary = Diary()
         self.seen: list[tuple[int, str]] = []
         """What has happened, and when."""
+        self.numbers: list[int] = []
+        """By which numbers it was published."""
         self._meta: bytes | None = None
         self._states: dict[bytes, bytes] = {}
         self._offsets = [0, 0]
@@ -147,7 +156,9 @@ class Bench:
     def work(self) -> None:
         """Work and commit."""
         for record in self.task.numbered(self.task.work(0)):
-            self.seen.append(msgspec.msgpack.decode(record.value or b"", type=tuple[int, str]))
+            now, what, number = msgspec.msgpack.decode(record.value or b"")
+            self.seen.append((now, what))
+            self.numbers.append(number)
         changes, _, self._meta = self.task.save()
         for _, key, value in changes:
             self._states[key] = value
@@ -177,6 +188,50 @@ def test_timers_fire_in_order_of_due_key_owner_and_name() -> None:
     bench.give(0, Event("first key", 2, timers[1:2]), key=b"k")
     bench.pass_time(30)
     assert bench.seen[2:] == [(10, "B:x"), (10, "A:x"), (10, "A:y"), (10, "B:x"), (20, "A:z")]
+
+
+def random_events(choice: Random, side: int) -> list[tuple[bytes, Event]]:
+    """Return events of a few keys in the order of an input, many at one time, with timers."""
+    at, found = 0, []
+    for number in range(60):
+        at += choice.choice((0, 0, 1, 3))
+        timers = [
+            Timer(
+                at + choice.randrange(-2, 12),
+                choice.choice(("", "next")),
+                str(at + choice.randrange(-3, 9)),
+                choice.choice((0, 0, LEFT, RIGHT, LEFT | RIGHT)),
+            )
+            for _ in range(choice.choice((0, 0, 1, 2)))
+        ]
+        key = choice.choice((b"a", b"b", b"c", b"d"))
+        found.append((key, Event(f"{side}-{number}", at, timers, choice.choice(([], [str(at)])))))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_published_is_in_the_order_of_all_keys_however_many_make_one_unit(
+    seed: int,
+) -> None:
+    """One event a unit, seven, or all of them."""
+    streams = [random_events(Random(2 * seed + side), side) for side in (0, 1)]
+    found = []
+    for size in (1, 7, 1_000):
+        bench = Bench()
+        for start in range(0, 60, size):
+            for side, stream in enumerate(streams):
+                for key, event in stream[start : start + size]:
+                    bench.give(side, event, key=key)
+            bench.work()
+        bench.pass_time(1_000)
+        assert [now for now, _ in bench.seen] == sorted(now for now, _ in bench.seen)
+        assert bench.numbers == list(range(1, len(bench.seen) + 1))
+        for place, name in enumerate(bench.names):
+            if name.startswith("last:"):
+                assert name.replace("last", "next") in bench.names[:place]
+        found.append(bench.seen)
+    assert len(found[0]) > 150
+    assert found[0] == found[1] == found[2]
 
 
 def test_all_events_of_an_order_time_come_before_its_timers() -> None:
