@@ -1,6 +1,7 @@
 """`make bench`: every benchmark, one after the other; exits 1 if one misses its mark."""
 
 from bench import (
+    accounts,
     bad_input,
     chains,
     changelog,
@@ -16,7 +17,7 @@ from bench import (
 
 def main() -> int:
     """Run them all."""
-    alone = (speed, chains, bad_input, changelog)
+    alone = (speed, accounts, chains, bad_input, changelog)
     on_kafka = (cluster, scale, latency, restore, takeover, lag)
     codes: list[int] = [module.main() for module in (*alone, *on_kafka)]
     return max(codes)
