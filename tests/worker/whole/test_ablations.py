@@ -4,6 +4,7 @@ Every test switches one part off and runs seeds of `test_order` until one differ
 raises). So these tests show that `test_order` would fail.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from worker.detect.handler import AccountHandler
 from worker.engine.event_time import BEGINNING, Source, SourceTime
 from worker.engine.reorder import ORDER, Entry, ReorderBuffer
 from worker.engine.task import Task
+from worker.engine.timer_index import TimerIndex
 
 SEEDS = range(30)
 
@@ -86,7 +88,13 @@ def test_tie_break(unharmed: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_saving_of_timers(unharmed: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Off: a restart forgets what it waited for."""
-    monkeypatch.setattr(Task, "_rebuild_timers", lambda task: None)
+    begin = TimerIndex.__init__
+
+    def forgetful(self: TimerIndex, states: Mapping[bytes, bytes]) -> None:
+        begin(self, states)
+        self._heap.clear()
+
+    monkeypatch.setattr(TimerIndex, "__init__", forgetful)
     assert_noticed()
 
 
