@@ -9,7 +9,7 @@ violation one of pydantic's own types: dead letters get their reason from that.
 """
 
 import unicodedata
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -145,6 +145,10 @@ Network = Literal["residential", "mobile", "vpn", "relay", "hosting", "unknown"]
 """What kind of network an address belongs to."""
 
 Severity = Literal["critical", "error", "warning", "info"]
+SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
+"""Worst first."""
+PAGING: Final[frozenset[Severity]] = frozenset({"critical", "error"})
+"""Severities of incidents that page."""
 """How bad: critical and error page, warning is a ticket, info a record."""
 
 Category = Literal["payment", "balance", "security", "access", "pipeline"]

@@ -19,12 +19,9 @@ from msgspec import Struct
 
 from rules.alerts import Amount
 from schemas.alert import MAX_EVIDENCE, Alert, Money
-from schemas.base import Category, RootCause, Severity
+from schemas.base import PAGING, SEVERITIES, Category, RootCause, Severity
 from schemas.incident import IncidentStatus, Resolution
 
-SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "error", "warning", "info")
-"""Worst first."""
-PAGING: Final = frozenset({"critical", "error"})
 MAX_TRANSACTIONS: Final = 1000
 """Distinct transactions kept per incident; beyond that the count no longer rises."""
 

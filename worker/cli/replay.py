@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from schemas.base import Severity
+from schemas.base import SEVERITIES
 from schemas.time import format_time
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
 from schemas.truth import Plant
@@ -38,7 +38,6 @@ _OUTPUTS: Final = {
 }
 _CHANGES: Final = ("updated", "cured", "retracted", "expired")
 _COLUMNS: Final = [(kind, kind.column) for kind in OUTCOMES if kind.column is not None]
-_SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "error", "warning", "info")
 
 
 def replay_command(
@@ -247,7 +246,7 @@ def _table(alerts: dict[str, dict[str, dict[str, int]]]) -> None:
         }
         for rule, kinds in alerts.items()
     }
-    columns = [c for c in (*_SEVERITIES, *_CHANGES) if any(c in row for row in rows.values())]
+    columns = [c for c in (*SEVERITIES, *_CHANGES) if any(c in row for row in rows.values())]
     table(
         ("rule", *columns),
         [

@@ -15,8 +15,7 @@ from msgspec import Struct
 
 from rules.contract import AnyRule
 from rules.facts import Value, Values
-from rules.incidents.lifecycle import PAGING, SEVERITIES
-from schemas.base import Severity
+from schemas.base import PAGING, SEVERITIES, Severity
 from schemas.time import parse_time
 from worker.explain.derive import values_of
 from worker.explain.lives import Life

@@ -13,9 +13,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from pydantic import ValidationError
 
-from rules.incidents.lifecycle import SEVERITIES
 from schemas.alert import Alert
-from schemas.base import Severity
+from schemas.base import SEVERITIES, Severity
 from schemas.truth import Plant
 from worker.codec.codec import explain
 from worker.errors import UsageError

@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from operator import itemgetter
 from typing import Final
 
+from schemas.base import SEVERITIES
 from worker.engine.event_time import BEGINNING
 from worker.engine.observer import Observer, Work
 from worker.engine.records import TopicPartition
 from worker.engine.reorder import ORDER, SOURCE, Entry
 from worker.engine.task import Task
-from worker.observe.metrics import INPUTS, SEVERITIES, Metrics
+from worker.observe.metrics import INPUTS, Metrics
 from worker.triage.open_incidents import OpenIncidents
 from worker.triage.stage import TRIAGE
 

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from rules.contract import AnyRule
 from schemas.alert import AlertKind
-from schemas.base import Severity
+from schemas.base import SEVERITIES
 from schemas.dead_letter import DEAD_LETTER_REASONS
 from schemas.topics import DETECT_INPUTS, SIGNALS
 from worker.detect.silence import RULE as PIPELINE_SILENT
@@ -37,7 +37,6 @@ from worker.observe.ages import BOUNDS_MS, Ages
 from worker.triage.stage import TRIAGE
 
 INPUTS: Final = {DETECT: DETECT_INPUTS, TRIAGE: (SIGNALS,)}
-SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 PREFIX: Final = "walletwatch_"
 _OF_ALERTS: Final = (get_args(AlertKind), [name for name in SEVERITIES if name != "critical"])
 
