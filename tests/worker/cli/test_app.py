@@ -23,11 +23,22 @@ SECRET = "hunter2"
 run = CliRunner().invoke
 
 
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def started(*args: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start walletwatch as a process of its own."""
+    """Start walletwatch as a process of its own, with Ctrl-C as a terminal gives it.
+
+    Tests in the background of a shell inherit that it is ignored.
+    """
     with subprocess.Popen(
-        [*WALLETWATCH, *args], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*WALLETWATCH, *args],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it makes one call of the system, and no lock
     ) as process:
         try:
             yield process
