@@ -98,7 +98,7 @@ class HasAlerts(Protocol):
         """The open alerts of every rule."""
 
     def open_alerts(self, code: str, naming: Sequence[str]) -> Iterable[OpenAlert]:
-        """Return those of one rule, oldest first; those that quote no text of `naming` may lack."""
+        """Return those of one rule, oldest first, at least those that quote a text of `naming`."""
 
 
 class Effects:

@@ -40,6 +40,11 @@ class Family(Protocol):
         """Handle one timer, already removed from the state."""
 
 
+def family_of(key: bytes, families: Mapping[bytes, Family]) -> Family:
+    """Return the family of a key: by its first byte, else the one of all other keys."""
+    return families.get(key[:1]) or families[b""]
+
+
 class Handler(Protocol):
     """What a stage does with its keys. Implementations are pure.
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from worker.engine.context import Context, Handler, RuleFailed
+from worker.engine.context import Context, Handler, RuleFailed, family_of
 from worker.engine.event_time import Source, absence_judged_at
 from worker.engine.keyed_state import NEVER, next_due
 from worker.engine.outbox import Outbox, numbered
@@ -133,8 +133,7 @@ class Task:
         families, found = self._handler.families, []
         for key, stored in self._states.items():
             if next_due(stored) != NEVER:
-                family = families.get(key[:1]) or families[b""]
-                live = family.load(stored)
+                live = family_of(key, families).load(stored)
                 found += [(t.due, key, t.owner, t.name) for t in live.timers if t.awaits]
         return sorted(found)
 

@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush
 from operator import itemgetter
 from typing import Any, Final
 
-from worker.engine.context import Context, DueTimer, Family, Handler, Live, Place
+from worker.engine.context import Context, DueTimer, Family, Handler, Live, Place, family_of
 from worker.engine.keyed_state import Timer, first_due, next_due, with_header
 from worker.engine.outbox import Outbox, Output, numbered
 from worker.engine.records import NewRecord
@@ -193,8 +193,7 @@ class UnitOfWork:
         return live
 
     def _family(self, key: bytes) -> Family:
-        families = self._handler.families
-        return families.get(key[:1]) or families[b""]
+        return family_of(key, self._handler.families)
 
 
 def _timer(timers: list[Timer], owner: str, name: str, due: int) -> Timer | None:

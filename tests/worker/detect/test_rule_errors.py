@@ -167,6 +167,23 @@ def test_a_rule_that_raises_loses_what_it_did_for_that_event_and_nothing_else(
     assert (START + 5 * SECOND + 2 * MINUTE, b"owner", "X1", "later") in undecided(last)
 
 
+def test_what_a_rule_wrote_before_it_raised_reaches_no_other_account() -> None:
+    """Accounts without a state of the rule share one that is empty until a rule writes to it."""
+    station = Station(policy=with_touchy(["event-2"]))
+    station.transaction("first", START)
+    station.work(START + MINUTE)
+    assert station.detect.counts[RuleFailure("touchy")] == 1
+    for n in range(2):
+        for account in ("second", "third"):
+            station.transaction(account, station.now + n * SECOND)
+    station.work(station.now + MINUTE)
+    assert station.alerts("touchy") == []
+    station.transaction("third", station.now)
+    station.work(station.now + MINUTE)
+    (raised,) = station.alerts("touchy")
+    assert (raised["account_id"], raised["details"]["count"]) == ("third", 3)
+
+
 def test_a_rule_that_raises_on_a_timer_loses_what_it_did_there() -> None:
     """A timer has no address to publish: it is counted. The timer itself is gone."""
     for raises, kinds in ((False, ["raised", "expired"]), (True, ["raised"])):
