@@ -7,7 +7,7 @@ from rules.balance_mismatch import alerts
 from rules.balance_mismatch.facts import GapFacts
 from rules.balance_mismatch.ledger import chain as ledger_chain
 from rules.balance_mismatch.ledger.chain import Boundary, Chain, ChainFinding
-from rules.balance_mismatch.ledger.history import add_balance, append_balance
+from rules.balance_mismatch.ledger.history import add_balance
 from rules.balance_mismatch.ledger.row import CORRECTIONS, boundaries_of, contents_of, effect_of
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.balance_mismatch.state import BalanceMismatchState, chain_of, drop_oldest, only_book_of
@@ -54,10 +54,7 @@ def _append_to_history(
     history, at = book.history, event.occurred_at
     if not history or history[-1] != before or history[-2] > at:
         return False
-    if after == before:
-        add_balance(history, at, after, retention_ms)
-    else:
-        append_balance(history, at, after, retention_ms)
+    add_balance(history, at, after, retention_ms)
     return True
 
 

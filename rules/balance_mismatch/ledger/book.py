@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from rules.balance_mismatch.ledger.chain import MAX_CANDIDATES, Boundary
-from rules.balance_mismatch.ledger.history import add_balance, append_balance, expire
+from rules.balance_mismatch.ledger.history import add_balance, expire
 from rules.balance_mismatch.ledger.trail import MAX_WRONG_ROWS, NoTrail, find_trail
 from rules.events import Ref, Transaction
 
@@ -92,7 +92,7 @@ def record_row(
     history, at = book.history, event.occurred_at
     continues = expected is None and after != before and history and history[-1] == before
     if retention_ms and continues and history[-2] <= at:  # nearly always
-        append_balance(history, at, after, retention_ms)
+        add_balance(history, at, after, retention_ms)
         return
     candidates = () if expected is None else (after - expected, before + expected)
     record_balances(book, at, (before, *candidates, after), retention_ms)

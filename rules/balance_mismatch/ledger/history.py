@@ -10,8 +10,6 @@ from typing import Final
 
 MAX_BALANCES: Final = 64
 """Balances kept; beyond that the oldest is dropped."""
-EXPIRE_FROM: Final = 16
-"""Length of the list beyond which `append_balance` expires old balances."""
 
 
 def add_balance(history: list[int], at: int, balance: int, retention_ms: int) -> None:
@@ -28,16 +26,6 @@ def add_balance(history: list[int], at: int, balance: int, retention_ms: int) ->
     size = len(history)
     if size > 2 and (history[2] <= since or size > 2 * MAX_BALANCES):
         expire(history, since)
-
-
-def append_balance(history: list[int], at: int, balance: int, retention_ms: int) -> None:
-    """Append a balance that is newer than all others, and expire old ones less often.
-
-    The result equals that of `add_balance` once it is expired to `retention_ms`.
-    """
-    history += (at, balance)
-    if len(history) > EXPIRE_FROM:
-        expire(history, at - retention_ms)
 
 
 def _insert(history: list[int], at: int, balance: int) -> None:

@@ -1,5 +1,9 @@
 """Which keys have a timer that is due, found without decoding any state."""
 
+import random
+
+import pytest
+
 from worker.engine.keyed_state import Timer, pack
 from worker.engine.timer_index import TimerIndex
 
@@ -102,3 +106,25 @@ def test_a_key_that_waits_no_more_is_forgotten() -> None:
     assert keys.fire(30) == []
     assert keys.clock.asked == asked
     assert not keys.index
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_it_finds_what_looking_at_every_key_would_find(seed: int) -> None:
+    """However far the due times lie apart, in whatever minute they are set anew."""
+    draw = random.Random(seed)
+    keys = Keys(**{f"k{n}": [] for n in range(20)})
+    due: dict[str, int] = {}
+    limit = -200_000
+    for _ in range(300):
+        key = f"k{draw.randrange(20)}"
+        timers = [Timer(limit + draw.choice((0, 1, 59_999, 60_000, 150_000)), "", "x")]
+        if draw.random() < 0.2:
+            timers = []
+        due.pop(key, None)
+        due.update({key: timer.due for timer in timers})
+        keys.set(key, timers, limit)
+        limit += draw.choice((0, 0, 1, 30_000, 60_000, 400_000))
+        expected = sorted(key for key, at in due.items() if at < limit)
+        assert keys.fire(limit) == expected
+        due = {key: at for key, at in due.items() if at >= limit}
+    assert bool(due) <= bool(keys.index)
