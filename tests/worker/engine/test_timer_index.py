@@ -117,11 +117,11 @@ def test_it_finds_what_looking_at_every_key_would_find(seed: int) -> None:
     limit = -200_000
     for _ in range(300):
         key = f"k{draw.randrange(20)}"
-        timers = [Timer(limit + draw.choice((0, 1, 59_999, 60_000, 150_000)), "", "x")]
+        due[key] = limit + draw.choice((0, 1, 59_999, 60_000, 150_000))
+        timers = [Timer(due[key], "", "x")]
         if draw.random() < 0.2:
+            del due[key]
             timers = []
-        due.pop(key, None)
-        due.update({key: timer.due for timer in timers})
         keys.set(key, timers, limit)
         limit += draw.choice((0, 0, 1, 30_000, 60_000, 400_000))
         expected = sorted(key for key, at in due.items() if at < limit)
