@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from schemas.transaction import AuthorizationMethod, AuthorizationResult
+from schemas.transaction import AuthorizationMethod, AuthorizationResult, BalanceKind
 
 TRANSACTION: Final = 0
 LOGIN: Final = 1
@@ -46,7 +46,7 @@ class Transaction(Struct, gc=False, omit_defaults=True):
     fee_mode: str | None = None
     balance_before: int | None = None
     balance_after: int | None = None
-    balance_kind: str | None = None
+    balance_kind: BalanceKind | None = None
     available_balance: int | None = None
     posted_at: int | None = None
     funding: str | None = None
@@ -113,7 +113,7 @@ class Balance(Struct, gc=False, omit_defaults=True):
     account_id: str
     currency: str
     balance: int
-    balance_kind: str
+    balance_kind: BalanceKind
     occurred_at: int
     as_of: int
     source: str

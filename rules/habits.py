@@ -136,13 +136,13 @@ class Habits(Struct, array_like=True, omit_defaults=True, gc=False):
     """The newest successful login."""
     success_before: int | None = None
     """The one before it."""
-    places: list[Place] = []
+    places: tuple[Place, ...] = ()
     """Of the last successful login that had a place; before it, if another, that of the one
     before."""
-    failures: list[FailedLogin] = []
+    failures: tuple[FailedLogin, ...] = ()
     """The newest failed logins since the last but one success, oldest first."""
-    changes: list[Change] = []
-    spending: list[Spending] = []
+    changes: tuple[Change, ...] = ()
+    spending: tuple[Spending, ...] = ()
     """The last used comes last."""
     former: Book | None = None
     """What is known by marks of the key before, while that is active."""
@@ -189,9 +189,8 @@ def learn_login(habits: Habits, event: Login, source: Source, late: bool) -> Non
         habits.since = at
     if event.outcome == "failure":
         if event.action == "login" and event.reason not in UNCOUNTED and not late:
-            habits.failures.append(FailedLogin(source.ref, event.reason or "other"))
-            if len(habits.failures) > MAX_FAILURES:
-                del habits.failures[0]
+            failure = FailedLogin(source.ref, event.reason or "other")
+            habits.failures = (*habits.failures, failure)[-MAX_FAILURES:]
     elif event.action == "login":
         _see_success(habits, event, source.marks, late)
     elif event.action in CHANGES:
@@ -232,7 +231,9 @@ def _see_success(habits: Habits, event: Login, marks: Marks, late: bool) -> None
     habits.success_before, habits.success_at = habits.success_at, at
     if habits.failures:
         since = habits.success_before
-        habits.failures = [f for f in habits.failures if since is None or f.ref.occurred_at > since]
+        habits.failures = tuple(
+            f for f in habits.failures if since is None or f.ref.occurred_at > since
+        )
     place = place_of(event)
     if place is not None:
         _see_place(habits, Place(at, *place, event.network in MASKING))
@@ -242,8 +243,8 @@ def _see_place(habits: Habits, new: Place) -> None:
     """Keep the last place, and the one before it if that was another."""
     last = habits.places[-1:]
     if last and (last[0].latitude, last[0].longitude) == (new.latitude, new.longitude):
-        last = []
-    habits.places = [*last, new]
+        last = ()
+    habits.places = (*last, new)
 
 
 def _see_owner(habits: Habits, event: Login | Transaction, marks: Marks) -> None:
@@ -293,19 +294,16 @@ def _see_change(habits: Habits, what: str, ref: Ref) -> None:
             if ref.occurred_at > change.ref.occurred_at:
                 change.ref = ref
             return
-    habits.changes.append(Change(what, ref))
+    habits.changes = (*habits.changes, Change(what, ref))
 
 
 def _add_amount(habits: Habits, event: Transaction) -> None:
-    known, spending = habits.spending, habits.spent(event.currency)
+    spending = habits.spent(event.currency)
     if spending is None:
         spending = Spending(event.currency)
-        known.append(spending)
-        if len(known) > MAX_CURRENCIES:
-            del known[0]
-    elif spending is not known[-1]:
-        known.remove(spending)
-        known.append(spending)
+    if not habits.spending or spending is not habits.spending[-1]:
+        others = [each for each in habits.spending if each is not spending]
+        habits.spending = (*others, spending)[-MAX_CURRENCIES:]
     spending.add(event.amount)
 
 

@@ -21,6 +21,7 @@ from rules.events import (
     Transaction,
 )
 from rules.habits import SPENDING_TYPES, Habits, Source, learn_debit, learn_login
+from schemas.transaction import BalanceKind
 
 MAX_HOLDS = 64
 """Open holds remembered per account; beyond that the oldest is forgotten."""
@@ -33,7 +34,7 @@ class Known(Struct, array_like=True, gc=False):
     """A balance as last seen."""
 
     currency: str
-    balance_kind: str
+    balance_kind: BalanceKind
     minor: int
     at: int
     """Milliseconds: the moment the balance speaks of."""
@@ -54,8 +55,8 @@ class Hold(Struct, array_like=True, gc=False):
 class Profile(Struct, array_like=True, omit_defaults=True, gc=False):
     """The projection of one account."""
 
-    balances: list[Known] = []
-    holds: list[Hold] = []
+    balances: tuple[Known, ...] = ()
+    holds: tuple[Hold, ...] = ()
     habits: Habits = msgspec.field(default_factory=Habits)
     before: Known | None = None
     """The balance known before the event that is being handled, where that has replaced it."""
@@ -118,9 +119,9 @@ def forget_outdated(profile: Profile, now: int) -> None:
     `max_balance_age_ms` and of the windows of failures).
     """
     oldest = now - OLDEST_MS
-    profile.balances = [known for known in profile.balances if known.at >= oldest]
+    profile.balances = tuple(known for known in profile.balances if known.at >= oldest)
     habits = profile.habits
-    habits.failures = [each for each in habits.failures if each.ref.occurred_at >= oldest]
+    habits.failures = tuple(each for each in habits.failures if each.ref.occurred_at >= oldest)
 
 
 def _see_transaction(profile: Profile, event: Transaction, source: Source, late: bool) -> None:
@@ -150,14 +151,17 @@ def _see_transaction(profile: Profile, event: Transaction, source: Source, late:
 
 
 def _set_known(profile: Profile, new: Known) -> None:
-    for index, known in enumerate(profile.balances):
+    balances = profile.balances
+    for index, known in enumerate(balances):
         if known.currency == new.currency and known.balance_kind == new.balance_kind:
             if new.at >= known.at:
-                profile.balances[index] = new
+                profile.balances = (*balances[:index], new, *balances[index + 1 :])
             return
-    profile.balances.append(new)
-    if len(profile.balances) > MAX_BALANCES:
-        profile.balances.remove(min(profile.balances, key=lambda known: known.at))
+    balances = (*balances, new)
+    if len(balances) > MAX_BALANCES:
+        oldest = min(balances, key=lambda known: known.at)
+        balances = tuple(known for known in balances if known is not oldest)
+    profile.balances = balances
 
 
 def _lowers_untold(event: Transaction) -> bool:
@@ -166,9 +170,9 @@ def _lowers_untold(event: Transaction) -> bool:
 
 
 def _forget_known(profile: Profile, currency: str, until: int) -> None:
-    profile.balances = [
+    profile.balances = tuple(
         known for known in profile.balances if known.currency != currency or known.at > until
-    ]
+    )
 
 
 def _open_hold(profile: Profile, event: Transaction) -> None:
@@ -177,10 +181,9 @@ def _open_hold(profile: Profile, event: Transaction) -> None:
         return
     mark = mark_of(event.transaction_id)
     _close_hold(profile, mark)
-    profile.holds.append(Hold(mark, event.currency, minor, event.occurred_at))
-    if len(profile.holds) > MAX_HOLDS:
-        del profile.holds[0]
+    hold = Hold(mark, event.currency, minor, event.occurred_at)
+    profile.holds = (*profile.holds, hold)[-MAX_HOLDS:]
 
 
 def _close_hold(profile: Profile, mark: int) -> None:
-    profile.holds = [hold for hold in profile.holds if hold.mark != mark]
+    profile.holds = tuple(hold for hold in profile.holds if hold.mark != mark)

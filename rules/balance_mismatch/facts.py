@@ -13,6 +13,7 @@ from rules.balance_mismatch.ledger.row import drift_of, effect_of
 from rules.effects import Effects
 from rules.events import Transaction
 from rules.facts import Facts, Value, Values, quoted
+from schemas.transaction import BalanceKind
 
 
 class BalanceMismatchFacts(Facts, kw_only=True):
@@ -50,7 +51,7 @@ class DriftFacts(BalanceMismatchFacts, kw_only=True):
     correction_factor: ClassVar[int] = -1
     """A correction moves the drift times this."""
     exponent: Annotated[int, quoted("exponent")]
-    balance_kind: Annotated[str, quoted("balance_kind")]
+    balance_kind: Annotated[BalanceKind, quoted("balance_kind")]
     drift_minor: Annotated[
         int,
         quoted(

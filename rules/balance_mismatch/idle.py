@@ -36,7 +36,8 @@ def _restore_books(state: BalanceMismatchState, retention_ms: int) -> None:
             end = chain.end
             if retention_ms and end.kind is not None:
                 history = [end.ref.occurred_at, end.balances[0]]
-                state.books.append(BalanceBook(chain.currency, end.kind, history))
+                book = BalanceBook(chain.currency, end.kind, history)
+                state.books = (*state.books, book)
 
 
 def set_timer(state: BalanceMismatchState, params: BalanceMismatchParams, fx: Effects) -> None:
@@ -55,13 +56,13 @@ def on_timer(
         fx.set_timer(IDLE, again)
         return
     state.has_idle_timer = False
-    for book in list(state.books):
+    for book in state.books:
         close_expired(book, due, params.chain_slack_ms)
         if book.history:
             expire(book.history, due - params.retention_ms)
         chain = chain_of(state, book.currency)
         if chain is not None and _is_redundant(book, chain):
-            state.books.remove(book)
+            state.books = tuple(other for other in state.books if other is not book)
             chain.is_compacted = True
 
 

@@ -1,6 +1,6 @@
 """What A2 remembers of one account."""
 
-from typing import Final
+from typing import Final, TypeVar
 
 from rules.balance_mismatch.ledger.book import BalanceBook
 from rules.balance_mismatch.ledger.chain import Chain
@@ -9,6 +9,8 @@ from rules.contract import State
 from rules.effects import Effects
 from rules.events import Transaction
 
+T = TypeVar("T", BalanceBook, Chain)
+
 MAX_BOOKS: Final = 16
 """Chains, and books, kept per account; beyond that the oldest is dropped."""
 
@@ -16,9 +18,9 @@ MAX_BOOKS: Final = 16
 class BalanceMismatchState(State):
     """One chain per currency whose rows have numbers, one book per currency and kind."""
 
-    chains: list[Chain] = []
-    books: list[BalanceBook] = []
-    reports: list[PendingReport] = []
+    chains: tuple[Chain, ...] = ()
+    books: tuple[BalanceBook, ...] = ()
+    reports: tuple[PendingReport, ...] = ()
     has_idle_timer: bool = False
     """Whether the timer that compacts an idle account is set."""
 
@@ -58,13 +60,12 @@ def get_or_add_book(state: BalanceMismatchState, event: Transaction, fx: Effects
     if book is None:
         assert event.balance_kind is not None
         book = BalanceBook(event.currency, event.balance_kind)
-        state.books.append(book)
-        drop_oldest(state.books, fx)
+        state.books = without_oldest((*state.books, book), fx)
     return book
 
 
-def drop_oldest(kept: list[BalanceBook] | list[Chain], fx: Effects) -> None:
-    """Drop and count the oldest item beyond MAX_BOOKS."""
+def without_oldest(kept: tuple[T, ...], fx: Effects) -> tuple[T, ...]:
+    """Return the newest MAX_BOOKS items, and count what is beyond that."""
     if len(kept) > MAX_BOOKS:
-        del kept[0]
         fx.count("book_forgotten")
+    return kept[-MAX_BOOKS:]

@@ -8,7 +8,7 @@ from rules.profile import mark_of
 class FailedPaymentState(State):
     """The newest debits that may have had the money of a failing one."""
 
-    recent: list[int] = []
+    recent: tuple[int, ...] = ()
     """Mark and time of the newest debit, then of the newest other one: two suffice to find one
     that is not the failing transaction itself. A mark is the CRC-32 of a transaction_id."""
 
@@ -18,14 +18,14 @@ def remember_debit(state: FailedPaymentState, event: Transaction, within_ms: int
     mark, at, recent = mark_of(event.transaction_id), event.occurred_at, state.recent
     since = at - within_ms
     if not recent or recent[1] < since:
-        state.recent = [mark, at]
+        state.recent = mark, at
     elif at < recent[1]:  # late
         if mark != recent[0] and (len(recent) == 2 or at > recent[3]):
-            recent[2:] = [mark, at]
+            state.recent = *recent[:2], mark, at
     elif mark == recent[0]:
-        recent[1] = at
+        state.recent = mark, at, *recent[2:]
     else:
-        state.recent = [mark, at, recent[0], recent[1]]
+        state.recent = mark, at, recent[0], recent[1]
 
 
 def has_concurrent_debit(state: FailedPaymentState, event: Transaction, within_ms: int) -> bool:

@@ -99,13 +99,13 @@ def test_failures_are_those_since_the_last_but_one_success() -> None:
     habits = teach(profile, signed_in(5))
     assert [failed.ref.occurred_at for failed in habits.failures] == [4]
     assert (habits.success_before, habits.success_at) == (3, 5)
-    assert teach(profile, signed_in(6)).failures == []
+    assert teach(profile, signed_in(6)).failures == ()
 
 
 @pytest.mark.parametrize("reason", ["account_locked", "unknown_account"])
 def test_what_was_no_attempt_is_no_failure(reason: str) -> None:
     """A refusal at a locked door says nothing of the password."""
-    assert teach(Profile(), signed_in(1, "failure", reason=reason)).failures == []
+    assert teach(Profile(), signed_in(1, "failure", reason=reason)).failures == ()
 
 
 def test_failures_are_bounded_and_the_newest_stay() -> None:

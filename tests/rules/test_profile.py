@@ -15,6 +15,7 @@ from rules.profile import (
     paid_by_balance,
     update_profile,
 )
+from schemas.transaction import BalanceKind
 
 DAY = 86_400_000
 
@@ -47,7 +48,7 @@ def debit(at: int, status: str = "completed", amount: int = 100, **fields: Any) 
     )
 
 
-def report(at: int, minor: int, currency: str = "EUR", kind: str = "posted") -> Balance:
+def report(at: int, minor: int, currency: str = "EUR", kind: BalanceKind = "posted") -> Balance:
     """Return a reported balance."""
     return Balance(f"b{at}", "acc-1", currency, minor, kind, at, at, "ledger")
 
@@ -155,13 +156,13 @@ def test_a_pending_debit_holds_its_money_until_it_ends() -> None:
     told(debit(9, "failed", name="a"), facts=facts)
     assert facts.held("EUR", 0, "c") == 30
     told(debit(4, "completed", name="b"), facts=facts, late=True)
-    assert facts.holds == []
+    assert facts.holds == ()
 
 
 def test_only_debits_on_time_hold_money() -> None:
     """The end of a late one may have been seen already; a credit holds nothing."""
-    assert told(debit(1, "pending"), late=True).holds == []
-    assert told(debit(1, "pending", type="topup")).holds == []
+    assert told(debit(1, "pending"), late=True).holds == ()
+    assert told(debit(1, "pending", type="topup")).holds == ()
     assert len(told(debit(1, "pending", type="fee")).holds) == 1
 
 

@@ -10,7 +10,12 @@ from rules.balance_mismatch.ledger.chain import Boundary, Chain, ChainFinding
 from rules.balance_mismatch.ledger.history import add_balance
 from rules.balance_mismatch.ledger.row import CORRECTIONS, boundaries_of, contents_of, effect_of
 from rules.balance_mismatch.params import BalanceMismatchParams
-from rules.balance_mismatch.state import BalanceMismatchState, chain_of, drop_oldest, only_book_of
+from rules.balance_mismatch.state import (
+    BalanceMismatchState,
+    chain_of,
+    only_book_of,
+    without_oldest,
+)
 from rules.effects import Effects
 from rules.events import TRANSACTION, Transaction
 
@@ -80,8 +85,8 @@ def check_row(
         if findings:
             _act_on(findings, event, chain, expected is not None, params, fx)
         return
-    state.chains.append(ledger_chain.start_chain(event.currency, row))
-    drop_oldest(state.chains, fx)
+    chain = ledger_chain.start_chain(event.currency, row)
+    state.chains = without_oldest((*state.chains, chain), fx)
     for book in state.books:
         if book.currency == event.currency:
             book.end, book.group = None, None

@@ -31,10 +31,11 @@ def on_balance(
     if is_confirmed:
         _cure_earlier_reports(report, fx)
         return
-    state.reports.append(report)
+    state.reports = (*state.reports, report)
     fx.set_timer(_timer_name(report), event.as_of + params.snapshot_slack_ms, (TRANSACTION,))
     if len(state.reports) > MAX_REPORTS:
-        fx.cancel_timer(_timer_name(state.reports.pop(0)))
+        fx.cancel_timer(_timer_name(state.reports[0]))
+        state.reports = state.reports[1:]
         fx.count("snapshot_forgotten")
 
 
@@ -55,7 +56,7 @@ def on_timer(
     """Judge a pending report: the rows around its moment have arrived."""
     for report in state.reports:
         if name == _timer_name(report):
-            state.reports.remove(report)
+            state.reports = tuple(other for other in state.reports if other is not report)
             _judge(state, report, due, params, fx)
             return
 

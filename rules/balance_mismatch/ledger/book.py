@@ -20,6 +20,7 @@ from rules.balance_mismatch.ledger.chain import MAX_CANDIDATES, Boundary
 from rules.balance_mismatch.ledger.history import add_balance, expire
 from rules.balance_mismatch.ledger.trail import MAX_WRONG_ROWS, NoTrail, find_trail
 from rules.events import Ref, Transaction
+from schemas.transaction import BalanceKind
 
 MAX_ROWS: Final = 1_000
 """Rows of a group; the last of them has it judged at once, and the next row starts another."""
@@ -36,8 +37,8 @@ class PendingGroup(Struct, array_like=True, omit_defaults=True, gc=False):
     first_at: int
     steps: list[int] = []
     """`[before0, after0, before1, ...]`: the balances of each row, in minor units."""
-    refs: list[Ref] = []
-    wrong_rows: list[int] = []
+    refs: tuple[Ref, ...] = ()
+    wrong_rows: tuple[int, ...] = ()
     """`[row0, expected0, row1, ...]`: index of a wrong row and what it should have moved."""
     has_unreported_move: bool = False
     """Whether money was moved near these rows without the resulting balance."""
@@ -49,7 +50,7 @@ class BalanceBook(Struct, array_like=True, omit_defaults=True, gc=False):
     """The state of one balance."""
 
     currency: str
-    kind: str
+    kind: BalanceKind
     history: list[int] = []
     """See `ledger.history`; empty if unknown, or if no report is judged."""
     end: Boundary | None = None
@@ -147,7 +148,7 @@ def append_in_order(book: BalanceBook, event: Transaction, ref: Ref, slack_ms: i
     assert event.balance_before is not None
     assert event.balance_after is not None
     steps = [event.balance_before, event.balance_after]
-    book.group = PendingGroup(event.exponent, at, at, steps, [ref], in_order=True)
+    book.group = PendingGroup(event.exponent, at, at, steps, (ref,), in_order=True)
 
 
 def close_in_order(book: BalanceBook) -> None:
@@ -180,9 +181,10 @@ def add_to_group(group: PendingGroup, event: Transaction, ref: Ref, expected: in
     group.steps += (event.balance_before, event.balance_after)
     group.first_at = min(group.first_at, event.occurred_at)
     group.last_at = max(group.last_at, event.occurred_at)
-    group.refs.append(ref)
-    if len(group.refs) > MAX_REFS:
-        del group.refs[MAX_REFS // 2]
+    refs = (*group.refs, ref)
+    if len(refs) > MAX_REFS:
+        refs = refs[: MAX_REFS // 2] + refs[MAX_REFS // 2 + 1 :]
+    group.refs = refs
 
 
 def close_group(book: BalanceBook) -> BrokenGroup | str | None:

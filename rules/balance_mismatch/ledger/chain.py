@@ -19,6 +19,7 @@ from typing import Final
 from msgspec import Struct
 
 from rules.events import Ref
+from schemas.transaction import BalanceKind
 
 MAX_GAPS: Final = 32
 """Gaps, or parts of gaps, kept per chain; beyond that the oldest is dropped."""
@@ -31,7 +32,7 @@ MAX_CANDIDATES: Final = 3
 class Boundary(Struct, array_like=True, frozen=True, gc=False):
     """The start or the end of a row: its candidate balances, in minor units; none if unknown."""
 
-    kind: str | None
+    kind: BalanceKind | None
     balances: tuple[int, ...]
     ref: Ref
     """The row."""

@@ -256,7 +256,7 @@ def test_reports_that_wait_are_bounded() -> None:
     assert scenario.counts["snapshot_forgotten"] == 4
     scenario.give(clock("10:01:00"))
     assert scenario.steps == ["raised error"] * 16
-    assert scenario.state().reports == []
+    assert scenario.state().reports == ()
 
 
 def test_books_are_bounded() -> None:

@@ -135,7 +135,7 @@ def test_a_report_is_judged_at_the_edges_of_its_time(facts: Values, raised: bool
 @pytest.mark.parametrize("reported", [True, False])
 def test_where_a_group_began_is_cited_only_where_an_event_reports_it(reported: bool) -> None:
     """Otherwise the balance was computed."""
-    refs = [Ref(TRANSACTION, n, f"e{n}", n) for n in range(3)]
+    refs = tuple(Ref(TRANSACTION, n, f"e{n}", n) for n in range(3))
     group = PendingGroup(2, last_at=2, first_at=1, steps=[80, 70, 70, 60], refs=refs[1:])
     found = BrokenGroup(
         Boundary("posted", (90,), refs[0]), reported, group, NoTrail((60,), -10, ((90, 80),))

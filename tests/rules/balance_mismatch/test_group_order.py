@@ -203,7 +203,7 @@ def test_a_silent_account_with_numbers_keeps_its_chain_alone() -> None:
     """Its book follows from the end of the chain."""
     scenario = silent()
     state = scenario.state()
-    assert (state.books, state.has_idle_timer, state.chains[0].is_compacted) == ([], False, True)
+    assert (state.books, state.has_idle_timer, state.chains[0].is_compacted) == ((), False, True)
     assert scenario.timers() == {}
     assert len(scenario.saved_state()) < 95
 

@@ -13,13 +13,14 @@ from rules.balance_mismatch.rule import BalanceMismatch
 from rules.builders import clock, row, txn
 from rules.events import Transaction
 from rules.testing import Scenario
+from schemas.transaction import BalanceKind
 
 EFFECTS = {"payment": -1, "withdrawal": -1, "topup": 1, "refund": 1, "adjustment": 1}
-KINDS = ("posted", "posted", "posted", "available")
+KINDS: tuple[BalanceKind, ...] = ("posted", "posted", "posted", "available")
 
 
 def ledger(
-    rng: random.Random, rows: int, kinds: tuple[str, ...] = ("posted",)
+    rng: random.Random, rows: int, kinds: tuple[BalanceKind, ...] = ("posted",)
 ) -> list[Transaction]:
     """Return a ledger without fault: one row a second, one balance per kind."""
     balances = dict.fromkeys(kinds, 100_000)
