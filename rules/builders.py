@@ -24,6 +24,7 @@ _AMOUNTS: Final = (
     "balance_after",
     "available_balance",
     "funding_from_balance",
+    "hold_remaining",
 )
 
 

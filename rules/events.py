@@ -16,6 +16,10 @@ LOGIN: Final = 1
 BALANCE: Final = 2
 # These numbers stand in saved state: never renumber, only add.
 
+RANKS: Final = (1, 0, 2)
+"""By kind: the order of events that happened at one moment. A login enables the payment of the same
+second, and many producers stamp whole seconds."""
+
 Kind = int
 """TRANSACTION, LOGIN or BALANCE."""
 
@@ -48,6 +52,7 @@ class Transaction(Struct, gc=False, omit_defaults=True):
     balance_after: int | None = None
     balance_kind: BalanceKind | None = None
     available_balance: int | None = None
+    hold_remaining: int | None = None
     posted_at: int | None = None
     funding: str | None = None
     funding_from_balance: int | None = None

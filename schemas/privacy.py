@@ -133,7 +133,7 @@ PERSONAL: Final = (
         "what was paid; incidents carry what is at stake",
     ),
     Personal(
-        ("balance", "balance_before", "balance_after", "available_balance"),
+        ("balance", "balance_before", "balance_after", "available_balance", "hold_remaining"),
         _ALERTED,
         "what somebody owns",
     ),

@@ -74,6 +74,11 @@ class Transaction(Record):
     available_balance: Amount | None = Field(
         None, description="What the owner could spend just before."
     )
+    hold_remaining: Amount | None = Field(
+        None,
+        description="What stays held for this transaction after this event, of a debit; absent: a"
+        " pending one holds its amount, an end frees the rest.",
+    )
     ledger_sequence: Count | None = Field(
         None, description="Rises by 1 per entry of this account and currency."
     )

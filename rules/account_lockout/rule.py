@@ -105,7 +105,10 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         if lock is None and not state.under_way and event.status != "pending":
             return  # nearly always
         track_debit(state, event)
-        if lock is None or not is_new_in(lock, event):
+        if lock is None:
+            return
+        add_under_way(lock, event, profile)
+        if not is_new_in(lock, event):
             return
         if lock.crowded:
             fx.count("too_many_under_way")
@@ -118,7 +121,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         """Remember what was under way before the lock."""
         track_debit(state, event, late=True)
         if state.lock is not None:
-            add_under_way(state.lock, event)
+            add_under_way(state.lock, event, profile)
 
     def on_login(
         self, state: AccountLockoutState, event: Login, profile: Profile, fx: Effects

@@ -94,13 +94,22 @@ def is_new_in(lock: Lock, event: Transaction) -> bool:
     )
 
 
-def add_under_way(lock: Lock, event: Transaction) -> None:
-    """Add the debit of a late event if it was under way when the lock began."""
-    if event.status == "pending" and _is_spending(event) and event.occurred_at <= lock.at:
-        if len(lock.under_way) < MAX_HOLDS + MAX_UNDER_WAY:
-            lock.under_way.append(mark_of(event.transaction_id))
-        else:
-            lock.crowded = True
+def add_under_way(lock: Lock, event: Transaction, profile: Profile) -> None:
+    """Add a debit that was under way when the lock began, or had ended before it.
+
+    What comes of it later, another capture or a status that is sent again, is no new debit.
+    """
+    mark = mark_of(event.transaction_id)
+    if not _is_spending(event) or mark in lock.under_way:
+        return
+    if event.status != "pending" or event.occurred_at > lock.at:
+        end = profile.ended.end_of(mark)
+        if end is None or end.at > lock.at:
+            return
+    if len(lock.under_way) < MAX_HOLDS + MAX_UNDER_WAY:
+        lock.under_way.append(mark)
+    else:
+        lock.crowded = True
 
 
 def earlier_locks(state: AccountLockoutState, ref: Ref, window_ms: int) -> list[Ref]:

@@ -71,8 +71,8 @@ class FailedPaymentFacts(FailedDebitFacts, kw_only=True):
     ]
     holds_minor: Annotated[int, quoted(compared_with="hold_ttl_ms")]
     """Held by other debits, and not taken off the balance yet."""
-    concurrent_debit: Annotated[bool, quoted(compared_with="concurrent_debit_ms")]
-    """Whether another debit was under way within concurrent_debit_ms before."""
+    concurrent_debit: Annotated[bool, quoted(compared_with="concurrent_debit_ms")] = False
+    """Whether another debit or a credit came within concurrent_debit_ms before or after."""
     no_retry_until_ms: Annotated[int | None, quoted(compared_with="retry_grace_ms")] = None
     """Until when it is proven that no retry succeeded."""
 

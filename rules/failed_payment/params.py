@@ -30,8 +30,9 @@ class FailedPaymentParams(Params):
         5 * SECOND_MS,
         ge=0,
         le=10 * MINUTE_MS,
-        description="milliseconds; another debit within them before the failure may have had the "
-        "money; our own guess",
+        description="milliseconds before and after a refusal in which another debit may have had "
+        "the money, or a credit have brought it; a refusal is judged when they are over; our own "
+        "guess",
     )
     retry_grace_ms: int = Field(
         2 * MINUTE_MS,

@@ -32,7 +32,9 @@ def because(facts: FailedPaymentFacts, params: FailedPaymentParams) -> Sequence[
         f"Code {facts.failure_code} ({system}) means {facts.family.replace('_', ' ')}.",
     ]
     if facts.concurrent_debit and not facts.is_certain:
-        sentences.append("Another debit shortly before may have had the money: so it is only info.")
+        sentences.append(
+            "Another debit or a credit at the same moment may explain it: so it is only info."
+        )
     if facts.no_retry_until_ms is not None:
         sentences.append("It is proven that no retry succeeded in time.")
     return sentences
@@ -61,8 +63,8 @@ def otherwise(facts: FailedPaymentFacts, params: FailedPaymentParams) -> Sequenc
     if facts.family == "insufficient_funds" and not facts.is_certain and not facts.concurrent_debit:
         found.append(
             Otherwise(
-                sentence="only info if another debit had been under way within "
-                f"{format_span(params.concurrent_debit_ms)} before (concurrent_debit_ms)",
+                sentence="only info if another debit or a credit had come within "
+                f"{format_span(params.concurrent_debit_ms)} (concurrent_debit_ms)",
                 facts={"concurrent_debit": True},
             )
         )

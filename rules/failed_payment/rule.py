@@ -11,16 +11,21 @@ What makes it wrong, and what is done about it:
   since off an available one;
 - a stale balance proves nothing: older than `max_balance_age_ms`, or followed by a completed row
   without balance, it is not used;
-- another debit at the same moment may have had the money: within `concurrent_debit_ms` a refusal
-  is only info, unless the event has the available balance itself;
+- another debit at the same moment may have had the money, or a credit have brought it too late:
+  within `concurrent_debit_ms` on either side a refusal is only info, unless the event has the
+  available balance itself. So a refusal is judged that long after it happened, by what was known
+  when it happened;
+- a failure of what has succeeded (the transaction, or one with its key or reference) is an old or
+  repeated status, or money that came back: silent;
 - limits, fraud, blocked accounts, duplicates and customers say no for good reasons: silent;
 - a card or bank refuses for its own balance: judged only where the wallet's pays;
 - another currency cannot be compared; the fee must be covered too;
 - a technical failure is often retried with success: info at once, a warning only when no success
   is proven to have come within `retry_grace_ms`.
 
-Cured by a completed debit with the same transaction_id, idempotency_key or external_reference. A
-late failure is counted but not judged.
+Cured by a completed debit with the same transaction_id, idempotency_key or external_reference; one
+that comes before a refusal is judged leaves nothing to report. A late failure is counted but not
+judged.
 
 Details of an alert: `family`, `failure_code`, `failure_code_system`, `concurrent_debit`, and
 `balance_from`: available_balance or balance_before (of the failed payment itself), balance_after
@@ -34,7 +39,7 @@ from collections.abc import Sequence
 from rules.alerts import Draft, Verdict
 from rules.contract import Otherwise, Rule
 from rules.effects import Effects
-from rules.events import DEBITS, TRANSACTION, Event, Transaction
+from rules.events import CREDITS, DEBITS, TRANSACTION, Event, Ref, Transaction
 from rules.facts import Quote
 from rules.failed_payment import reasons
 from rules.failed_payment.examples import EXAMPLES
@@ -49,8 +54,18 @@ from rules.failed_payment.facts import (
 from rules.failed_payment.failure_codes import Family, family
 from rules.failed_payment.params import FailedPaymentParams
 from rules.failed_payment.spendable import Spendable, spendable_at
-from rules.failed_payment.state import FailedPaymentState, has_concurrent_debit, remember_debit
-from rules.profile import Profile
+from rules.failed_payment.state import (
+    MAX_WAITING,
+    FailedPaymentState,
+    Waiting,
+    contest_waiting,
+    is_contested,
+    may_explain,
+    raises_balance,
+    remember_credit,
+    remember_debit,
+)
+from rules.profile import Profile, mark_of
 
 
 class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentFacts]):
@@ -62,7 +77,12 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
     Params = FailedPaymentParams
     State = FailedPaymentState
     Facts = FailedPaymentFacts
-    reads = {TRANSACTION: {"type": DEBITS, "status": ("pending", "completed", "failed")}}
+    reads = {
+        TRANSACTION: {
+            "type": (*DEBITS, *CREDITS, "adjustment"),
+            "status": ("pending", "completed", "failed"),
+        }
+    }
     EXAMPLES = EXAMPLES
 
     # -- deciding -------------------------------------------------------------------------
@@ -95,8 +115,8 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
     ) -> None:
         """Judge a failed debit; let a completed one cure."""
         if event.type not in DEBITS:
-            return
-        if event.status == "failed":
+            self._handle_credit(state, event)
+        elif event.status == "failed":
             self._handle_failure(state, event, profile, fx)
         else:
             self._handle_debit(state, event, fx)
@@ -104,19 +124,27 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
     def late_transaction(
         self, state: FailedPaymentState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
-        """Let a late completed debit cure or retract."""
+        """Let a late completed debit cure or retract, and what explains a refusal lower it."""
         if event.type not in DEBITS:
-            return
-        if event.status == "failed":
+            self._handle_credit(state, event)
+            if raises_balance(event):
+                self._contest_alerts(event, fx)
+        elif event.status == "failed":
             _count_attempt(event, family(event.failure_code_system, event.failure_code), fx)
             fx.count("late_failure")
         else:
             self._handle_debit(state, event, fx)
+            self._contest_alerts(event, fx)
 
     def on_timer(
         self, state: FailedPaymentState, name: str, due: int, profile: Profile, fx: Effects
     ) -> None:
-        """Raise a technical failure that no retry has cured to a warning."""
+        """Judge a refusal that waited; raise a technical failure that no retry has cured."""
+        for waiting in state.waiting:
+            if name == _race_timer(waiting.draft.anchor):
+                _remove(state, waiting)
+                _raise(waiting.draft, waiting.is_contested, fx)
+                return
         for alert in fx.open_alerts():
             if name == _retry_timer(alert.anchor):
                 fx.update(alert, [("no_retry_until_ms", due, None)])
@@ -131,11 +159,18 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
 
     def _handle_debit(self, state: FailedPaymentState, event: Transaction, fx: Effects) -> None:
         if event.status == "completed":
-            remember_debit(state, event, self.params.concurrent_debit_ms)
             _count_attempt(event, None, fx)
-            self._cure(event, fx)
-        elif event.status == "pending":
-            remember_debit(state, event, self.params.concurrent_debit_ms)
+            self._cure(state, event, fx)
+        within_ms = self.params.concurrent_debit_ms
+        remember_debit(state, event, within_ms)
+        if state.waiting:
+            contest_waiting(state, event, within_ms)
+
+    def _handle_credit(self, state: FailedPaymentState, event: Transaction) -> None:
+        if raises_balance(event):
+            remember_credit(state, event)
+            if state.waiting:
+                contest_waiting(state, event, self.params.concurrent_debit_ms)
 
     def _judge_failure(
         self,
@@ -161,48 +196,103 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
         if isinstance(needed, str):
             fx.count(needed)
             return
-        known = fx.open_alerts(event.transaction_id)
-        if any(alert.fact("transaction_id") == event.transaction_id for alert in known):
+        if profile.has_succeeded(event):
+            fx.count("succeeded_before")
+            return
+        if _is_open(state, event, fx):
             fx.count("already_open")
             return
         limits = self.params.max_balance_age_ms, self.params.hold_ttl_ms
         spendable = spendable_at(event, profile, fx, *limits)
-        if spendable is not None and spendable.minor >= needed:
-            within_ms = self.params.concurrent_debit_ms
-            self._raise(event, spendable, has_concurrent_debit(state, event, within_ms), fx)
-            if why != "insufficient_funds":
-                due = event.occurred_at + self.params.retry_grace_ms
-                fx.set_timer(_retry_timer(event.event_id), due, (TRANSACTION,))
+        if spendable is None or spendable.minor < needed:
+            return
+        draft = _draft(event, spendable, fx.ref)
+        contested = is_contested(state, event, self.params.concurrent_debit_ms)
+        if why == "insufficient_funds":
+            self._wait(state, event, draft, contested, fx)
+            return
+        _raise(draft, contested, fx)
+        due = event.occurred_at + self.params.retry_grace_ms
+        fx.set_timer(_retry_timer(event.event_id), due, (TRANSACTION,))
 
-    def _raise(
-        self, event: Transaction, spendable: Spendable, concurrent: bool, fx: Effects
+    def _wait(
+        self,
+        state: FailedPaymentState,
+        event: Transaction,
+        draft: Draft,
+        contested: bool,
+        fx: Effects,
     ) -> None:
-        ref, source = fx.ref, spendable.ref
-        known: Quote = (f"{spendable.fact}_minor", spendable.balance, source)
-        balance = [(source, "balance")] if source != ref else []
-        fx.alert(
-            Draft(
-                anchor=event.event_id,
-                cause=f"provider:{event.provider}" if event.provider else "payments",
-                subject=event.transaction_id,
-                evidence=[*balance, (ref, "failure")],
-                facts=[
-                    *FailedPaymentFacts.quote(event, ref, *FAILURE),
-                    known,
-                    ("balance_at_ms", spendable.at, source),
-                    ("holds_minor", spendable.holds, None),
-                    ("concurrent_debit", concurrent, None),
-                ],
-                transaction_ids=(event.transaction_id,),
-                provider=event.provider,
-            )
-        )
+        """Judge a refusal when all is known that happened at the same moment."""
+        if len(state.waiting) >= MAX_WAITING:
+            fx.count("judged_at_once")
+            _raise(draft, contested, fx)
+            return
+        mark, at = mark_of(event.transaction_id), event.occurred_at
+        state.waiting = (*state.waiting, Waiting(draft, mark, event.currency, at, contested))
+        due = at + self.params.concurrent_debit_ms
+        fx.set_timer(_race_timer(draft.anchor), due, (TRANSACTION,))
 
-    def _cure(self, event: Transaction, fx: Effects) -> None:
+    def _cure(self, state: FailedPaymentState, event: Transaction, fx: Effects) -> None:
+        for waiting in state.waiting:
+            if self.answers(FailedPaymentFacts.of_quotes(waiting.draft.facts), event):
+                _remove(state, waiting)
+                fx.cancel_timer(_race_timer(waiting.draft.anchor))
         for alert in fx.open_alerts(*keys_of(event)):
             if self.answers(FailedPaymentFacts.of_quotes(alert.facts), event):
                 fx.settle(alert, "success")
                 fx.cancel_timer(_retry_timer(alert.anchor))
+
+    def _contest_alerts(self, event: Transaction, fx: Effects) -> None:
+        """Lower the alerts about refusals that a late debit or credit may explain."""
+        mark, within_ms = mark_of(event.transaction_id), self.params.concurrent_debit_ms
+        for alert in fx.open_alerts():
+            facts = FailedPaymentFacts.of_quotes(alert.facts)
+            failed = mark_of(facts.transaction_id or "")
+            if may_explain(event, mark, failed, facts.currency, facts.failed_at_ms, within_ms):
+                fx.update(alert, [("concurrent_debit", True, None)])
+
+
+def _draft(event: Transaction, spendable: Spendable, ref: Ref) -> Draft:
+    """Return the alert about a failure, as far as it is known when it happens."""
+    source = spendable.ref
+    known: Quote = (f"{spendable.fact}_minor", spendable.balance, source)
+    balance = [(source, "balance")] if source != ref else []
+    return Draft(
+        anchor=event.event_id,
+        cause=f"provider:{event.provider}" if event.provider else "payments",
+        subject=event.transaction_id,
+        evidence=[*balance, (ref, "failure")],
+        facts=[
+            *FailedPaymentFacts.quote(event, ref, *FAILURE),
+            known,
+            ("balance_at_ms", spendable.at, source),
+            ("holds_minor", spendable.holds, None),
+        ],
+        transaction_ids=(event.transaction_id,),
+        provider=event.provider,
+    )
+
+
+def _raise(draft: Draft, contested: bool, fx: Effects) -> None:
+    draft.facts = [*draft.facts, ("concurrent_debit", contested, None)]
+    fx.alert(draft)
+
+
+def _is_open(state: FailedPaymentState, event: Transaction, fx: Effects) -> bool:
+    """Return whether a failure of the transaction has an alert already, or waits for one."""
+    mark, known = mark_of(event.transaction_id), fx.open_alerts(event.transaction_id)
+    return any(waiting.transaction == mark for waiting in state.waiting) or any(
+        alert.fact("transaction_id") == event.transaction_id for alert in known
+    )
+
+
+def _remove(state: FailedPaymentState, waiting: Waiting) -> None:
+    state.waiting = tuple(each for each in state.waiting if each is not waiting)
+
+
+def _race_timer(anchor: str) -> str:
+    return f"race:{anchor}"
 
 
 def _count_attempt(event: Transaction, why: Family | None, fx: Effects) -> None:

@@ -13,6 +13,7 @@ from rules.profile import (
     Profile,
     forget_outdated,
     paid_by_balance,
+    remember_transaction,
     update_profile,
 )
 from schemas.transaction import BalanceKind
@@ -34,6 +35,8 @@ def told(*events: Event, late: bool = False, facts: Profile | None = None) -> Pr
     for event in events:
         kind = {Transaction: TRANSACTION, Login: LOGIN, Balance: BALANCE}[type(event)]
         update_profile(facts, event, Told(Ref(kind, 0, event.event_id, event.occurred_at)), late)
+        if isinstance(event, Transaction):
+            remember_transaction(facts, event, late)
     return facts
 
 
@@ -97,7 +100,12 @@ def test_beyond_sixteen_the_oldest_balance_is_forgotten() -> None:
         (debit(9), 70),
         (debit(10, funding="card"), 70),
         (debit(10, funding="mixed", funding_from_balance=0), 70),
-        (debit(10, type="topup"), 70),
+        (debit(10, type="topup"), None),
+        (debit(10, type="topup", amount=0), 70),
+        (debit(10, "reversed"), None),
+        (debit(10, "disputed"), None),
+        (debit(10, "reversed", type="topup"), None),
+        (debit(10, "reversed", funding="card"), 70),
         (debit(10, "pending"), 70),
         (debit(10, "failed"), 70),
         (debit(10, currency="USD"), 70),
@@ -105,11 +113,21 @@ def test_beyond_sixteen_the_oldest_balance_is_forgotten() -> None:
         (debit(9, balance_after=30), 70),
     ],
 )
-def test_a_debit_that_tells_no_balance_makes_an_older_one_stale(
+def test_what_moves_money_and_reports_no_balance_makes_an_older_one_stale(
     event: Transaction, known: int | None
 ) -> None:
     """Or one of its own moment; one that is newer stays."""
     assert minor(told(report(10, 70), event)) == known
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "expired"])
+def test_what_undoes_a_known_completion_makes_the_balance_stale(status: str) -> None:
+    """The money came back, told or not; of what never completed nothing was moved."""
+    undone = debit(10, status, name="t1")
+    assert minor(told(report(9, 70), undone)) == 70
+    completed = debit(5, name="t1", balance_after=60)
+    assert minor(told(completed, report(9, 70), undone)) is None
+    assert minor(told(debit(5, "pending", name="t1"), report(9, 70), undone)) == 70
 
 
 def test_what_was_known_just_before_an_event_is_kept_for_its_call() -> None:
@@ -178,6 +196,6 @@ def test_what_is_older_than_a_day_fades() -> None:
     """Balances and failed logins of exactly a day stay."""
     refused = [Login(f"l{at}", "acc-1", "login", "failure", at) for at in (9, 10)]
     facts = told(report(9, 1, "USD"), report(10, 2), *refused)
-    forget_outdated(facts, 10 + DAY)
+    forget_outdated(facts, 10 + DAY, DAY)
     assert [known.minor for known in facts.balances] == [2]
     assert [failed.ref.occurred_at for failed in facts.habits.failures] == [10]

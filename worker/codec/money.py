@@ -12,10 +12,12 @@ _TX = {name: index for index, name in enumerate(events.Transaction.__struct_fiel
 _TX_AMOUNT, _TX_TYPE, _TX_CURRENCY = _TX["amount"], _TX["type"], _TX["currency"]
 _TX_KIND, _TX_BEFORE, _TX_AFTER = _TX["balance_kind"], _TX["balance_before"], _TX["balance_after"]
 _TX_AMOUNTS = tuple(
-    _TX[name] for name in ("balance_before", "balance_after", "fee", "funding_from_balance")
+    _TX[name]
+    for name in ("balance_before", "balance_after", "fee", "funding_from_balance", "hold_remaining")
 )
 _TX_AVAILABLE = _TX["available_balance"]
-_TX_UNSIGNED = (_TX["fee"], _TX["funding_from_balance"])
+_TX_HELD = _TX["hold_remaining"]
+_TX_UNSIGNED = (_TX["fee"], _TX["funding_from_balance"], _TX_HELD)
 
 
 def _transaction(
@@ -43,6 +45,8 @@ def _transaction(
     for index in _TX_UNSIGNED:
         if values[index] is not None and values[index] < 0:
             return BadRecord("amount", f"{_name(index)}: must not be negative")
+    if values[_TX_HELD] is not None and values[_TX_TYPE] not in events.DEBITS:
+        return BadRecord("amount", "hold_remaining: only a debit holds money")
     if values[_TX_KIND] is None and (
         values[_TX_BEFORE] is not None or values[_TX_AFTER] is not None
     ):

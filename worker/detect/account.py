@@ -17,9 +17,12 @@ from worker.engine.outcomes import Counts
 from worker.engine.packing import Unpacker
 
 LAYOUT: Final = 3
-KNOWN_FIELDS_SINCE: Final = 1
+KNOWN_FIELDS_SINCE: Final = 3
 """The first layout whose `ids` cover all fields of events that are known today. A field more raises
 both: rows of a layout before are then recognised by their id alone."""
+_MANY_FIELDS: Final = 0xDE
+"""Begins a map of more than 15 fields in msgpack: two bytes more in front of the first field."""
+_LAYOUT_AT: Final = 4
 
 
 class Account(
@@ -66,6 +69,17 @@ def layout_for(rules: Sequence[AnyRule]) -> type[Account]:
     return cast(type[Account], layout)
 
 
+def _has_layout(payload: bytes | memoryview) -> bool:
+    """Return whether a saved account says its layout: it is the first field of the map.
+
+    One of layout 1 does not, and may look like one of today that lacks it.
+    """
+    field = ord(LAYOUT_FIELD)
+    if len(payload) <= _LAYOUT_AT:
+        return False
+    return payload[2] == field or (payload[0] == _MANY_FIELDS and payload[_LAYOUT_AT] == field)
+
+
 class SavedAccounts:
     """Reads accounts that this or an older release has saved.
 
@@ -88,6 +102,8 @@ class SavedAccounts:
             LogError: a newer release has written it, or it is damaged.
         """
         try:
+            if not _has_layout(payload):
+                raise msgspec.ValidationError("an account of layout 1")
             account = self._unpack(payload)
         except msgspec.MsgspecError:
             layout, account, afresh = upgraded(payload, self.new, LAYOUT, self._rules)

@@ -89,9 +89,16 @@ class Publisher:
     def _dedup_key(
         self, rule: AnyRule, draft: Draft, account: str, others: Sequence[KeptAlert]
     ) -> str:
-        """Name the subject with the present key, or as an alert that is open names it still."""
+        """Name the subject with the present key, or as an alert that is open names it still.
+
+        A transaction is one of its account: its id may repeat in other wallets. Alerts of before
+        name the transaction alone.
+        """
         what = f"{draft.dedup_rule or rule.id}:{'transaction' if draft.subject else 'account'}:"
-        keys = [what + token for token in self._tokens.all_of(draft.subject or account)]
+        names = (
+            [account] if draft.subject is None else [f"{account}\0{draft.subject}", draft.subject]
+        )
+        keys = [what + token for name in names for token in self._tokens.all_of(name)]
         shadow = rule.mode == "shadow"  # what is in shadow changes nothing that is live
         used = {alert.dedup_key for alert in others if alert.in_shadow == shadow}
         return next((key for key in keys if key in used), keys[0])

@@ -12,9 +12,9 @@ from msgspec import Raw, Struct
 
 from rules.contract import AnyRule
 from rules.effects import Effects
-from rules.events import Event
+from rules.events import Event, Transaction
 from rules.marks import Marks
-from rules.profile import forget_outdated, update_profile
+from rules.profile import forget_outdated, remember_transaction, update_profile
 from worker.detect.account import Account, SavedAccounts
 from worker.detect.alerts import Publisher
 from worker.detect.cause_counts import (
@@ -32,6 +32,7 @@ from worker.detect.redelivery import RecentIds, without_old
 from worker.engine.context import Context, Family, Place, RuleFailed
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outcomes import (
+    EndForgotten,
     Redelivered,
     RuleFailure,
     TimerOfNoRule,
@@ -158,6 +159,8 @@ class AccountHandler:
                 self._call_guarded(bound, handle, live, (event, profile, fx), context)
         elif calls:
             self._call(calls, live, event, context)
+        if type(event) is Transaction and remember_transaction(profile, event, late):
+            context.outbox.counts[EndForgotten()] += 1
         if fx.tallies:
             self._count(entry[OCCURRED], (context.now, 0, entry), context)
 
@@ -297,12 +300,14 @@ class AccountHandler:
         Few ids wait until the newest may go, many leave by the hour: so memory stays bounded by
         about the horizon and an account costs one or two timers a day.
         """
-        forget_outdated(live.profile, due)
-        live.ids, times = without_old(live.ids, due - self._horizons.dedup)
+        horizon = self._horizons.dedup
+        again = forget_outdated(live.profile, due, horizon)
+        live.ids, times = without_old(live.ids, due - horizon)
         if times:
-            newest = max(times) + self._horizons.dedup + 1
-            hourly = due + self._horizons.dedup // 24
-            again = min(newest, hourly) if len(times) > _MANY_IDS else newest
+            again = max(times) + horizon + 1
+            if len(times) > _MANY_IDS:
+                again = min(again, due + horizon // 24)
+        if again is not None:
             context.set_timer(live, Timer(again, ENGINE, _FORGET_IDS))
 
 

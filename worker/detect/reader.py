@@ -1,10 +1,11 @@
 """The reader of detect: records of the three inputs into entries, time and dead letters. Pure."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from msgspec import Struct
 
-from rules.events import Event, Login, Transaction
+from rules.events import RANKS, Event, Login, Transaction
 from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Codec, Control, Limits
 from worker.detect.dead_letter_limit import DeadLetterWindow
@@ -15,6 +16,9 @@ from worker.engine.outcomes import UnknownFields
 from worker.engine.records import Record
 from worker.engine.reorder import Entry
 from worker.engine.task import Task
+
+_PENDING: Final = -2
+"""In place of the ledger_sequence of a pending transaction that has none: it comes first."""
 
 
 class InputPolicy(Struct, frozen=True):
@@ -127,12 +131,14 @@ def _entry(order: int, index: int, record: Record, event: Event, identity: bytes
     if type(event) is Transaction:
         if event.ledger_sequence is not None:
             sequence = event.ledger_sequence
+        elif event.status == "pending":
+            sequence = _PENDING
     elif type(event) is Login and event.reason == "unknown_account":
         key = None
     return (
         order,
         event.occurred_at,
-        index,
+        RANKS[index],
         sequence,
         event.event_id,
         record.offset,

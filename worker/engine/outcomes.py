@@ -197,6 +197,12 @@ class IncidentPublished(Outcome, frozen=True):
     severity: Severity
 
 
+class EndForgotten(Outcome, frozen=True):
+    """Ended transactions that an account forgot early, since it remembers only so many."""
+
+    name = "ended_forgotten"
+
+
 class UnknownAccount(Outcome, frozen=True):
     """Logins under a name that no account has: they belong to their source only."""
 
@@ -256,6 +262,7 @@ OUTCOMES: Final[tuple[type[Outcome], ...]] = (
     AlertPublished,
     ShadowAlertPublished,
     IncidentPublished,
+    EndForgotten,
     UnknownAccount,
     CountTooLate,
     StateDropped,

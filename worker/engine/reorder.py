@@ -7,9 +7,10 @@ from typing import Any, Final
 from worker.engine.records import Record
 
 Entry = tuple[int, int, int, int, str, int, int, Record, Any, bytes | None, bytes]
-"""(order_time, occurred_at, rank, sequence or -1, event_id, offset, source, record, event, key of
-the state it belongs to, identity): a buffered event. Entries sort as tuples; (rank, offset)
-never repeats. A stage that recognises redeliveries does so by the identity."""
+"""(order_time, occurred_at, rank, sequence, event_id, offset, source, record, event, key of the
+state it belongs to, identity): a buffered event. Events without a sequence have one below 0.
+Entries sort as tuples; (rank, offset) never repeats. A stage that recognises redeliveries does so
+by the identity."""
 
 ORDER: Final = 0
 OCCURRED: Final = 1

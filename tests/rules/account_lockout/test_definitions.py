@@ -51,13 +51,10 @@ def opens(event: Login) -> bool:
 
 
 def is_under_way(events: list[Transaction], transaction_id: str, time: int) -> bool:
-    """Say whether a transaction is pending at a time."""
-    before = [
-        event.status
-        for event in events
-        if event.transaction_id == transaction_id and event.occurred_at <= time
-    ]
-    return before[-1:] == ["pending"]
+    """Say whether a transaction has begun at a time, whether or not it has ended."""
+    return any(
+        event.transaction_id == transaction_id and event.occurred_at <= time for event in events
+    )
 
 
 def is_unjustified(lock: Login, before: list[Login]) -> bool:

@@ -11,11 +11,12 @@ from rules.failed_payment.failure_codes import FAMILIES, family
 from rules.failed_payment.rule import FailedPayment
 from rules.failed_payment.state import FailedPaymentState
 from rules.testing import Scenario
-from worker.detect.handler import Horizons
 
 REFUSED = {"failure_code": "insufficient_funds", "failure_code_system": "internal"}
 TIMEOUT = {"failure_code": "timeout", "failure_code_system": "internal"}
 WINDOW = 5_000
+LATER = clock("10:00:06")
+"""When a refusal of 10:00:00 has been judged."""
 
 
 def refused(**fields: Any) -> dict[str, Any]:
@@ -94,12 +95,12 @@ def test_a_balance_of_exactly_the_greatest_age_still_counts() -> None:
     event = refused()
     del event["available_balance"]
     scenario = Scenario(FailedPayment).give(balance("09:55:00", "60.00")).give(event)
-    assert scenario.steps == ["raised error"]
+    assert scenario.give(LATER).steps == ["raised error"]
 
 
-@pytest.mark.parametrize("completed", ["withdrawal", "adjustment"])
-def test_a_completed_debit_that_tells_no_balance_makes_the_known_one_stale(completed: str) -> None:
-    """Otherwise the money it took would seem to be there still."""
+@pytest.mark.parametrize("completed", ["withdrawal", "adjustment", "topup", "refund"])
+def test_what_moves_money_and_reports_no_balance_makes_the_known_one_stale(completed: str) -> None:
+    """Otherwise the money it took would seem to be there still, or what it brought not to be."""
     event = refused()
     del event["available_balance"]
     scenario = Scenario(FailedPayment).give(balance("09:58:00", "100.00"))
@@ -108,14 +109,14 @@ def test_a_completed_debit_that_tells_no_balance_makes_the_known_one_stale(compl
     assert scenario.counts["balance_unknown"] == 1
 
 
-@pytest.mark.parametrize("fields", [{"funding": "card"}, {"type": "topup"}])
-def test_what_takes_nothing_from_the_balance_leaves_the_known_one(fields: dict[str, str]) -> None:
-    """A card's payment moves nothing, a topup only adds."""
+@pytest.mark.parametrize("fields", [{"funding": "card"}, {"type": "topup", "amount": "0.00"}])
+def test_what_moves_nothing_of_the_balance_leaves_the_known_one(fields: dict[str, str]) -> None:
+    """A card's payment, and nothing."""
     event = refused()
     del event["available_balance"]
     scenario = Scenario(FailedPayment).give(balance("09:58:00", "100.00"))
-    scenario.give(txn("t1", "09:59:00", amount="80.00", **fields)).give(event)
-    assert scenario.raised
+    scenario.give(txn("t1", "09:59:00", **{"amount": "80.00"} | fields)).give(event)
+    assert scenario.give(LATER).raised
 
 
 def test_the_window_of_the_rival_includes_its_edge() -> None:
@@ -124,32 +125,36 @@ def test_the_window_of_the_rival_includes_its_edge() -> None:
         event = refused(balance_before="100.00", balance_kind="available")
         del event["available_balance"]
         scenario = Scenario(FailedPayment).give(txn("t1", time, "pending")).give(event)
-        assert scenario.steps == [f"raised {severity}"]
+        assert scenario.give(LATER).steps == [f"raised {severity}"]
 
 
 @pytest.mark.parametrize("seed", range(200))
 def test_two_remembered_debits_suffice_to_find_a_rival(seed: int) -> None:
-    """Against the whole history, on time and late."""
+    """Against the whole history, on both sides of the refusal, on time and late."""
     rng = random.Random(seed)
-    scenario, now = Scenario(FailedPayment, Horizons(max_open=0)), 1_000_000
+    scenario, now = Scenario(FailedPayment), 1_000_000
     history: list[tuple[str, int]] = []
-    expected: dict[str, bool] = {}
+    failed: dict[str, tuple[str, int]] = {}
     for number in range(100, 160):
         now = max(now + rng.choice((0, 500, 1_500, 4_000, 6_000)), scenario.now)
         late = rng.random() < 0.2
         at = now - rng.randrange(1, 8_000) if late else now
-        name = rng.choice("abcd")
+        name = rng.choice("abcdefgh")
         if rng.random() < 0.3 and not late:
             scenario.give(_event(number, name, "failed", at))
-            rivals = [at for other, at in history if other != name and at >= now - WINDOW]
-            expected[f"e{number}"] = bool(rivals)
+            failed[f"e{number}"] = name, at
         else:
-            status = rng.choice(("pending", "completed"))
+            name = rng.choice((name, f"other-{number}"))
+            status = "pending" if len(name) == 1 else rng.choice(("pending", "completed"))
             scenario.give(_event(number, name, status, at), late=late)
             history.append((name, at))
-    for raised in scenario.raised:
-        assert raised.details["concurrent_debit"] == expected[raised.anchor]
-    assert len(scenario.raised) > 3
+    scenario.pass_time(now + 60_000)
+    newest = {alert.anchor: alert for alert in scenario.alerts}
+    for anchor, alert in newest.items():
+        name, at = failed[anchor]
+        rivals = [1 for other, seen in history if other != name and abs(seen - at) <= WINDOW]
+        assert alert.details["concurrent_debit"] is bool(rivals)
+    assert len(newest) > 3
 
 
 def _event(number: int, name: str, status: str, at: int) -> Transaction:
@@ -162,12 +167,13 @@ def _event(number: int, name: str, status: str, at: int) -> Transaction:
 
 
 def test_a_quiet_account_costs_little() -> None:
-    """One mark and one time; nothing at all without debits."""
-    scenario = Scenario(FailedPayment).give(txn("t0", "08:00:00", type="topup"))
+    """One mark and one time, and the time of the newest credit; nothing before."""
+    scenario = Scenario(FailedPayment).give(txn("t0", "08:00:00", "pending", type="topup"))
     assert scenario.state() == FailedPaymentState()
     for minute in range(10, 40):
         scenario.give(txn(f"t{minute}", f"09:{minute}:00"))
-    assert len(scenario.saved_state()) <= 17
+        scenario.give(txn(f"u{minute}", f"09:{minute}:30", type="topup"))
+    assert len(scenario.saved_state()) <= 34
 
 
 @pytest.mark.parametrize(
@@ -180,7 +186,7 @@ def test_a_quiet_account_costs_little() -> None:
 )
 def test_cause_and_root_cause(fields: dict[str, str], cause: str, root: str) -> None:
     """The provider is the coarsest thing that may explain it."""
-    (raised,) = Scenario(FailedPayment).give(refused(**fields)).raised
+    (raised,) = Scenario(FailedPayment).give(refused(**fields)).give(LATER).raised
     assert (raised.draft.cause, raised.verdict.suspected_root_cause) == (cause, root)
     assert (raised.anchor, raised.draft.subject) == ("t9-failed", "t9")
 
@@ -191,7 +197,7 @@ def test_an_alert_quotes_the_balance_with_the_event_it_came_from() -> None:
     del event["available_balance"]
     scenario = Scenario(FailedPayment)
     scenario.give(txn("t1", "09:50:00", "pending", "20.00")).give(balance("09:58:00", "100.00"))
-    (raised,) = scenario.give(event).raised
+    (raised,) = scenario.give(event).give(LATER).raised
     facts = {name: (value, ref and ref.event_id) for name, value, ref in raised.facts}
     assert facts["reported_balance_minor"] == (10_000, "balance-09:58:00")
     assert facts["holds_minor"] == (2_000, None)
@@ -248,7 +254,8 @@ def failing(*before: dict[str, Any], **fields: Any) -> Scenario:
     scenario = Scenario(FailedPayment)
     for event in before:
         scenario.give(event)
-    return scenario.give(txn("t9", "10:00:00", "failed", "60.00", **POSTED | REFUSED | fields))
+    scenario.give(txn("t9", "10:00:00", "failed", "60.00", **POSTED | REFUSED | fields))
+    return scenario.give(LATER)
 
 
 @pytest.mark.parametrize(("time", "rival"), [("09:59:55.000", True), ("09:59:54.999", False)])
@@ -304,7 +311,7 @@ def test_only_a_balance_of_another_event_can_be_too_old(told: Any, may_be_stale:
     scenario = Scenario(FailedPayment)
     if told is not None:
         scenario.give(told)
-    scenario.give(txn("t9", "10:00:00", "failed", "60.00", **REFUSED, **own))
+    scenario.give(txn("t9", "10:00:00", "failed", "60.00", **REFUSED, **own)).give(LATER)
     claims = scenario.rule.otherwise(scenario.rule.Facts.of(scenario.judged[0]))
     assert any("balance_at_ms" in claim.facts for claim in claims) is may_be_stale
 
@@ -340,5 +347,5 @@ def test_an_available_balance_knows_the_holds_up_to_its_own_moment(
     scenario = Scenario(FailedPayment)
     scenario.give(balance("09:59:00", "100.00", balance_kind="available"))
     scenario.give(txn("t1", time, "pending", "50.00"))
-    scenario.give(txn("t9", "10:00:00", "failed", "60.00", **REFUSED))
+    scenario.give(txn("t9", "10:00:00", "failed", "60.00", **REFUSED)).give(LATER)
     assert scenario.steps == steps

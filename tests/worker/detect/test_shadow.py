@@ -224,4 +224,5 @@ def test_an_alert_in_shadow_gives_its_token_to_no_live_one() -> None:
         log.append([refused("insufficient_funds", 3), *until(START + 4 * MINUTE)])
         work(log, policy(candidate, tokens=Tokens(present, former)))
         found[candidate] = [alert["dedup_key"] for _, alert in documents(log, ALERTS)]
-    assert found[True] == found[False] == [f"{A1}:transaction:{Tokens(present).of('t1')}"]
+    token = Tokens(present).of(f"{ACCOUNT}\0t1")
+    assert found[True] == found[False] == [f"{A1}:transaction:{token}"]

@@ -1,0 +1,145 @@
+"""The transactions of an account that have ended: a memory of bounded size for all rules. Pure.
+
+Of each transaction its mark is kept, with its newest end by occurred_at: so the order in which
+events arrive changes nothing. *Payouts* (withdrawals, and transfers out with a rail) may come back
+after days and are remembered for longer than others.
+"""
+
+import struct
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from rules.events import DEBITS, Transaction
+
+MAX_ENDED: Final = 32
+MAX_PAYOUTS: Final = 64
+MAX_ANSWERED: Final = 16
+PAYOUT_MS: Final = 7 * 24 * 3_600_000
+
+_ROW: Final = struct.Struct(">IqB")
+"""Mark of the transaction_id, occurred_at of its newest end (milliseconds), how it ended."""
+_MARK: Final = struct.Struct(">I")
+_KEY_BYTES: Final = 8
+
+_STATUSES: Final = ("completed", "failed", "cancelled", "expired", "reversed")
+_CODES: Final = {status: code for code, status in enumerate(_STATUSES)}
+# These numbers are in saved state: never renumber, only add.
+_HAS_COMPLETED: Final = 0x80
+
+_pack, _unpack_from = _ROW.pack, _ROW.unpack_from
+
+
+class End(Struct, frozen=True, gc=False):
+    """How a transaction ended."""
+
+    at: int
+    """Milliseconds: its newest end."""
+    status: str
+    """That of its newest end."""
+    has_completed: bool
+    """Whether it has completed at any time, whatever came of it later."""
+
+    @property
+    def is_undone(self) -> bool:
+        """Whether its newest end is that nothing was moved, or that it was given back."""
+        return self.status != "completed"
+
+
+class Ended(Struct, array_like=True, omit_defaults=True, gc=False):
+    """What an account remembers of its transactions that have ended, the oldest first."""
+
+    others: bytearray = msgspec.field(default_factory=bytearray)
+    """A row per transaction that is no payout."""
+    payouts: bytearray = msgspec.field(default_factory=bytearray)
+    answered: bytearray = msgspec.field(default_factory=bytearray)
+    """8 bytes of every idempotency_key and external_reference of debits that have completed."""
+
+    def end_of(self, mark: int) -> End | None:
+        """Return how the transaction with this mark has ended; None if that is not known."""
+        wanted = _MARK.pack(mark)
+        for rows in (self.others, self.payouts):
+            found = _find(rows, wanted, _ROW.size)
+            if found >= 0:
+                _, at, how = _unpack_from(rows, found)
+                return End(at, _STATUSES[how & ~_HAS_COMPLETED], bool(how & _HAS_COMPLETED))
+        return None
+
+    def has_retry_of(self, event: Transaction) -> bool:
+        """Return whether a debit with the same key or reference is known to have completed."""
+        answered = self.answered
+        return bool(answered) and any(
+            _find(answered, key, _KEY_BYTES) >= 0 for key in _keys_of(event)
+        )
+
+    def add(self, mark: int, event: Transaction) -> bool:
+        """Remember the end of a transaction; return whether another had to be forgotten for it."""
+        at, code, wanted = event.occurred_at, _CODES[event.status], _MARK.pack(mark)
+        how = code or _HAS_COMPLETED
+        if not code and event.type in DEBITS:
+            self._add_keys(event)
+        is_payout = event.type == "withdrawal" or (
+            event.type == "transfer_out" and event.rail is not None
+        )
+        rows, most = (self.payouts, MAX_PAYOUTS) if is_payout else (self.others, MAX_ENDED)
+        if wanted in rows and (found := _find(rows, wanted, _ROW.size)) >= 0:
+            _, known_at, known_how = _unpack_from(rows, found)
+            del rows[found : found + _ROW.size]
+            newer, older = (how, known_how) if at >= known_at else (known_how, how)
+            at, how = max(at, known_at), newer | (older & _HAS_COMPLETED)
+        _insert(rows, mark, at, how)
+        if len(rows) <= most * _ROW.size:
+            return False
+        del rows[: _ROW.size]
+        return True
+
+    def forget_before(self, others: int, payouts: int) -> None:
+        """Forget what ended before these times (milliseconds), and keys when nothing is left."""
+        for rows, oldest in ((self.others, others), (self.payouts, payouts)):
+            while rows and _unpack_from(rows)[1] < oldest:
+                del rows[: _ROW.size]
+        if not self.others and not self.payouts:
+            self.answered.clear()
+
+    @property
+    def newest_payout_at(self) -> int | None:
+        """The newest end of a payout, milliseconds; None: none is remembered."""
+        return _time_at(self.payouts, len(self.payouts) - _ROW.size) if self.payouts else None
+
+    def _add_keys(self, event: Transaction) -> None:
+        answered = self.answered
+        for key in _keys_of(event):
+            found = _find(answered, key, _KEY_BYTES)
+            if found >= 0:
+                del answered[found : found + _KEY_BYTES]
+            answered += key
+        del answered[: max(0, len(answered) - MAX_ANSWERED * _KEY_BYTES)]
+
+
+def _find(rows: bytearray, wanted: bytes, size: int) -> int:
+    """Return where the row of this size begins that begins with these bytes; -1: there is none."""
+    found = rows.find(wanted)
+    while found >= 0 and found % size:
+        found = rows.find(wanted, found + 1)
+    return found
+
+
+def _insert(rows: bytearray, mark: int, at: int, how: int) -> None:
+    place = len(rows)
+    while place and _time_at(rows, place - _ROW.size) > at:
+        place -= _ROW.size
+    rows[place:place] = _pack(mark, at, how)
+
+
+def _time_at(rows: bytearray, place: int) -> int:
+    at: int = _unpack_from(rows, place)[1]
+    return at
+
+
+def _keys_of(event: Transaction) -> Iterator[bytes]:
+    for kind, key in ((b"i", event.idempotency_key), (b"r", event.external_reference)):
+        if key is not None:
+            yield blake2b(kind + key.encode(), digest_size=_KEY_BYTES).digest()
