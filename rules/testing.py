@@ -44,7 +44,6 @@ from worker.engine.records import Record, Snapshot
 from worker.engine.reorder import EVENT, OFFSET, SOURCE, Entry
 
 _KINDS: Final[Mapping[str, Kind]] = {each.kind: kind for kind, each in enumerate(INPUTS)}
-_CODECS: Final = {name: Codec(kind, Limits()) for name, kind in _KINDS.items()}
 _LATENESS: Final = 400 * 24 * 3_600_000
 """So large that no event proves anything of its input: `Scenario.pass_time` does."""
 _DROPPED: Final = (DeadLettered, Redelivered, TooOld)
@@ -269,11 +268,15 @@ def event_of(wire: Mapping[str, Any]) -> Event:
     """Return a wire record, with its `kind`, as rules see it.
 
     Raises:
-        ValueError: it is not valid.
+        ValueError: it is not valid, or a worker would not take one of its fields as it is.
     """
-    event = _CODECS[wire["kind"]].decode(msgspec.json.encode(wire))
+    codec = Codec(_KINDS[wire["kind"]], Limits())
+    event = codec.decode(msgspec.json.encode(wire))
     if isinstance(event, BadRecord | Control):
         raise ValueError(f"not a valid event: {event}")
+    if codec.mended:
+        fields = ", ".join(sorted(each.field for each in codec.mended))
+        raise ValueError(f"not a valid event: wrong values of {fields}")
     return event
 
 

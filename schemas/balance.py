@@ -1,12 +1,14 @@
 """Balances that a ledger, an app or a statement reports (`wallet.balances`)."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.base import Amount, Currency, Extra, Id, Record, Timestamp
 from schemas.transaction import BalanceKind
+
+AS_OF_IS_LATER: Final = "must not be later than occurred_at"
 
 
 class Balance(Record):
@@ -31,5 +33,5 @@ class Balance(Record):
     @model_validator(mode="after")
     def _as_of_is_not_later(self) -> "Balance":
         if self.as_of > self.occurred_at:
-            raise PydanticCustomError("as_of", "must not be later than occurred_at")
+            raise PydanticCustomError("as_of", AS_OF_IS_LATER)
         return self

@@ -8,6 +8,7 @@ A wrong amount or currency raises an error whose `type` is `amount` or `currency
 violation one of pydantic's own types: dead letters get their reason from that.
 """
 
+import re
 import unicodedata
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -27,7 +28,10 @@ from pydantic_core import PydanticCustomError
 from schemas.money import AMOUNT_PATTERN, CURRENCY_PATTERN, MAX_LENGTH, is_amount, is_currency_code
 from schemas.time import format_time, parse_time
 
+SHORT_TEXT_LENGTH: Final = 256
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+"""Characters of these categories in a row."""
 
 
 class Record(BaseModel):
@@ -59,6 +63,11 @@ def printable(text: str) -> str:
     return text
 
 
+def cleaned(text: str) -> str:
+    """Return the text with one space for all control characters in a row, and none at its ends."""
+    return _CONTROLS.sub(" ", text).strip(" ") if _CONTROLS.search(text) else text
+
+
 def _amount(value: Any) -> Any:
     if not isinstance(value, str):
         raise PydanticCustomError("amount", "must be a string holding a decimal number")
@@ -83,7 +92,9 @@ def _time(value: Any, info: ValidationInfo) -> Any:
             pass
     elif info.mode == "python" and type(value) is int:
         return value
-    raise PydanticCustomError("timestamp", "must be RFC 3339 text with a UTC offset")
+    raise PydanticCustomError(
+        "timestamp", "must be RFC 3339 text with a UTC offset, such as 2026-03-01T10:00:00.250Z"
+    )
 
 
 Id = Annotated[
@@ -94,7 +105,9 @@ Id = Annotated[
 """1 to 128 printable characters without spaces."""
 
 ShortText = Annotated[
-    str, StringConstraints(min_length=1, max_length=256), AfterValidator(printable)
+    str,
+    StringConstraints(min_length=1, max_length=SHORT_TEXT_LENGTH),
+    AfterValidator(printable),
 ]
 """1 to 256 printable characters, spaces allowed."""
 
@@ -135,7 +148,7 @@ Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 Extra = Annotated[
     dict[
         Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(printable)],
-        Annotated[str, StringConstraints(max_length=256), AfterValidator(printable)],
+        Annotated[str, StringConstraints(max_length=SHORT_TEXT_LENGTH), AfterValidator(printable)],
     ],
     Field(max_length=16),
 ]

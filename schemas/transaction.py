@@ -1,6 +1,6 @@
 """Transaction events: one record per change of one transaction (`wallet.transactions`)."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -36,6 +36,7 @@ TransactionStatus = Literal[
     "pending", "completed", "failed", "cancelled", "reversed", "expired", "disputed"
 ]
 BalanceKind = Literal["posted", "available"]
+NEEDS_BALANCE_KIND: Final = "required with a balance"
 AuthorizationMethod = Literal["pin", "otp", "biometric", "passkey", "delegated", "none"]
 AuthorizationResult = Literal["passed", "failed", "expired", "skipped"]
 
@@ -118,5 +119,5 @@ class Transaction(Record):
         if self.balance_kind is None and (
             self.balance_before is not None or self.balance_after is not None
         ):
-            raise PydanticCustomError("balance_kind", "is required with a balance")
+            raise PydanticCustomError("balance_kind", NEEDS_BALANCE_KIND)
         return self

@@ -17,7 +17,8 @@ from rules.registry import ALL
 from schemas.privacy import FORMS, IMPERSONAL, PERSONAL, PLACES, Form
 from schemas.time import format_span
 from schemas.topics import KINDS, TOPICS, Topic
-from scripts import explained, operations
+from schemas.wrong_fields import CONSEQUENCES
+from scripts import events, explained, operations
 from worker.cli.app import app
 from worker.config.registration import doc_of
 from worker.logs.kafka.names import Names
@@ -66,6 +67,7 @@ def topics_page(topics: Iterable[Topic]) -> str:
         (f"`{name}`", f"`{kind.topic}`" if kind.topic else "the line's `topic`")
         for name, kind in KINDS.items()
     )
+    meanings = ((consequence, meaning) for consequence, meaning in CONSEQUENCES.items())
     return f"""# Topics
 
 What walletwatch reads and writes, on every log alike. The records themselves are described by the
@@ -89,6 +91,18 @@ A topic has ended when the last record of every partition is an end: it is never
 and its time stays at the end, unless the clock has taken it beyond already. A partition that never
 had a record has not ended; one that has lost all of its records to retention does not count. With
 the next record the topic goes on.
+
+## Fields of events
+
+Only what identity, money, time and the rules need can reject an event. A wrong value of another
+field is cut, cleaned or dropped, and counted by field (`fields_mended` in
+[operations](operations.md)); what else the event has stays as it came.
+
+{table(("if it is not", "then"), meanings)}
+{table(events.FIELDS_HEAD, events.fields())}
+Where a field is not required it may be absent or null; `balance_kind` is required with a balance.
+A record is rejected as a whole if it is no JSON object in UTF-8, gives a name twice, is nested more
+than 16 levels deep, or has more than `engine.max_event_bytes`.
 """
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from schemas.topics import TOPICS
+from schemas.topics import INPUTS, TOPICS
+from schemas.wrong_fields import wrong_fields
 from worker.errors import Exit
 
 ROOT = Path(__file__).parents[1]
@@ -139,6 +140,20 @@ def test_topics_are_those_of_the_code() -> None:
     page = (ROOT / "docs" / "topics.md").read_text("utf-8")
     listed = [row[0] for row in rows(page) if row[0].startswith("wallet.")]
     assert listed == [topic.name for topic in TOPICS]
+
+
+def test_fields_of_events_are_those_of_the_code() -> None:
+    """docs/topics.md has every field of every kind of event once, with what a wrong value does."""
+    page = section((ROOT / "docs" / "topics.md").read_text("utf-8"), "## Fields of events")
+    listed = [row for row in rows(page) if len(row) == 5]
+    for each in INPUTS:
+        own = {row[0]: row for row in listed if each.kind in row[1].split(", ")}
+        assert sorted(own) == sorted(each.model.model_fields)
+        for name, wrong in wrong_fields(each.model).items():
+            assert own[name][4].partition(": ")[::2] == tuple(wrong)
+            assert (own[name][2] == "yes") == each.model.model_fields[name].is_required()
+            assert own[name][3]
+    assert len(listed) == len({tuple(row) for row in listed})
 
 
 @documents

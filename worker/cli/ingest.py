@@ -12,7 +12,7 @@ from schemas.time import format_time, parse_time
 from schemas.topics import DETECT_INPUTS, INPUTS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, writable_log
 from worker.cli.printing.output import emit, say, source_name, watched
-from worker.codec.bad_record import BadRecord
+from worker.codec.bad_record import BadRecord, bad
 from worker.codec.lines import PlacedLine, place, read_lines
 from worker.config.load import Settings, load_settings
 from worker.engine.log import Log
@@ -156,7 +156,7 @@ class Appender:
     def _in_range(self, line: PlacedLine) -> PlacedLine | BadRecord:
         if line.partition in range(self._log.partitions(line.topic)):
             return line
-        return BadRecord("schema", "partition: the topic has no partition of that number")
+        return bad("schema", "partition", "no_such_partition")
 
     def _see(self, line: PlacedLine) -> None:
         latest = self._latest.get(line.topic)

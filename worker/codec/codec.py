@@ -5,7 +5,8 @@ half of the whole budget, so there are two paths through one definition:
 
 - The *quick* way decodes with msgspec into a structure derived from the model and accepts only what
   it can prove to be valid: plain ASCII without escapes, no unknown, null or repeated field.
-- Whatever it does not accept goes the *careful* way, which reports precisely what is wrong.
+- Whatever it does not accept goes the *careful* way, which reports precisely what is wrong, unless
+  that is in fields that nothing needs: these are mended.
 
 Both end in the same conversion of times and money. A property test holds them together: what
 the quick way accepts, the careful way accepts with an equal result.
@@ -13,32 +14,30 @@ the quick way accepts, the careful way accepts with an equal result.
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
-from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
+from msgspec import Raw, Struct
 
 from rules.events import Event, Kind
 from schemas.control import End, Heartbeat
-from schemas.dead_letter import DeadLetterReason
 from schemas.money import ISO_4217
-from worker.codec.bad_record import BadRecord, Refused
-from worker.codec.fast import MODELS, SCHEMA_VERSION, check_time, shape_of
+from worker.codec.bad_record import RECORD, BadRecord, Refused, bad
+from worker.codec.fast import MODELS, SCHEMA_VERSION, shape_of
+from worker.codec.mending import Mended, mended, raw_values
 from worker.codec.money import CONVERTERS
+from worker.codec.validation import FIRST_TIME, LAST_TIME, parsed, validated
 
 MAX_DEPTH: Final = 16
 """Nested arrays and objects beyond this are refused before parsing."""
 
 _NUMBER_STARTS = b"-0123456789"
-_RAW_VALUES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 # The closing quote is optional, or else one that is missing would be looked for from every quote.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
-
-_Model = TypeVar("_Model", bound=BaseModel)
+_NAMES = frozenset(name for _, model, _ in MODELS.values() for name in model.model_fields)
 
 
 class Control(Struct, frozen=True):
@@ -60,7 +59,12 @@ class Limits(Struct, frozen=True):
 
 
 class Codec:
-    """Decodes the records of one kind of input. `unknown_fields` counts what was ignored."""
+    """Decodes the records of one kind of input.
+
+    Attributes:
+        unknown_fields: how many fields were ignored, since no schema names them.
+        mended: how often a field of an event was not taken as it came.
+    """
 
     def __init__(self, kind: Kind, limits: Limits) -> None:
         self.name, self._model, _ = MODELS[kind]
@@ -68,13 +72,14 @@ class Codec:
         self._shape = shape_of(kind)
         self._convert = CONVERTERS[kind]
         self.unknown_fields = 0
+        self.mended: Counter[Mended] = Counter()
 
     def decode(self, value: bytes | None) -> Decoded:
         """Return the event, the control record, or the reason why it is neither."""
         if value is None:
-            return BadRecord("not_json", "the record has no value")
+            return bad("not_json", RECORD, "no_value")
         if len(value) > self._limits.max_event_bytes:
-            return BadRecord("too_large", f"{len(value)} bytes")
+            return bad("too_large", RECORD, "too_large", most=self._limits.max_event_bytes)
         values = self._shape.quick(value)
         if values is not None:
             event = self._convert(values, self._limits.currencies)
@@ -89,75 +94,56 @@ class Codec:
         document = _parse(raw)
         kind = document.get("kind")
         if kind in ("heartbeat", "end"):
-            is_end = kind == "end"
-            at = (_validated(End, raw) if is_end else _validated(Heartbeat, raw)).occurred_at
-            check_time("occurred_at", at - 1)  # an end is 1 ms after the last event
-            return Control(is_end, at)
+            return _control(raw, is_end=kind == "end")
         version = document.get("schema_version")
         if type(version) is int and version != SCHEMA_VERSION:
-            raise Refused("unsupported_version", "schema_version")
+            raise Refused(
+                bad("unsupported_version", "schema_version", "version", version=SCHEMA_VERSION)
+            )
         if self._limits.accept_json_numbers:
             raw = _quote_numbers(raw, self._shape.amounts)
-        model = _validated(self._model, raw)
+        done: list[Mended] = []
+        try:
+            model = validated(self._model, raw)
+        except Refused:
+            model, done = mended(self._model, raw)
         self.unknown_fields += sum(name not in self._shape.known for name in document)
-        return self._convert(self._shape.values(model), self._limits.currencies)
+        event = self._convert(self._shape.values(model), self._limits.currencies)
+        if type(event) is not BadRecord:
+            self.mended.update(done)
+        return event
+
+
+def _control(raw: bytes, *, is_end: bool) -> Control:
+    at = (parsed(End, raw) if is_end else parsed(Heartbeat, raw)).occurred_at
+    if not FIRST_TIME < at <= LAST_TIME:  # an end is 1 ms after the last event
+        raise Refused(bad("schema", "occurred_at", "time_range"))
+    return Control(is_end, at)
 
 
 def why_no_object(raw: bytes) -> BadRecord | None:
     """Return why the bytes are not one JSON object; None if they are."""
     try:
         _parse(raw)
-        from_json(raw)
     except Refused as refused:
         return refused.bad
-    except ValueError:  # a lone surrogate, or too many digits
-        return BadRecord("not_json", "record: json_invalid")
     return None
-
-
-def _validated(model: type[_Model], raw: bytes) -> _Model:
-    try:
-        return model.model_validate_json(raw)
-    except ValidationError as error:
-        raise Refused(*explain(error)) from None
-
-
-_OWN_REASONS: Final[dict[str, DeadLetterReason]] = {
-    "amount": "amount",
-    "currency": "currency",
-    "json_invalid": "not_json",
-}
-
-
-def explain(error: ValidationError) -> tuple[DeadLetterReason, str]:
-    """Return (dead-letter reason, locations and types of what is wrong), without any value."""
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    types = {item["type"] for item in found}
-    reason: DeadLetterReason = "schema"
-    if len(types) == 1:
-        reason = _OWN_REASONS.get(types.pop(), "schema")
-    return reason, "; ".join(f"{_location(item['loc'])}: {item['type']}" for item in found[:10])
-
-
-def _location(location: Sequence[int | str]) -> str:
-    # What is inside `extra` is named by the producer and may be personal.
-    inner = location[:1] if location[:1] == ("extra",) else location
-    return ".".join(map(str, inner)) or "record"
 
 
 def _parse(raw: bytes) -> dict[str, Any]:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Refused("not_utf8", f"byte {error.start}") from None
+        raise Refused(bad("not_utf8", RECORD, "not_utf8", at=error.start)) from None
     if _too_deep(text):
-        raise Refused("too_deep", f"more than {MAX_DEPTH} levels")
+        raise Refused(bad("too_deep", RECORD, "too_deep", most=MAX_DEPTH))
     try:
         document = _READER.decode(text)
     except json.JSONDecodeError as error:
-        raise Refused("not_json", f"character {error.pos}: {error.msg}") from None
+        message = error.msg.removesuffix(" at").removesuffix(" starting")
+        raise Refused(bad("not_json", RECORD, "not_json", at=error.pos, message=message)) from None
     if not isinstance(document, dict):
-        raise Refused("schema", "record: must be an object")
+        raise Refused(bad("schema", RECORD, "model_type"))
     return document
 
 
@@ -173,12 +159,19 @@ def _too_deep(text: str) -> bool:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        raise Refused("duplicate_key", "a name stands twice in one object")
+        raise Refused(_twice([name for name, _ in pairs]))
     return document
 
 
+def _twice(names: list[str]) -> BadRecord:
+    name, _ = Counter(names).most_common(1)[0]
+    if name in _NAMES:
+        return bad("duplicate_key", name, "twice")
+    return bad("duplicate_key", RECORD, "name_twice")  # the name may be personal
+
+
 def _constant(name: str) -> Any:
-    raise Refused("not_json", f"{name} is not JSON")
+    raise Refused(bad("not_json", RECORD, "constant", name=name))
 
 
 def _number(text: str) -> str:
@@ -198,12 +191,9 @@ _READER = json.JSONDecoder(
 
 def _quote_numbers(raw: bytes, names: Collection[str]) -> bytes:
     """Return the object with these fields, where they are JSON numbers, as strings of that text."""
-    try:
-        document = _RAW_VALUES.decode(raw)
-    except (msgspec.MsgspecError, UnicodeError):  # a lone surrogate: the model reports it
-        return raw
+    document = raw_values(raw)
     for name in names:
         value = bytes(document.get(name, b""))
         if value and value[0] in _NUMBER_STARTS:
-            document[name] = msgspec.Raw(b'"%b"' % value)
+            document[name] = Raw(b'"%b"' % value)
     return msgspec.json.encode(document)

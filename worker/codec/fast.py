@@ -6,7 +6,7 @@ string. If the decoded fields account for all commas, there are no other fields.
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -31,12 +31,8 @@ from schemas.money import MAX_LENGTH
 from schemas.time import parse_time
 from schemas.topics import INPUTS
 from schemas.transaction import Authorization
-from worker.codec.bad_record import Refused
-
-FIRST_TIME: Final = parse_time("1000-01-01T00:00:00Z")
-LAST_TIME: Final = parse_time("9000-01-01T00:00:00Z")
-"""Times before the first and from the last on are refused: what is computed from them (lateness,
-timers, ends) must still be in the calendar."""
+from schemas.wrong_fields import field_types
+from worker.codec.validation import FIRST_TIME, LAST_TIME
 
 SCHEMA_VERSION: Final = 1
 
@@ -73,7 +69,7 @@ class Shape:
     """
 
     def __init__(self, name: str, model: type[BaseModel], event: type[Struct]) -> None:
-        roles = {key: _required(hint) for key, hint in _hints(model).items()}
+        roles = field_types(model)
         self.names = [key for key in event.__struct_fields__ if key != "exponent"]
         self.known = frozenset(roles)
         self.amounts = frozenset(key for key in self.names if roles[key] == Amount)
@@ -136,9 +132,6 @@ class Shape:
     def values(self, model: BaseModel) -> list[Any]:
         """Return the same fields of a validated model."""
         values = [getattr(model, key) for key in self.names]
-        for index in self._times:
-            if values[index] is not None:
-                check_time(self.names[index], values[index])
         for index, value in enumerate(values):
             if isinstance(value, Authorization):
                 values[index] = events.Authorization(value.method, value.result)
@@ -161,26 +154,5 @@ def shape_of(kind: Kind) -> Shape:
     return Shape(*MODELS[kind])
 
 
-def _hints(model: type[BaseModel]) -> dict[str, Any]:
-    return get_type_hints(model, include_extras=True)
-
-
-def _required(hint: Any) -> Any:
-    """Return the type without the None that makes it optional."""
-    if get_origin(hint) is Annotated or type(None) not in get_args(hint):
-        return hint
-    return next(item for item in get_args(hint) if item is not type(None))
-
-
 def _wire_type(role: Any) -> Any:
     return next((wire for alias, wire in _WIRE_TYPES if alias == role), role)
-
-
-def check_time(name: str, millis: int) -> None:
-    """Refuse a time that is too far away to compute from.
-
-    Raises:
-        Refused: with reason `schema`.
-    """
-    if not FIRST_TIME <= millis < LAST_TIME:
-        raise Refused("schema", f"{name}: not in the years 1000 to 8999")

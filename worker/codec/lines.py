@@ -7,20 +7,22 @@ a dead letter with the name of the file and the number of the line.
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
+from pydantic_core import from_json
 
 from schemas.topics import DETECT_INPUTS, KINDS, TOPICS
-from worker.codec.bad_record import BadRecord
+from worker.codec.bad_record import BadRecord, bad, one_of, problem
 from worker.codec.codec import why_no_object
 from worker.codec.files import UTF8_MARK, open_input
+from worker.codec.mending import raw_values
 from worker.errors import CheckFailed, UsageError
 
 _CONTROLS: Final = ("heartbeat", "end")
 _TOPIC_OF: Final = {name: kind.topic for name, kind in KINDS.items() if kind.topic in DETECT_INPUTS}
-_INPUTS: Final = frozenset(topic.name for topic in TOPICS if topic.role == "input")
+_INPUTS: Final = tuple(topic.name for topic in TOPICS if topic.role == "input")
 
 
 class Head(Struct, gc=False):
@@ -45,6 +47,7 @@ class PlacedLine(Struct, frozen=True, gc=False):
 
 
 _HEAD = msgspec.json.Decoder(Head)
+_OF_HEAD: Final = frozenset(Head.__struct_fields__)
 
 
 def place(line: bytes) -> PlacedLine | BadRecord:
@@ -52,22 +55,56 @@ def place(line: bytes) -> PlacedLine | BadRecord:
     try:
         head = _HEAD.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        needed = "needs at least kind, account_id and occurred_at as strings"
-        return why_no_object(line) or BadRecord("schema", needed)
+        # Perhaps only a field is wrong that nothing needs.
+        found = _head_of(line)
+        if isinstance(found, BadRecord):
+            return found
+        head = found
     topic = _TOPIC_OF.get(head.kind)
     if topic is None:
         return _control(head, line)
     if not head.account_id:
-        return BadRecord("schema", "account_id: missing")
+        return bad("schema", "account_id", "missing")
     return PlacedLine(topic, head.account_id.encode(), None, head.occurred_at, line)
 
 
 def _control(head: Head, line: bytes) -> PlacedLine | BadRecord:
     if head.kind not in _CONTROLS:
-        return BadRecord("schema", "kind: unknown")
+        return bad("schema", "kind", "kind", expected=one_of((*_TOPIC_OF, *_CONTROLS)))
     if head.topic not in _INPUTS:
-        return BadRecord("schema", f"{head.kind}: topic must name an input topic")
+        return bad("schema", "topic", "topic", expected=one_of(_INPUTS))
+    if head.partition is not None and head.partition < 0:
+        return bad("schema", "partition", "greater_than_equal", ge=0)
     return PlacedLine(head.topic, None, head.partition, head.occurred_at, line)
+
+
+def _head_of(line: bytes) -> Head | BadRecord:
+    """Return the head of an object in which any field may be wrong, or what is wrong with it."""
+    if (found := why_no_object(line)) is not None:
+        return found
+    values = {name: _value(raw) for name, raw in raw_values(line).items() if name in _OF_HEAD}
+    is_control = values.get("kind") in _CONTROLS
+    needed = ("kind", "occurred_at") if is_control else ("kind", "occurred_at", "account_id")
+    problems = [
+        problem(name, "missing" if values.get(name) is None else "string_type")
+        for name in needed
+        if not isinstance(values.get(name), str)
+    ]
+    if is_control and not isinstance(values.get("topic"), str | None):
+        problems.append(problem("topic", "string_type"))
+    if is_control and type(values.get("partition")) not in (int, type(None)):
+        problems.append(problem("partition", "int_type"))
+    if problems:
+        return BadRecord("schema", tuple(problems))
+    kept = needed if not is_control else (*needed, "topic", "partition")
+    return Head(**{name: values[name] for name in kept if name in values})
+
+
+def _value(raw: Raw) -> Any:
+    try:
+        return from_json(bytes(raw))
+    except ValueError:  # a number of too many digits
+        return True
 
 
 def read_lines(name: str) -> Iterator[tuple[int, bytes]]:

@@ -5,8 +5,10 @@ from typing import Any, Final
 
 from rules import events
 from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Kind
+from schemas.balance import AS_OF_IS_LATER
 from schemas.money import to_minor
-from worker.codec.bad_record import BadRecord
+from schemas.transaction import NEEDS_BALANCE_KIND
+from worker.codec.bad_record import BadRecord, bad
 
 _TX = {name: index for index, name in enumerate(events.Transaction.__struct_fields__)}
 _TX_AMOUNT, _TX_TYPE, _TX_CURRENCY = _TX["amount"], _TX["type"], _TX["currency"]
@@ -25,7 +27,7 @@ def _transaction(
 ) -> events.Transaction | BadRecord:
     exponent = currencies.get(values[_TX_CURRENCY])
     if exponent is None:
-        return BadRecord("currency", "currency: unknown code")
+        return bad("currency", "currency", "unknown_currency")
     index = _TX_AVAILABLE
     available, before = values[index], values[_TX_BEFORE]
     try:
@@ -36,23 +38,28 @@ def _transaction(
         for index in _TX_AMOUNTS:
             if values[index] is not None:
                 values[index] = to_minor(values[index], exponent)
-    except ValueError as error:
-        return BadRecord("amount", f"{_name(index)}: {error}")
+    except ValueError:
+        return _decimals(_name(index), values[_TX_CURRENCY], exponent)
     if available is not None and available == before:  # nearly always: nothing is held
         values[_TX_AVAILABLE] = values[_TX_BEFORE]
     if amount < 0 and values[_TX_TYPE] != "adjustment":
-        return BadRecord("amount", "amount: only an adjustment may be negative")
+        return bad("amount", "amount", "negative_amount")
     for index in _TX_UNSIGNED:
         if values[index] is not None and values[index] < 0:
-            return BadRecord("amount", f"{_name(index)}: must not be negative")
+            return bad("amount", _name(index), "negative")
     if values[_TX_HELD] is not None and values[_TX_TYPE] not in events.DEBITS:
-        return BadRecord("amount", "hold_remaining: only a debit holds money")
+        return bad("amount", "hold_remaining", "only_debits")
     if values[_TX_KIND] is None and (
         values[_TX_BEFORE] is not None or values[_TX_AFTER] is not None
     ):
-        return BadRecord("schema", "balance_kind: is required with a balance")
+        return bad("schema", "balance_kind", "balance_kind", message=NEEDS_BALANCE_KIND)
     values.append(exponent)
     return events.Transaction(*values)
+
+
+def _decimals(where: str, currency: str, exponent: int) -> BadRecord:
+    # The careful way has seen before that it is an amount, and the code is one of those known.
+    return bad("amount", where, "decimals", currency=currency, decimals=exponent)
 
 
 def _name(index: int) -> str:
@@ -71,13 +78,13 @@ _BAL_OCCURRED, _BAL_AS_OF = _BAL["occurred_at"], _BAL["as_of"]
 def _balance(values: list[Any], currencies: Mapping[str, int]) -> events.Balance | BadRecord:
     exponent = currencies.get(values[_BAL_CURRENCY])
     if exponent is None:
-        return BadRecord("currency", "currency: unknown code")
+        return bad("currency", "currency", "unknown_currency")
     try:
         values[_BAL_BALANCE] = to_minor(values[_BAL_BALANCE], exponent)
-    except ValueError as error:
-        return BadRecord("amount", f"balance: {error}")
+    except ValueError:
+        return _decimals("balance", values[_BAL_CURRENCY], exponent)
     if values[_BAL_AS_OF] > values[_BAL_OCCURRED]:
-        return BadRecord("schema", "as_of: must not be later than occurred_at")
+        return bad("schema", "as_of", "as_of", message=AS_OF_IS_LATER)
     values.append(exponent)
     return events.Balance(*values)
 

@@ -15,6 +15,7 @@ from rules.effects import Effects
 from rules.events import Event, Transaction
 from rules.marks import Marks
 from rules.profile import forget_outdated, remember_transaction, update_profile
+from worker.codec.bad_record import bad
 from worker.detect.account import Account, SavedAccounts
 from worker.detect.alerts import Publisher
 from worker.detect.cause_counts import (
@@ -195,7 +196,7 @@ class AccountHandler:
             if known:
                 context.outbox.counts[Redelivered(at.topic)] += 1
             else:
-                error = "event_id: known, with other content"
+                error = bad("event_id_conflict", "event_id", "used_again").error
                 context.outbox.dead_letter(at, entry[RECORD], "event_id_conflict", error)
             return False
         if occurred < order - horizon:

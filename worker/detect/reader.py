@@ -6,13 +6,15 @@ from typing import Final
 from msgspec import Struct
 
 from rules.events import RANKS, Event, Login, Transaction
-from worker.codec.bad_record import BadRecord
+from schemas.time import format_span
+from schemas.topics import INPUTS
+from worker.codec.bad_record import BadRecord, bad
 from worker.codec.codec import Codec, Control, Limits
 from worker.detect.dead_letter_limit import DeadLetterWindow
 from worker.detect.redelivery import begun, identity_of
 from worker.engine.event_time import InputTime, Source
 from worker.engine.outbox import Outbox
-from worker.engine.outcomes import UnknownFields
+from worker.engine.outcomes import FieldMended, UnknownFields
 from worker.engine.records import Record
 from worker.engine.reorder import Entry
 from worker.engine.task import Task
@@ -61,6 +63,10 @@ class EventReader:
         if codec.unknown_fields:
             outbox.counts[UnknownFields(at.topic)] += codec.unknown_fields
             codec.unknown_fields = 0
+        if codec.mended:
+            for mended, times in codec.mended.items():
+                outbox.counts[FieldMended(at.topic, mended.field, mended.how)] += times
+            codec.mended.clear()
         return entries
 
     def _entries(
@@ -165,7 +171,14 @@ def _misfit(policy: InputPolicy, record: Record, event: Event) -> BadRecord:
     """Return what is wrong with the record around a valid event."""
     appended = record.append_time
     if appended is not None and event.occurred_at - appended > policy.max_clock_skew:
-        return BadRecord("future_timestamp", "occurred_at: too long after the append time")
+        return future(policy)
     if record.key != event.account_id.encode():
-        return BadRecord("key_mismatch", "the record's key is not its account_id")
-    return BadRecord("wrong_partition", "the key belongs to another partition")
+        return bad("key_mismatch", "key", "key")
+    return bad("wrong_partition", "key", "key_elsewhere")
+
+
+def future(policy: InputPolicy) -> BadRecord:
+    """Return what is wrong with an event too long after its append time."""
+    setting = next(each.setting for each in INPUTS if each.topic == policy.topic)
+    about = {"span": format_span(policy.max_clock_skew), "setting": setting}
+    return bad("future_timestamp", "occurred_at", "future", **about)

@@ -145,6 +145,17 @@ class UnknownFields(Outcome, frozen=True):
     topic: str
 
 
+class FieldMended(Outcome, frozen=True):
+    """Wrong values of fields that nothing needs: cleaned, cut or dropped; the event was judged."""
+
+    name = "field_mended"
+    column = Column("fields_mended", ("topic", "field", "how"))
+    metric = Metric("fields_mended_total", ("topic", "field", "how"))
+    topic: str
+    field: str
+    how: str
+
+
 class NotJudged(Outcome, frozen=True):
     """What a live rule saw and did not judge, by the rule's own reasons."""
 
@@ -257,6 +268,7 @@ OUTCOMES: Final[tuple[type[Outcome], ...]] = (
     PassedOver,
     DeadLettered,
     UnknownFields,
+    FieldMended,
     NotJudged,
     RuleFailure,
     AlertPublished,

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from schemas.alert import Alert
 from schemas.base import SEVERITIES, Severity
 from schemas.truth import Plant
-from worker.codec.codec import explain
+from worker.codec.validation import explain
 from worker.errors import UsageError
 
 BACKGROUND: Final = "background"
@@ -36,7 +36,7 @@ def read_truth(
         try:
             plant = Plant.model_validate_json(line)
         except ValidationError as error:
-            raise UsageError(f"{name}, line {number}: {explain(error)[1]}.") from None
+            raise UsageError(f"{name}, line {number}: {explain(error)}.") from None
         if plant.rule not in rules:
             known = ", ".join(sorted(rules))
             raise UsageError(f"{name}, line {number}: rule: unknown; the rules are {known}.")

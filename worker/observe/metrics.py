@@ -20,7 +20,10 @@ from rules.contract import AnyRule
 from schemas.alert import AlertKind
 from schemas.base import SEVERITIES
 from schemas.dead_letter import DEAD_LETTER_REASONS
-from schemas.topics import DETECT_INPUTS, SIGNALS
+from schemas.topics import DETECT_INPUTS, SIGNALS, Input
+from schemas.topics import INPUTS as EVENTS
+from schemas.wrong_fields import wrong_fields
+from worker.codec.mending import HOWS
 from worker.detect.silence import RULE as PIPELINE_SILENT
 from worker.detect.stage import DETECT
 from worker.engine.outcomes import (
@@ -28,6 +31,7 @@ from worker.engine.outcomes import (
     AlertPublished,
     DeadLettered,
     EventOutcome,
+    FieldMended,
     IncidentPublished,
     Outcome,
     RuleFailure,
@@ -73,6 +77,8 @@ class Metrics:
             _touch(self.incidents_open, SEVERITIES)
         if DETECT in stages:
             self._start_rules(rules)
+            for each in EVENTS:
+                self._start_fields(each)
 
     def text(self, accepts: str) -> tuple[bytes, str]:
         """Return all metrics in a format that the Accept header allows, and its content type."""
@@ -176,6 +182,11 @@ class Metrics:
         _touch(self._counters[DeadLettered], INPUTS[stage], DEAD_LETTER_REASONS)
         for topic in INPUTS[stage]:
             self.ages.add(topic, (), 0)
+
+    def _start_fields(self, events: Input) -> None:
+        for field, wrong in wrong_fields(events.model).items():
+            hows = HOWS[wrong.consequence]
+            _touch(self._counters[FieldMended], [events.topic], [field], hows)
 
     def _start_rules(self, rules: Sequence[AnyRule]) -> None:
         live = [rule.id for rule in rules if rule.mode == "live"]

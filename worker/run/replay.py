@@ -18,8 +18,8 @@ from schemas.dead_letter import DeadLetterHeaders
 from schemas.time import format_time, parse_time
 from schemas.topics import DEAD_LETTERS, DETECT_INPUTS, SIGNALS
 from worker.codec.bad_record import BadRecord
-from worker.codec.fast import FIRST_TIME, LAST_TIME
 from worker.codec.lines import PlacedLine, place
+from worker.codec.validation import FIRST_TIME, LAST_TIME
 from worker.detect.stage import Policy, detect
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer

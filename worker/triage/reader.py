@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from schemas.alert import Alert
 from schemas.signal import SignalKind
 from schemas.time import parse_time
-from worker.codec.codec import explain
+from worker.codec.validation import explain
 from worker.engine.event_time import Source
 from worker.engine.outbox import Outbox
 from worker.engine.records import Record
@@ -88,5 +88,5 @@ class SignalReader:
     ) -> None:
         what = "kind, detected_at, origin or body: not those of a signal"
         if isinstance(error, ValidationError):
-            what = explain(error)[1]
+            what = explain(error)
         outbox.dead_letter(task.addresses[source.index], stored, "schema", what)

@@ -166,7 +166,7 @@ def bad_lines() -> list[tuple[str, bytes]]:
         ("too_deep", head + b',"x":' + b"[" * 2000 + b"]" * 2000 + b"}"),
         ("duplicate_key", head + b',"ip":"2001:db8:5afe:f1d0:beef:1234:5678:9abc"}'),
         ("schema", text.replace(b'"failure"', b'"Zurwords"')),
-        ("schema", text.replace(b"71.23457", b"971.23457")),
+        ("schema", text.replace(b'"occurred_at":"', b'"occurred_at":"Zurwords ')),
         ("currency", money.replace(b"EUR", b"EUX")),
         ("amount", money.replace(b'"7341905.83"', b"7341905.83")),
         ("unsupported_version", head + b',"schema_version":7}'),

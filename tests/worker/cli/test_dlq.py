@@ -57,8 +57,8 @@ def test_peek_counts_and_shows_what_is_wrong_without_values() -> None:
         ["wallet.logins", "schema", "1"],
         ["wallet.logins", "too_large", "2"],
     ]
-    assert "events.ndjson/0:4  not_json  character 0" in result.stdout
-    assert "wallet.logins/0:2  schema  event_id: missing; " in result.stdout
+    assert "events.ndjson/0:4  not_json  record: not JSON at character 0" in result.stdout
+    assert "wallet.logins/0:2  schema  event_id: required; " in result.stdout
     assert HOLDS not in result.stdout
     assert HOLDS in run("dlq", "peek", "--values").stdout
 

@@ -179,8 +179,8 @@ def test_without_a_truth_nothing_is_judged(files: Files) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"{", "line 1: record: json_invalid."),
-        (b"\nsecret", "line 2: record: json_invalid."),
+        (b"{", "line 1: record: not JSON that can be read: EOF while parsing"),
+        (b"\nsecret", "line 2: record: not JSON that can be read: expected value"),
         (json.dumps(LOCKED_OUT | {"rule": "secret"}).encode(), "line 1: rule: unknown; the rules"),
     ],
 )

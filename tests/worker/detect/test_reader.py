@@ -15,7 +15,13 @@ from worker.detect.stage import Policy, detect
 from worker.engine.log import stored
 from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
-from worker.engine.outcomes import DeadLettered, Outcome, Redelivered, UnknownFields
+from worker.engine.outcomes import (
+    DeadLettered,
+    FieldMended,
+    Outcome,
+    Redelivered,
+    UnknownFields,
+)
 from worker.engine.records import NewRecord
 from worker.engine.stage import Pace
 from worker.logs.memory import MemoryLog
@@ -92,7 +98,7 @@ def test_a_bad_record_becomes_a_dead_letter_with_its_bytes_and_where_it_was() ->
     assert bench.dead() == [
         {
             "dlq_reason": "not_utf8",
-            "dlq_error": "byte 0",
+            "dlq_error": "record: not UTF-8 at byte 0",
             "dlq_topic": LOGINS,
             "dlq_partition": "0",
             "dlq_offset": "1",
@@ -180,6 +186,26 @@ def test_a_known_id_with_the_same_content_is_a_redelivery_however_it_is_written(
     assert bench.reasons() == []
     assert bench.counts[Redelivered(LOGINS)] == 3
     assert bench.counts[UnknownFields(LOGINS)] == 1
+
+
+def test_wrong_values_of_fields_that_nothing_needs_reject_no_event_and_are_counted() -> None:
+    """A redelivery is mended in the same way, and recognised, in a poll of its own."""
+    bench = Bench()
+    wrong = full_login(user_agent="x" * 257, network="5g", extra={"a": "b\n"})
+    right = full_login(user_agent="x" * 256, network=None, extra={"a": "b"})
+    for event in (wrong, wrong, dict(reversed(wrong.items())), right):
+        bench.give(event)
+    bench.give(full_login(event_id="e2", network="5g", account_id="acc 2"), key="acc 2")
+    bench.end()
+    bench.work(poll=1)
+    assert bench.reasons() == ["schema"]
+    assert bench.counts[Redelivered(LOGINS)] == 3
+    mended = {each: n for each, n in bench.counts.items() if isinstance(each, FieldMended)}
+    assert mended == {
+        FieldMended(LOGINS, "user_agent", "cut"): 3,
+        FieldMended(LOGINS, "network", "dropped"): 3,
+        FieldMended(LOGINS, "extra", "cleaned"): 3,
+    }
 
 
 def test_the_same_id_in_another_input_or_account_is_another_event() -> None:

@@ -347,12 +347,15 @@ def test_a_truth_is_read_with_what_it_may_leave_out() -> None:
     ("change", "sentence"),
     [
         ({"rule": "secret"}, f"rule: unknown; the rules are {OTHER}, {RULE}."),
-        ({"expect": "secret"}, "expect: literal_error."),
-        ({"severity": "secret"}, "severity: literal_error."),
-        ({"at": "secret"}, "at: timestamp."),
-        ({"event_ids": []}, "event_ids: too_short."),
-        ({"event_ids": "secret"}, "event_ids: tuple_type."),
-        ({"variant": None}, "variant: string_type."),
+        ({"expect": "secret"}, "expect: not one of alert, silent."),
+        ({"severity": "secret"}, "severity: not one of critical, error, warning, info."),
+        (
+            {"at": "secret"},
+            "at: must be RFC 3339 text with a UTC offset, such as 2026-03-01T10:00:00.250Z.",
+        ),
+        ({"event_ids": []}, "event_ids: must have 1 or more entries."),
+        ({"event_ids": "secret"}, "event_ids: must be an array."),
+        ({"variant": None}, "variant: must be a string."),
     ],
 )
 def test_a_wrong_line_is_named_and_not_quoted(change: dict[str, Any], sentence: str) -> None:

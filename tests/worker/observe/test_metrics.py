@@ -118,6 +118,8 @@ def test_everything_known_stands_at_zero_from_the_start(measured: Measured) -> N
     at_zero = [
         ("events_consumed_total", {"topic": SIGNALS}),
         ("events_processed_total", {"topic": LOGINS, "outcome": "duplicate"}),
+        ("fields_mended_total", {"topic": LOGINS, "field": "user_agent", "how": "cut"}),
+        ("fields_mended_total", {"topic": BALANCES, "field": "extra", "how": "dropped"}),
         ("dead_letters_total", {"topic": BALANCES, "reason": "rule_error"}),
         ("event_age_seconds_count", {"topic": TRANSACTIONS}),
         ("event_age_seconds_bucket", {"topic": TRANSACTIONS, "le": "30.0"}),
@@ -149,6 +151,10 @@ def test_only_what_can_happen_stands_there() -> None:
         ("shadow_alerts_total", RULES[0].id),
     }
     assert {key[1:] for key in _all(in_shadow) if key[0] == "rule_errors_total"} == {(RULES[0].id,)}
+    mended = {key[1:3] for key in _all(in_shadow) if key[0] == "fields_mended_total"}
+    assert {how for field, how in mended if field == "user_agent"} == {"cleaned", "cut", "dropped"}
+    assert {how for field, how in mended if field == "network"} == {"dropped"}
+    assert not {field for field, _ in mended} & {"event_id", "amount", "occurred_at", "status"}
 
 
 def _all(metrics: Metrics) -> set[tuple[str, ...]]:

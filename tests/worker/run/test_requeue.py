@@ -8,7 +8,7 @@ from schemas.dead_letter import DeadLetterHeaders
 from schemas.topics import DEAD_LETTERS, LATE, LOGINS, SIGNALS, TRANSACTIONS
 from tests.support.events.mutations import compact, full_login, full_transaction
 from tests.worker.detect.test_reader import NOW, RULES, Bench
-from worker.codec.bad_record import BadRecord
+from worker.codec.bad_record import bad
 from worker.codec.codec import Limits
 from worker.detect.stage import Policy
 from worker.engine.log import stored
@@ -92,9 +92,9 @@ def test_a_future_event_goes_back_when_its_time_has_come() -> None:
 def test_a_line_without_a_place_is_read_as_a_line_again() -> None:
     """ingest wrote it; it has no topic of its own."""
     bench = Bench()
-    bad = BadRecord("schema", "kind: unknown")
+    wrong = bad("schema", "kind", "missing")
     whole, half = compact(full_login()), b'{"kind": "login"}'
-    bench.log.append([dead_line("events.ndjson", 3, raw, bad, "ingest") for raw in (whole, half)])
+    bench.log.append([dead_line("events.ndjson", 3, raw, wrong, "ingest") for raw in (whole, half)])
     record, why = again(bench)
     assert (of(record).topic, of(record).key, of(record).value) == (LOGINS, b"acc-1", whole)
     assert why == "schema"

@@ -1,6 +1,7 @@
 """Bad input from end to end: dead letter or clear sentence, and the rest goes on unchanged."""
 
 import gzip
+import json
 import logging
 import random
 from pathlib import Path
@@ -25,7 +26,7 @@ from rules.effects import Effects
 from rules.facts import Facts
 from schemas.dead_letter import DEAD_LETTER_REASONS
 from schemas.time import parse_time
-from schemas.topics import DETECT_INPUTS, LATE
+from schemas.topics import ALERTS, DETECT_INPUTS, LATE
 from tests.support.events.mutations import (
     clean_events,
     compact,
@@ -33,6 +34,7 @@ from tests.support.events.mutations import (
     full_transaction,
     mutants,
 )
+from tests.support.run_comparison import documents
 from worker.cli.app import app
 from worker.codec.bad_record import BadRecord
 from worker.codec.lines import place, read_lines
@@ -40,7 +42,7 @@ from worker.detect.stage import detect
 from worker.engine.log import stored
 from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
-from worker.engine.outcomes import Counts, PassedOver
+from worker.engine.outcomes import Counts, FieldMended, PassedOver, summed
 from worker.engine.records import NewRecord
 from worker.engine.stage import Pace, Stage
 from worker.errors import CheckFailed
@@ -94,6 +96,37 @@ def test_what_goes_wrong_is_told_and_makes_the_command_fail() -> None:
     assert "accounted for" in ordeal.account_for(len(clean()), result.log, result.counts)[0]
     other = replay(named(clean()[5:]), Ordeal().policy)
     assert len(differences(result.log, other.log)) == 2
+
+
+def test_wrong_values_that_nothing_needs_change_nothing_that_is_found() -> None:
+    """The same alerts and incidents as of events without such fields."""
+    junk: dict[str, Any] = {
+        "app_version": "7.1 beta",
+        "user_agent": "Mozilla/5.0 " * 40,
+        "failure_reason": "cannot\r\nbe done \ud83d",
+        "extra": {str(number): "x" for number in range(17)},
+        "country": "Germany",
+        "network": "5g",
+        "counterparty_id": "Jane Doe",
+        "lock_until": "9999-12-31T23:59:59Z",
+    }
+    plain = clean_events(CLEAN_ACCOUNTS)
+    spoilt = [json.dumps(event | junk).encode() for event in plain]
+    found = [replay(named(lines), Ordeal().policy) for lines in (clean(), spoilt)]
+    without, beside = (
+        sorted(
+            tuple(str(alert[name]) for name in ("alert_id", "kind", "severity", "title", "at"))
+            for _, alert in documents(result.log, ALERTS)
+        )
+        for result in found
+    )
+    assert without == beside
+    assert len(without) >= 90
+    assert dead_letters(found[1].log) == {}
+    mended = summed(found[1].counts, FieldMended, ("field", "how"))
+    assert mended["user_agent: cut"] == sum(event["kind"] == "login" for event in plain)
+    assert mended["failure_reason: cleaned"] == sum(e["kind"] == "transaction" for e in plain)
+    assert mended["extra: dropped"] == len(plain)
 
 
 class Server:
@@ -198,7 +231,7 @@ LINES: list[tuple[str, bytes]] = [
     ("not_json", TEXT[:-1]),
     ("not_json", HEAD + b',"latitude":NaN}'),
     ("not_json", HEAD + b',"asn":-Infinity}'),
-    ("not_json", TEXT.replace(b"first of many", b"\\ud800 first of many")),
+    ("schema", TEXT.replace(b'"mutant-1"', b'"mutant-1\\ud800"')),
     ("not_json", b'{"a":"' + b'\\"' * 120_000),
     ("too_deep", b"[" * 100_000),
     ("too_deep", b"[" * 50_000 + b"]" * 50_000),
@@ -207,8 +240,8 @@ LINES: list[tuple[str, bytes]] = [
     ("duplicate_key", HEAD + b',"ip":"2001:db8::1","ip":"2001:db8::2"}'),
     ("duplicate_key", HEAD + b',"account_id":"mutant-2"}'),
     ("schema", HEAD + b"}"),
-    ("schema", TEXT.replace(b"52.52", b"1e1000000")),
-    ("schema", TEXT.replace(b"64500", b"1e1000000")),
+    ("schema", TEXT.replace(b'"failure"', b"1e1000000")),
+    ("schema", MONEY.replace(b'"completed"', b'"done"')),
     ("schema", b'{"kind":"phone-1"}'),
     ("schema", TEXT.replace(b"2026-03-02T01:00:00.000Z", b"9999-12-31T23:59:59.999Z")),
     ("schema", TEXT.replace(b"2026-03-02T01:00:00.000Z", b"0001-01-01T00:00:00.000Z")),
