@@ -29,6 +29,9 @@ from schemas.money import AMOUNT_PATTERN, CURRENCY_PATTERN, MAX_LENGTH, is_amoun
 from schemas.time import format_time, parse_time
 
 SHORT_TEXT_LENGTH: Final = 256
+_NO_SPACE_PATTERN = r"^\S+$"
+_NO_CONTROL_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+"""What JSON Schema can express of the checks below, for those who validate before they write."""
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 """Characters of these categories in a row."""
@@ -101,6 +104,7 @@ Id = Annotated[
     str,
     StringConstraints(min_length=1, max_length=128),
     AfterValidator(printable_without_spaces),
+    Field(json_schema_extra={"pattern": _NO_SPACE_PATTERN}),
 ]
 """1 to 128 printable characters without spaces."""
 
@@ -108,6 +112,7 @@ ShortText = Annotated[
     str,
     StringConstraints(min_length=1, max_length=SHORT_TEXT_LENGTH),
     AfterValidator(printable),
+    Field(json_schema_extra={"pattern": _NO_CONTROL_PATTERN}),
 ]
 """1 to 256 printable characters, spaces allowed."""
 

@@ -9,7 +9,9 @@ from pydantic.json_schema import JsonSchemaMode
 
 from schemas.alert import Alert
 from schemas.base import Published, Record
+from schemas.conditions import conditions
 from schemas.dead_letter import DeadLetterHeaders
+from schemas.examples import EXAMPLES
 from schemas.incident import Incident
 from schemas.late import LateHeaders
 from schemas.notification import Notification
@@ -32,13 +34,18 @@ RECORDS: Mapping[str, type[Record] | type[Published]] = MappingProxyType(
 """By the name of the file, without its suffix. Of late and dead letters: the headers."""
 
 
-def json_schema(model: type[Record] | type[Published]) -> str:
-    """Return the JSON Schema text of records to write (inputs) or to read (outputs)."""
+def json_schema(name: str) -> str:
+    """Return the JSON Schema text of the records of that name in `RECORDS`."""
+    model = RECORDS[name]
     mode: JsonSchemaMode = "validation" if issubclass(model, Record) else "serialization"
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:walletwatch:{name}",
         **model.model_json_schema(mode=mode),
     }
+    if rules := conditions(model):
+        schema["allOf"] = rules
+    schema["examples"] = [EXAMPLES[name]]
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -50,8 +57,8 @@ def export(directory: Path) -> list[Path]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, model in RECORDS.items():
+    for name in RECORDS:
         path = directory / f"{name}.json"
-        path.write_text(json_schema(model), encoding="utf-8", newline="\n")
+        path.write_text(json_schema(name), encoding="utf-8", newline="\n")
         paths.append(path)
     return paths

@@ -1,6 +1,6 @@
 """What ticketing and on-call write back about an incident (`wallet.incident-updates`)."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -11,12 +11,13 @@ from schemas.incident import ExternalTicket, IncidentId, NoteText
 
 UpdateAction = Literal["acknowledge", "assign", "note", "classify", "resolve", "reopen", "link"]
 
-_NEEDS = {
+NEEDED_BY_ACTION: Final = {
     "assign": "owner",
     "note": "note",
     "classify": "root_cause",
     "link": "external_ticket",
 }
+"""The field that an action needs."""
 
 
 class IncidentUpdate(Record):
@@ -47,7 +48,7 @@ class IncidentUpdate(Record):
 
     @model_validator(mode="after")
     def _action_has_what_it_needs(self) -> "IncidentUpdate":
-        needed = _NEEDS.get(self.action)
+        needed = NEEDED_BY_ACTION.get(self.action)
         if needed is not None and getattr(self, needed) is None:
             raise PydanticCustomError("action", "lacks the field that its action needs")
         return self

@@ -36,6 +36,8 @@ TransactionStatus = Literal[
     "pending", "completed", "failed", "cancelled", "reversed", "expired", "disputed"
 ]
 BalanceKind = Literal["posted", "available"]
+UNSIGNED: Final = ("fee", "funding_from_balance", "hold_remaining")
+"""Amounts that must not be negative, whatever the type."""
 NEEDS_BALANCE_KIND: Final = "required with a balance"
 AuthorizationMethod = Literal["pin", "otp", "biometric", "passkey", "delegated", "none"]
 AuthorizationResult = Literal["passed", "failed", "expired", "skipped"]

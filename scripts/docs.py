@@ -6,7 +6,7 @@ Run as `make docs`. A test fails when a written page and the code differ.
 
 import inspect
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from rules.contract import AnyRule
 from rules.registry import ALL
 from schemas.privacy import FORMS, IMPERSONAL, PERSONAL, PLACES, Form
 from schemas.time import format_span
-from schemas.topics import KINDS, TOPICS, Topic
-from schemas.wrong_fields import CONSEQUENCES
-from scripts import events, explained, operations
+from schemas.topics import TOPICS
+from scripts import explained, operations, topics
+from scripts.tables import table
 from worker.cli.app import app
 from worker.config.registration import doc_of
 from worker.logs.kafka.names import Names
@@ -38,7 +38,7 @@ def pages() -> dict[Path, str]:
     readme, kafka = ROOT / "README.md", ROOT / "docs" / "kafka.md"
     operating = ROOT / "docs" / "operations.md"
     return {
-        ROOT / "docs" / "topics.md": topics_page(TOPICS),
+        ROOT / "docs" / "topics.md": topics.page(TOPICS),
         ROOT / "docs" / "privacy.md": privacy_page(),
         ROOT / "docs" / "explained.md": explained.page(),
         ROOT / "docs" / "rules.md": rules_page(ALL),
@@ -47,63 +47,6 @@ def pages() -> dict[Path, str]:
         operating: with_counts(operating.read_text("utf-8")),
         readme: with_rules(readme.read_text("utf-8"), ALL),
     }
-
-
-def topics_page(topics: Iterable[Topic]) -> str:
-    """Return the page about topics and the kinds of lines in files."""
-    rows = (
-        (
-            f"`{topic.name}`",
-            topic.role,
-            topic.key if " " in topic.key else f"`{topic.key}`",
-            topic.partitioning,
-            topic.cleanup,
-            format_span(topic.retention_ms),
-            topic.description,
-        )
-        for topic in topics
-    )
-    kinds = (
-        (f"`{name}`", f"`{kind.topic}`" if kind.topic else "the line's `topic`")
-        for name, kind in KINDS.items()
-    )
-    meanings = ((consequence, meaning) for consequence, meaning in CONSEQUENCES.items())
-    return f"""# Topics
-
-What walletwatch reads and writes, on every log alike. The records themselves are described by the
-JSON Schemas in [schemas/json](../schemas/json), one file per kind of record. Inputs may hold
-unknown fields, outputs only ever gain some.
-
-{table(("topic", "role", "key", "partition by", "cleanup", "kept", "what it carries"), rows)}
-- *input* is what you write, *output* what walletwatch publishes, *internal* what its stages send
-  each other.
-- Records go to partitions by murmur2 of the *partition by*: the account_id, the cause of an alert,
-  or the key as it is. Topics of the same partitioning have the same number of partitions, for life.
-- *delete* forgets records after the time in *kept*. *compact* keeps the newest record of every key,
-  and forgets a resolved incident after that time.
-
-In files every line carries its `kind`, which decides the topic:
-
-{table(("kind", "goes to"), kinds)}
-A heartbeat or an end goes to the line's `partition`, or to all partitions of the topic without it.
-
-A topic has ended when the last record of every partition is an end: it is never reported as silent,
-and its time stays at the end, unless the clock has taken it beyond already. A partition that never
-had a record has not ended; one that has lost all of its records to retention does not count. With
-the next record the topic goes on.
-
-## Fields of events
-
-Only what identity, money, time and the rules need can reject an event. A wrong value of another
-field is cut, cleaned or dropped, and counted by field (`fields_mended` in
-[operations](operations.md)); what else the event has stays as it came.
-
-{table(("if it is not", "then"), meanings)}
-{table(events.FIELDS_HEAD, events.fields())}
-Where a field is not required it may be absent or null; `balance_kind` is required with a balance.
-A record is rejected as a whole if it is no JSON object in UTF-8, gives a name twice, is nested more
-than 16 levels deep, or has more than `engine.max_event_bytes`.
-"""
 
 
 def privacy_page() -> str:
@@ -251,14 +194,6 @@ def leaves(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     for name, child in children.items():
         if not child.hidden:
             yield from leaves(f"{path} {name}", child)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table; bars within cells are escaped."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
-    )
 
 
 def _rule_section(rule: type[AnyRule]) -> str:

@@ -1,5 +1,6 @@
 """What is documented exists, and what exists is documented."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from schemas.topics import INPUTS, TOPICS
+from schemas.examples import EXAMPLES
+from schemas.topics import INPUTS, KINDS, TOPICS
 from schemas.wrong_fields import wrong_fields
 from worker.errors import Exit
 
@@ -140,6 +142,20 @@ def test_topics_are_those_of_the_code() -> None:
     page = (ROOT / "docs" / "topics.md").read_text("utf-8")
     listed = [row[0] for row in rows(page) if row[0].startswith("wallet.")]
     assert listed == [topic.name for topic in TOPICS]
+
+
+def test_one_complete_record_of_each_kind_is_on_the_first_screen() -> None:
+    """docs/topics.md begins with the examples of the schemas, before everything else."""
+    page = (ROOT / "docs" / "topics.md").read_text("utf-8")
+    block, _, after = page.partition("```json\n")[2].partition("```")
+    assert page.index("```json") < page.index("\n| ")
+    assert page[: page.index(after)].count("\n") <= 40
+    shown, rest = [], block
+    while rest.strip():
+        example, end = json.JSONDecoder().raw_decode(rest)
+        shown.append(example)
+        rest = rest[end:].lstrip()
+    assert shown == [EXAMPLES[kind] for kind in KINDS]
 
 
 def test_fields_of_events_are_those_of_the_code() -> None:

@@ -23,6 +23,7 @@ from worker.cli.replay import replay_command
 from worker.cli.run import run
 from worker.cli.simulate import simulate
 from worker.cli.tail import tail
+from worker.cli.validate import validate
 from worker.errors import Exit, WalletwatchError
 
 _PACKAGES: Final = ("schemas.", "rules.", "worker.")
@@ -115,6 +116,7 @@ app.command()(run)
 app.command()(ingest)
 app.command("replay")(replay_command)
 app.command()(convert)
+app.command()(validate)
 app.command()(explain)
 app.command()(tail)
 app.command()(simulate)

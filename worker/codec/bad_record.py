@@ -69,6 +69,7 @@ SENTENCES: Final[Mapping[str, str]] = MappingProxyType(
         "key_elsewhere": "belongs to another partition: producers must use murmur2, as Kafka's "
         "Java client does",
         "used_again": "another event of the account has it, with other content",
+        "used_before": "line {line} of {file} has it, with other content",
         "future": "must not be more than {span} after the append time "
         "(inputs.{setting}.max_clock_skew_ms)",
     }

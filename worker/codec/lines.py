@@ -7,7 +7,7 @@ a dead letter with the name of the file and the number of the line.
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -107,10 +107,14 @@ def _value(raw: Raw) -> Any:
         return True
 
 
-def read_lines(name: str) -> Iterator[tuple[int, bytes]]:
+def read_lines(name: str, at_most: int | None = None) -> Iterator[tuple[int, bytes]]:
     """Yield (number from 1, line without its end) of a file, gzip file, or "-" for stdin.
 
     Empty lines are skipped, and so is a byte order mark before the first line.
+
+    Args:
+        at_most: of a longer line only the beginning is read into memory and yielded, in more
+            bytes than these; None: every line is whole.
 
     Raises:
         UsageError: the file cannot be opened.
@@ -118,7 +122,7 @@ def read_lines(name: str) -> Iterator[tuple[int, bytes]]:
     """
     try:
         with open_input(name) as stream:
-            yield from _numbered(stream)
+            yield from _numbered(stream if at_most is None else _beginnings(stream, at_most))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CheckFailed(f"{name}: the gzip data is cut short or damaged") from error
     except OSError as error:
@@ -132,3 +136,15 @@ def _numbered(stream: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
             stripped = stripped.removeprefix(UTF8_MARK)
         if stripped and not stripped.isspace():
             yield number, stripped
+
+
+def _beginnings(stream: BinaryIO, at_most: int) -> Iterator[bytes]:
+    """Yield lines with their ends; of one that is too long its beginning, and dots."""
+    room = len(UTF8_MARK) + at_most + len(b"\r\n")
+    while line := stream.readline(room):
+        if len(line) < room or line.endswith(b"\n"):
+            yield line
+            continue
+        yield line + b"..."  # what is left may end with what is stripped, or be blank
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(room)

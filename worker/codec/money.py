@@ -7,7 +7,7 @@ from rules import events
 from rules.events import BALANCE, LOGIN, TRANSACTION, Event, Kind
 from schemas.balance import AS_OF_IS_LATER
 from schemas.money import to_minor
-from schemas.transaction import NEEDS_BALANCE_KIND
+from schemas.transaction import NEEDS_BALANCE_KIND, UNSIGNED
 from worker.codec.bad_record import BadRecord, bad
 
 _TX = {name: index for index, name in enumerate(events.Transaction.__struct_fields__)}
@@ -19,7 +19,7 @@ _TX_AMOUNTS = tuple(
 )
 _TX_AVAILABLE = _TX["available_balance"]
 _TX_HELD = _TX["hold_remaining"]
-_TX_UNSIGNED = (_TX["fee"], _TX["funding_from_balance"], _TX_HELD)
+_TX_UNSIGNED = tuple(_TX[name] for name in UNSIGNED)
 
 
 def _transaction(

@@ -243,7 +243,11 @@ def on_the_log(scene: CanaryScene) -> None:
 
 
 def in_files(scene: CanaryScene) -> None:
-    """Replay, convert, compare thresholds."""
+    """Validate, replay, convert, compare thresholds."""
+    spoilt = full_login("mended") | {"network": "Zurwords", "user_agent": "Zurwords " * 40}
+    scene.write("mended.ndjson", [line(spoilt)])
+    for words in (["validate"], ["validate", "--strict", "--json"]):
+        scene.call(SPOKEN, *words, "good.ndjson", "bad.ndjson", "mended.ndjson")
     scene.call(SPOKEN, "replay", "good.ndjson", "bad.ndjson", "--out", "found", "--json")
     scene.call(SPOKEN, "replay", "good.ndjson", "late.ndjson", "--as-is", "--out", "found-too")
     for folder in ("found", "found-too"):

@@ -155,8 +155,8 @@ def test_schema_export_writes_every_record() -> None:
     exported = run(app, ["schema", "export", "out/json", "--json"])
     assert exported.exit_code == 0
     assert json.loads(exported.stdout) == [f"out/json/{name}.json" for name in RECORDS]
-    for name, model in RECORDS.items():
-        assert Path(f"out/json/{name}.json").read_text("utf-8") == json_schema(model)
+    for name in RECORDS:
+        assert Path(f"out/json/{name}.json").read_text("utf-8") == json_schema(name)
 
 
 def test_schema_export_needs_a_folder() -> None:

@@ -134,6 +134,7 @@ def test_what_may_be_filled_in_is_never_a_value() -> None:
     assert filled == {
         *("ge", "le", "expected", "pattern", "max_length", "min_length", "message"),
         *("name", "error", "currency", "decimals", "at", "most", "version", "span", "setting"),
+        *("file", "line"),
     }
     assert problem("status", "literal_error", expected="x").what == "x"
 
