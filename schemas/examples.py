@@ -31,6 +31,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "balance_after": "87.00",
             "balance_kind": "posted",
             "available_balance": "100.00",
+            "hold_remaining": "0.00",
             "ledger_sequence": 17,
             "funding": "balance",
             "initiator": "customer",
