@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from rules.builders import balance, clock, txn
 from rules.contract import Example
 
@@ -81,6 +83,37 @@ _FIRING: Final = (
         details=({"concurrent_debit": True},),
     ),
     Example(
+        name="So may one that is stamped just after it: info",
+        events=(FUNDS, _failed(), txn("t1", "10:00:00.150", amount="90.00")),
+        expect=("raised info",),
+        details=({"concurrent_debit": True},),
+    ),
+    Example(
+        name="A topup just before may have come too late for it: info",
+        events=(
+            txn(
+                "t1",
+                "09:59:59.950",
+                type="topup",
+                amount="95.00",
+                balance_after="100.00",
+                balance_kind="posted",
+            ),
+            _failed(),
+        ),
+        expect=("raised info",),
+    ),
+    Example(
+        name="The rest of a hold is free after a capture that does not say what stays held",
+        events=(
+            _pending("t1", "09:50:00", "100.00"),
+            txn("t1", "09:51:00", amount="30.00"),
+            balance("09:58:00", "70.00"),
+            _failed(),
+        ),
+        expect=("raised error",),
+    ),
+    Example(
         name="But not where the event reports the available balance itself",
         events=(_pending("t1", "09:59:56", "10.00"), _failed(available_balance="60.00")),
         expect=("raised error",),
@@ -139,6 +172,26 @@ _CURED: Final = (
 )
 
 _SILENT: Final = (
+    Example(
+        name="A failure of what has been paid before is an old status that is sent again",
+        events=(
+            txn("t9", "09:59:00", amount="60.00", balance_after="100.00", balance_kind="posted"),
+            _failed(),
+        ),
+    ),
+    Example(
+        name="A retry that succeeds before the refusal is judged answers it",
+        events=(FUNDS, _failed(), txn("t9", "10:00:04", amount="60.00")),
+    ),
+    Example(
+        name="What an event says stays held for more captures is not there to be spent",
+        events=(
+            _pending("t1", "09:50:00", "100.00"),
+            txn("t1", "09:51:00", amount="30.00", hold_remaining="70.00"),
+            balance("09:58:00", "70.00"),
+            _failed(),
+        ),
+    ),
     Example(
         name="The balance does not cover it",
         events=(FUNDS, _failed("100.01")),
@@ -228,4 +281,10 @@ _SILENT: Final = (
     ),
 )
 
-EXAMPLES: Final = _FIRING + _CURED + _SILENT
+
+def _judged(example: Example) -> Example:
+    """Return the example with enough time after its refusals for them to be judged."""
+    return replace(example, events=(*example.events, clock("10:00:06")))
+
+
+EXAMPLES: Final = tuple(map(_judged, _FIRING + _CURED + _SILENT))

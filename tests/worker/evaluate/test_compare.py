@@ -19,6 +19,7 @@ from rules.contract import Params, Rule, State
 from rules.facts import Facts, quoted
 from rules.failed_payment.examples import REFUSED, TIMEOUT
 from schemas.base import Severity
+from schemas.time import format_time, parse_time
 from worker.cli.app import app
 from worker.evaluate.compare import Decider, Difference, Found, Run, compare, pages_of
 from worker.explain.lives import lives_of
@@ -36,7 +37,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(events: Iterable[dict[str, Any]], name: str = "events.ndjson") -> None:
-    """Write events to a file."""
+    """Write events to a file, and one a minute later, so that all refusals are judged."""
+    events = list(events)
+    latest = max(parse_time(event["occurred_at"]) for event in events)
+    after = clock("23:59:59") | {"occurred_at": format_time(latest + 60_000)}
+    events.append(after)
     Path(name).write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
 
 
