@@ -117,7 +117,8 @@ class Alert(Published):
         description="Event time that the task had reached when it decided; never falls in a task."
     )
     published_at: Timestamp = Field(
-        description="Wall time of publication; left out when runs are compared."
+        description="Wall time of publication; where files are replayed, which have none, the "
+        "event time of the decision. Left out when runs are compared."
     )
     late: bool = Field(description="True when it rests on evidence that came late.")
     evidence: Annotated[tuple[Evidence, ...], Field(max_length=MAX_EVIDENCE)] = Field(

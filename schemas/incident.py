@@ -148,7 +148,8 @@ class Incident(Published):
     )
     updated_at: Timestamp = Field(description="Event time of this change.")
     published_at: Timestamp = Field(
-        description="Wall time of publication; left out when runs are compared."
+        description="Wall time of publication; where files are replayed, which have none, the "
+        "event time of the decision. Left out when runs are compared."
     )
     resolution: Resolution | None = Field(default=None, description="Why it is resolved.")
     owner: ShortText | None = Field(default=None, description="Who works on it.")

@@ -81,7 +81,7 @@ class Context:
         now: order time of the event or timer, milliseconds; for one key it never falls.
         key: of the state that is handled.
         place: of the timer that is handled.
-        published_at: wall time of this unit of work, milliseconds.
+        wall: wall time of this unit of work, milliseconds; None where no clock runs (files).
         origin: the task's name on signals.
         signals: how many have been numbered.
         careful: guard each rule with a copy of its state.
@@ -100,11 +100,11 @@ class Context:
         "origin",
         "outbox",
         "place",
-        "published_at",
         "signals",
         "task",
         "touch",
         "unit",
+        "wall",
     )
 
     def __init__(self, task: int, now: int, signals: int) -> None:
@@ -112,7 +112,7 @@ class Context:
         self.origin = f"detect-{task}"
         self.now = now
         self.signals = signals
-        self.published_at = 0
+        self.wall: int | None = None
         self.careful = False
         self.key = b""
         self.place: Place = (now, 1, ())
@@ -128,6 +128,11 @@ class Context:
         self.touch = touch or _untouchable
         self.due: list[DueTimer] = []
         self.unit: Any = None
+
+    @property
+    def published_at(self) -> int:
+        """Wall time of what is published; where no clock runs, the order time. Milliseconds."""
+        return self.now if self.wall is None else self.wall
 
     def set_timer(self, live: Live, timer: Timer) -> None:
         """Set a timer in the state that saves it, replacing one of the same owner and name."""

@@ -27,7 +27,7 @@ class StageWorker:
         log: Log,
         stage: Stage,
         tasks: Sequence[int] | None,
-        clock: Callable[[], int],
+        clock: Callable[[], int] | None,
         pace: Pace,
         observer: Observer = UNOBSERVED,
     ) -> None:
@@ -36,6 +36,7 @@ class StageWorker:
         Args:
             tasks: their numbers; None: all, or those that the log gives this worker. Then they may
                 change whenever it polls.
+            clock: wall time in milliseconds; None: there is none, records are of files.
         """
         self._log = log
         self._stage = stage
@@ -71,7 +72,7 @@ class StageWorker:
             LogError: the log failed; nothing of this unit was committed, or it is in doubt.
             DeadLetterLimit: too much of an input is bad.
         """
-        now = self._clock()
+        now = self._clock() if self._clock else 0
         self._clock_policy.begin()
         self._observer.begins(READING)
         paused = [at for task in self.tasks.values() for at in task.paused(self._pace.max_buffered)]
@@ -125,7 +126,7 @@ class StageWorker:
     def _work(self, work: Work) -> Commit:
         unit, now = Commit(), work.now
         for task in self.tasks.values():
-            outbox = task.work(now)
+            outbox = task.work(now if self._clock else None)
             self._clock_policy.publish(task, now, outbox)
             unit.outputs += task.numbered(outbox)
             work.released.append(outbox.released)

@@ -178,11 +178,15 @@ class Task:
             records = records[count:]
         return new
 
-    def work(self, published_at: int) -> Outbox:
-        """Release what the watermark allows and handle it; return what there is to publish."""
+    def work(self, wall: int | None) -> Outbox:
+        """Release what the watermark allows and handle it; return what there is to publish.
+
+        Args:
+            wall: milliseconds; None where no clock runs.
+        """
         self.watermark = max(self.watermark, min(time.frontier for time in self._inputs))
         released = self._buffer.release(self.watermark)
-        self._context.published_at = published_at
+        self._context.wall = wall
         outbox, self._read_outbox = self._read_outbox, Outbox(self.stage)
         keyless, visits = self._by_key(released)
         now = self._context.now

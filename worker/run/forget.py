@@ -75,7 +75,7 @@ def forget(log: Log, policy: Policy, account_id: str, now: int) -> Forgotten | N
 def _context(task: int, meta: TaskMeta, key: bytes, now: int) -> Context:
     """Return a context at the watermark: nothing decided later has an order time below it."""
     context = Context(task, max(meta.now, meta.watermark), meta.signals)
-    context.published_at, context.key = now, key
+    context.wall, context.key = now, key
     return context
 
 

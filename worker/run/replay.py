@@ -7,26 +7,27 @@ its next records when a task has read all it has of it and can go on no more. So
 at a time does not grow with the files, unless the inputs are kept.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
 import msgspec
 
-from schemas.dead_letter import DeadLetterHeaders
+from schemas.dead_letter import DeadLetterHeaders, OriginHeaders
 from schemas.time import format_time, parse_time
-from schemas.topics import DEAD_LETTERS, DETECT_INPUTS, SIGNALS
+from schemas.topics import DEAD_LETTERS, DETECT_INPUTS, LATE, SIGNALS
 from worker.codec.bad_record import BadRecord
 from worker.codec.lines import PlacedLine, place
 from worker.codec.validation import FIRST_TIME, LAST_TIME
 from worker.detect.stage import Policy, detect
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer
+from worker.engine.log import Log
 from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
 from worker.engine.outcomes import Counts, DeadLettered, PassedOver
-from worker.engine.records import NewRecord
+from worker.engine.records import Headers, NewRecord, TopicPartition
 from worker.engine.stage import Pace
 from worker.logs.memory import MemoryLog
 from worker.run.gc_pause import calm_collector
@@ -38,6 +39,12 @@ DEFAULT_ROOM: Final = Room()
 _PACE: Final = Pace(poll_records=100_000, idle_advances=False, progress_interval=0)
 _FORGOTTEN: Final = dict.fromkeys(READERS, 0)
 """Per topic how old a record is, once read, when it is forgotten: milliseconds."""
+_LINE: Final = "line"
+"""Header of an input record here: number of its file << 40 | number of its line, 8 bytes."""
+_NUMBER_BITS: Final = 40
+
+Line = tuple[str, int]
+"""Name of a file, and number of a line from 1."""
 
 
 @dataclass(slots=True)
@@ -49,6 +56,8 @@ class Replayed:
     counts: Counts = field(default_factory=Counts)
     undecided: list[tuple[str, str, Timer]] = field(default_factory=list)
     """(account_id, rule code, timer) of the decisions due after the end."""
+    lines: dict[tuple[TopicPartition, int], Line] = field(default_factory=dict)
+    """Of dead letters and late events, by their own addresses: the lines they were."""
 
 
 class _Arrival:
@@ -60,6 +69,8 @@ class _Arrival:
         self._time = BEGINNING
         """Of the last record; one whose own cannot be read keeps its place behind it."""
         self.dead: list[NewRecord] = []
+        self.files: dict[str, int] = {}
+        """Numbers of files by their names."""
         self.refused = Counts()
         self.latest = FIRST_TIME - 1
         self.lines = 0
@@ -77,15 +88,19 @@ class _Arrival:
                 self.latest = occurred
         except ValueError:  # the codec reports it
             occurred = self._time
-        key = line.key
+        key, origin = line.key, self._origin(name, number)
         if key is None:
-            self._add_control(line, occurred)
+            self._add_control(line, occurred, origin)
             return
         self._time = occurred
         partition = 0 if self._partitions == 1 else partition_of(key, self._partitions)
-        self._spool.add(occurred, NewRecord(line.topic, key, raw, partition), len(raw))
+        self._spool.add(occurred, NewRecord(line.topic, key, raw, partition, origin), len(raw))
 
-    def _add_control(self, line: PlacedLine, occurred: int) -> None:
+    def _origin(self, name: str, number: int) -> Headers:
+        file = self.files.setdefault(name, len(self.files))
+        return ((_LINE, (file << _NUMBER_BITS | number).to_bytes(8)),)
+
+    def _add_control(self, line: PlacedLine, occurred: int, origin: Headers) -> None:
         if line.partition is not None and line.partition >= self._partitions:
             # It is true of a part of what is one partition here, not of the whole.
             self.refused[PassedOver(line.topic)] += 1
@@ -93,7 +108,7 @@ class _Arrival:
         self._time = occurred
         for partition in range(self._partitions):
             if line.partition in (None, partition):
-                record = NewRecord(line.topic, None, line.value, partition)
+                record = NewRecord(line.topic, None, line.value, partition, origin)
                 self._spool.add(occurred, record, len(line.value))
 
 
@@ -120,6 +135,47 @@ class _Feed:
                 del self._left[topic]
             self._log.append(records)
         return bool(asked)
+
+
+class _Origins:
+    """Finds the line that each dead letter and each late event was.
+
+    It must look before the log forgets the records they were.
+    """
+
+    def __init__(self, log: Log, files: Sequence[str]) -> None:
+        self._log = log
+        self._files = files
+        # What is there already are lines that belong to no topic: they name themselves.
+        self._seen = dict(self._ends())
+        self.lines: dict[tuple[TopicPartition, int], Line] = {}
+
+    def look(self) -> None:
+        """Take in what was set aside since the last time."""
+        for at, end in self._ends():
+            start, self._seen[at] = self._seen[at], end
+            for record in self._log.read(*at, start, end - start):
+                line = self._line_of(record.headers)
+                if line is not None:
+                    self.lines[at, record.offset] = line
+
+    def _ends(self) -> Iterator[tuple[TopicPartition, int]]:
+        for topic in (DEAD_LETTERS, LATE):
+            for number, (_, end) in enumerate(self._log.offsets(topic)):
+                yield TopicPartition(topic, number), end
+
+    def _line_of(self, headers: Headers) -> Line | None:
+        """Return the line of the record that was set aside; None if it was none."""
+        named = OriginHeaders.from_headers(headers)
+        if named.dlq_topic not in DETECT_INPUTS:
+            return None
+        at = (named.dlq_topic, named.dlq_partition)
+        for record in self._log.read(*at, named.dlq_offset, 1):
+            for name, value in record.headers:
+                if name == _LINE:
+                    file, line = divmod(int.from_bytes(value), 1 << _NUMBER_BITS)
+                    return self._files[file], line
+        return None
 
 
 def dead_line(
@@ -175,7 +231,9 @@ def _replay(
     result.counts.update(arrival.refused)
     end = ends(arrival.latest + 1, partitions) if arrival.latest >= FIRST_TIME else []
     feed = _Feed(log, spool, end, room.slice_records)
-    _run(log, policy, feed, retention, result)
+    origins = _Origins(log, list(arrival.files))
+    _run(log, policy, feed, retention, result, origins)
+    result.lines = origins.lines
     return result
 
 
@@ -194,10 +252,11 @@ def _run(
     feed: _Feed,
     retention: Mapping[str, int] | None,
     result: Replayed,
+    origins: _Origins,
 ) -> None:
     numbers = range(log.partitions(SIGNALS))
     stages = (detect(policy), triage(policy, len(numbers)))
-    workers = [StageWorker(log, stage, numbers, lambda: 0, _PACE) for stage in stages]
+    workers = [StageWorker(log, stage, numbers, None, _PACE) for stage in stages]
     detecting = workers[0].tasks.values()
     while feed.next(
         {task.addresses[s.index].topic for task in detecting for s, _ in task.blocking()}
@@ -205,6 +264,7 @@ def _run(
         for worker in workers:
             while worker.run_once():
                 pass
+        origins.look()
         if retention is not None:
             log.prune(retention, READERS)
     for worker in workers:

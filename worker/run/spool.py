@@ -26,7 +26,7 @@ from worker.errors import UsageError
 Timed = tuple[int, NewRecord]
 """A record and the time, in milliseconds, that it is sorted by."""
 
-_OVERHEAD: Final = 300
+_OVERHEAD: Final = 450
 """Bytes of memory that a record takes beside its value, about."""
 _BLOCK: Final = 1 << 16
 """Bytes of memory that are read at a time; merging holds one block of every run."""

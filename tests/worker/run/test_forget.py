@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
+from schemas.time import format_time
 from schemas.topics import ALERTS, DETECT_INPUTS, INCIDENTS, SIGNALS, TOPICS
 from tests.support.random_runs import PLAIN, POLICY
 from tests.support.run_comparison import comparable, documents
@@ -299,3 +300,12 @@ def test_on_a_terminal_it_asks(
     assert "goes" not in done.output
     assert of(log, "goes") == (["raised", "expired"] if answer == "y\n" else ["raised"])
     assert done.exit_code == (0 if answer == "y\n" else 1)
+
+
+def test_where_a_clock_runs_what_is_published_has_its_time(log: SqliteLog) -> None:
+    """Of alerts and of incidents, of a worker's and of those that a removal closes."""
+    forget(log, POLICY, "goes", NOW)
+    work(log)
+    for topic in (ALERTS, INCIDENTS):
+        times = {record["published_at"] for _, record in documents(log, topic)}
+        assert times == {format_time(NOW)}

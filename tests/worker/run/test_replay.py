@@ -7,13 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from schemas.dead_letter import OriginHeaders
 from schemas.time import format_time
 from schemas.topics import (
     ALERTS,
     BALANCES,
+    DEAD_LETTERS,
     DETECT_INPUTS,
     INCIDENT_UPDATES,
     INCIDENTS,
+    LATE,
     LOGINS,
     SIGNALS,
     TRANSACTIONS,
@@ -105,6 +108,60 @@ def test_slices_and_runs_of_any_size_change_nothing(as_is: bool) -> None:
         fired += len(documents(whole.log, ALERTS))
     assert fired > 500
     assert (late > 100) is as_is
+
+
+@pytest.mark.parametrize("as_is", [False, True], ids=["sorted", "as it came"])
+def test_dead_letters_and_late_events_are_the_lines_they_were(as_is: bool) -> None:
+    """Of each its file and number are known: after sorting, on disk, in slices, pruned or not."""
+    found = 0
+    for seed in range(40):
+        rng = Random(f"{seed} {as_is} lines")
+        texts = [line for _, _, line in history(seed)]
+        lines, numbers = [], dict.fromkeys(("one", LOGINS, "three"), 0)
+        for text in texts:
+            name = rng.choice(list(numbers))
+            numbers[name] += rng.randint(1, 3)  # empty lines lie between
+            lines.append((name, numbers[name], text))
+        room = Room(rng.choice((1, 2_000, 1 << 30)), rng.choice((1, 7, 100)))
+        keep = rng.random() < 0.5
+        result = replay(lines, POLICY, as_is, rng.randint(1, 4), keep_inputs=keep, room=room)
+        by_place = {(name, number): text for name, number, text in lines}
+        for topic in (DEAD_LETTERS, LATE):
+            for at, record in stored(result.log, topic):
+                origin = OriginHeaders.from_headers(record.headers)
+                own = (origin.dlq_topic, origin.dlq_offset)
+                assert by_place[result.lines.get((at, record.offset), own)] == record.value
+                found += (at, record.offset) in result.lines
+    assert found > (200 if as_is else 100)
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_a_line_of_a_file_that_is_called_as_a_topic_is_that_line(partitions: int) -> None:
+    """It is no address in the log, though it looks like one."""
+    good = [line for _, _, line in long_history((LOGINS,))[:5]]
+    lines = [*((LOGINS, n, line) for n, line in enumerate(good, 1)), (LOGINS, 2, b"{")]
+    result = replay(lines, POLICY, partitions=partitions)
+    ((_, letter),) = stored(result.log, DEAD_LETTERS)
+    assert dict(letter.headers)["dlq_offset"] == b"2"
+    assert result.lines == {}
+
+
+def test_what_is_published_about_files_has_the_time_of_the_decision() -> None:
+    """No clock runs: not the one of the machine, and none that stands at 1970."""
+    kinds = set()
+    for seed in range(10):
+        log = replay(history(seed), POLICY, as_is=seed % 2 == 1, partitions=2).log
+        for _, alert in documents(log, ALERTS):
+            assert alert["published_at"] == alert["detected_at"]
+            kinds.add(alert["kind"])
+        for _, incident in documents(log, INCIDENTS):
+            if "tombstone" not in incident:
+                assert incident["published_at"] == incident["updated_at"]
+        for topic in (ALERTS, INCIDENTS, DEAD_LETTERS, LATE):
+            for _, record in stored(log, topic):
+                assert b"1970-" not in (record.value or b"")
+                assert "dlq_timestamp" not in dict(record.headers)
+    assert {"raised", "cured", "expired"} <= kinds
 
 
 def test_the_order_of_lines_with_equal_times_is_kept() -> None:
