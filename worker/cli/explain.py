@@ -14,8 +14,8 @@ from rules.registry import RuleType
 from schemas.time import parse_time
 from schemas.topics import ALERTS, ALERTS_SHADOW, DETECT_INPUTS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
-from worker.cli.printing.output import emit, visible
-from worker.codec.lines import read_lines
+from worker.cli.printing.output import emit, say, visible
+from worker.cli.reading import Reading
 from worker.config.load import load_settings
 from worker.config.token_keys import tokens_for
 from worker.detect import silence
@@ -64,6 +64,10 @@ def explain(
     rules: Annotated[
         Path | None, typer.Option(help="With --from: TOML with thresholds, as for replay.")
     ] = None,
+    as_is: Annotated[
+        bool,
+        typer.Option("--as-is", help="With --from: keep the order of arrival, as replay does."),
+    ] = False,
     from_history: Annotated[
         bool,
         typer.Option("--from-history", help="Derive the facts too, from all of the account."),
@@ -83,7 +87,7 @@ def explain(
 
     Example: walletwatch explain 4f1c --from events.ndjson.gz
     """
-    with _place(source, rules, log, config) as place:
+    with _place(source, rules, as_is, log, config) as place:
         life = life_of(place.log, which)
         if life is None:
             _explain_event(place, which, as_json)
@@ -93,11 +97,12 @@ def explain(
 
 @contextmanager
 def _place(
-    files: list[str] | None, rules: Path | None, log: str | None, config: Path | None
+    files: list[str] | None, rules: Path | None, as_is: bool, log: str | None, config: Path | None
 ) -> Iterator[_Place]:
     if files is None:
-        if rules is not None:
-            raise UsageError("--rules needs --from: a log has been judged already.")
+        if rules is not None or as_is:
+            option = "--as-is" if rules is None else "--rules"
+            raise UsageError(f"{option} needs --from: a log has been judged already.")
         loaded = load_settings(config, environment(), log_url=log)
         with readable_log(loaded) as opened:
             tokens = tokens_for(loaded.settings, loaded.settings.log.url)
@@ -106,8 +111,11 @@ def _place(
         return
     settings = load_settings(config, environment(), rules).settings
     policy = replace(policy_of(settings), dead_letter_limit=None)
-    lines = ((name, number, line) for name in files for number, line in read_lines(name))
-    yield _Place(replay(lines, policy).log, policy, settings.rules.known)
+    reading = Reading(files)
+    log_of_files = replay(reading.lines(), policy, as_is).log
+    for failure in reading.failures:
+        say(failure)
+    yield _Place(log_of_files, policy, settings.rules.known)
 
 
 def life_of(log: Log, prefix: str) -> Life | None:

@@ -1,8 +1,8 @@
 """`walletwatch ingest`: append the events of files to the log."""
 
-import os
+import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,17 +12,19 @@ from schemas.time import format_time, parse_time
 from schemas.topics import DETECT_INPUTS, INPUTS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, writable_log
 from worker.cli.printing.output import emit, say, source_name, watched
+from worker.cli.reading import refuse_unreadable
 from worker.codec.bad_record import BadRecord, bad
 from worker.codec.lines import PlacedLine, place, read_lines
 from worker.config.load import Settings, load_settings
 from worker.engine.log import Log
 from worker.engine.records import NewRecord
-from worker.errors import CheckFailed, UsageError
+from worker.errors import CheckFailed
 from worker.logs.sqlite.log import wall_clock
 from worker.run.replay import dead_line, ends
 
 _CHUNK_RECORDS: Final = 5_000
 _CHUNK_BYTES: Final = 16 * 1024 * 1024
+_LISTED: Final = 10
 _STAGE: Final = "ingest"
 
 
@@ -41,19 +43,20 @@ def ingest(
 ) -> None:
     """Append events to the log, and print how many each topic got.
 
-    A line without a topic or an account goes to wallet.dead-letters. To ingest a file again does no
-    harm: redelivered events are recognised.
+    A line without a topic or an account goes to wallet.dead-letters, with the name of the file as
+    its topic and the number of the line as its offset; what is wrong inside an event, the worker
+    finds, and `walletwatch validate` before it. To ingest a file again does no harm: redelivered
+    events are recognised.
 
     After the last event time goes on by the clock. Ingest files of the past into a log of
     their own, with --end and before its first run: else their alerts expire, or they are late.
 
-    Exit code 0, 1 if a file was cut short or no end could be marked, 2 if one cannot be opened, 70
-    if the log cannot be used, 78 if the configuration is wrong.
+    Exit code 0, 1 if lines were dead letters, a file was cut short or no end could be marked, 2 if
+    a file cannot be opened, 70 if the log cannot be used, 78 if the configuration is wrong.
 
     Example: walletwatch ingest events.ndjson more.ndjson.gz --end
     """
-    for name in files:
-        _refuse_unreadable(name)
+    refuse_unreadable(files, "Nothing was appended.")
     loaded = load_settings(config, environment(), log_url=log)
     failures, now = [], wall_clock()
     with writable_log(loaded) as opened:
@@ -72,15 +75,17 @@ def ingest(
     engine = loaded.settings.engine
     if engine.idle_advances and not (end or as_json):
         _warn_of_the_past(appender.newest, now - engine.max_open_ms)
-    if failures:
-        raise CheckFailed("\n".join([*failures, *(["The end was not marked."] if end else [])]))
+    failures += ["The end was not marked."] if failures and end else []
+    if failures := [*failures, *appender.unusable(_peek(log, config))]:
+        raise CheckFailed("\n".join(failures))
 
 
-def _refuse_unreadable(name: str) -> None:
-    path = Path(name)
-    if name != "-" and (path.is_dir() or not os.access(path, os.R_OK)):
-        reason = "is a folder" if path.is_dir() else "cannot be read, or is not there"
-        raise UsageError(f"{name}: {reason}. Nothing was appended.")
+def _peek(log: str | None, config: Path | None) -> str:
+    """Return the command that shows the dead letters of the log."""
+    words = ["walletwatch", "dlq", "peek", "--values"]
+    words += [] if log is None else ["--log", log]
+    words += [] if config is None else ["--config", str(config)]
+    return shlex.join(words)
 
 
 class Appender:
@@ -98,6 +103,7 @@ class Appender:
         self.dead_letters: Counter[str] = Counter()
         self.end_at: int | None = None
         self.newest: int | None = None
+        self._first: list[str] = []
         self._log = log
         self._chunk: list[NewRecord] = []
         self._bytes = 0
@@ -138,6 +144,20 @@ class Appender:
         self._chunk += ends(self.end_at, self._log.partitions(DETECT_INPUTS[0]))
         self.flush()
 
+    def unusable(self, command: str) -> Iterator[str]:
+        """Yield how many lines are dead letters, the first of them, and the command that shows all.
+
+        Nothing if there are none.
+        """
+        count = self.dead_letters.total()
+        if not count:
+            return
+        yield f"{count:,} {'line' if count == 1 else 'lines'} could not be used:"
+        yield from self._first
+        if count > len(self._first):
+            yield f"  and {count - len(self._first):,} more"
+        yield f"To see them whole: {command}"
+
     def _add(self, source: str, number: int, raw: bytes) -> None:
         self._bytes += len(raw)
         line = place(raw)
@@ -145,6 +165,8 @@ class Appender:
             line = self._in_range(line)
         if isinstance(line, BadRecord):
             self.dead_letters[line.reason] += 1
+            if len(self._first) < _LISTED:
+                self._first.append(f"  {source}, line {number}: {line.error} ({line.reason})")
             self._chunk.append(dead_line(source, number, raw, line, _STAGE))
             return
         self._see(line)

@@ -1,30 +1,36 @@
 """`walletwatch replay`: the whole job over files, in event time, with a score if asked for."""
 
 import json
+import os
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from schemas.base import SEVERITIES
-from schemas.time import format_time
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
 from schemas.truth import Plant
 from worker.cli.options import ConfigOption, JsonOption, environment
-from worker.cli.printing.output import source_name, table, visible
+from worker.cli.printing.output import visible
+from worker.cli.printing.replayed import (
+    failed_rules,
+    headers_of,
+    show_summary,
+    summary_of,
+    unusable,
+)
 from worker.cli.printing.scores import explainer, show
+from worker.cli.reading import Reading, refuse_unreadable
+from worker.codec.files import STDIN
 from worker.codec.lines import read_lines
 from worker.config.load import load_settings
 from worker.detect.stage import Policy
 from worker.engine.log import stored
-from worker.engine.outcomes import OUTCOMES, AlertPublished, Counts, summed
-from worker.engine.records import Record
+from worker.engine.records import Record, TopicPartition
 from worker.errors import CheckFailed, Exit, UsageError
-from worker.evaluate.score_report import report
+from worker.evaluate.score_report import Explain, report
 from worker.evaluate.scoring import Census, alerts_of, read_truth, score
 from worker.run.replay import Replayed, replay
 from worker.run.runner import policy_of
@@ -36,8 +42,6 @@ _OUTPUTS: Final = {
     "dead-letters.ndjson": DEAD_LETTERS,
     "late.ndjson": LATE,
 }
-_CHANGES: Final = ("updated", "cured", "retracted", "expired")
-_COLUMNS: Final = [(kind, kind.column) for kind in OUTCOMES if kind.column is not None]
 
 
 def replay_command(
@@ -78,7 +82,12 @@ def replay_command(
     With --truth, also print a score: per rule and variant what was found, missed and false, how
     late it was, and the command that explains each error. Delays are in event time.
 
-    Exit code 0 whatever it finds, but 1 if it differs from the truth or a file breaks off.
+    The output names the commands that explain the alerts. In dead letters and late events the
+    topic is the name of the file, the offset the number of the line.
+
+    Exit code 0 whatever it finds, but 1 if records could not be used (dead letters), a file breaks
+    off, a rule fails, or what is found differs from the truth; 2 if a file cannot be opened or
+    written.
 
     Example: walletwatch replay events.ndjson.gz --rules strict.toml --out found/
 
@@ -86,8 +95,12 @@ def replay_command(
     """
     settings = load_settings(config, environment(), rules).settings
     policy = replace(policy_of(settings), dead_letter_limit=None)
-    trial = None if truth is None else _Trial(_truth(truth, policy), max_delay, files)
-    reading = _Reading(files)
+    refuse_unreadable(files, "Nothing was replayed.")
+    command = explainer(files, as_is=as_is, rules=rules, config=config)
+    trial = None if truth is None else _Trial(_truth(truth, policy), max_delay, command)
+    if out is not None:
+        _refuse_unwritable(out, files)
+    reading = Reading(files)
     lines = reading.lines() if trial is None else trial.census.counted(reading.lines())
     began_wall, began_cpu = time.perf_counter(), time.process_time()
     room = Room(directory=tmp_dir)
@@ -95,21 +108,21 @@ def replay_command(
     spent = (time.perf_counter() - began_wall, time.process_time() - began_cpu)
     if out is not None:
         _write(result, out)
-    summary = _summary(result, spent)
+    summary = summary_of(result, spent, command)
     if trial is not None:
         summary["truth"] = trial.judged(result)
-    _report(summary, as_json)
-    if reading.failures:
-        raise CheckFailed(" ".join(reading.failures))
+    _report(summary, as_json, files, out)
+    if failures := [*reading.failures, *unusable(result, out), *failed_rules(result)]:
+        raise CheckFailed("\n".join(failures))
     if trial is not None and not summary["truth"]["right"]:
         raise typer.Exit(Exit.FOUND)
 
 
-def _report(summary: dict[str, Any], as_json: bool) -> None:
+def _report(summary: dict[str, Any], as_json: bool, files: Sequence[str], out: Path | None) -> None:
     if as_json:
         typer.echo(json.dumps(summary, indent=2))
         return
-    _print(summary)
+    show_summary(summary, files, out)
     if "truth" in summary:
         show(summary["truth"])
 
@@ -122,15 +135,15 @@ def _truth(file: Path, policy: Policy) -> list[Plant]:
 class _Trial:
     """A truth, and the score of alerts against it."""
 
-    def __init__(self, plants: list[Plant], max_delay: int, files: Sequence[str]) -> None:
+    def __init__(self, plants: list[Plant], max_delay: int, command: Explain) -> None:
         self.census = Census(plants)
         self._plants = plants
         self._max_delay = max_delay
-        self._files = files
+        self._command = command
 
     def judged(self, result: Replayed) -> dict[str, Any]:
         alerts = alerts_of(record.value or b"" for _, record in stored(result.log, ALERTS))
-        judged = report(score(self._plants, alerts), self._max_delay, explainer(self._files))
+        judged = report(score(self._plants, alerts), self._max_delay, self._command)
         events, background = self.census.events, self.census.background
         share = background / events if events else 0.0
         counted = {
@@ -141,116 +154,47 @@ class _Trial:
         return {"events": counted, **judged}
 
 
-class _Reading:
-    """Reads files one after the other; one that breaks off does not stop the others."""
+def _refuse_unwritable(out: Path, files: Sequence[str]) -> None:
+    """Make the directory, and check that nothing in it that would be overwritten is an input.
 
-    def __init__(self, files: Sequence[str]) -> None:
-        self._files = files
-        self.failures: list[str] = []
-
-    def lines(self) -> Iterator[tuple[str, int, bytes]]:
-        for name in self._files:
-            source = source_name(name)
-            try:
-                for number, line in read_lines(name):
-                    yield source, number, line
-            except (CheckFailed, UsageError) as error:
-                if isinstance(error, UsageError):
-                    raise
-                self.failures.append(f"{error}. The lines before that were replayed.")
+    Raises:
+        UsageError: it cannot be made or written, or a file to be written is one to be read.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {visible(str(out))}: {error.strerror}.") from error
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise UsageError(f"--out {visible(str(out))}: cannot be written.")
+    for path in (out / name for name in _OUTPUTS):
+        if any(name != STDIN and path.exists() and path.samefile(name) for name in files):
+            raise UsageError(
+                f"{visible(str(path))}: is read, and --out would overwrite it. Name another "
+                "directory."
+            )
 
 
 def _write(result: Replayed, directory: Path) -> None:
+    """Write each output beside its name first: it is whole, or as it was before."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
         for name, topic in _OUTPUTS.items():
-            with (directory / name).open("w", encoding="utf-8") as stream:
-                for _, record in stored(result.log, topic):
-                    stream.write(_line(record) + "\n")
+            part = directory / f"{name}.part"
+            try:
+                with part.open("w", encoding="utf-8") as stream:
+                    for at, record in stored(result.log, topic):
+                        if record.value is not None:  # a tombstone says nothing in a file
+                            stream.write(_line(result, at, record) + "\n")
+                part.replace(directory / name)
+            finally:
+                part.unlink(missing_ok=True)
     except OSError as error:
-        raise UsageError(f"--out {directory}: {error.strerror}.") from error
+        raise UsageError(f"--out {visible(str(directory))}: {error.strerror}.") from error
 
 
-def _line(record: Record) -> str:
+def _line(result: Replayed, at: TopicPartition, record: Record) -> str:
     """Return a published record as it is; original bytes as JSON with their headers."""
+    value = record.value or b""
     if not record.headers:
-        return (record.value or b"").decode()
-    headers = {name: value.decode() for name, value in record.headers}
-    return json.dumps({**headers, "value": (record.value or b"").decode("utf-8", "replace")})
-
-
-def _summary(result: Replayed, spent: tuple[float, float]) -> dict[str, Any]:
-    counts = result.counts
-    wall, cpu = spent
-    return {
-        "events": result.events,
-        "seconds": round(wall, 3),
-        "events_per_cpu_second": round(result.events / cpu) if cpu else 0,
-        "alerts": _alerts(counts),
-        "incidents": _incidents(result),
-        **{column.name: summed(counts, kind, column.by) for kind, column in _COLUMNS},
-        "undecided": [
-            {"rule": rule, "timer": timer.name, "due": format_time(timer.due)}
-            for _, rule, timer in result.undecided
-        ],
-    }
-
-
-def _alerts(counts: Counts) -> dict[str, dict[str, dict[str, int]]]:
-    """Return {rule: {kind of change: {severity: count}}}."""
-    published = [
-        (each.rule, each.kind, each.severity, count)
-        for each, count in counts.items()
-        if isinstance(each, AlertPublished)
-    ]
-    table: dict[str, dict[str, dict[str, int]]] = {}
-    for rule, kind, severity, count in sorted(published):
-        table.setdefault(rule, {}).setdefault(kind, {})[severity] = count
-    return table
-
-
-def _incidents(result: Replayed) -> dict[str, int]:
-    newest: dict[bytes | None, bytes | None] = {}
-    for _, record in stored(result.log, INCIDENTS):
-        newest[record.key] = record.value
-    states = Counter(json.loads(value)["status"] for value in newest.values() if value)
-    return {"total": sum(states.values()), **dict(sorted(states.items()))}
-
-
-def _print(summary: dict[str, Any]) -> None:
-    typer.echo(
-        f"{summary['events']:,} events in {summary['seconds']:.1f} s "
-        f"({summary['events_per_cpu_second']:,} per CPU-second)"
-    )
-    if summary["alerts"]:
-        typer.echo("Alerts, by the severity at which they were raised:")
-        _table(summary["alerts"])
-    else:
-        typer.echo("No alerts.")
-    incidents = summary["incidents"]
-    by_status = ", ".join(f"{n:,} {status}" for status, n in incidents.items() if status != "total")
-    typer.echo(f"Incidents: {incidents['total']:,}" + (f" ({by_status})" if by_status else ""))
-    for _, column in _COLUMNS:
-        for what, count in summary[column.name].items():
-            typer.echo(f"{column.name.replace('_', ' ')}: {count:,} {what}")
-    if summary["undecided"]:
-        pending = len(summary["undecided"])
-        typer.echo(f"Undecided at the end: {pending:,} timers pending (--json lists them)")
-
-
-def _table(alerts: dict[str, dict[str, dict[str, int]]]) -> None:
-    rows = {
-        rule: {
-            **kinds.get("raised", {}),
-            **{kind: sum(counts.values()) for kind, counts in kinds.items() if kind != "raised"},
-        }
-        for rule, kinds in alerts.items()
-    }
-    columns = [c for c in (*SEVERITIES, *_CHANGES) if any(c in row for row in rows.values())]
-    table(
-        ("rule", *columns),
-        [
-            (rule, *(f"{row[c]:,}" if c in row else "" for c in columns))
-            for rule, row in rows.items()
-        ],
-    )
+        return value.decode()
+    headers = headers_of(result, at, record)
+    return json.dumps({**headers, "value": value.decode("utf-8", "replace")})

@@ -32,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [json.dumps(event) for event in large]
     lines += ['{"kind": "login", "account_id": "a", "occurred_at": "noon"}', "rubbish"]
     Path("events.ndjson").write_text("\n".join([*lines, json.dumps(login("10:00:05"))]))
-    assert run("ingest", "events.ndjson", "--end").exit_code == 0
+    assert run("ingest", "events.ndjson", "--end").exit_code == 1  # one line has no topic
     Path("small.toml").write_text("[engine]\nmax_event_bytes = 1024\n")
     assert run("run", "--until-ended", "--config", "small.toml").exit_code == 0
 

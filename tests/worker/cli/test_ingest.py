@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
@@ -111,7 +112,8 @@ def test_lines_without_a_place_are_dead_letters() -> None:
     beat = {"kind": "end", "occurred_at": "2026-03-02T10:00:00Z", "topic": LOGINS, "partition": 4}
     write("jane-doe/events.ndjson", ["", "{", EVENTS[0], {"kind": "login"}, beat])
     ended = run(app, ["ingest", "jane-doe/events.ndjson", "--json"])
-    assert ended.exit_code == 0
+    assert ended.exit_code == 1
+    assert "jane-doe" not in ended.stderr
     assert json.loads(ended.stdout)["dead_letters"] == {"not_json": 1, "schema": 2}
     letters = [record for _, record in records(DEAD_LETTERS)]
     assert [letter.value for letter in letters] == [
@@ -125,6 +127,40 @@ def test_lines_without_a_place_are_dead_letters() -> None:
         assert headers["dlq_offset"] == str(number)
         assert headers["dlq_stage"] == "ingest"
         assert set(headers) <= set(DeadLetterHeaders.model_fields)
+
+
+def test_dead_letters_are_listed_with_what_is_wrong_and_what_to_do() -> None:
+    """On stderr, the first ten; the command that shows them works on this log."""
+    lines = [f'{{"kind":"login","phone":"phone-{n}"}}' for n in range(12)]
+    write("events.ndjson", [*EVENTS, *lines])
+    ended = run(app, ["ingest", "events.ndjson", "--end", "--log", "sqlite:///my other.db"])
+    assert ended.exit_code == 1
+    told = ended.stderr.splitlines()
+    first = told.index("walletwatch: 12 lines could not be used:")
+    schema = "occurred_at: required; account_id: required (schema)"
+    assert told[first + 1 :] == [
+        *(f"  events.ndjson, line {n}: {schema}" for n in range(5, 15)),
+        "  and 2 more",
+        "To see them whole: walletwatch dlq peek --values --log 'sqlite:///my other.db'",
+    ]
+    assert "Every input ends at 2026-03-02T10:00:02.001Z." in told
+    shown = run(app, shlex.split(told[-1].partition(": walletwatch ")[2]))
+    assert shown.exit_code == 0
+    assert shown.stdout.count("phone-") == 10
+
+
+def test_one_line_that_is_no_event_is_listed_too_where_a_file_breaks_off() -> None:
+    """Both are said, and the end is not marked."""
+    whole = gzip.compress(b"{\n" + json.dumps(EVENTS[0]).encode() + b"\n" * 9_999, 0)
+    Path("cut.gz").write_bytes(whole[:-9_000])
+    ended = run(app, ["ingest", "cut.gz", "--end"])
+    assert ended.exit_code == 1
+    sentences = ended.stderr[ended.stderr.index("walletwatch: ") :].splitlines()
+    assert sentences[:3] == [
+        "walletwatch: cut.gz: the gzip data is cut short or damaged",
+        "The end was not marked.",
+        "1 line could not be used:",
+    ]
 
 
 def test_the_end_is_a_millisecond_after_the_newest_event() -> None:

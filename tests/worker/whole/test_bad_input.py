@@ -343,15 +343,15 @@ def whole_files() -> dict[str, tuple[bytes, int]]:
     return {
         "empty": (b"", 0),
         "blank": (b"\n \n\r\n", 0),
-        "binary": (random.Random(3).randbytes(1_000_000), 0),
-        "utf-16": (text.decode().encode("utf-16"), 0),
+        "binary": (random.Random(3).randbytes(1_000_000), 1),
+        "utf-16": (text.decode().encode("utf-16"), 1),
         "with byte order mark": (text.decode().encode("utf-8-sig"), 0),
-        "latin-1": (text.replace(b"acc", b"\xe4cc") + b'{"kind":"\xe4"}', 0),
+        "latin-1": (text.replace(b"acc", b"\xe4cc") + b'{"kind":"\xe4"}', 1),
         "a cut gzip": (gzip.compress(text)[:-1000], 1),
-        "a gzip of junk": (gzip.compress(random.Random(4).randbytes(100_000)), 0),
+        "a gzip of junk": (gzip.compress(random.Random(4).randbytes(100_000)), 1),
         "two bytes of gzip": (b"\x1f\x8b", 1),
-        "10 MB without an end of line": (b"phone-1" * 1_500_000, 0),
-        "100,000 brackets": (b"[" * 100_000 + b"\n" + text, 0),
+        "10 MB without an end of line": (b"phone-1" * 1_500_000, 1),
+        "100,000 brackets": (b"[" * 100_000 + b"\n" + text, 1),
     }
 
 

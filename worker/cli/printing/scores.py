@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import typer
@@ -15,10 +16,22 @@ _DELAYS: Final = ("delay", "of severity")
 _DETAILS: Final = ("severity", "planted", "reached", "by_ms", "delay_ms")
 
 
-def explainer(files: Sequence[str]) -> Explain:
-    """Return the function that builds the command to explain an alert or an event of the files."""
-    sources = [word for file in files for word in ("--from", file)]
-    return lambda name: shlex.join(["walletwatch", "explain", name, *sources])
+def explainer(
+    files: Sequence[str],
+    *,
+    as_is: bool = False,
+    rules: Path | None = None,
+    config: Path | None = None,
+) -> Explain:
+    """Return the function that builds the command to explain an alert or an event of the files.
+
+    It replays them as they were: with the same rules and configuration, in the same order.
+    """
+    words = [word for file in files for word in ("--from", file)]
+    words += ["--as-is"] if as_is else []
+    for option, path in (("--rules", rules), ("--config", config)):
+        words += [] if path is None else [option, str(path)]
+    return lambda name: shlex.join(["walletwatch", "explain", name, *words])
 
 
 def show(truth: dict[str, Any]) -> None:
