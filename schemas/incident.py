@@ -23,6 +23,7 @@ from schemas.base import (
 )
 
 MAX_NOTES = 5
+MAX_ALERT_IDS = 50
 
 IncidentId = Annotated[
     str, StringConstraints(min_length=1, max_length=64), AfterValidator(printable_without_spaces)
@@ -123,6 +124,10 @@ class Incident(Published):
     )
     transactions: Count = Field(default=0, description="Distinct transactions concerned.")
     alerts: AlertCounts = Field(description="How many alerts, by how they ended.")
+    alert_ids: Annotated[tuple[Id, ...], Field(max_length=MAX_ALERT_IDS)] = Field(
+        default=(),
+        description="Its alerts, at most 50: the first and the newest; alerts.total counts all.",
+    )
     amount_at_stake: tuple[Money, ...] = Field(
         default=(),
         description="Sum over its alerts, closed ones too; one entry per currency.",

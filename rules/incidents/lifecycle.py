@@ -20,7 +20,7 @@ from msgspec import Struct
 from rules.alerts import Amount
 from schemas.alert import MAX_EVIDENCE, Alert, Money
 from schemas.base import PAGING, SEVERITIES, Category, RootCause, Severity
-from schemas.incident import IncidentStatus, Resolution
+from schemas.incident import MAX_ALERT_IDS, IncidentStatus, Resolution
 
 MAX_TRANSACTIONS: Final = 1000
 """Distinct transactions kept per incident; beyond that the count no longer rises."""
@@ -71,6 +71,18 @@ class IncidentState(Struct, array_like=True):
     resolution: Resolution | None = None
     previous_incident_id: str | None = None
     last_change: str = "opened"
+    alert_ids: list[str] = []
+    """The alerts that ever joined, at most MAX_ALERT_IDS: the first and the newest."""
+
+
+def renewed(state: IncidentState) -> IncidentState:
+    """Return a saved state with `alert_ids`, which releases before did not keep.
+
+    Of the alerts that joined before, the members are still known. Changes the state in place.
+    """
+    if not state.alert_ids:
+        _list_alerts(state, state.members)
+    return state
 
 
 def apply(
@@ -132,6 +144,7 @@ def incident_id(dedup_key: str, alert_id: str) -> str:
 def _join(state: IncidentState, alert: Alert) -> None:
     state.members.append(alert.alert_id)
     state.total += 1
+    _list_alerts(state, [alert.alert_id])
     if alert.rule not in state.rules:
         state.rules.append(alert.rule)
     for transaction in alert.transaction_ids:
@@ -140,6 +153,12 @@ def _join(state: IncidentState, alert: Alert) -> None:
     for money in alert.amount_at_stake:
         _add_amount(state.amounts, money)
     _raise_severity(state, alert.severity)
+
+
+def _list_alerts(state: IncidentState, alert_ids: list[str]) -> None:
+    state.alert_ids += alert_ids
+    if len(state.alert_ids) > MAX_ALERT_IDS:
+        del state.alert_ids[1 : len(state.alert_ids) - MAX_ALERT_IDS + 1]
 
 
 def _add_amount(amounts: list[Amount], money: Money) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from rules.counts import counted
 from rules.incidents.lifecycle import IncidentState
 from schemas.alert import Evidence, Money
 from schemas.base import Severity
@@ -36,6 +37,7 @@ def record_of(state: IncidentState, published_at: int) -> Incident:
         account_token=state.account_token,
         transactions=len(state.transactions),
         alerts=_counts(state),
+        alert_ids=tuple(state.alert_ids),
         amount_at_stake=_amounts(state),
         evidence=_evidence(state),
         evidence_total=state.evidence_total,
@@ -89,4 +91,4 @@ def _summary(state: IncidentState) -> str:
         (state.expired, "expired"),
     )
     listed = ", ".join(f"{count} {word}" for count, word in counts if count)
-    return f"{state.total} alert{'s' if state.total > 1 else ''}: {listed}."
+    return f"{counted(state.total, 'alert')}: {listed}."

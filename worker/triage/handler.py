@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from rules.incidents.lifecycle import IncidentState, apply
+from rules.incidents.lifecycle import IncidentState, apply, renewed
 from rules.incidents.record import record_of
 from schemas.alert import Alert
 from schemas.base import Severity
@@ -80,7 +80,8 @@ class IncidentHandler:
         if stored is None:
             return _LiveIncident(None, [])
         saved = numbered(_STORED, payload_of(stored), "incidents")
-        return _LiveIncident(saved.state, saved.timers)
+        state = renewed(saved.state) if saved.state is not None else None
+        return _LiveIncident(state, saved.timers)
 
     def dump(self, live: _LiveIncident) -> bytes:
         """Encode an incident; empty when it is forgotten."""

@@ -4,9 +4,16 @@ from typing import Any
 
 import pytest
 
-from rules.incidents.lifecycle import MAX_TRANSACTIONS, IncidentState, apply, incident_id
+from rules.incidents.lifecycle import (
+    MAX_TRANSACTIONS,
+    IncidentState,
+    apply,
+    incident_id,
+    renewed,
+)
 from rules.incidents.record import record_of
 from schemas.alert import MAX_EVIDENCE, Alert, Evidence, Money
+from schemas.incident import MAX_ALERT_IDS
 
 EUR = Money(currency="EUR", minor_units=100, exponent=2)
 JPY = Money(currency="JPY", minor_units=7, exponent=0)
@@ -87,6 +94,7 @@ def test_the_first_alert_opens_an_incident() -> None:
         "account_token": "k.0123456789abcdef",
         "transactions": 2,
         "alerts": {"total": 1, "active": 1, "cured": 0, "retracted": 0, "expired": 0},
+        "alert_ids": ("a",),
         "amount_at_stake": ({"currency": "EUR", "minor_units": 100, "exponent": 2},),
         "evidence": (),
         "evidence_total": 0,
@@ -235,6 +243,44 @@ def test_the_first_and_the_newest_records_are_cited() -> None:
         "event_id": "e3",
         "role": "failure",
     }
+
+
+def test_an_incident_lists_the_alerts_that_joined() -> None:
+    """In the order in which they joined, once each, whatever became of them."""
+    state = live(alert("a"), alert("b"), alert("a", "updated"), alert("a", "cured"), alert("c"))
+    assert record_of(state, 0).alert_ids == ("a", "b", "c")
+    live(alert("b", "expired"), alert("c", "retracted"), state=state)
+    assert record_of(state, 0).alert_ids == ("a", "b", "c")
+    assert record_of(live(alert("d"), state=state), 0).alert_ids == ("d",)
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1, 2, MAX_ALERT_IDS])
+def test_the_first_and_the_newest_alerts_are_listed(more: int) -> None:
+    """Up to fifty all of them; `alerts.total` counts all."""
+    names = [f"a{n}" for n in range(MAX_ALERT_IDS + more)]
+    incident = record_of(live(*map(alert, names)), 0)
+    listed = names if more <= 0 else [names[0], *names[more + 1 :]]
+    assert list(incident.alert_ids) == listed
+    assert (incident.alerts.total, len(listed)) == (len(names), min(len(names), MAX_ALERT_IDS))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, MAX_ALERT_IDS, MAX_ALERT_IDS + 7])
+def test_a_state_of_before_lists_the_members_it_has(count: int) -> None:
+    """What had ended by then is not known any more; what joins later is listed."""
+    names = [f"a{n}" for n in range(count)]
+    state = live(alert("ended"), *map(alert, names))
+    live(alert("ended", "cured"), state=state)
+    state.alert_ids = []
+    assert renewed(state).alert_ids == (names if count <= MAX_ALERT_IDS else names[:1] + names[8:])
+    assert renewed(state).members == names
+    state = live(alert("later"), state=state)
+    assert record_of(state, 0).alert_ids[-1] == "later"
+
+
+def test_a_state_of_today_keeps_its_list() -> None:
+    """Also the alerts that have ended."""
+    state = live(alert("a"), alert("b"), alert("a", "cured"))
+    assert renewed(state).alert_ids == ["a", "b"]
 
 
 def test_transactions_are_counted_up_to_a_thousand() -> None:

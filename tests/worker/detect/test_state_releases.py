@@ -11,7 +11,7 @@ from rules.contract import AnyRule, Params, Rule, State
 from rules.events import TRANSACTION
 from rules.facts import Facts
 from rules.profile import mark_of
-from schemas.topics import ALERTS, DETECT_INPUTS
+from schemas.topics import ALERTS, DETECT_INPUTS, INCIDENTS
 from tests.support.random_runs import POLICY, RULES
 from tests.support.run_comparison import comparable, documents
 from tests.support.saved_releases import (
@@ -175,6 +175,26 @@ def test_after_an_update_alerts_and_incidents_go_on(folder: Path) -> None:
     # A rule that asks whether an alert is open does not see those of layout 1.
     excused = _with_open_alerts(folder) if folder == LAYOUT_1 else set()
     assert {a["account_id"] for a in new if a["alert_id"] not in told} <= excused
+
+
+@releases
+def test_incidents_of_a_release_before_list_their_alerts(folder: Path) -> None:
+    """Those that are open when it is read; a release that had no list counts the others only."""
+    handler = IncidentHandler(PUBLIC, 1)
+    states = [handler.load(stored).state for stored in _incidents(folder)]
+    assert states
+    for state in filter(None, states):
+        assert set(state.members) <= set(state.alert_ids)
+        if folder == newest():
+            assert len(state.alert_ids) == state.total
+    log, _ = resumed(folder)
+    for _, incident in documents(log, INCIDENTS):
+        assert len(incident["alert_ids"]) >= incident["alerts"]["active"]
+        assert len(set(incident["alert_ids"])) == len(incident["alert_ids"])
+
+
+def _incidents(folder: Path) -> list[bytes]:
+    return [value for key, value in state_of(folder, TRIAGE).items() if key]
 
 
 def _with_open_alerts(folder: Path) -> set[str]:
