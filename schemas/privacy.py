@@ -49,7 +49,9 @@ ORIGINALS: Final = DataPlace(
     "records as they came; restrict who may read them, kept for 7 days at most",
 )
 ALERT: Final = DataPlace(
-    "alerts", (ALERTS, ALERTS_SHADOW), "for support agents, who help the owner"
+    "alerts",
+    (ALERTS, ALERTS_SHADOW),
+    "for support agents, who help the owner; also what `alerts list` prints",
 )
 SIGNAL: Final = DataPlace("signals", (SIGNALS,), "internal; carries the alerts to triage")
 INCIDENT: Final = DataPlace(

@@ -12,15 +12,16 @@ from schemas.alert import Alert
 from schemas.topics import ALERTS
 from schemas.truth import Plant
 from worker import simulate as traffic
-from worker.cli.explain import REREAD, life_of
-from worker.cli.incidents import describe, lives, show_revisions
+from worker.cli.incidents import describe, show_revisions
 from worker.cli.printing.output import visible
 from worker.codec.codec import Limits
 from worker.config.load import default_settings
 from worker.engine.log import stored
+from worker.explain.checked import derived_from
 from worker.explain.derive import derive
-from worker.explain.lives import reader
+from worker.explain.lives import life_of, reader
 from worker.explain.render import alert_lines
+from worker.explain.revisions import revisions
 from worker.logs.memory import MemoryLog
 from worker.run.replay import replay
 from worker.run.runner import policy_of
@@ -40,6 +41,7 @@ alert and `walletwatch incidents show` its incident. To see more of them:
     walletwatch simulate --accounts {WEEK.accounts} --days {WEEK.days} --seed {SEED} > week.ndjson
     walletwatch replay week.ndjson --out week
     walletwatch explain ALERT_ID --from week.ndjson
+    walletwatch explain INCIDENT_ID --from week.ndjson
 
 `explain` prints what happened, why that is an anomaly, what would have made it milder, and which
 facts were compared with which thresholds. Its last line is whether the records that the alert
@@ -73,11 +75,11 @@ def _explained(log: MemoryLog, plant: Plant) -> str:
     assert life is not None
     found = derive(life, ALL, reader(log), Limits())
     incident = next(
-        revisions
-        for revisions in lives(log, "").values()
-        if revisions[0].dedup_key == alert.dedup_key and revisions[0].opened_at >= alert.at
+        each
+        for each in revisions(log, "").values()
+        if each[0].dedup_key == alert.dedup_key and each[0].opened_at >= alert.at
     )
-    explained = "\n".join(map(visible, alert_lines(life, found, REREAD.format(len(found.cited)))))
+    explained = "\n".join(map(visible, alert_lines(life, found, derived_from(found))))
     shown = io.StringIO()
     with redirect_stdout(shown):
         describe(incident[-1])

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from worker.cli import config, dlq, incidents, rules, schema, topics
+from worker.cli import alerts, config, dlq, incidents, rules, schema, topics
 from worker.cli.convert import convert
 from worker.cli.demo import demo
 from worker.cli.doctor import doctor
@@ -123,6 +123,7 @@ app.command()(simulate)
 app.command("forget")(forget_command)
 app.command()(doctor)
 app.add_typer(rules.app, name="rules")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(config.app, name="config")

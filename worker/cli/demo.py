@@ -17,8 +17,7 @@ from schemas.incident import Incident
 from schemas.topics import ALERTS, TOPICS
 from schemas.truth import Plant
 from worker import simulate as traffic
-from worker.cli.explain import REREAD, life_of
-from worker.cli.incidents import describe, lives, show_revisions
+from worker.cli.incidents import describe, show_revisions
 from worker.cli.ingest import Appender
 from worker.cli.options import environment
 from worker.cli.printing.output import say, table, visible, watched
@@ -29,9 +28,11 @@ from worker.detect.stage import DETECT
 from worker.engine.log import Log, stored
 from worker.errors import UsageError
 from worker.evaluate.scoring import alerts_of, read_truth, score
+from worker.explain.checked import derived_from
 from worker.explain.derive import derive
-from worker.explain.lives import reader
+from worker.explain.lives import life_of, reader
 from worker.explain.render import alert_lines
+from worker.explain.revisions import revisions
 from worker.logs.sqlite.log import wall_clock
 from worker.run.open_log import make_topics, open_log
 from worker.run.runner import Runner
@@ -184,14 +185,14 @@ def _show_alert(log: Log, alerts: list[Alert], known: Known) -> str:
     assert life is not None
     found = derive(life, known, reader(log), Limits())
     typer.echo("\nOne alert, explained and derived again from the records it cites:\n")
-    for line in alert_lines(life, found, REREAD.format(len(found.cited))):
+    for line in alert_lines(life, found, derived_from(found)):
         typer.echo(visible(line))
     return alert.alert_id
 
 
 def _show_incident(log: Log) -> None:
     """Show the incident with the most revisions."""
-    longest = max(lives(log, "").values(), key=_eventful)
+    longest = max(revisions(log, "").values(), key=_eventful)
     typer.echo("\nOne incident's life:\n")
     describe(longest[-1])
     typer.echo()

@@ -1,60 +1,41 @@
-"""`walletwatch explain`: one alert explained and derived again, or the fate of one event."""
+"""`walletwatch explain`: an alert or an incident derived again, or the fate of one event."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 
-import msgspec
 import typer
-from msgspec import structs
 
-from rules.registry import RuleType
-from schemas.time import parse_time
-from schemas.topics import ALERTS, ALERTS_SHADOW, DETECT_INPUTS
+from rules.counts import counted
+from schemas.incident import Incident
+from schemas.topics import ALERTS
+from worker.cli.incidents import describe
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
-from worker.cli.printing.output import emit, say, visible
+from worker.cli.printing.output import emit, say, table, visible
 from worker.cli.reading import Reading
 from worker.config.load import load_settings
 from worker.config.token_keys import tokens_for
 from worker.detect import silence
-from worker.detect.seal import seal_of
-from worker.detect.stage import Policy
-from worker.engine.log import Log, stored
-from worker.engine.records import Record, TopicPartition
 from worker.errors import CheckFailed, UsageError
-from worker.explain.derive import (
-    Derivation,
-    address_of,
-    derive,
-    facts_of,
-    is_sound,
-    values_of,
-)
-from worker.explain.history import Trace, alerts_again, noted
-from worker.explain.lives import Life, reader
-from worker.explain.render import alert_lines, happened
+from worker.explain import fate
+from worker.explain.checked import NOT_FROM_RECORDS, Checked, Place, check, document
+from worker.explain.ids import LISTED, SHORTEST, Named, named
+from worker.explain.lives import life_of, lives_in
+from worker.explain.render import alert_lines
+from worker.explain.revisions import revisions
 from worker.run.replay import replay
 from worker.run.runner import policy_of
-
-_NAMED: Final = 5
-REREAD: Final = "{} cited records are unchanged, and the rule finds the same from them."
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A log, and the policy by which its events are read."""
-
-    log: Log
-    policy: Policy
-    known: Sequence[RuleType]
 
 
 def explain(
     which: Annotated[
         str,
-        typer.Argument(metavar="ID", help="An alert_id, or its beginning; or an event_id."),
+        typer.Argument(
+            metavar="ID",
+            help="An alert_id, an incident_id or an event_id; or its first 6 characters or more.",
+        ),
     ],
     *,
     source: Annotated[
@@ -79,26 +60,29 @@ def explain(
     """Explain why an alert was raised, and derive it again from the records it cites.
 
     Reads exactly these records, runs the rule on the facts that the alert quotes, and prints
-    what would have made it milder. Given an event_id it prints what every rule did with that event.
+    what would have made it milder. Given an incident_id it prints the incident and explains each
+    alert that it lists; given an event_id, what every rule did with that event.
 
-    Exit code 0 if the alert is derived, 1 if it is not (and why) or there is none of that id, 2 if
-    several ids begin so or a file cannot be read, 70 if the log cannot be used, 78 if the
-    configuration is wrong.
+    Exit code 0 if every alert is derived, 1 if one is not (and why) or nothing has that id, 2 if
+    several ids begin so (they are listed) or a file cannot be read, 70 if the log cannot be used,
+    78 if the configuration is wrong.
 
-    Example: walletwatch explain 4f1c --from events.ndjson.gz
+    Example: walletwatch explain 4f1c02 --from events.ndjson.gz
     """
     with _place(source, rules, as_is, log, config) as place:
-        life = life_of(place.log, which)
-        if life is None:
-            _explain_event(place, which, as_json)
+        found = _the_one(named(place.log, which), which, as_json)
+        if found.kind == "alert":
+            _explain_alert(place, found.id, from_history, as_json)
+        elif found.kind == "incident":
+            _explain_incident(place, found.id, from_history, as_json)
         else:
-            _explain_alert(place, life, from_history, as_json)
+            _explain_event(place, found, as_json)
 
 
 @contextmanager
 def _place(
     files: list[str] | None, rules: Path | None, as_is: bool, log: str | None, config: Path | None
-) -> Iterator[_Place]:
+) -> Iterator[Place]:
     if files is None:
         if rules is not None or as_is:
             option = "--as-is" if rules is None else "--rules"
@@ -107,7 +91,7 @@ def _place(
         with readable_log(loaded) as opened:
             tokens = tokens_for(loaded.settings, loaded.settings.log.url)
             policy = policy_of(loaded.settings, tokens=tokens)
-            yield _Place(opened, policy, loaded.settings.rules.known)
+            yield Place(opened, policy, loaded.settings.rules.known)
         return
     settings = load_settings(config, environment(), rules).settings
     policy = replace(policy_of(settings), dead_letter_limit=None)
@@ -115,160 +99,103 @@ def _place(
     log_of_files = replay(reading.lines(), policy, as_is).log
     for failure in reading.failures:
         say(failure)
-    yield _Place(log_of_files, policy, settings.rules.known)
+    yield Place(log_of_files, policy, settings.rules.known)
 
 
-def life_of(log: Log, prefix: str) -> Life | None:
-    """Return the records of the alert whose id is or begins with the prefix; None if there is none.
-
-    Raises:
-        UsageError: several ids begin so.
-    """
-    found: dict[str, list[dict[str, Any]]] = {}
-    wanted = prefix.encode()
-    for topic in (ALERTS, ALERTS_SHADOW):
-        for _, record in stored(log, topic):
-            if wanted not in (record.value or b""):
-                continue
-            step = msgspec.json.decode(record.value or b"{}")
-            if step["alert_id"].startswith(prefix):
-                found.setdefault(f"{step['alert_id']} {step['mode']}", []).append(step)
-    exact = [steps for name, steps in found.items() if name.split()[0] == prefix]
-    if len(found) > 1 and not exact:
-        ids = ", ".join(sorted(found)[:_NAMED])
-        raise UsageError(f"{len(found)} alerts have an id that begins so, such as {ids}.")
-    lives = exact or list(found.values())
-    return Life(sorted(lives[0], key=lambda step: step["sequence"])) if lives else None
-
-
-def _explain_alert(place: _Place, life: Life, from_history: bool, as_json: bool) -> None:
-    if life.raised["rule"] == silence.RULE:
-        raise CheckFailed(
-            f"{visible(life.raised['title'])}: {life.raised['rule']} is an alert of the engine "
-            "itself. It depends on the clock and cannot be derived from records."
+def _the_one(found: list[Named], which: str, as_json: bool) -> Named:
+    """Return what is meant; if it may be several, list them and end."""
+    if len(found) == 1:
+        return found[0]
+    if found:
+        _list(found, as_json)
+        count = f"More than {LISTED}" if len(found) > LISTED else str(len(found))
+        raise UsageError(f"{count} ids begin so: give more of the one that is meant.")
+    if len(which) < SHORTEST:
+        raise UsageError(
+            f"Nothing has exactly that id, and the beginning of an id must have at least "
+            f"{SHORTEST} characters."
         )
-    found = derive(life, place.known, reader(place.log), place.policy.limits)
-    checked = REREAD.format(len(found.cited))
-    if from_history and found.rule is not None:
-        found.failures += _against_history(place, life, found)
-        checked += " The history of the account gives the same facts."
+    raise CheckFailed(
+        "There is no alert, incident or event whose id is that or begins so. The ids of alerts and "
+        "incidents: walletwatch alerts list, and walletwatch incidents list --all."
+    )
+
+
+def _list(found: list[Named], as_json: bool) -> None:
     if as_json:
-        emit(_document(life, found, from_history))
-    else:
-        for line in alert_lines(life, found, checked):
-            typer.echo(visible(line))
-    if found.failures:
-        raise CheckFailed(f"Alert {life.raised['alert_id']} is not derived.")
-
-
-def _against_history(place: _Place, life: Life, found: Derivation) -> list[str]:
-    """Return the differences between the alert and what the account's history gives."""
-    raised, last = life.raised, life.steps[-1]
-    rule = found.rule
-    assert rule is not None
-    partition = int(raised["origin"].removeprefix("detect-"))
-    policy = replace(place.policy, rules=[rule], known_rules=[rule])
-    until = parse_time(last["detected_at"]) + 1
-    again = alerts_again(place.log, raised["account_id"], partition, policy, until)
-    mine = {step["sequence"]: step for step in again if step["alert_id"] == raised["alert_id"]}
-    failures = []
-    for step in life.steps:
-        other = mine.get(step["sequence"])
-        name = f"record {step['sequence']} ({step['kind']})"
-        if other is None:
-            failures.append(f"The history of the account gives no {name} of this alert.")
-        elif seal_of({**other, "mode": step["mode"]}) != seal_of(step):
-            differing = _differing(step, other)
-            failures.append(f"The history of the account gives another {differing} in {name}.")
-    if failures and any(place.log.offsets(topic)[partition][0] for topic in DETECT_INPUTS):
-        failures.append("The log no longer holds all records of that partition: pruned.")
-    return failures
-
-
-def _differing(step: dict[str, Any], other: dict[str, Any]) -> str:
-    mine, history = values_of(step), values_of(other)
-    facts = [f"fact {name}" for name in {**mine, **history} if mine.get(name) != history.get(name)]
-    fields = [name for name in ("severity", "at", "detected_at") if step[name] != other[name]]
-    return ", ".join(facts + fields) or "evidence"
-
-
-def _document(life: Life, found: Derivation, from_history: bool) -> dict[str, Any]:
-    rule = found.rule if found.rule and is_sound(found.rule, life) else None
-    facts = facts_of(rule, life.judged) if rule else None
-    return {
-        "derived": not found.failures,
-        "from_history": from_history,
-        "failures": found.failures,
-        "steps": life.steps,
-        "cited": [
-            {
-                "role": each.role,
-                "record": each.address,
-                "event_id": each.event.event_id,
-                "happened": happened(each.event),
-            }
-            for each in found.cited
-        ],
-        "because": list(rule.because(facts)) if rule else [],
-        "otherwise": [each.sentence for each in rule.otherwise(facts)] if rule else [],
+        matches = [{"kind": each.kind, "id": each.id} for each in found[:LISTED]]
+        emit({"matches": matches, "more": len(found) > LISTED})
+        return
+    about = {
+        "alert": "of rule {0.about}",
+        "incident": "{0.about}",
+        "event": "in {0.at.topic}",
     }
+    rows = [(each.id, each.kind, about[each.kind].format(each)) for each in found[:LISTED]]
+    table(("id", "kind", "what"), rows)
 
 
-def _explain_event(place: _Place, event_id: str, as_json: bool) -> None:
-    """Print what every rule did with one event."""
-    at, record, account_id = _event_of(place.log, event_id)
-    trace = noted(place.log, at, account_id, record.offset, place.policy)
-    address = f"{at.topic}/{at.partition}@{record.offset}"
-    cited = list(_citing(place.log, address))
+def _explain_alert(place: Place, alert_id: str, from_history: bool, as_json: bool) -> None:
+    life = life_of(place.log, alert_id)
+    assert life is not None  # it was found
+    if life.raised["rule"] == silence.RULE:
+        title = visible(life.raised["title"])
+        raise CheckFailed(f"{title}: {NOT_FROM_RECORDS.format(silence.RULE)}")
+    checked = check(place, life, from_history=from_history)
     if as_json:
-        emit({"record": address, **structs.asdict(trace), "alerts": cited})
+        emit(document(checked))
+    else:
+        _show(checked)
+    if checked.found.failures:
+        raise CheckFailed(f"Alert {alert_id} is not derived.")
+
+
+def _show(checked: Checked) -> None:
+    for line in alert_lines(checked.life, checked.found, checked.result):
+        typer.echo(visible(line))
+
+
+def _explain_incident(place: Place, incident_id: str, from_history: bool, as_json: bool) -> None:
+    """Print an incident, and explain each alert that it lists."""
+    incident = revisions(place.log, incident_id, forgotten=True)[incident_id][-1]
+    lives = lives_in(place.log, ALERTS, incident.alert_ids)
+    checked = [check(place, life, from_history=from_history) for life in lives.values()]
+    gone = [alert_id for alert_id in incident.alert_ids if alert_id not in lives]
+    failed = len(gone) + sum(bool(each.found.failures) for each in checked)
+    if as_json:
+        emit(
+            {
+                "incident": incident.model_dump(mode="json", exclude_none=True),
+                "derived": not failed,
+                "alerts": [document(each) for each in checked],
+                "missing": gone,
+            }
+        )
+    else:
+        _show_incident(incident, checked, gone)
+    if failed:
+        total = counted(len(incident.alert_ids), "alert")
+        raise CheckFailed(f"{failed} of {total} of incident {incident_id} cannot be derived.")
+
+
+def _show_incident(incident: Incident, checked: list[Checked], gone: list[str]) -> None:
+    describe(incident)
+    listed, total = len(incident.alert_ids), incident.alerts.total
+    if listed < total:
+        typer.echo(f"\nIt lists {listed:,} of its {counted(total, 'alert')}.")
+    for number, each in enumerate(checked, 1):
+        typer.echo(f"\nAlert {number} of {len(checked)}\n")
+        _show(each)
+    for alert_id in gone:
+        typer.echo(f"\nAlert {alert_id} is no longer in the log: it has been pruned.")
+
+
+def _explain_event(place: Place, event: Named, as_json: bool) -> None:
+    """Print what every rule did with one event."""
+    found = fate.fate(place, event)
+    if as_json:
+        emit(fate.document(found))
         return
-    typer.echo(visible(f"Event {event_id}, {address}"))
-    for line in _event_lines(trace, place.policy):
+    typer.echo(visible(f"Event {event.id}, {found.record}"))
+    for line in fate.lines(found, place.policy):
         typer.echo(f"  {visible(line)}")
-    for each in cited:
-        typer.echo(f"  cited by alert {each['alert_id']} ({each['rule']}, {each['kind']})")
-    if not cited:
-        typer.echo("  no alert cites it")
-
-
-def _event_lines(trace: Trace, policy: Policy) -> Iterator[str]:
-    if not trace.happened:
-        yield "it never reached the rules: it is a dead letter, or a login under an unknown name"
-        return
-    yield trace.happened
-    if trace.late_by:
-        yield f"it came {trace.late_by} ms late: it may cure, or be judged by itself, no more"
-    for reason in trace.counted:
-        yield f"counted: {reason}"
-    for rule in policy.rules:
-        did = trace.did.get(rule.id)
-        yield f"{rule.code} {rule.id}: {', '.join(did) if did else 'saw nothing in it'}"
-
-
-def _event_of(log: Log, event_id: str) -> tuple[TopicPartition, Record, str]:
-    """Return the first address of the event, its record, and its account."""
-    wanted = event_id.encode()
-    for topic in DETECT_INPUTS:
-        for at, record in stored(log, topic):
-            if wanted in (record.value or b""):
-                document = _document_of(record)
-                if document.get("event_id") == event_id:
-                    return at, record, str(document.get("account_id"))
-    raise CheckFailed("There is no alert and no event of that id.")
-
-
-def _document_of(record: Record) -> dict[str, Any]:
-    try:
-        document = msgspec.json.decode(record.value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _citing(log: Log, address: str) -> Iterator[dict[str, str]]:
-    for topic in (ALERTS, ALERTS_SHADOW):
-        for _, record in stored(log, topic):
-            step = _document_of(record)
-            if any(address_of(cited) == address for cited in step.get("evidence", ())):
-                yield {name: step[name] for name in ("alert_id", "rule", "kind")}

@@ -4,19 +4,35 @@ from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import typer
-from pydantic import ValidationError
 
+from rules.counts import counted
+from schemas.alert import Money
 from schemas.incident import Incident
+from schemas.money import from_minor
 from schemas.time import format_time
-from schemas.topics import INCIDENTS
+from worker.cli.filters import (
+    Chosen,
+    ProviderOption,
+    RuleOption,
+    SeverityOption,
+    SinceOption,
+    rule_ids,
+    time_of,
+)
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
 from worker.cli.printing.output import emit, table, visible
 from worker.config.load import load_settings
 from worker.config.token_keys import tokens_for
-from worker.engine.log import Log, stored
+from worker.detect import silence
 from worker.errors import CheckFailed, UsageError
+from worker.explain.revisions import revisions
+from worker.logs.sqlite.log import wall_clock
 
 _NAMED: Final = 5
+_SHORT: Final = 12
+"""Digits of an alert_id in a list: enough for `explain`."""
+_FEW: Final = 2
+"""Alerts that a row of a list names."""
 
 
 class Status(StrEnum):
@@ -37,6 +53,10 @@ def list_command(
         list[Status] | None, typer.Option(help="Only incidents of this status; repeatable.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
+    rule: RuleOption = None,
+    severity: SeverityOption = None,
+    since: SinceOption = None,
+    provider: ProviderOption = None,
     account: Annotated[
         str | None,
         typer.Option(help="Only incidents of this account, by its tokens under all active keys."),
@@ -47,19 +67,28 @@ def list_command(
 ) -> None:
     """List incidents that are not resolved, the newest first.
 
-    Exit code 0 even if there is none, 2 if there is no log, 70 if it cannot be used, 78 if the
-    configuration is wrong.
+    With --since, those that were opened at that event time or later; with --rule, those with an
+    alert of that rule. The newest alerts are named by the beginnings of their ids.
+
+    Exit code 0 even if there is none, 2 if there is no log or no such rule, 70 if the log cannot be
+    used, 78 if the configuration is wrong.
 
     Example: walletwatch incidents list --status open --json
 
     Example: walletwatch incidents list --all --account acc-1001
+
+    Example: walletwatch incidents list --severity error --rule A3 --since 2026-03-09
     """
     unresolved = [Status.OPEN, Status.ACKNOWLEDGED]
     wanted = status or (list(Status) if everything else unresolved)
     loaded = load_settings(config, environment(), log_url=log)
+    start = None if since is None else time_of(since, wall_clock())
     with readable_log(loaded) as opened:
-        newest = [life[-1] for life in lives(opened, "").values()]
-    found = [incident for incident in newest if incident.status in wanted]
+        newest = [life[-1] for life in revisions(opened, "").values()]
+    others = {silence.RULE, *(name for each in newest for name in each.rules)}
+    rules = rule_ids(rule or (), loaded.settings.rules.known, others)
+    chosen = Chosen(rules, severity or (), start, provider or ())
+    found = [each for each in newest if each.status in wanted and _is_chosen(each, chosen)]
     if account is not None:
         tokens = tokens_for(loaded.settings, loaded.settings.log.url).all_of(account)
         found = [incident for incident in found if incident.account_token in tokens]
@@ -69,23 +98,41 @@ def list_command(
             emit(_fields(incident))
         return
     if not found:
+        which = "" if chosen == Chosen(rules=set()) else " that is chosen"
         whose = "" if account is None else " of this account"
-        typer.echo(f"No incident{whose} is {' or '.join(wanted)}.")
+        typer.echo(f"No incident{whose}{which} is {' or '.join(wanted)}.")
         return
+    _print(found)
+
+
+def _is_chosen(incident: Incident, chosen: Chosen) -> bool:
+    opened = incident.opened_at
+    return chosen.takes(incident.rules, incident.severity, opened, incident.provider)
+
+
+def _print(found: list[Incident]) -> None:
     table(
-        ("incident", "status", "severity", "opened at", "alerts", "title"),
+        ("incident", "status", "severity", "opened at", "newest alerts", "alerts", "title"),
         [
             (
                 each.incident_id,
                 each.status,
                 each.severity,
                 format_time(each.opened_at),
+                _few(each),
                 f"{each.alerts.active} of {each.alerts.total} active",
                 each.title,
             )
             for each in found
         ],
     )
+
+
+def _few(incident: Incident) -> str:
+    """Return the newest alerts of an incident by the beginnings of their ids."""
+    ids = [alert_id[:_SHORT] for alert_id in reversed(incident.alert_ids[-_FEW:])]
+    more = incident.alerts.total - len(ids)
+    return ", ".join(ids) + (f" and {more:,} more" if ids and more else "")
 
 
 @app.command()
@@ -99,7 +146,7 @@ def show(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one incident: what it is, every change of it, and the records that prove it.
+    """Show one incident: what it is, every change of it, its alerts, and the records that prove it.
 
     Exit code 0, 1 if there is no such incident, 2 if several ids begin so, 70 if the log
     cannot be used, 78 if the configuration is wrong.
@@ -108,7 +155,7 @@ def show(
     """
     loaded = load_settings(config, environment(), log_url=log)
     with readable_log(loaded) as opened:
-        found = lives(opened, incident_id)
+        found = revisions(opened, incident_id)
     if not found:
         raise CheckFailed("There is no incident of that id; walletwatch incidents list --all.")
     if incident_id not in found and len(found) > 1:
@@ -121,31 +168,6 @@ def show(
     describe(life[-1])
     typer.echo()
     show_revisions(life)
-
-
-def lives(log: Log, prefix: str) -> dict[str, list[Incident]]:
-    """Return every stored revision of the incidents whose id begins so, oldest first.
-
-    Raises:
-        CheckFailed: a record is not an incident; the sentence has its address.
-    """
-    found: dict[str, list[Incident]] = {}
-    for at, record in stored(log, INCIDENTS):
-        key = (record.key or b"").decode(errors="backslashreplace")
-        if not key.startswith(prefix):
-            continue
-        if record.value is None:
-            found.pop(key, None)
-            continue
-        try:
-            incident = Incident.model_validate_json(record.value)
-        except ValidationError:
-            raise CheckFailed(
-                f"{at.topic}, partition {at.partition}, offset {record.offset}: "
-                "the record is not an incident that this version can read."
-            ) from None
-        found.setdefault(key, []).append(incident)
-    return found
 
 
 def _fields(incident: Incident) -> dict[str, Any]:
@@ -177,6 +199,7 @@ def describe(incident: Incident) -> None:
         "rules": ", ".join(incident.rules),
         "account": incident.account_token,
         "provider": incident.provider,
+        "at stake": ", ".join(map(_amount, incident.amount_at_stake)),
         "suspected": incident.suspected_root_cause,
         "opened at": format_time(incident.opened_at),
         "resolved at": incident.resolved_at and format_time(incident.resolved_at),
@@ -189,15 +212,25 @@ def describe(incident: Incident) -> None:
             typer.echo(f"  {name:<12} {visible(str(value))}")
 
 
+def _amount(money: Money) -> str:
+    return f"{from_minor(money.minor_units, money.exponent)} {money.currency}"
+
+
 def show_revisions(life: list[Incident]) -> None:
-    """Print the revisions of an incident, oldest first, and the addresses of its evidence."""
+    """Print the revisions of an incident, oldest first, its alerts, and where its evidence is."""
     if life[0].revision > 1:
         typer.echo(f"The log no longer has the revisions before {life[0].revision}.")
     rows = [_revision(each) for each in life]
     table(tuple(rows[0]), [tuple(row.values()) for row in rows])
     newest = life[-1]
+    if newest.alert_ids:
+        listed, total = len(newest.alert_ids), newest.alerts.total
+        typer.echo(f"\nAlerts, {listed} of {total:,}; walletwatch explain takes their ids:")
+        for alert_id in newest.alert_ids:
+            typer.echo(f"  {visible(alert_id)}")
     if newest.evidence:
-        typer.echo(f"\nEvidence, {len(newest.evidence)} of {newest.evidence_total} records:")
+        records = counted(newest.evidence_total, "record")
+        typer.echo(f"\nEvidence, {len(newest.evidence)} of {records}:")
         table(
             ("role", "topic", "partition", "offset", "event"),
             [(e.role, e.topic, e.partition, e.offset, e.event_id) for e in newest.evidence],

@@ -3,8 +3,9 @@
 Names of devices, sessions, addresses and payees are never shown: only what happened, and when.
 """
 
+import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rules.contract import AnyRule
 from rules.events import Balance, Event, Login, Transaction
@@ -30,8 +31,9 @@ _DONE: Final = {
 }
 
 
-_MOMENTS: Final = ("_at_ms", "_until_ms", "_since_ms", "_seen_ms")
+_MOMENTS: Final = ("_at_ms", "_until_ms", "_since_ms", "_seen_ms", "as_of_ms")
 """Ends of the names of facts that are a moment; others in milliseconds are a span."""
+_WHOLE: Final = re.compile(r"-?[0-9]+")
 
 
 def happened(event: Event) -> str:
@@ -116,7 +118,8 @@ def _timeline(life: Life, found: Derivation) -> Iterator[str]:
     total = sum(step["evidence_total"] for step in life.steps)
     shown = sum(len(step.get("evidence", ())) for step in life.steps)
     if total > shown:
-        yield f"  and {total - shown} more like these, which are counted but not cited"
+        verb = "is" if total - shown == 1 else "are"
+        yield f"  and {total - shown:,} more like these, which {verb} counted but not cited"
 
 
 def _reasons(rule: AnyRule, judged: dict[str, Any]) -> Iterator[str]:
@@ -127,28 +130,64 @@ def _reasons(rule: AnyRule, judged: dict[str, Any]) -> Iterator[str]:
     yield from (f"  {each.sentence}" for each in rule.otherwise(facts))
     thresholds: dict[str, list[str]] = {}
     for name, fact in rule.Facts.deciding().items():
-        thresholds.setdefault(fact, []).append(f"{name} {_shown(name, judged['parameters'][name])}")
+        limit = _threshold(name, judged["parameters"][name], _unit_of(fact, values))
+        thresholds.setdefault(fact, []).append(f"{name} {limit}")
     yield from ("", "Facts, and the thresholds they are compared with")
     for name, value in values.items():
         if value is not None and not name.endswith("exponent"):
             against = ", ".join(thresholds.get(name, ()))
-            yield f"  {_label(name)}: {_fact(name, value, values)}" + (against and f"  ({against})")
+            shown = _fact(name, value, _unit_of(name, values))
+            yield f"  {_label(name, values)}: {shown}" + (against and f"  ({against})")
 
 
-def _label(name: str) -> str:
-    return name.removesuffix("_ms").removesuffix("_minor").replace("_", " ")
+class _Unit(NamedTuple):
+    """What an amount is counted in."""
+
+    currency: str
+    exponent: int
+
+    def amount(self, minor: int) -> str:
+        return f"{from_minor(minor, self.exponent)} {self.currency}"
+
+    def amounts(self, text: str) -> str:
+        """Return a text of minor units, such as balances of rows, with amounts instead."""
+        shown = _WHOLE.sub(lambda found: from_minor(int(found[0]), self.exponent), text)
+        return f"{shown} {self.currency}"
 
 
-def _fact(name: str, value: Value, facts: Values) -> str:
+def _unit_of(name: str, facts: Values) -> _Unit | None:
+    """Return what a fact in minor units is counted in; None if no fact says that."""
+    of = name.removesuffix("amount_minor")
+    of = of if f"{of}exponent" in facts else ""
+    currency, exponent = facts.get(f"{of}currency"), facts.get(f"{of}exponent")
+    if not name.endswith("_minor") or not isinstance(currency, str):
+        return None
+    return _Unit(currency, exponent) if isinstance(exponent, int) else None
+
+
+def _label(name: str, facts: Values) -> str:
+    if _unit_of(name, facts) is not None:
+        name = name.removesuffix("_minor")
+    return name.removesuffix("_ms").replace("_", " ")
+
+
+def _fact(name: str, value: Value, unit: _Unit | None) -> str:
+    if isinstance(value, str) and value and unit is not None:
+        return unit.amounts(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return _plain(value)
     if name.endswith(_MOMENTS):
         return format_time(value)
-    of = name.removesuffix("amount_minor")
-    of = of if f"{of}exponent" in facts else ""
-    exponent = facts.get(f"{of}exponent")
-    if name.endswith("_minor") and isinstance(exponent, int):
-        return f"{from_minor(value, exponent)} {facts.get(f'{of}currency')}"
+    return _shown(name, value) if unit is None else unit.amount(value)
+
+
+def _threshold(name: str, value: Any, unit: _Unit | None) -> str:
+    """Return the value of a parameter for people; `unit` is that of the fact it is held against."""
+    if unit is not None and name.endswith("_minor_by_currency"):
+        value = value.get(unit.currency)
+        return "none" if value is None else unit.amount(value)
+    if unit is not None and name.endswith("_minor"):
+        return unit.amount(value)
     return _shown(name, value)
 
 
@@ -162,9 +201,11 @@ def _plain(value: Any) -> str:
         return "yes" if value else "no"
     if value == "":
         return "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
-    return str(value if value not in ({}, None) else "none")
+    return "none" if value is None else str(value)
 
 
 def _finds(rule: AnyRule) -> str:

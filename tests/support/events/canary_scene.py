@@ -234,12 +234,23 @@ def on_the_log(scene: CanaryScene) -> None:
     for incident in sorted(incidents)[:_SHOWN]:
         scene.call(INCIDENT, "incidents", "show", incident)
         scene.call(INCIDENT, "incidents", "show", incident, "--json")
+        scene.call(EXPLAINED, "explain", incident[:12])
+        scene.call(EXPLAINED, "explain", incident, "--json")
     for ids in alerts.values():
         for each in ids[:_TOLD_PER_RULE]:
             scene.call(EXPLAINED, "explain", each)
         scene.call(EXPLAINED, "explain", ids[0], "--json")
         scene.call(EXPLAINED, "explain", ids[0], "--from-history")
     scene.call(EXPLAINED, "explain", f"{NAMES['event_id']}-failed")
+    scene.call(EXPLAINED, "explain", NAMES["event_id"])
+    scene.call(EXPLAINED, "explain", NAMES["event_id"], "--json")
+    for more in ((), ("--json",), ("--shadow",), ("--account", f"{ACCOUNT}-failed")):
+        scene.call(ALERT, "alerts", "list", *more)
+    for words in (("--rule", "A9"), ("--since", ACCOUNT)):
+        scene.call(SPOKEN, "alerts", "list", *words)
+        scene.call(SPOKEN, "incidents", "list", *words)
+    scene.call(SPOKEN, "explain", ACCOUNT)
+    scene.call(SPOKEN, "explain", ACCOUNT[:3])
 
 
 def in_files(scene: CanaryScene) -> None:

@@ -1,6 +1,7 @@
 """incidents: the newest state of each, and the life of one."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +71,22 @@ RECORDS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log that holds incidents, made once: making one takes longer than a command."""
+    path = tmp_path_factory.mktemp("filled") / "log.db"
+    log = open_log(f"sqlite:///{path}")
+    log.append(RECORDS)
+    log.close()
+    return path
+
+
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A working directory with a log that holds incidents."""
+def folder(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with a copy of the log."""
+    shutil.copy(filled, tmp_path / "log.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WALLETWATCH_LOG__URL", URL)
-    append(*RECORDS)
 
 
 def append(*records: NewRecord) -> None:
@@ -140,6 +151,111 @@ def test_list_finds_an_account_by_the_key_of_the_log() -> None:
     assert listed("--account", "acc-1") == ["own"]
 
 
+CHOICES = [
+    revision(
+        "p1", 1, "opened", "open", severity="error", provider="acme", rules=["account_lockout"]
+    ),
+    revision("p2", 1, "opened", "open", severity="info", rules=["cannot_log_in", "outside"]),
+    revision(
+        "p3", 1, "opened", "open", provider="Acme", rules=["unauthorized_transaction"],
+        opened_at="2023-11-14T22:13:20.001Z",
+    ),
+    revision("p4", 1, "opened", "open", opened_at="2023-11-14T22:13:19.999Z", provider="acme"),
+    revision("p5", 1, "opened", "resolved", severity="error", provider="acme"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def choices(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a log of CHOICES."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('choices') / 'log.db'}"
+    log = open_log(url)
+    log.append(CHOICES)
+    log.close()
+    return url
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        ("--rule A4", ["p1"]),
+        ("--rule a4", ["p1"]),
+        ("--rule account_lockout", ["p1"]),
+        ("--rule cannot_log_in", ["p2"]),
+        ("--rule outside", ["p2"]),
+        ("--rule A4 --rule A5", ["p1", "p2"]),
+        ("--rule A1", []),
+        ("--rule pipeline_silent", []),
+        ("--severity error", ["p1"]),
+        ("--severity error --all", ["p1", "p5"]),
+        ("--severity error --severity info", ["p1", "p2"]),
+        ("--severity critical", []),
+        ("--provider acme", ["p1", "p4"]),
+        ("--provider Acme", ["p3"]),
+        ("--provider acme --provider Acme", ["p3", "p1", "p4"]),
+        ("--provider acm", []),
+        ("--since 2023-11-14T22:13:20Z", ["p3", "p1", "p2"]),
+        ("--since 2023-11-14T22:13:20.001Z", ["p3"]),
+        ("--since 2023-11-14T22:13:20.002Z", []),
+        ("--since 2023-11-14T23:13:20+01:00", ["p3", "p1", "p2"]),
+        ("--since 2023-11-14", ["p3", "p1", "p2", "p4"]),
+        ("--since 2023-11-15", []),
+        ("--since 7d", []),
+        ("--since 100000d", ["p3", "p1", "p2", "p4"]),
+        ("--provider acme --severity error --rule A4 --since 2023-11-14 --all", ["p1"]),
+        ("--provider acme --severity info", []),
+        ("--provider acme --status resolved", ["p5"]),
+    ],
+)
+def test_list_chooses(choices: str, words: str, ids: list[str]) -> None:
+    """By rule, severity, time of opening and provider: all of them, any of each."""
+    assert listed("--log", choices, *words.split()) == ids
+
+
+def test_list_says_what_is_chosen_where_nothing_is() -> None:
+    """And does not where nothing was chosen."""
+    none = run(app, ["incidents", "list", "--provider", "acme"])
+    assert none.stdout == "No incident that is chosen is open or acknowledged.\n"
+    for words in (["--rule", "A9"], ["--since", "yesterday"]):
+        ended = run(app, ["incidents", "list", *words])
+        assert (ended.exit_code, ended.stdout) == (2, "")
+        assert words[1] not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("count", "named"),
+    [
+        (0, ""),
+        (1, "alert-000000"),
+        (2, "alert-000001, alert-000000"),
+        (3, "alert-000002, alert-000001 and 1 more"),
+        (50, "alert-000049, alert-000048 and 48 more"),
+        (1_234, "alert-000049, alert-000048 and 1,232 more"),
+    ],
+)
+def test_alerts_are_listed_by_the_beginnings_of_their_ids(count: int, named: str) -> None:
+    """The newest in a row of the list, all that the record has where one is shown."""
+    ids = [f"alert-{n:06}-and-more" for n in range(min(count, 50))]
+    total = max(count, 1)
+    append(
+        revision("eee1", 1, "opened", "open", alert_ids=ids, alerts={"total": total, "active": 1})
+    )
+    lines = run(app, ["incidents", "list"]).stdout.splitlines()
+    row = next(line for line in lines if line.startswith("eee1"))
+    assert row.endswith(f"  1 of {total} active  Title of eee1")
+    assert f"Z  {named}  " in row
+    shown = run(app, ["incidents", "show", "eee1"]).stdout
+    head = f"\nAlerts, {len(ids)} of {total:,}; walletwatch explain takes their ids:\n"
+    assert (head in shown) == bool(ids)
+    assert [line.strip() for line in shown.splitlines() if line.startswith("  alert-")] == ids
+    (record,) = (
+        json.loads(line)
+        for line in run(app, ["incidents", "list", "--json"]).stdout.splitlines()
+        if "eee1" in line
+    )
+    assert record["alert_ids"] == ids
+
+
 def test_list_is_a_table_for_people() -> None:
     """And prints a sentence when it would be empty."""
     lines = run(app, ["incidents", "list"]).stdout.splitlines()
@@ -165,6 +281,24 @@ def test_show_tells_the_life_of_an_incident() -> None:
     ]  # fmt: skip
     assert "Evidence, 1 of 4 records:" in shown
     assert ["failure", "wallet.logins", "3", "17", "e17"] in lines
+
+
+def test_show_names_money_in_units_of_its_currency() -> None:
+    """Never in minor units; and one record is not "1 records"."""
+    money = [
+        {"currency": "EUR", "minor_units": 1250, "exponent": 2},
+        {"currency": "JPY", "minor_units": 7, "exponent": 0},
+        {"currency": "BHD", "minor_units": 1, "exponent": 3},
+    ]
+    append(
+        revision(
+            "fff1", 1, "opened", "open", amount_at_stake=money, evidence=[EVIDENCE],
+            evidence_total=1,
+        )
+    )  # fmt: skip
+    shown = run(app, ["incidents", "show", "fff1"]).stdout
+    assert "  at stake     12.50 EUR, 7 JPY, 0.001 BHD\n" in shown
+    assert "\nEvidence, 1 of 1 record:\n" in shown
 
 
 def test_show_prints_json() -> None:

@@ -44,7 +44,7 @@ ROLES: Final = {
     Role.WORKER: "`run`, `forget`",
     Role.DOCTOR: "`doctor`, beside those of a worker",
     Role.PRODUCER: "your platform, `ingest`, `simulate`",
-    Role.READER: "`tail`, `incidents`, `explain`",
+    Role.READER: "`tail`, `alerts`, `incidents`, `explain`",
     Role.DEAD_LETTERS: "`dlq`, and `tail` of late events, beside those of a producer",
     Role.OPERATOR: "`topics`",
 }
