@@ -5,8 +5,9 @@ from typing import Final
 
 from rules.alerts import Draft
 from rules.balance_mismatch.facts import ConflictFacts, RowFacts
-from rules.balance_mismatch.ledger.book import MAX_REFS, BrokenGroup
+from rules.balance_mismatch.ledger.book import BrokenGroup
 from rules.balance_mismatch.ledger.chain import ChainBreak, Gap
+from rules.balance_mismatch.ledger.group import MAX_REFS
 from rules.balance_mismatch.ledger.reports import PendingReport
 from rules.events import Ref, Transaction
 from rules.facts import Quote
@@ -17,6 +18,8 @@ _ROW: Final = (
     *("balance_before_minor", "balance_after_minor", "ledger_sequence", "booked_at_ms"),
 )
 """The facts of a row, in the order in which they are published."""
+MAX_JUMPS: Final = 50
+"""Jumps that an alert lists; of others it quotes the sum."""
 
 
 def row_draft(event: Transaction, ref: Ref, drift: int) -> Draft:
@@ -33,6 +36,7 @@ def chain_draft(event: Transaction, ref: Ref, found: ChainBreak) -> Draft:
     """Return the draft for two neighbours that do not join; the event showed it."""
     left, right = found.left, found.right
     candidates = (*left.balances, None, None)
+    is_wrong = len(right.balances) > 1
     facts: list[Quote] = [
         ("check", "chain", None),
         ("drift_minor", found.drift, None),
@@ -43,12 +47,14 @@ def chain_draft(event: Transaction, ref: Ref, found: ChainBreak) -> Draft:
         ("previous_balance_may_be_minor", candidates[1], None),
         ("previous_balance_may_also_be_minor", candidates[2], None),
         ("balance_before_minor", right.balances[0], right.ref),
+        ("balance_before_may_be_minor", right.balances[1] if is_wrong else None, None),
         ("ledger_sequence", found.sequence, right.ref),
         ("booked_at_ms", right.ref.occurred_at, right.ref),
     ]
     evidence = [(left.ref, "entry_before"), (right.ref, "entry")]
     transactions = (event.transaction_id,) if right.ref == ref else ()
-    return _draft(right.ref.event_id, facts, evidence, *transactions)
+    anchor = right.ref.event_id  # that of the alert about the row by itself too
+    return _draft(f"chain:{anchor}" if is_wrong else anchor, facts, evidence, *transactions)
 
 
 def conflict_draft(event: Transaction, ref: Ref, first: Ref | None) -> Draft:
@@ -87,7 +93,10 @@ def group_draft(currency: str, found: BrokenGroup) -> Draft:
     start_ref = start.ref if found.is_start_reported else None
     facts: list[Quote] = [
         ("check", "group", None),
-        ("drift_minor", result.drift, None),
+        ("drift_minor", sum(result.jumps), None),
+        ("jumps_minor", " ".join(map(str, result.jumps[:MAX_JUMPS])), None),
+        ("other_jumps_minor", sum(result.jumps[MAX_JUMPS:]), None),
+        ("largest_jump_minor", max(result.jumps, key=abs), None),
         ("currency", currency, group.refs[-1]),
         ("exponent", group.exponent, group.refs[-1]),
         ("balance_kind", start.kind, group.refs[-1]),

@@ -7,15 +7,17 @@ from rules.balance_mismatch.facts import (
     GroupFacts,
     SnapshotFacts,
 )
-from rules.balance_mismatch.ledger.row import CORRECTIONS, effect_of
+from rules.balance_mismatch.ledger.row import CORRECTIONS, effect_of, start_of
+from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.events import Balance, Event, Transaction
 
 
-def is_closed_by(facts: BalanceMismatchFacts, event: Event) -> bool:
+def is_closed_by(facts: BalanceMismatchFacts, event: Event, params: BalanceMismatchParams) -> bool:
     """Return whether the event closes the alert."""
     match facts, event:
         case DriftFacts(), Transaction():
-            return is_corrected_by(facts, event) or _is_missing_row(facts, event)
+            tolerance = params.tolerance(facts.currency)
+            return is_corrected_by(facts, event) or _is_missing_row(facts, event, tolerance)
         case DriftFacts(), Balance():
             since = facts.as_of_ms if isinstance(facts, SnapshotFacts) else facts.at
             return is_same_balance(facts, event) and event.as_of > since
@@ -28,6 +30,7 @@ def is_corrected_by(facts: DriftFacts, event: Transaction) -> bool:
     """Return whether the row is a later correction of exactly the drift."""
     return (
         event.type in CORRECTIONS
+        and facts.drift_minor != 0
         and event.status == "completed"
         and event.occurred_at > facts.at
         and effect_of(event) == facts.correction_factor * facts.drift_minor
@@ -36,26 +39,34 @@ def is_corrected_by(facts: DriftFacts, event: Transaction) -> bool:
     )
 
 
-def _is_missing_row(facts: DriftFacts, event: Transaction) -> bool:
+def _is_missing_row(facts: DriftFacts, event: Transaction, tolerance: int) -> bool:
     match facts:
         case GroupFacts():
-            return is_completed_by(facts, event)
+            return is_completed_by(facts, event, tolerance)
         case SnapshotFacts():
             return is_explained_by(facts, event)
     return False
 
 
-def is_completed_by(facts: GroupFacts, event: Transaction) -> bool:
-    """Return whether the row is one that would have completed the group."""
-    row = f"{event.balance_before}>{event.balance_after}"
-    return is_same_balance(facts, event) and row in facts.closing_rows
+def is_completed_by(facts: GroupFacts, event: Transaction, tolerance: int) -> bool:
+    """Return whether the row is one that would have completed the group.
+
+    `tolerance`: what may lie between two rows that join, in minor units.
+    """
+    before, after = start_of(event), event.balance_after
+    if before is None or after is None or not is_same_balance(facts, event):
+        return False
+    return any(
+        abs(before - start) <= tolerance and abs(after - end) <= tolerance
+        for start, end in facts.closing_rows
+    )
 
 
 def is_explained_by(facts: SnapshotFacts, event: Transaction) -> bool:
     """Return whether the row has the reported balance and is not after the judgement."""
     return (
         is_same_balance(facts, event)
-        and facts.reported_balance_minor in (event.balance_before, event.balance_after)
+        and facts.reported_balance_minor in (start_of(event), event.balance_after)
         and event.occurred_at <= facts.judged_at_ms
     )
 

@@ -2,7 +2,9 @@
 
 from typing import Any, Final
 
+from rules.balance_mismatch.dispute_examples import DISPUTES
 from rules.balance_mismatch.group_examples import GROUPS
+from rules.balance_mismatch.jump_examples import AFTER_ONLY, JUMPS
 from rules.balance_mismatch.snapshot_examples import SNAPSHOTS
 from rules.builders import clock, row, txn
 from rules.contract import Example
@@ -267,4 +269,7 @@ _CURES: Final = (
     ),
 )
 
-EXAMPLES: Final = _ROW + _CHAIN + _GAPS + _CURES + GROUPS + SNAPSHOTS
+EXAMPLES: Final = (
+    *(*_ROW, *DISPUTES, *_CHAIN, *_GAPS, *_CURES),
+    *(*GROUPS, *JUMPS, *AFTER_ONLY, *SNAPSHOTS),
+)

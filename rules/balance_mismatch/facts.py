@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 import msgspec
 
 from rules.alerts import OpenAlert
-from rules.balance_mismatch.ledger.row import drift_of, effect_of
+from rules.balance_mismatch.ledger.row import drift_of, effect_of, start_of
 from rules.effects import Effects
 from rules.events import Transaction
 from rules.facts import Facts, Value, Values, quoted
@@ -46,8 +46,6 @@ class BalanceMismatchFacts(Facts, kw_only=True):
 class DriftFacts(BalanceMismatchFacts, kw_only=True):
     """A balance that differs by `drift_minor` from what it should be."""
 
-    is_only_warning: ClassVar[bool] = False
-    """Whether the check never gives an error."""
     correction_factor: ClassVar[int] = -1
     """A correction moves the drift times this."""
     exponent: Annotated[int, quoted("exponent")]
@@ -67,6 +65,16 @@ class DriftFacts(BalanceMismatchFacts, kw_only=True):
     def drift(self) -> int:
         """The difference as it follows from the other facts."""
         return self.drift_minor
+
+    @property
+    def size(self) -> int:
+        """What limits are compared with: the difference, without its sign."""
+        return abs(self.drift_minor)
+
+    @property
+    def is_only_warning(self) -> bool:
+        """Whether it is no error however large it is."""
+        return False
 
 
 class RowFacts(DriftFacts, kw_only=True):
@@ -124,7 +132,9 @@ class ChainFacts(DriftFacts, kw_only=True):
     previous_balance_minor: Annotated[int, quoted("balance_after")]
     previous_balance_may_be_minor: int | None
     previous_balance_may_also_be_minor: int | None
-    balance_before_minor: Annotated[int, quoted("balance_before")]
+    balance_before_minor: Annotated[int, quoted(start_of)]
+    balance_before_may_be_minor: int | None = None
+    """Of a row that is wrong in itself: by its balance after, which may be the right one."""
     ledger_sequence: Annotated[int, quoted("ledger_sequence")]
     booked_at_ms: Annotated[int, quoted("occurred_at")]
 
@@ -134,14 +144,20 @@ class ChainFacts(DriftFacts, kw_only=True):
 
     @property
     def drift(self) -> int:
-        candidates = (
+        end, start = self.nearest
+        return start - end
+
+    @property
+    def nearest(self) -> tuple[int, int]:
+        """The balances before and after the jump: the nearest of all that may be right."""
+        ends = (
             self.previous_balance_minor,
             self.previous_balance_may_be_minor,
             self.previous_balance_may_also_be_minor,
         )
-        return min(
-            (self.balance_before_minor - end for end in candidates if end is not None), key=abs
-        )
+        starts = self.balance_before_minor, self.balance_before_may_be_minor
+        pairs = [(e, s) for e in ends for s in starts if e is not None and s is not None]
+        return min(pairs, key=lambda pair: abs(pair[1] - pair[0]))
 
 
 class GapFacts(BalanceMismatchFacts, kw_only=True):
@@ -173,10 +189,19 @@ class ConflictFacts(BalanceMismatchFacts, kw_only=True):
 
 
 class GroupFacts(DriftFacts, kw_only=True):
-    """Check `group`: rows without numbers, close in time, that join in no order."""
+    """Check `group`: rows without numbers, close in time, that join in no order.
+
+    Alerts of releases before jumps were listed quote none: they have one, the drift, and were
+    warnings.
+    """
 
     switch = "group_check"
-    is_only_warning = True
+    jumps_minor: str | None = None
+    """From one row to the next, in their order: "4000 -1000"; at most 50."""
+    other_jumps_minor: int = 0
+    """The sum of those that are not listed."""
+    largest_jump_minor: int | None = None
+    """The largest in either direction, with its sign."""
     previous_balance_minor: Annotated[int, quoted("balance_after")]
     rows: Annotated[int, quoted(compared_with="chain_slack_ms")]
     last_row_at_ms: Annotated[int, quoted("occurred_at")]
@@ -188,9 +213,36 @@ class GroupFacts(DriftFacts, kw_only=True):
         return self.last_row_at_ms
 
     @property
-    def closing_rows(self) -> list[str]:
-        """The rows of `would_close_minor`: "before>after"."""
-        return (self.would_close_minor or "").split()
+    def drift(self) -> int:
+        return sum(self.jumps) + self.other_jumps_minor
+
+    @property
+    def size(self) -> int:
+        return abs(self.largest_jump)
+
+    @property
+    def is_only_warning(self) -> bool:
+        return self.jumps_minor is None
+
+    @property
+    def jumps(self) -> list[int]:
+        """The jumps that are listed."""
+        if self.jumps_minor is None:
+            return [self.drift_minor]
+        return [int(jump) for jump in self.jumps_minor.split()]
+
+    @property
+    def largest_jump(self) -> int:
+        """The jump that decides the severity."""
+        if self.largest_jump_minor is None:
+            return self.drift_minor
+        return self.largest_jump_minor
+
+    @property
+    def closing_rows(self) -> list[tuple[int, int]]:
+        """The rows of `would_close_minor`: (before, after)."""
+        rows = (row.split(">") for row in (self.would_close_minor or "").split())
+        return [(int(before), int(after)) for before, after in rows]
 
 
 class SnapshotFacts(DriftFacts, kw_only=True):

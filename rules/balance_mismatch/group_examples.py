@@ -41,9 +41,9 @@ GROUPS: Final = (
         details=({"check": "group", "drift_minor": -1, "currency": "EUR", "rows": 1},),
     ),
     Example(
-        name="Large drifts are warnings too: the order is a guess",
+        name="A jump of one major unit or more is an error",
         events=(FIRST, entry("b", "10:01:00", "20.00", "50.00", "30.00"), END),
-        expect=("raised warning",),
+        expect=("raised error",),
         details=({"drift_minor": -4000, "balance_kind": "posted"},),
     ),
     Example(
@@ -75,7 +75,7 @@ GROUPS: Final = (
             entry("b", "10:01:01", "20.00", "90.00", "70.00"),
             END,
         ),
-        expect=("raised warning", "raised warning"),
+        expect=("raised error", "raised error"),
         details=({"drift_minor": -2000}, {"drift_minor": 3000}),
     ),
     Example(
@@ -125,7 +125,7 @@ GROUPS: Final = (
             entry("b", "10:01:00", "20.00", "55.00", "35.00"),
             END,
         ),
-        expect=("raised warning",),
+        expect=("raised error",),
     ),
     Example(
         name="The fee has a row of its own, at the same moment",

@@ -4,6 +4,7 @@ Titles are published; the other sentences are those of `explain`. None has perso
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from rules.balance_mismatch.facts import (
     BalanceMismatchFacts,
@@ -17,8 +18,12 @@ from rules.balance_mismatch.facts import (
 )
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.contract import Otherwise
+from rules.facts import Value
 from schemas.money import from_minor
 from schemas.time import format_span
+
+MAX_LISTED: Final = 3
+"""Jumps of a group that a sentence names."""
 
 # -- titles -------------------------------------------------------------------------------
 
@@ -27,7 +32,9 @@ def title_of(facts: BalanceMismatchFacts) -> str:
     """Return the published title of an alert."""
     match facts:
         case GapFacts():
-            return f"Missing ledger entries: {facts.missing_count} ({facts.currency})"
+            if facts.missing_count == 1:
+                return f"A ledger entry is missing ({facts.currency})"
+            return f"{facts.missing_count} ledger entries are missing ({facts.currency})"
         case ConflictFacts():
             return f"Two different ledger entries have one sequence number ({facts.currency})"
         case DriftFacts():
@@ -44,10 +51,20 @@ def _drift_title(facts: DriftFacts) -> str:
         case ChainFacts():
             return f"Balance jumped by {drift} between two ledger entries"
         case GroupFacts():
-            return f"Ledger entries of one moment leave {drift} unexplained in every order"
+            return _group_title(facts)
         case SnapshotFacts():
             return f"Reported balance differs by {drift} from the ledger"
     raise NotImplementedError(facts.check)
+
+
+def _group_title(facts: GroupFacts) -> str:
+    drift = _money(facts, facts.drift_minor)
+    if facts.rows == 1:
+        return f"Balance jumped by {drift} between two ledger entries"
+    if len(facts.jumps) == 1:
+        return f"Ledger entries of one moment leave {drift} unexplained in every order"
+    largest = _money(facts, facts.largest_jump)
+    return f"Ledger entries of one moment leave jumps in every order, the largest by {largest}"
 
 
 # -- because ------------------------------------------------------------------------------
@@ -75,21 +92,24 @@ def _because_of_row(facts: RowFacts) -> Sequence[str]:
     row = f"{facts.type.replace('_', ' ')} of {_money(facts, facts.amount_minor)}"
     before = _money(facts, facts.balance_before_minor)
     after = _money(facts, facts.balance_after_minor)
+    off = f"{_money(facts, facts.size)} too {'much' if facts.drift_minor > 0 else 'little'}"
     return [
         (
             f"A {row} that is {facts.status} should have moved the {facts.balance_kind} balance by "
             f"{_money(facts, facts.moved - facts.drift_minor)}."
         ),
-        f"It went from {before} to {after}: {_money(facts, facts.drift_minor)} too much.",
+        f"It went from {before} to {after}: {off}.",
     ]
 
 
 def _because_of_chain(facts: ChainFacts) -> Sequence[str]:
-    number, start = facts.ledger_sequence, facts.balance_before_minor
+    number, (end, start) = facts.ledger_sequence, facts.nearest
+    is_as_reported = start == facts.balance_before_minor
     return [
-        f"Entry {number - 1} left {_money(facts, start - facts.drift_minor)}.",
+        f"Entry {number - 1} left {_money(facts, end)}.",
         (
-            f"Entry {number} starts at {_money(facts, start)}: nothing between them explains "
+            f"Entry {number} {'starts' if is_as_reported else 'should have started'} at "
+            f"{_money(facts, start)}: nothing between them explains "
             f"{_money(facts, facts.drift_minor)}."
         ),
     ]
@@ -106,23 +126,40 @@ def _because_of_gap(facts: GapFacts) -> Sequence[str]:
 
 def _because_of_group(facts: GroupFacts, params: BalanceMismatchParams) -> Sequence[str]:
     slack = format_span(params.chain_slack_ms)
+    if facts.rows == 1 and facts.closing_rows:
+        before, after = facts.closing_rows[0]
+        return [
+            f"An entry left {_money(facts, before)}.",
+            (
+                f"The next one starts at {_money(facts, after)}: nothing between them explains "
+                f"{_money(facts, facts.drift_minor)}."
+            ),
+        ]
     start = _money(facts, facts.previous_balance_minor)
     sentences = [
         (
             f"{facts.rows} entries without a number came each within {slack} of another "
             "(chain_slack_ms), so their order is not known."
         ),
-        (
-            f"In no order do they lead on from {start} without a jump: "
-            f"{_money(facts, facts.drift_minor)} are unexplained."
-        ),
+        f"In no order do they lead on from {start} without a jump: {_jumps(facts)}.",
     ]
     if facts.closing_rows:
-        before, after = map(int, facts.closing_rows[0].split(">"))
+        before, after = facts.closing_rows[0]
         sentences.append(
             f"An entry from {_money(facts, before)} to {_money(facts, after)} would do it."
         )
     return sentences
+
+
+def _jumps(facts: GroupFacts) -> str:
+    """Return the jumps of a group as a part of a sentence, at most three by name."""
+    drift = _money(facts, facts.drift_minor)
+    if len(facts.jumps) == 1:
+        return f"{drift} are unexplained"
+    listed = [_money(facts, jump) for jump in facts.jumps[:MAX_LISTED]]
+    is_all = len(facts.jumps) <= MAX_LISTED
+    jumps = " and ".join([", ".join(listed[:-1]), listed[-1]]) if is_all else ", ".join(listed)
+    return f"{jumps}{'' if is_all else ' and more'} are unexplained, {drift} together"
 
 
 def _because_of_report(facts: SnapshotFacts, params: BalanceMismatchParams) -> Sequence[str]:
@@ -159,20 +196,26 @@ def otherwise(facts: BalanceMismatchFacts, params: BalanceMismatchParams) -> Seq
 
 
 def _other_facts(facts: DriftFacts, params: BalanceMismatchParams) -> Sequence[Otherwise]:
+    changed: dict[str, Value]
     match facts:
         case RowFacts():
             right = facts.balance_after_minor - facts.drift_minor
             sentence = f"no alert if the balance after it had been {_money(facts, right)}"
             changed = {"balance_after_minor": right, "drift_minor": 0}
         case ChainFacts():
-            right = facts.balance_before_minor - facts.drift_minor
+            right, _ = facts.nearest
             sentence = f"no alert if the entry had started at {_money(facts, right)}"
             changed = {"balance_before_minor": right, "drift_minor": 0}
         case SnapshotFacts():
             return _other_reports(facts, params)
-        case _:
+        case GroupFacts():
             sentence = "no alert if the entries could be put into an order without a jump"
-            changed = {"drift_minor": 0}
+            if facts.rows == 1:
+                sentence = "no alert if the entry had started where the one before it ended"
+            changed = dict.fromkeys(("drift_minor", "other_jumps_minor", "largest_jump_minor"), 0)
+            changed["jumps_minor"] = ""
+        case _:
+            raise NotImplementedError(facts.check)
     return [Otherwise(sentence=sentence, facts=changed)]
 
 
@@ -201,7 +244,7 @@ def _other_reports(facts: SnapshotFacts, params: BalanceMismatchParams) -> Seque
 
 
 def _other_limits(facts: DriftFacts, params: BalanceMismatchParams) -> Sequence[Otherwise]:
-    off = abs(facts.drift_minor)
+    off = facts.size
     allowed = {**params.tolerance_minor_by_currency, facts.currency: off}
     found = [
         Otherwise(

@@ -6,7 +6,7 @@ Finds, exactly, per account, currency and kind of balance:
 - `missing_entries`: numbers of the sequence that do not come;
 - `sequence_conflict`: one number on two rows with different contents;
 - `group`: without ledger_sequence, rows close in time that join the balance before them in no order
-  (`ledger.trail`);
+  (`ledger.trail`), with every jump between them (`ledger.layout`);
 - `snapshot`: a reported balance that the rows did not have at any time around its moment.
 
 Why it matters: money appeared or vanished, or the owner is shown a wrong balance.
@@ -18,12 +18,24 @@ What makes it wrong, and what is done about it:
 - holds move the available balance, not the posted one: kinds are never compared with each other,
   and a failed or expired row may give back the hold or move nothing;
 - the fee may be booked as a row of its own, another funding than the balance moves nothing;
-- a row may not report the balance that it moves: after a completed row without a balance of a kind,
-  the next row of that kind is accepted as it is; for `available`, after any hold or end of one;
+- a dispute may move the money back when it opens, or leave it where it is: a disputed row moves
+  nothing or exactly the opposite of the whole, as one that failed or was cancelled, expired or
+  reversed;
+- a row may not report the balance that it moves: after a completed, reversed or disputed row
+  without a balance of a kind, the next row of that kind is accepted as it is; for `available`,
+  after any hold or end of one;
+- a row may report the balance after alone: of a completed row the one before follows from what it
+  moves, and the row is judged with its neighbours; any other, and a mixed funding without
+  `funding_from_balance`, only sets the balance;
+- balances may be rounded: a tolerance holds between two neighbours, so it never hides a jump, nor
+  what rounding lies around one;
 - reports and rows come from different clocks: a report may be `snapshot_slack_ms` off; one that is
   old, beside a gap, or of an unknown balance is counted and not judged;
-- one break must not give an alert for every later row: a row with an alert is not judged again, and
-  the chain continues from it (`ledger.chain`, `ledger.book`).
+- one break must not give an alert for every later row: the chain continues from a row with an
+  alert, also from one that moves nothing (`ledger.chain`, `ledger.book`). A row that is wrong in
+  itself may be right in its balance before, or after, or neither: it is compared with its
+  neighbours in each of these readings, and what is told is the smallest jump. So a row raises at
+  most one alert by itself and one of the chain.
 
 Rows of a group that come in order need neither timer nor search (`ledger.book`). One timer per
 account, `idle`, compacts the state of an account without new rows (`idle`).
@@ -34,13 +46,19 @@ judged by its first 1,000. A late row joins its group while that is pending, clo
 a group or explains an alert about a report; it starts nothing. A group in order stays open until
 time has passed its end, proven or not.
 
+The jumps of a group lie between trails of rows that join: first the one that goes on from the known
+balance, then the others in the order of their first rows by time and event_id. The first rows of
+an account have nothing before them, so jumps between them are not told.
+
 An alert is cured by a later completed adjustment or reversal that moves exactly the drift back (for
 a report: that moves the balance to it), by a report that shows the drift to be gone, a gap by its
-last row. A report with the same drift as an open alert is counted.
+last row. Jumps that cancel each other out have no drift that could be moved back. A report with the
+same drift as an open alert is counted.
 
 Details of an alert: `check`, `currency`; for balances `balance_kind`, `drift_minor` and, where the
-row has one, `ledger_sequence`; for groups `rows`; for gaps `first_missing`, `last_missing`,
-`count`.
+row has one, `ledger_sequence`; for groups `rows`, `jumps` (minor units with their sign, in order,
+at most 50), `largest_jump_minor`, which decides the severity, and their sum as `drift_minor`; for
+gaps `first_missing`, `last_missing`, `count`.
 """
 
 from collections.abc import Sequence
@@ -51,7 +69,13 @@ from rules.balance_mismatch.checks import books, groups, numbers, rows, snapshot
 from rules.balance_mismatch.examples import EXAMPLES
 from rules.balance_mismatch.facts import BalanceMismatchFacts
 from rules.balance_mismatch.ledger.chain import is_duplicate
-from rules.balance_mismatch.ledger.row import CORRECTIONS, contents_of, effect_of
+from rules.balance_mismatch.ledger.row import (
+    CORRECTIONS,
+    MOVING,
+    contents_of,
+    effect_of,
+    with_start,
+)
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.balance_mismatch.state import BalanceMismatchState, chain_of
 from rules.contract import Mode, Otherwise, Rule
@@ -86,7 +110,7 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState, BalanceM
 
     def answers(self, facts: BalanceMismatchFacts, event: Event) -> bool:
         """Return whether a correction, a missing entry or a report closes the alert."""
-        return closing.is_closed_by(facts, event)
+        return closing.is_closed_by(facts, event, self.params)
 
     def because(self, facts: BalanceMismatchFacts) -> Sequence[str]:
         """Return which balances do not fit."""
@@ -171,6 +195,7 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState, BalanceM
                 fx.count("repeated_entry")
                 return
         expected = rows.check_row(event, effect, self.params, fx)
+        event = with_start(event)
         if number is not None:
             numbers.check_row(state, event, contents, expected, late, self.params, fx)
         if chain is None and self._keeps_groups and event.ledger_sequence is None:
@@ -185,6 +210,6 @@ def _changes_nothing(state: BalanceMismatchState, event: Transaction) -> bool:
     """Return whether a row without balances and number leaves the state as it is."""
     if event.type in CORRECTIONS:
         return False
-    if event.status == "completed" or not state.has_idle_timer:
+    if event.status in MOVING or not state.has_idle_timer:
         return not state.books and not state.chains
     return all(book.kind != "available" for book in state.books)

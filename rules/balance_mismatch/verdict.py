@@ -41,14 +41,15 @@ def _is_comparable(facts: SnapshotFacts, params: BalanceMismatchParams) -> bool:
 
 
 def _drift_verdict(facts: DriftFacts, params: BalanceMismatchParams) -> Verdict | None:
-    drift = facts.drift
-    if drift != facts.drift_minor or abs(drift) <= params.tolerance(facts.currency):
+    drift, size = facts.drift, facts.size
+    if drift != facts.drift_minor or size <= params.tolerance(facts.currency):
         return None
-    is_error = abs(drift) >= params.error_from(facts.currency, facts.exponent)
+    is_error = size >= params.error_from(facts.currency, facts.exponent)
     details = {"balance_kind": facts.balance_kind, "drift_minor": drift} | _place(facts)
     severity: Severity = "error" if is_error and not facts.is_only_warning else "warning"
     verdict = _new_verdict(facts, severity, details)
-    verdict.amount_at_stake = (Amount(facts.currency, abs(drift), facts.exponent),)
+    at_stake = max(abs(drift), size)
+    verdict.amount_at_stake = (Amount(facts.currency, at_stake, facts.exponent),)
     return verdict
 
 
@@ -58,7 +59,8 @@ def _place(facts: DriftFacts) -> dict[str, Any]:
         case RowFacts(ledger_sequence=int(number)) | ChainFacts(ledger_sequence=number):
             return {"ledger_sequence": number}
         case GroupFacts(rows=rows):
-            return {"rows": rows}
+            jumps = {"jumps": facts.jumps, "largest_jump_minor": facts.largest_jump}
+            return {"rows": rows} | jumps
     return {}
 
 

@@ -20,7 +20,7 @@ def record(
     `expected`: what a wrong row should have moved, in minor units; None if its move is right.
     """
     _forget_unreported(state, event, effect)
-    if event.balance_before is None or event.balance_after is None:
+    if event.balance_after is None:
         return
     book = get_or_add_book(state, event, fx)
     record_row(book, event, expected, retention_ms)

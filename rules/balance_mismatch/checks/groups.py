@@ -5,7 +5,14 @@ from rules.balance_mismatch import alerts
 from rules.balance_mismatch.closing import is_completed_by
 from rules.balance_mismatch.facts import GroupFacts, alerts_with_facts
 from rules.balance_mismatch.ledger import book as ledger_book
-from rules.balance_mismatch.ledger.book import BalanceBook, PendingGroup
+from rules.balance_mismatch.ledger.book import BalanceBook
+from rules.balance_mismatch.ledger.group import (
+    MAX_ROWS,
+    PendingGroup,
+    add_late_to_group,
+    add_to_group,
+    belongs_to,
+)
 from rules.balance_mismatch.ledger.row import CORRECTIONS, effect_of, unreported_kinds
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.balance_mismatch.state import (
@@ -58,7 +65,7 @@ def check_row(
         book = book_of(state, event.currency, kind)
         if book is not None:
             _add_unreported_move(book, event, params, fx)
-    if event.balance_before is not None and event.balance_after is not None:
+    if event.balance_after is not None:
         add = _add_late_row if late else _add_row
         add(state, event, expected, params, fx)
 
@@ -81,14 +88,15 @@ def _add_row(
     fx: Effects,
 ) -> None:
     book = get_or_add_book(state, event, fx)
-    if expected is None and ledger_book.continues_in_order(book, event):
+    is_right = expected is None and event.balance_before is not None
+    if is_right and ledger_book.continues_in_order(book, event):
         ledger_book.append_in_order(book, event, fx.ref, params.chain_slack_ms)
         ledger_book.record_row(book, event, expected, params.retention_ms)
         return
     group = _group_for(book, event, params, fx)
-    ledger_book.add_to_group(group, event, fx.ref, expected)
+    add_to_group(group, event, fx.ref, expected)
     ledger_book.record_row(book, event, expected, params.retention_ms)
-    if len(group.steps) >= 2 * ledger_book.MAX_ROWS:
+    if len(group.steps) >= 2 * MAX_ROWS:
         _judge_group(book, params, fx)
 
 
@@ -106,8 +114,8 @@ def _add_late_row(
     close_expired(book, params, fx)
     _end_order(book, params, fx)
     ledger_book.record_row(book, event, expected, params.retention_ms)
-    alert = _alert_completed_by(event, fx)
-    is_pending = book.group is not None and ledger_book.belongs_to(
+    alert = _alert_completed_by(event, params, fx)
+    is_pending = book.group is not None and belongs_to(
         book.group, event.occurred_at, params.chain_slack_ms
     )
     if alert is not None and (event.occurred_at <= alert.at or not is_pending):
@@ -115,7 +123,7 @@ def _add_late_row(
         ledger_book.remove_candidate(book, event.balance_before)
     elif is_pending:
         assert book.group is not None
-        ledger_book.add_to_group(book.group, event, fx.ref, expected)
+        add_late_to_group(book.group, event, fx.ref, expected)
     elif book.end is not None and event.balance_before in book.end.balances:
         assert event.balance_after is not None
         ledger_book.add_candidate(book, event.balance_after)
@@ -158,7 +166,7 @@ def _judge_group(book: BalanceBook, params: BalanceMismatchParams, fx: Effects) 
     if group.in_order:
         ledger_book.close_in_order(book)
         return
-    found = ledger_book.close_group(book)
+    found = ledger_book.close_group(book, params.tolerance(book.currency))
     if isinstance(found, str):
         fx.count(found)
     elif found is not None:
@@ -176,7 +184,7 @@ def _group_for(
     """Return the group to which the row belongs, with a timer; a new one if there is none."""
     group, at = book.group, event.occurred_at
     if group is not None:
-        if ledger_book.belongs_to(group, at, params.chain_slack_ms):
+        if belongs_to(group, at, params.chain_slack_ms):
             _end_order(book, params, fx)
             return group
         _judge_group(book, params, fx)
@@ -192,9 +200,12 @@ def _end_order(book: BalanceBook, params: BalanceMismatchParams, fx: Effects) ->
         fx.set_timer(_timer_name(book), group.last_at + params.chain_slack_ms, (TRANSACTION,))
 
 
-def _alert_completed_by(event: Transaction, fx: Effects) -> OpenAlert | None:
+def _alert_completed_by(
+    event: Transaction, params: BalanceMismatchParams, fx: Effects
+) -> OpenAlert | None:
+    tolerance = params.tolerance(event.currency)
     for alert, facts in alerts_with_facts(fx):
-        if isinstance(facts, GroupFacts) and is_completed_by(facts, event):
+        if isinstance(facts, GroupFacts) and is_completed_by(facts, event, tolerance):
             return alert
     return None
 

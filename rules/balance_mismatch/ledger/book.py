@@ -12,38 +12,20 @@ Pure: functions change the book and return what they found.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 from msgspec import Struct
 
 from rules.balance_mismatch.ledger.chain import MAX_CANDIDATES, Boundary
+from rules.balance_mismatch.ledger.group import (
+    MAX_ROWS,
+    PendingGroup,
+    add_to_group,
+    rows_with_refs,
+)
 from rules.balance_mismatch.ledger.history import add_balance, expire
 from rules.balance_mismatch.ledger.trail import MAX_WRONG_ROWS, NoTrail, find_trail
 from rules.events import Ref, Transaction
 from schemas.transaction import BalanceKind
-
-MAX_ROWS: Final = 1_000
-"""Rows of a group; the last of them has it judged at once, and the next row starts another."""
-MAX_REFS: Final = 48
-"""Addresses kept of a group: of its first and of its last rows."""
-
-
-class PendingGroup(Struct, array_like=True, omit_defaults=True, gc=False):
-    """Rows that are close in time and not judged yet."""
-
-    exponent: int
-    last_at: int
-    """Milliseconds: the newest row."""
-    first_at: int
-    steps: list[int] = []
-    """`[before0, after0, before1, ...]`: the balances of each row, in minor units."""
-    refs: tuple[Ref, ...] = ()
-    wrong_rows: tuple[int, ...] = ()
-    """`[row0, expected0, row1, ...]`: index of a wrong row and what it should have moved."""
-    has_unreported_move: bool = False
-    """Whether money was moved near these rows without the resulting balance."""
-    in_order: bool = False
-    """Whether each row starts where the one before ended, the first at the end of the book."""
 
 
 class BalanceBook(Struct, array_like=True, omit_defaults=True, gc=False):
@@ -88,9 +70,11 @@ def record_row(
     `expected`: what a wrong row should have moved, in minor units; None if its move is right.
     """
     before, after = event.balance_before, event.balance_after
-    assert before is not None
     assert after is not None
     history, at = book.history, event.occurred_at
+    if before is None:
+        record_balances(book, at, (after,), retention_ms)
+        return
     continues = expected is None and after != before and history and history[-1] == before
     if retention_ms and continues and history[-2] <= at:  # nearly always
         add_balance(history, at, after, retention_ms)
@@ -108,11 +92,6 @@ def retained_history(book: BalanceBook, retention_ms: int) -> list[int]:
 
 
 # -- groups -------------------------------------------------------------------------------
-
-
-def belongs_to(group: PendingGroup, at: int, slack_ms: int) -> bool:
-    """Return whether a row of this time belongs to the group."""
-    return group.first_at - slack_ms < at < group.last_at + slack_ms
 
 
 def start_group(book: BalanceBook, event: Transaction) -> PendingGroup:
@@ -156,7 +135,7 @@ def close_in_order(book: BalanceBook) -> None:
     group = book.group
     assert group is not None
     if book.end is None and group.steps[0] == group.steps[-1] and len(group.steps) > 2:
-        close_group(book)  # a circuit, which may have begun at any of its balances
+        close_group(book, 0)  # a circuit, which may have begun at any of its balances
         return
     book.end = Boundary(book.kind, (group.steps[-1],), group.refs[-1])
     book.is_end_reported, book.group = True, None
@@ -169,26 +148,11 @@ def close_expired(book: BalanceBook, until: int, slack_ms: int) -> None:
         close_in_order(book)
 
 
-def add_to_group(group: PendingGroup, event: Transaction, ref: Ref, expected: int | None) -> None:
-    """Add a row with both balances to a group.
+def close_group(book: BalanceBook, tolerance: int) -> BrokenGroup | str | None:
+    """Close the book's group; return a break, or the reason why it is not judged, or None.
 
-    `expected`: what a wrong row should have moved, in minor units; None if its move is right.
+    `tolerance`: what may lie between two rows that join, in minor units.
     """
-    assert event.balance_before is not None
-    assert event.balance_after is not None
-    if expected is not None:
-        group.wrong_rows += (len(group.steps) // 2, expected)
-    group.steps += (event.balance_before, event.balance_after)
-    group.first_at = min(group.first_at, event.occurred_at)
-    group.last_at = max(group.last_at, event.occurred_at)
-    refs = (*group.refs, ref)
-    if len(refs) > MAX_REFS:
-        refs = refs[: MAX_REFS // 2] + refs[MAX_REFS // 2 + 1 :]
-    group.refs = refs
-
-
-def close_group(book: BalanceBook) -> BrokenGroup | str | None:
-    """Close the book's group; return a break, or the reason why it is not judged, or None."""
     group, start, is_start_reported = book.group, book.end, book.is_end_reported
     assert group is not None
     book.group, book.end = None, None
@@ -198,7 +162,8 @@ def close_group(book: BalanceBook) -> BrokenGroup | str | None:
     if len(group.wrong_rows) > 2 * MAX_WRONG_ROWS:
         book.history.clear()
         return "group_with_many_wrong_rows"
-    found = find_trail(start.balances if start else (), group.steps, group.wrong_rows)
+    starts = start.balances if start else ()
+    found = find_trail(starts, group.steps, group.wrong_rows, group.open_starts, tolerance)
     if found.ends:
         _set_end(book, group, found.ends)
     if isinstance(found, NoTrail):
@@ -209,14 +174,10 @@ def close_group(book: BalanceBook) -> BrokenGroup | str | None:
 
 def _set_end(book: BalanceBook, group: PendingGroup, ends: tuple[int, ...]) -> None:
     """Set the end of the book to that of the group, with a row that reports it if one is kept."""
-    rows, refs = len(group.steps) // 2, group.refs
-    kept = [
-        (rows - len(refs) + place if place >= MAX_REFS // 2 else place, ref)
-        for place, ref in enumerate(refs)
-    ]
-    reporting = [ref for row, ref in kept if group.steps[2 * row + 1] == ends[0]]
+    known = rows_with_refs(group)
+    reporting = [ref for row, ref in known if group.steps[2 * row + 1] == ends[0]]
     book.is_end_reported = bool(reporting)
-    book.end = Boundary(book.kind, ends, reporting[-1] if reporting else refs[-1])
+    book.end = Boundary(book.kind, ends, reporting[-1] if reporting else group.refs[-1])
 
 
 # -- end ----------------------------------------------------------------------------------

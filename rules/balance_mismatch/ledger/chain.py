@@ -4,8 +4,8 @@ A row starts at one balance and ends at another. The end of row n must be the st
 the two rows *join*. A pair of neighbours is judged once, when both are known with balances of the
 same kind. Three rules keep one break from becoming many:
 
-- What is uncertain is not judged: a start or end without a balance, or of a row that was itself
-  reported as wrong, is a `Boundary` with no balance or with several candidates.
+- What is uncertain is not judged: a start or end without a balance is a `Boundary` with none, one
+  of a row that was itself reported as wrong has several candidates, any of which may join.
 - After a row the chain continues from that row's own end, whatever was found.
 - Rows that skip numbers leave a `Gap`. They are compared among themselves at once; the two pairs at
   the edges of the gap wait for the missing rows.
@@ -34,6 +34,7 @@ class Boundary(Struct, array_like=True, frozen=True, gc=False):
 
     kind: BalanceKind | None
     balances: tuple[int, ...]
+    """The first is the one that the row reports."""
     ref: Ref
     """The row."""
 
@@ -44,6 +45,7 @@ class NumberedRow(Struct, gc=False):
     sequence: int
     start: Boundary
     end: Boundary
+    """Of a wrong row each has two candidates: as it stands, and corrected by the other."""
     contents: int
     """A hash: equal for equal contents."""
 
@@ -133,8 +135,9 @@ def add_numbered_row(chain: Chain, row: NumberedRow, tolerance: int) -> Sequence
     """
     step = row.sequence - chain.head
     if step > 0:
+        end = _end_after(chain.end, row, tolerance) if step == 1 else row.end
         found = _add_at_head(chain, row, step, tolerance)
-        chain.head, chain.end = row.sequence, row.end
+        chain.head, chain.end = row.sequence, end
     elif is_duplicate(chain, row.sequence, row.contents) is False:
         _allow_either_end(chain, row)
         return (SequenceConflict(),)
@@ -182,15 +185,17 @@ def _fill_gap(chain: Chain, row: NumberedRow, index: int, tolerance: int) -> Seq
     number, gap = row.sequence, chain.gaps[index]
     found: list[ChainFinding] = []
     left: list[Gap] = []
+    end = row.end
     if number == gap.first:
         found += _compare(gap.left, row.start, number, tolerance)
+        end = _end_after(gap.left, row, tolerance)
     else:
         left = [Gap(gap.anchor, gap.first, number - 1, gap.left, row.start)]
     right: list[Gap] = []
     if number == gap.last:
-        found += _compare(row.end, gap.right, number + 1, tolerance)
+        found += _compare(end, gap.right, number + 1, tolerance)
     else:
-        right = [Gap(gap.anchor, number + 1, gap.last, row.end, gap.right)]
+        right = [Gap(gap.anchor, number + 1, gap.last, end, gap.right)]
     chain.gaps[index : index + 1] = left + right
     if not parts_of_gap(chain, gap.anchor):
         found.append(GapClosed(gap.anchor))
@@ -214,6 +219,24 @@ def _allow_either_end(chain: Chain, row: NumberedRow) -> None:
         if row.end.kind == chain.end.kind:
             balances = (*chain.end.balances, *row.end.balances)[:MAX_CANDIDATES]
         chain.end = Boundary(chain.end.kind, balances, chain.end.ref)
+
+
+def _end_after(left: Boundary, row: NumberedRow, tolerance: int) -> Boundary:
+    """Return the end of a row, now that the end of the row before is known.
+
+    If only the corrected start of a wrong row joins that, the row ends as it stands.
+    """
+    start, end = row.start, row.end
+    if len(start.balances) < 2 or left.kind != start.kind:
+        return end
+    for limit in (0, tolerance):  # what joins exactly is likelier than what nearly does
+        as_it_stands, corrected = (
+            any(abs(balance - each) <= limit for each in left.balances)
+            for balance in start.balances
+        )
+        if as_it_stands or corrected:
+            return end if as_it_stands else Boundary(end.kind, end.balances[:1], end.ref)
+    return end
 
 
 def _compare(

@@ -2,16 +2,18 @@
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from rules.balance_mismatch.ledger.chain import Boundary
 from rules.events import DEBITS, Ref, Transaction
 from rules.profile import paid_by_balance
 
 CORRECTIONS: Final = frozenset({"adjustment", "reversal"})
 """Types of rows that may correct an earlier one."""
-UNMOVED: Final = frozenset({"pending", "disputed"})
-"""Statuses of rows that do not move the posted balance."""
-UNDONE: Final = frozenset({"failed", "cancelled", "expired", "reversed"})
-"""Statuses of rows that move nothing, or give back what was held."""
+UNDONE: Final = frozenset({"failed", "cancelled", "expired", "reversed", "disputed"})
+"""Statuses of rows that move nothing, or move back what was moved or held."""
+MOVING: Final = frozenset({"completed", "reversed", "disputed"})
+"""Statuses of rows that may move every kind of balance."""
 
 
 def effect_of(event: Transaction) -> int | None:
@@ -25,6 +27,26 @@ def effect_of(event: Transaction) -> int | None:
     return event.amount
 
 
+def start_of(event: Transaction) -> int | None:
+    """Return the balance before a row, in minor units; None if it does not follow from the row.
+
+    Many books report the balance after a completed row alone: its effect leads back to the one
+    before.
+    """
+    if event.balance_before is not None or event.status != "completed":
+        return event.balance_before
+    effect = effect_of(event)
+    if event.balance_after is None or effect is None:
+        return None
+    return event.balance_after - effect
+
+
+def with_start(event: Transaction) -> Transaction:
+    """Return a row with the balance before it, where that follows from it; or else the row."""
+    start = start_of(event)
+    return event if start == event.balance_before else replace(event, balance_before=start)
+
+
 def allowed_moves(event: Transaction, effect: int | None) -> tuple[int, ...] | None:
     """Return what the row may move of its balance, in minor units.
 
@@ -34,7 +56,7 @@ def allowed_moves(event: Transaction, effect: int | None) -> tuple[int, ...] | N
     if event.balance_kind == "available":
         if status != "pending" or event.type not in DEBITS:
             return ()
-    elif status in UNMOVED:
+    elif status == "pending":
         return (0,)
     if effect is None:
         return None
@@ -66,12 +88,10 @@ def unreported_kinds(event: Transaction, effect: int | None) -> tuple[str, ...]:
     """Return the kinds of balance that the event moves without reporting them."""
     if effect == 0:
         return ()
-    reported = None
-    if event.balance_before is not None and event.balance_after is not None:
-        reported = event.balance_kind
-    if event.status == "completed":
+    reported = None if event.balance_after is None else event.balance_kind
+    if event.status in MOVING:
         moved: tuple[str, ...] = ("posted", "available")
-    elif event.type in DEBITS and event.status != "disputed":  # a hold, or the end of one
+    elif event.type in DEBITS:  # a hold, or the end of one
         moved = ("available",)
     else:
         moved = ()
@@ -92,6 +112,8 @@ def boundaries_of(
 ) -> tuple[Boundary, Boundary]:
     """Return start and end of a row; both are unknown if it is late.
 
+    Each of a wrong row has two candidates: as it stands, and corrected by the other.
+
     Args:
         expected: what a wrong row should have moved, in minor units; None if its move is right.
     """
@@ -100,7 +122,10 @@ def boundaries_of(
     if late:
         return unknown, unknown
     if expected is not None and before is not None and after is not None:
-        return unknown, Boundary(kind, (after, before + expected), ref)
+        return (
+            Boundary(kind, (before, after - expected), ref),
+            Boundary(kind, (after, before + expected), ref),
+        )
     return (
         unknown if before is None else Boundary(kind, (before,), ref),
         unknown if after is None else Boundary(kind, (after,), ref),

@@ -5,6 +5,8 @@ rows can be ordered so that each starts where the one before ended exactly if th
 Eulerian trail: the graph is connected, and every node is left as often as it is reached, except
 for the start and the end. So no order is tried: counting and connecting take linear time.
 
+Where they cannot be ordered so, or only within a tolerance, they are laid out (`ledger.layout`).
+
 A row that is wrong in itself has three *readings*, any of which may be right: as it stands, with
 its balance after corrected, or with its balance before corrected.
 
@@ -13,18 +15,22 @@ flat list `wrong_rows`: `[row0, expected0, row1, ...]`, the index of a row and w
 moved, in minor units.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import product
+from operator import itemgetter
 from typing import Final
 
 from msgspec import Struct
 
+from rules.balance_mismatch.ledger.layout import Layout, lay_out
+
 MAX_WRONG_ROWS: Final = 3
 """Wrong rows in one group; a group with more is not judged."""
+MIN_WAYS: Final = 9
+MAX_WORK: Final = 20_000
+"""How many steps are laid out at most, but always in so many ways: starts times readings."""
 MAX_ENDS: Final = 3
 """Candidates for the end; with more of them the end is unknown."""
-MAX_CLOSING_ROWS: Final = 8
 
 Reading = tuple[int, int, int]
 """(index of a row, balance before, balance after)."""
@@ -44,14 +50,18 @@ class NoTrail(Struct):
 
     ends: tuple[int, ...]
     """The candidates for the end nevertheless, the likeliest first; none if it is unknown."""
-    drift: int
-    """Sum of all jumps between rows, in minor units; the largest jump if the sum is 0."""
+    jumps: tuple[int, ...]
+    """In minor units, in the order of the rows: see `ledger.layout`."""
     closing_rows: tuple[tuple[int, int], ...]
     """(before, after) of rows any one of which would complete a trail."""
 
 
 def find_trail(
-    starts: Sequence[int], steps: Sequence[int], wrong_rows: Sequence[int]
+    starts: Sequence[int],
+    steps: Sequence[int],
+    wrong_rows: Sequence[int],
+    open_starts: Collection[int] = (),
+    tolerance: int = 0,
 ) -> Trail | NoTrail:
     """Return whether the rows form a trail from one of the starts, or from anywhere if none given.
 
@@ -59,24 +69,46 @@ def find_trail(
         starts: candidates for the balance before the rows, in minor units.
         steps: `[before0, after0, before1, ...]`.
         wrong_rows: `[row0, expected0, row1, ...]` of at most MAX_WRONG_ROWS rows.
+        open_starts: rows whose balance before is not known; `steps` has any for them.
+        tolerance: what may lie between two rows that join, in minor units.
     """
-    if len(steps) == 2 and not wrong_rows and (not starts or steps[0] in starts):
+    if len(steps) == 2 and not wrong_rows and _may_start(steps[0], starts, tolerance, open_starts):
         return Trail((steps[1],))  # nearly always
     excess = _excess(steps)
+    ways: list[tuple[int, int | None, Sequence[int]]] = []
     ends: list[int] = []
-    nearest: tuple[int, Excess, list[int]] | None = None
     for readings in _combined_readings(steps, wrong_rows):
         read = _with_readings(steps, readings)
         for start in starts or (None,):
             remaining = _remaining_excess(excess, steps, readings, start)
-            found = _trail_ends(remaining, read, start)
-            ends += found
-            off = sum(map(abs, remaining.values()))
-            if start is not None and not found and (nearest is None or off < nearest[0]):
-                nearest = off, remaining, [*read, start, start]
-    if ends or nearest is None:
+            ends += () if open_starts else _trail_ends(remaining, read, start)
+            ways.append((sum(map(abs, remaining.values())), start, read))
+    if ends or not (starts or tolerance or open_starts):
         return Trail(_limited(ends))
-    return _nearest_to_trail(nearest[1], nearest[2])
+    ways = sorted(ways, key=itemgetter(0))[: max(MIN_WAYS, MAX_WORK // len(steps))]
+    return _shortest(
+        [lay_out(start, read, open_starts, tolerance) for _, start, read in ways], bool(starts)
+    )
+
+
+def _shortest(layouts: Sequence[Layout], is_start_known: bool) -> Trail | NoTrail:
+    """Return the result of the layout with the fewest and smallest jumps."""
+    shortest = min(layouts, key=lambda layout: layout.length)
+    fewest = [layout for layout in layouts if len(layout.jumps) == len(shortest.jumps)]
+    ends = _limited([end for layout in (shortest, *fewest) for end in layout.ends])
+    if shortest.jumps:
+        closing_rows = shortest.closing_rows
+        return NoTrail(ends, shortest.jumps, closing_rows) if is_start_known else Trail(())
+    return Trail(ends)
+
+
+def _may_start(
+    before: int, starts: Sequence[int], tolerance: int, open_starts: Collection[int]
+) -> bool:
+    """Return whether a single row may follow one of the starts."""
+    if not starts or open_starts or before in starts:
+        return True
+    return any(abs(before - start) <= tolerance for start in starts)
 
 
 def _excess(steps: Sequence[int]) -> Excess:
@@ -155,82 +187,6 @@ def _components(steps: Sequence[int]) -> dict[int, int]:
     for index in range(0, len(steps), 2):
         parent[root(steps[index])] = root(steps[index + 1])
     return {balance: root(balance) for balance in parent}
-
-
-def _nearest_to_trail(remaining: Excess, steps: Sequence[int]) -> NoTrail:
-    """Return what is missing to a trail; the last of the steps leads from the start to itself.
-
-    *Sources* are balances left more often than reached, *sinks* the opposite. A trail has one sink
-    more than sources, its end; every other sink needs a jump to a source.
-    """
-    roots = _components(steps)
-    sources = sorted(balance for balance, off in remaining.items() for _ in range(off))
-    sinks = sorted(balance for balance, off in remaining.items() for _ in range(-off))
-    if not sources:
-        return _not_connected(roots, steps[-1], sinks[0])
-    closing_rows = _closing_rows(sources, sinks, roots)
-    costs = _jump_costs(sources, sinks)
-    possible = _possible_ends(sinks, closing_rows, roots, steps[-1])
-    last = min(possible, key=costs.__getitem__)
-    ends = _limited([sinks[last], *(sinks[index] for index in possible)])
-    del sinks[last]
-    jumps = [source - sink for source, sink in zip(sources, sinks, strict=True)]
-    return NoTrail(ends, sum(jumps) or max(jumps, key=abs), closing_rows)
-
-
-def _possible_ends(
-    sinks: Sequence[int],
-    closing_rows: Sequence[tuple[int, int]],
-    roots: dict[int, int],
-    start: int,
-) -> Sequence[int]:
-    """Return the indexes of the sinks that may be the end: a jump must leave all others."""
-    every = range(len(sinks))
-    if closing_rows:
-        left = {sink for sink, _ in closing_rows}
-        return [i for i in every if any(j != i and sinks[j] in left for j in every)]
-    near = [i for i in every if roots[sinks[i]] == roots[start]]
-    return [i for i in every if near != [i]] if len(set(roots.values())) > 1 else every
-
-
-def _not_connected(roots: dict[int, int], start: int, end: int) -> NoTrail:
-    """Return the result for rows that form a trail beside circuits that it never reaches."""
-    main = sorted(balance for balance, root in roots.items() if root == roots[start])
-    others = [balance for balance, root in roots.items() if root != roots[start]]
-    drifts = []
-    for balance in others:
-        place = bisect_left(main, balance)
-        drifts += [balance - near for near in main[max(place - 1, 0) : place + 1]]
-    closing_rows = tuple((end, balance) for balance in others[:MAX_CLOSING_ROWS])
-    is_one_circuit = len({roots[balance] for balance in others}) == 1
-    return NoTrail(
-        _limited([end, *others]), min(drifts, key=abs), closing_rows if is_one_circuit else ()
-    )
-
-
-def _closing_rows(
-    sources: Sequence[int], sinks: Sequence[int], roots: dict[int, int]
-) -> tuple[tuple[int, int], ...]:
-    """Return (before, after) of every single row that would complete a trail."""
-    components = len(set(roots.values()))
-    if len(sources) != 1 or components > 2:
-        return ()
-    source = sources[0]
-    return tuple(
-        (sink, source)
-        for sink in dict.fromkeys(sinks)
-        if components == 1 or roots[sink] != roots[source]
-    )
-
-
-def _jump_costs(sources: Sequence[int], sinks: Sequence[int]) -> list[int]:
-    """Return by index of a sink the total length of all jumps if the trail ends there."""
-    cost = sum(abs(source - sink) for source, sink in zip(sources, sinks[1:], strict=True))
-    costs = [cost]
-    for index, source in enumerate(sources):
-        cost += abs(source - sinks[index]) - abs(source - sinks[index + 1])
-        costs.append(cost)
-    return costs
 
 
 def _limited(ends: Sequence[int]) -> tuple[int, ...]:

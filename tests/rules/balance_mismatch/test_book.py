@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rules.balance_mismatch.group_examples import FIRST, entry, hold
-from rules.balance_mismatch.ledger import book as ledger_book
+from rules.balance_mismatch.ledger import group as ledger_group
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.balance_mismatch.rule import BalanceMismatch
 from rules.builders import balance, clock, row, txn
@@ -139,10 +139,10 @@ def test_a_thousand_rows_are_judged_at_once_and_the_rest_goes_on_from_there() ->
     assert scenario.steps == ["raised warning"]
     (raised,) = scenario.raised
     assert (raised.details["rows"], raised.details["drift_minor"]) == (
-        ledger_book.MAX_ROWS,
+        ledger_group.MAX_ROWS,
         1,
     )
-    assert len(raised.evidence) == 1 + ledger_book.MAX_REFS <= 50
+    assert len(raised.evidence) == 1 + ledger_group.MAX_REFS <= 50
     scenario.pass_time(scenario.now + MINUTE)
     assert len(scenario.steps) == 1
     assert scenario.state().books[0].end.balances == (now,)
@@ -165,7 +165,7 @@ def broken() -> Scenario:
     """Return a scenario in which a row from 90.00 to 70.00 is missing, with an alert about it."""
     scenario = Scenario(BalanceMismatch).give(FIRST)
     scenario.give(entry("c", "10:01:00", "10.00", "70.00", "60.00")).give(clock("10:02:00"))
-    assert scenario.steps == ["raised warning"]
+    assert scenario.steps == ["raised error"]
     return scenario
 
 
@@ -173,7 +173,7 @@ def broken() -> Scenario:
 def test_a_late_row_that_closes_a_broken_group_retracts_it(time: str) -> None:
     """Whenever before it the row happened; the book continues at its end."""
     scenario = broken().give(entry("b", time, "20.00", "90.00", "70.00"), late=True)
-    assert scenario.steps[1:] == ["retracted warning"]
+    assert scenario.steps[1:] == ["retracted error"]
     scenario.give(entry("d", "10:03:00", "10.00", "60.00", "50.00")).give(clock("10:04:00"))
     assert len(scenario.steps) == 2
 
@@ -181,7 +181,7 @@ def test_a_late_row_that_closes_a_broken_group_retracts_it(time: str) -> None:
 def test_a_late_row_that_does_not_close_it_is_counted() -> None:
     """It proves nothing."""
     scenario = broken().give(entry("b", "10:00:30", "19.00", "90.00", "71.00"), late=True)
-    assert scenario.steps == ["raised warning"]
+    assert scenario.steps == ["raised error"]
     assert scenario.counts["late_row_unplaced"] == 1
 
 

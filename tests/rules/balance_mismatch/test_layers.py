@@ -9,10 +9,26 @@ from rules.balance_mismatch import rule
 
 PACKAGE = "rules.balance_mismatch."
 LAYERS = (
-    *("ledger.chain", "ledger.history", "ledger.reports", "ledger.trail", "ledger.row"),
+    *(
+        "ledger.chain",
+        "ledger.history",
+        "ledger.reports",
+        "ledger.joints",
+        "ledger.layout",
+        "ledger.trail",
+    ),
+    *("ledger.row", "ledger.group"),
     *("ledger.book", "params", "state", "facts", "reasons", "closing", "verdict"),
     *("alerts", "idle", "checks.books", "checks.rows", "checks.numbers", "checks.groups"),
-    *("checks.snapshots", "group_examples", "snapshot_examples", "examples", "rule"),
+    *(
+        "checks.snapshots",
+        "group_examples",
+        "dispute_examples",
+        "jump_examples",
+        "snapshot_examples",
+        "examples",
+        "rule",
+    ),
 )
 """A module imports only from those before it."""
 ROOT = Path(rule.__file__).parent

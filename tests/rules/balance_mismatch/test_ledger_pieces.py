@@ -6,13 +6,16 @@ import pytest
 
 from rules.balance_mismatch import state as balance_mismatch_state
 from rules.balance_mismatch.ledger import (
-    book as ledger_book,
-)
-from rules.balance_mismatch.ledger import (
     chain as ledger_chain,
 )
 from rules.balance_mismatch.ledger import (
+    group as ledger_group,
+)
+from rules.balance_mismatch.ledger import (
     history as ledger_history,
+)
+from rules.balance_mismatch.ledger import (
+    layout as ledger_layout,
 )
 from rules.balance_mismatch.ledger import (
     reports as ledger_reports,
@@ -20,7 +23,6 @@ from rules.balance_mismatch.ledger import (
 from rules.balance_mismatch.ledger import (
     trail as ledger_trail,
 )
-from rules.balance_mismatch.ledger.book import PendingGroup, belongs_to
 from rules.balance_mismatch.ledger.chain import (
     Boundary,
     Chain,
@@ -31,6 +33,7 @@ from rules.balance_mismatch.ledger.chain import (
     is_duplicate,
     start_chain,
 )
+from rules.balance_mismatch.ledger.group import PendingGroup, belongs_to
 from rules.balance_mismatch.ledger.history import add_balance, expire
 from rules.balance_mismatch.ledger.row import contents_of, unreported_kinds
 from rules.events import TRANSACTION, Ref, Transaction
@@ -57,12 +60,19 @@ def reporting(kind: str) -> dict[str, Any]:
         (event("topup"), 100, BOTH),
         (event(status="pending"), -100, ("available",)),
         (event(status="failed"), -100, ("available",)),
-        (event(status="disputed"), -100, ()),
+        (event(status="disputed"), -100, BOTH),
+        (event(status="reversed"), -100, BOTH),
+        (event("topup", "disputed"), 100, BOTH),
+        (event("topup", "reversed"), 100, BOTH),
+        (event(status="disputed"), 0, ()),
+        (event(status="disputed", **reporting("posted")), -100, ("available",)),
+        (event(status="reversed", **reporting("available")), -100, ("posted",)),
+        (event("topup", "cancelled"), 100, ()),
         (event("topup", "pending"), 100, ()),
         (event("topup", "failed"), 100, ()),
         (event(**reporting("posted")), -100, ("available",)),
         (event(**reporting("available")), -100, ("posted",)),
-        (event(balance_after=0, balance_kind="posted"), -100, BOTH),
+        (event(balance_after=0, balance_kind="posted"), -100, ("available",)),
         (event(balance_before=0, balance_kind="posted"), -100, BOTH),
     ],
 )
@@ -91,8 +101,8 @@ def test_ledger_state_is_as_small_as_was_promised() -> None:
     """How much of each thing is remembered."""
     assert (ledger_chain.MAX_GAPS, ledger_chain.MAX_RECENT) == (32, 4)
     assert (ledger_chain.MAX_CANDIDATES, ledger_trail.MAX_ENDS) == (3, 3)
-    assert (ledger_trail.MAX_WRONG_ROWS, ledger_trail.MAX_CLOSING_ROWS) == (3, 8)
-    assert (ledger_book.MAX_ROWS, ledger_book.MAX_REFS) == (1_000, 48)
+    assert (ledger_trail.MAX_WRONG_ROWS, ledger_layout.MAX_CLOSING_ROWS) == (3, 8)
+    assert (ledger_group.MAX_ROWS, ledger_group.MAX_REFS) == (1_000, 48)
     assert (ledger_history.MAX_BALANCES, ledger_reports.MAX_REPORTS) == (64, 16)
     assert balance_mismatch_state.MAX_BOOKS == 16
 

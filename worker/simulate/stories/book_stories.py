@@ -161,7 +161,8 @@ def _broken_group(story: Story, ledger: Ledger, drift: int, rows: int) -> None:
         if len(group) < rows:
             account.agenda.after(account.rng.choice((0, 1, 400, 999)), send)
         else:
-            story.must_alert("warning", _together(group), earliest_after=SLACK_MS)
+            severity = severity_of(ledger, drift)
+            story.must_alert(severity, _together(group), earliest_after=SLACK_MS)
             account.soon(5, 60, go_on, account, ledger)
 
     send()
@@ -183,7 +184,8 @@ def _refund_before_payment(story: Story, ledger: Ledger, delay_ms: int) -> None:
     if delay_ms < SLACK_MS:
         story.must_stay_silent(evidence)
         return
-    story.must_alert("warning", evidence, earliest_after=SLACK_MS)
+    severity = severity_of(ledger, order.effect)
+    story.must_alert(severity, evidence, earliest_after=SLACK_MS)
     account.agenda.after(10 * SECOND_MS, _send_bare, account, ledger)
     account.soon(20, 60, go_on, account, ledger)
 
