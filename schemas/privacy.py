@@ -121,7 +121,7 @@ PERSONAL: Final = (
     Personal(
         ("transaction_id",),
         {**_ALERTED, INCIDENT: "token"},
-        "one payment of one person; an incident about it carries its token",
+        "one payment of one person; an incident about it carries a token of it and its account",
     ),
     Personal(
         ("idempotency_key", "external_reference"),

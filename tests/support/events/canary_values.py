@@ -184,7 +184,10 @@ class Search:
 
     def __init__(self, tokens: Tokens, events: Iterable[Mapping[str, Any]]) -> None:
         values: dict[str, set[str]] = {}
+        transactions: set[str] = set()
         for event in events:
+            if isinstance(event.get("transaction_id"), str):
+                transactions.add(f"{event['account_id']}\0{event['transaction_id']}")
             for row in PERSONAL:
                 for field in row.fields:
                     if isinstance(event.get(field), str):
@@ -204,7 +207,7 @@ class Search:
             for name, each in values.items()
             if name in _WORDS
             for value in each
-        }
+        } | {tokens.of(each).encode(): "transaction_id" for each in transactions}
         self._marks = [
             (name, needle)
             for name in _KNOWN_BY_MARK

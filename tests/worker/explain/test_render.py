@@ -1,7 +1,7 @@
 """What `explain` prints: amounts in units of their currency, moments as times, one thing as one."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -22,7 +22,12 @@ from worker.logs.memory import MemoryLog
 from worker.run.replay import replay
 
 EXAMPLES: Final = [(rule, each) for rule in ALL for each in rule.EXAMPLES if each.expect]
-MONEY: Final = {"currency": "BHD", "exponent": 3, "drift_minor": -1, "rows_minor": "9000>-50 0>7"}
+MONEY: Final[Mapping[str, str | int | bool | None]] = {
+    "currency": "BHD",
+    "exponent": 3,
+    "drift_minor": -1,
+    "rows_minor": "9000>-50 0>7",
+}
 
 
 def found_in(rule: RuleType, example: Example) -> tuple[Policy, MemoryLog, list[Life]]:
