@@ -9,6 +9,7 @@ from rules.balance_mismatch.ledger.book import BrokenGroup
 from rules.balance_mismatch.ledger.chain import ChainBreak, Gap
 from rules.balance_mismatch.ledger.group import MAX_REFS
 from rules.balance_mismatch.ledger.reports import PendingReport
+from rules.balance_mismatch.ledger.row import Before
 from rules.events import Ref, Transaction
 from rules.facts import Quote
 
@@ -22,12 +23,16 @@ MAX_JUMPS: Final = 50
 """Jumps that an alert lists; of others it quotes the sum."""
 
 
-def row_draft(event: Transaction, ref: Ref, drift: int) -> Draft:
-    """Return the draft for a row that moved its balance by `drift` minor units too much."""
+def row_draft(event: Transaction, ref: Ref, drift: int, before: Before | None) -> Draft:
+    """Return the draft for a row that moved its balance by `drift` minor units too much.
+
+    `before`: what was known of its transaction, as `row.known_before`.
+    """
     facts: list[Quote] = [
         ("check", "row", None),
         ("drift_minor", drift, None),
         *RowFacts.quote(event, ref, *_ROW),
+        *([("transaction_before", before, None)] if before else []),
     ]
     return _draft(event.event_id, facts, [(ref, "entry")], event.transaction_id)
 

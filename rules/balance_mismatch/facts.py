@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 import msgspec
 
 from rules.alerts import OpenAlert
-from rules.balance_mismatch.ledger.row import drift_of, effect_of, start_of
+from rules.balance_mismatch.ledger.row import Before, drift_of, effect_of, start_of
 from rules.effects import Effects
 from rules.events import Transaction
 from rules.facts import Facts, Value, Values, quoted
@@ -92,6 +92,8 @@ class RowFacts(DriftFacts, kw_only=True):
     balance_after_minor: Annotated[int, quoted("balance_after")]
     ledger_sequence: Annotated[int | None, quoted("ledger_sequence")]
     booked_at_ms: Annotated[int, quoted("occurred_at")]
+    transaction_before: Annotated[Before | None, quoted()] = None
+    """What was known of its transaction before a row that undoes it."""
 
     @property
     def at(self) -> int:
@@ -121,7 +123,7 @@ class RowFacts(DriftFacts, kw_only=True):
             balance_after=self.balance_after_minor,
             balance_kind=self.balance_kind,
         )
-        judged = drift_of(event, effect_of(event))
+        judged = drift_of(event, effect_of(event), self.transaction_before)
         return judged[0] if judged else 0
 
 

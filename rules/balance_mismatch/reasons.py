@@ -24,6 +24,11 @@ from schemas.time import format_span
 
 MAX_LISTED: Final = 3
 """Jumps of a group that a sentence names."""
+_KNOWN_BEFORE: Final = {
+    "undone": "It had been undone already: nothing was left to give back.",
+    "held": "Its money had only been held: the posted balance had not been lowered.",
+}
+"""Why a row that undoes a transaction must not move its balance."""
 
 # -- titles -------------------------------------------------------------------------------
 
@@ -93,11 +98,13 @@ def _because_of_row(facts: RowFacts) -> Sequence[str]:
     before = _money(facts, facts.balance_before_minor)
     after = _money(facts, facts.balance_after_minor)
     off = f"{_money(facts, facts.size)} too {'much' if facts.drift_minor > 0 else 'little'}"
+    known = _KNOWN_BEFORE.get(facts.transaction_before or "")
     return [
         (
             f"A {row} that is {facts.status} should have moved the {facts.balance_kind} balance by "
             f"{_money(facts, facts.moved - facts.drift_minor)}."
         ),
+        *([known] if known else []),
         f"It went from {before} to {after}: {off}.",
     ]
 

@@ -72,8 +72,11 @@ from rules.balance_mismatch.ledger.chain import is_duplicate
 from rules.balance_mismatch.ledger.row import (
     CORRECTIONS,
     MOVING,
+    Before,
     contents_of,
     effect_of,
+    known_before,
+    unreported_kinds,
     with_start,
 )
 from rules.balance_mismatch.params import BalanceMismatchParams
@@ -133,20 +136,20 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState, BalanceM
                 state, event, self._retention_ms, fx
             )
         elif event.balance_before is None and event.balance_after is None:
-            is_done = _changes_nothing(state, event)
+            is_done = _changes_nothing(state, event, known_before(event, profile, late=False))
         else:
             is_done = self._keeps_groups and groups.append_if_right(
                 state, event, self._slack_ms, self._retention_ms, fx
             )
         if not is_done:
-            self._check_row(state, event, fx, late=False)
+            self._check_row(state, event, profile, fx, late=False)
 
     def late_transaction(
         self, state: BalanceMismatchState, event: Transaction, profile: Profile, fx: Effects
     ) -> None:
         """Judge a late row by itself; it fills gaps, but is not compared with its neighbours."""
         idle.restore(state, self.params, fx)
-        self._check_row(state, event, fx, late=True)
+        self._check_row(state, event, profile, fx, late=True)
         if self._retention_ms and fx.open_alerts():
             snapshots.retract_explained(state, event, self.params, fx)
 
@@ -183,7 +186,12 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState, BalanceM
                 numbers.on_timer(state, name, due, self.params, fx)
 
     def _check_row(
-        self, state: BalanceMismatchState, event: Transaction, fx: Effects, late: bool
+        self,
+        state: BalanceMismatchState,
+        event: Transaction,
+        profile: Profile,
+        fx: Effects,
+        late: bool,
     ) -> None:
         """Run every check that applies to a row."""
         effect = effect_of(event)
@@ -194,22 +202,26 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState, BalanceM
             if chain and is_duplicate(chain, number, contents):
                 fx.count("repeated_entry")
                 return
-        expected = rows.check_row(event, effect, self.params, fx)
+        before = known_before(event, profile, late)
+        expected = rows.check_row(event, effect, before, self.params, fx)
+        unreported = unreported_kinds(event, effect, before)
         event = with_start(event)
         if number is not None:
             numbers.check_row(state, event, contents, expected, late, self.params, fx)
         if chain is None and self._keeps_groups and event.ledger_sequence is None:
-            groups.check_row(state, event, effect, expected, late, self.params, fx)
+            groups.check_row(state, event, unreported, expected, late, self.params, fx)
         elif self._retention_ms:
-            books.record(state, event, effect, expected, self._retention_ms, fx)
+            books.record(state, event, unreported, expected, self._retention_ms, fx)
         if state.books and not state.has_idle_timer:
             idle.set_timer(state, self.params, fx)
 
 
-def _changes_nothing(state: BalanceMismatchState, event: Transaction) -> bool:
+def _changes_nothing(
+    state: BalanceMismatchState, event: Transaction, before: Before | None
+) -> bool:
     """Return whether a row without balances and number leaves the state as it is."""
     if event.type in CORRECTIONS:
         return False
-    if event.status in MOVING or not state.has_idle_timer:
+    if event.status in MOVING or before == "completed" or not state.has_idle_timer:
         return not state.books and not state.chains
     return all(book.kind != "available" for book in state.books)

@@ -1,5 +1,7 @@
 """Check `group`: rows without ledger_sequence, which are judged in pending groups."""
 
+from collections.abc import Sequence
+
 from rules.alerts import OpenAlert
 from rules.balance_mismatch import alerts
 from rules.balance_mismatch.closing import is_completed_by
@@ -13,7 +15,7 @@ from rules.balance_mismatch.ledger.group import (
     add_to_group,
     belongs_to,
 )
-from rules.balance_mismatch.ledger.row import CORRECTIONS, effect_of, unreported_kinds
+from rules.balance_mismatch.ledger.row import CORRECTIONS, effect_of
 from rules.balance_mismatch.params import BalanceMismatchParams
 from rules.balance_mismatch.state import (
     BalanceMismatchState,
@@ -51,7 +53,7 @@ def append_if_right(
 def check_row(
     state: BalanceMismatchState,
     event: Transaction,
-    effect: int | None,
+    unreported: Sequence[str],
     expected: int | None,
     late: bool,
     params: BalanceMismatchParams,
@@ -59,9 +61,11 @@ def check_row(
 ) -> None:
     """Add a row to a group of its book, and account for what it moves without reporting it.
 
-    `expected`: what a wrong row should have moved, in minor units; None if its move is right.
+    Args:
+        unreported: kinds of balance that it moves without reporting them.
+        expected: what a wrong row should have moved, in minor units; None if its move is right.
     """
-    for kind in unreported_kinds(event, effect):
+    for kind in unreported:
         book = book_of(state, event.currency, kind)
         if book is not None:
             _add_unreported_move(book, event, params, fx)

@@ -251,7 +251,7 @@ def test_many_jumps_are_listed_in_part_and_summed_whole() -> None:
     assert raised.details["jumps"] == [90_000] + [99_900] * 49
     assert raised.details["drift_minor"] == 90_000 + 99_900 * 398
     assert raised.details["largest_jump_minor"] == 99_900
-    assert len(raised.values["jumps_minor"]) < 400
+    assert len(str(raised.values["jumps_minor"])) < 400
 
 
 # -- texts --------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def test_which_balances_a_row_moves_without_reporting_them(
     row: Transaction, effect: int | None, moved: tuple[str, ...]
 ) -> None:
     """A completed one both balances, a hold or its end the available one."""
-    assert unreported_kinds(row, effect) == moved
+    assert unreported_kinds(row, effect, None) == moved
 
 
 def test_rows_with_different_contents_are_distinguished() -> None:
