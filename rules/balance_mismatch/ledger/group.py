@@ -57,7 +57,8 @@ def add_to_group(group: PendingGroup, event: Transaction, ref: Ref, expected: in
     group.steps += (before, after)
     group.first_at = min(group.first_at, event.occurred_at)
     group.last_at = max(group.last_at, event.occurred_at)
-    group.refs = _shortened((*group.refs, ref))
+    refs = (*group.refs, ref)
+    group.refs = refs if len(refs) <= MAX_REFS else _shortened(refs)
 
 
 def add_late_to_group(
@@ -75,7 +76,8 @@ def add_late_to_group(
     )
     add_to_group(group, event, ref, expected)
     group.steps += later_steps
-    group.refs = _shortened((*group.refs, *later_refs))
+    refs = (*group.refs, *later_refs)
+    group.refs = refs if len(refs) <= MAX_REFS else _shortened(refs)
 
 
 def _place_of(group: PendingGroup, ref: Ref) -> tuple[int, int]:
@@ -97,6 +99,5 @@ def rows_with_refs(group: PendingGroup) -> Sequence[tuple[int, Ref]]:
 
 
 def _shortened(refs: tuple[Ref, ...]) -> tuple[Ref, ...]:
-    if len(refs) > MAX_REFS:
-        return refs[: MAX_REFS // 2] + refs[MAX_REFS // 2 + 1 :]
-    return refs
+    """Return the addresses without the one that is first of the last."""
+    return refs[: MAX_REFS // 2] + refs[MAX_REFS // 2 + 1 :]
