@@ -20,12 +20,16 @@ MAX_COUNTRIES: Final = 16
 MAX_COUNTERPARTIES: Final = 64
 MAX_SESSIONS: Final = 256
 MAX_FAILURES: Final = 20
+MAX_FAILED: Final = 255
+"""Up to here failures since a login are counted; it stands for as many or more."""
 MAX_CURRENCIES: Final = 4
 DEBITS_COMPARED: Final = 50
 
 SPENDING_TYPES: Final = frozenset({"payment", "transfer_out", "withdrawal"})
 MASKING: Final = frozenset({"vpn", "relay"})
 """Networks that hide where someone is."""
+MISPLACING: Final = MASKING | {"mobile"}
+"""Networks whose place is not that of their user: gateways of carriers are hundreds of km away."""
 CHANGES: Final = {
     "password_change": "password",
     "password_reset": "password",
@@ -36,7 +40,9 @@ CHANGES: Final = {
 }
 UNCOUNTED: Final = frozenset({"account_locked", "unknown_account"})
 """Reasons of failed logins that were no attempt at this account's credentials."""
-_SESSION_BYTES: Final = 4
+NOT_COUNTED: Final = UNCOUNTED | {"service_error", "otp_not_delivered", "timeout", "network"}
+"""Reasons of failures that no policy of locks counts: the owner has not been wrong."""
+SESSION_BYTES: Final = 4
 
 
 class Source(Protocol):
@@ -72,7 +78,9 @@ class Place(Struct, array_like=True, gc=False):
     latitude: int
     longitude: int
     masked: bool
-    """Through a network that hides where someone is."""
+    """Through a network whose place is not that of its user."""
+    ref: Ref | None = None
+    """The login; None: a release that kept no address has saved it."""
 
 
 class Spending(Struct, array_like=True, gc=False):
@@ -138,9 +146,10 @@ class Habits(Struct, array_like=True, omit_defaults=True, gc=False):
     """The one before it."""
     places: tuple[Place, ...] = ()
     """Of the last successful login that had a place; before it, if another, that of the one
-    before."""
+    before, until the next event."""
     failures: tuple[FailedLogin, ...] = ()
-    """The newest failed logins since the last but one success, oldest first."""
+    """The newest failed logins since the last but one success, or since `reset_at` if that is
+    earlier; oldest first."""
     changes: tuple[Change, ...] = ()
     spending: tuple[Spending, ...] = ()
     """The last used comes last."""
@@ -149,6 +158,25 @@ class Habits(Struct, array_like=True, omit_defaults=True, gc=False):
     former_id: str = ""
     payee_is_new: bool = False
     """Whether the newest debit surely was the first one to its counterparty."""
+    failed: int = 0
+    """Failures since `reset_at` that a policy of locks counts, late ones too; at most MAX_FAILED.
+
+    Unlike `failures` it does not fade."""
+    failed_session: int = 0
+    """Mark of the session in which they failed last; 0: none was named, or a lock came after it."""
+    session_known: bool = False
+    """Whether the event, if a successful login, is of a session that had logged in before."""
+    login_at: int | None = None
+    """The newest successful login but for refreshes, where these came after it."""
+
+    @property
+    def reset_at(self) -> int | None:
+        """Return since when `failed` counts: since the newest successful login but for refreshes.
+
+        A refresh is a success of a session that had logged in before, while somebody fails outside
+        that session. None: no login has succeeded.
+        """
+        return self.success_at if self.login_at is None else self.login_at
 
     def spent(self, currency: str) -> Spending | None:
         """Return the debits in that currency, if there were any."""
@@ -159,12 +187,12 @@ class Habits(Struct, array_like=True, omit_defaults=True, gc=False):
 
     def knows_session(self, session_id: str, marks: Marks) -> bool:
         """Say whether the session has logged in, as far as is known."""
-        if _session_at(self.book.sessions, marks.of(session_id)) >= 0:
+        if session_at(self.book.sessions, marks.of(session_id)) >= 0:
             return True
         former, former_of = self.former, marks.former_of
         if former is None or former_of is None:
             return False
-        return _session_at(former.sessions, former_of(session_id)) >= 0
+        return session_at(former.sessions, former_of(session_id)) >= 0
 
 
 @lru_cache(maxsize=1 << 10)
@@ -180,29 +208,13 @@ def place_of(event: Login | Transaction) -> tuple[int, int] | None:
     return round(event.latitude * 10), round(event.longitude * 10)
 
 
-def learn_login(habits: Habits, event: Login, source: Source, late: bool) -> None:
-    """Update the habits with an event of the logins input."""
-    at = event.occurred_at
-    if habits.logins_since is None or at < habits.logins_since:
-        habits.logins_since = at
-    if habits.since is None or at < habits.since:
-        habits.since = at
-    if event.outcome == "failure":
-        if event.action == "login" and event.reason not in UNCOUNTED and not late:
-            failure = FailedLogin(source.ref, event.reason or "other")
-            habits.failures = (*habits.failures, failure)[-MAX_FAILURES:]
-    elif event.action == "login":
-        _see_success(habits, event, source.marks, late)
-    elif event.action in CHANGES:
-        _see_change(habits, CHANGES[event.action], source.ref)
-
-
 def learn_debit(habits: Habits, event: Transaction, marks: Marks, late: bool) -> None:
     """Update the habits with a pending or completed debit of the customer."""
     at = event.occurred_at
     if habits.since is None or at < habits.since:
         habits.since = at
-    _see_owner(habits, event, marks)
+    forget_place_before(habits)
+    see_owner(habits, event, marks)
     habits.payee_is_new = False
     if event.counterparty_id is not None:
         former = None if habits.former is None else habits.former.counterparties
@@ -220,34 +232,13 @@ def learn_debit(habits: Habits, event: Transaction, marks: Marks, late: bool) ->
             _add_amount(habits, event)
 
 
-def _see_success(habits: Habits, event: Login, marks: Marks, late: bool) -> None:
-    at = event.occurred_at
-    habits.logins += 1
-    _see_owner(habits, event, marks)
-    if event.session_id is not None:
-        _see_session(habits, event.session_id, at, marks)
-    if late and habits.success_at is not None and at <= habits.success_at:
-        return
-    habits.success_before, habits.success_at = habits.success_at, at
-    if habits.failures:
-        since = habits.success_before
-        habits.failures = tuple(
-            f for f in habits.failures if since is None or f.ref.occurred_at > since
-        )
-    place = place_of(event)
-    if place is not None:
-        _see_place(habits, Place(at, *place, event.network in MASKING))
+def forget_place_before(habits: Habits) -> None:
+    """Forget the place before the last one: only the login after it needs it."""
+    if len(habits.places) > 1:
+        habits.places = habits.places[-1:]
 
 
-def _see_place(habits: Habits, new: Place) -> None:
-    """Keep the last place, and the one before it if that was another."""
-    last = habits.places[-1:]
-    if last and (last[0].latitude, last[0].longitude) == (new.latitude, new.longitude):
-        last = ()
-    habits.places = (*last, new)
-
-
-def _see_owner(habits: Habits, event: Login | Transaction, marks: Marks) -> None:
+def see_owner(habits: Habits, event: Login | Transaction, marks: Marks) -> None:
     """Note device and country."""
     at = event.occurred_at
     if habits.key_id != marks.key_id or habits.former_id != marks.former_id:
@@ -269,32 +260,13 @@ def _see(seen: Seen, former: Seen | None, name: str, at: int, most: int, marks: 
     return seen.see(mark, at, most)
 
 
-def _session_at(sessions: bytearray, mark: bytes) -> int:
-    wanted = mark[:_SESSION_BYTES]
+def session_at(sessions: bytearray, mark: bytes) -> int:
+    """Return where the session of a mark begins among the sessions; negative: it is not there."""
+    wanted = mark[:SESSION_BYTES]
     at = sessions.rfind(wanted)
-    while at > 0 and at % _SESSION_BYTES:
-        at = sessions.rfind(wanted, 0, at + _SESSION_BYTES - 1)
+    while at > 0 and at % SESSION_BYTES:
+        at = sessions.rfind(wanted, 0, at + SESSION_BYTES - 1)
     return at
-
-
-def _see_session(habits: Habits, session_id: str, at: int, marks: Marks) -> None:
-    sessions, mark = habits.book.sessions, marks.of(session_id)
-    found = _session_at(sessions, mark)
-    if found >= 0:
-        del sessions[found : found + _SESSION_BYTES]
-    elif len(sessions) >= MAX_SESSIONS * _SESSION_BYTES:
-        del sessions[:_SESSION_BYTES]
-        habits.sessions_since = at
-    sessions += mark[:_SESSION_BYTES]
-
-
-def _see_change(habits: Habits, what: str, ref: Ref) -> None:
-    for change in habits.changes:
-        if change.what == what:
-            if ref.occurred_at > change.ref.occurred_at:
-                change.ref = ref
-            return
-    habits.changes = (*habits.changes, Change(what, ref))
 
 
 def _add_amount(habits: Habits, event: Transaction) -> None:

@@ -24,7 +24,8 @@ from rules.events import (
     Ref,
     Transaction,
 )
-from rules.habits import SPENDING_TYPES, Habits, Source, learn_debit, learn_login
+from rules.habits import SPENDING_TYPES, Habits, Source, learn_debit
+from rules.login_habits import learn_login
 from schemas.transaction import BalanceKind
 
 MAX_HOLDS = 64

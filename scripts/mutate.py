@@ -34,7 +34,8 @@ NOT_LOADED: Final = 99
 SKIPPED: Final = frozenset({"__init__", "builders", "registry", "scenes", "reasons"})
 """Modules that decide nothing, as do those whose names end in `examples`."""
 USED_BY: Final = {"seen": ["unauthorized_transaction"]} | {
-    name: ["account_lockout", "unauthorized_transaction"] for name in ("habits", "marks")
+    name: ["account_lockout", "unauthorized_transaction"]
+    for name in ("habits", "login_habits", "marks")
 }
 """Of the modules that all rules share, those that only some rules use."""
 

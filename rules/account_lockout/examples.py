@@ -31,6 +31,8 @@ TIMED: Final = _lock(lock_until=at("10:15:00"))
 EARNED: Final = (SEEN, *_failures(*FIVE))
 """What leads to a lock that the policy justifies."""
 
+OPEN_BEFORE: Final = {"session_id": "session-1", "device_id": "phone-1"}
+
 FIRING: Final = (
     Example(
         name="Five failures, then the lock they lead to: only info",
@@ -61,6 +63,41 @@ FIRING: Final = (
             _lock(),
         ),
         expect=("raised info", "updated error"),
+    ),
+    Example(
+        name="Locked for five failures of which four were forgiven by a success: an error",
+        events=(
+            *_failures("08:50:00", "08:52:00", "08:54:00", "08:56:00"),
+            SEEN,
+            *_failures("09:58:00"),
+            _lock(failures_counted=5),
+        ),
+        expect=("raised info", "updated error"),
+        details=({"kinds": ["lock"]}, {"kinds": ["lock", "unjustified"]}),
+    ),
+    Example(
+        name="Locked for two failures, as the service says itself: its policy is stricter",
+        events=(SEEN, *_failures("09:59:59.700", "10:00:00"), _lock(failures_counted=2)),
+        expect=("raised warning",),
+        details=({"kinds": ["lock", "stricter"]},),
+    ),
+    Example(
+        name="A session that was open before refreshes: the account stays locked",
+        events=(
+            SEEN | OPEN_BEFORE,
+            *_failures(*FIVE),
+            TIMED,
+            login("10:02:00", **OPEN_BEFORE),
+            _refused("10:03:00"),
+            txn("t1", "10:05:00", type="transfer_out"),
+        ),
+        expect=("raised info", "updated error"),
+        details=({"kinds": ["lock"]}, {"kinds": ["lock", "money_moved"]}),
+    ),
+    Example(
+        name="Refused after it seemed to be open, before the lock ends: it lasts",
+        events=(*EARNED, TIMED, login("10:02:00"), _refused("10:03:00"), clock("10:16:01")),
+        expect=("raised info", "cured info", "raised info", "cured info"),
     ),
     Example(
         name="The third lock within a day is a warning",
@@ -97,6 +134,13 @@ FIRING: Final = (
         events=(*EARNED, login("10:30:00")),
         expect=("raised info", "cured info"),
         details=({"kinds": ["lock"], "reason": "max_retries"},),
+        params={"derive_locks": True},
+    ),
+    Example(
+        name="Money moves while failures count as a lock",
+        events=(*EARNED, txn("t1", "10:20:00")),
+        expect=("raised info", "updated error"),
+        details=({"kinds": ["lock"]}, {"kinds": ["lock", "money_moved"]}),
         params={"derive_locks": True},
     ),
 )
@@ -137,6 +181,42 @@ CURED: Final = (
 )
 
 TRAPS: Final = (
+    Example(
+        name="Five failures over four hours, and the service counts them all: only info",
+        events=(
+            login("05:00:00"),
+            *_failures("06:00:00", "07:00:00", "08:00:00", "09:00:00", "09:59:59"),
+            _lock(failures_counted=5),
+            clock("10:01:00"),
+        ),
+        expect=("raised info",),
+    ),
+    Example(
+        name="Each failure after the fifth locks again, for longer: one story, repeated",
+        events=(
+            *EARNED,
+            _lock(failures_counted=5, lock_until=at("10:01:00")),
+            *_failures("10:01:30"),
+            _lock("10:01:30.100", failures_counted=6, lock_until=at("10:03:30")),
+            *_failures("10:03:40"),
+            _lock("10:03:40.100", failures_counted=7, lock_until=at("10:06:40")),
+            login("10:07:00"),
+        ),
+        expect=(
+            "raised info",
+            "raised info",
+            "raised warning",
+            "cured info",
+            "cured info",
+            "cured warning",
+        ),
+    ),
+    Example(
+        name="What failures count as a lock ends, and a payment after it is no trouble",
+        events=(*EARNED, txn("t1", "10:28:00.001")),
+        expect=("raised info", "cured info"),
+        params={"derive_locks": True},
+    ),
     Example(
         name="The owner asks for locks, three times: only info",
         events=(

@@ -1,36 +1,28 @@
 """The failed logins before a lock, as far as they are known."""
 
-from typing import Final
-
 from rules.account_lockout.params import AccountLockoutParams
-from rules.events import Ref
+from rules.alerts import OpenAlert
+from rules.events import Login, Ref
 from rules.facts import Quote
-from rules.habits import MAX_FAILURES, Habits
+from rules.habits import MAX_FAILED, MAX_FAILURES, NOT_COUNTED, Habits
 
 Evidence = list[tuple[Ref, str]]
-
-NOT_COUNTED: Final = frozenset(
-    {
-        "service_error",
-        "otp_not_delivered",
-        "timeout",
-        "network",
-        "unknown_account",
-        "account_locked",
-    }
-)
-"""Reasons of failures that no policy counts: the owner has not been wrong."""
 
 
 def failures_of(
     at: int, habits: Habits, params: AccountLockoutParams
 ) -> tuple[list[Quote], Evidence]:
-    """Return what is known of the failures that may have led to a lock at that time."""
+    """Return what is known of the failures that may have led to a lock at that time.
+
+    It is what the profile knows now: of the events up to the moment of the lock.
+    """
     failures = _counted(at, params.policy_window_ms, habits)
     enough = len(failures) >= params.policy_limit
     known = enough or _knows_all(at, params.policy_window_ms, habits)
     observed = None if habits.logins_since is None else at - habits.logins_since
+    since_success = None if habits.reset_at is None else habits.failed
     quotes: list[Quote] = [
+        ("failures_since_success", since_success, None),
         ("failures_in_window", len(failures) if known else None, None),
         ("observed_ms", observed, None),
     ]
@@ -47,6 +39,22 @@ def derived_of(
         if last_lock is None or failure.occurred_at > last_lock
     ]
     return failures if len(failures) >= params.derive_limit and failures[-1] == ref else []
+
+
+def quotes_of_late(event: Login, alert: OpenAlert, habits: Habits, window_ms: int) -> list[Quote]:
+    """Return what an alert of a lock must quote after a failure that came late; nothing if it may
+    not have led to the lock."""
+    since, locked_at = alert.fact("failures_since_success"), alert.fact("locked_at_ms")
+    if not isinstance(since, int) or not isinstance(locked_at, int) or habits.reset_at is None:
+        return []
+    at = event.occurred_at
+    if event.reason in NOT_COUNTED or not habits.reset_at < at <= locked_at:
+        return []
+    quotes: list[Quote] = [("failures_since_success", min(since + 1, MAX_FAILED), None)]
+    in_window = alert.fact("failures_in_window")
+    if isinstance(in_window, int) and at >= locked_at - window_ms:
+        quotes.append(("failures_in_window", in_window + 1, None))
+    return quotes
 
 
 def _counted(at: int, window_ms: int, habits: Habits) -> list[Ref]:
@@ -66,5 +74,5 @@ def _knows_all(at: int, window_ms: int, habits: Habits) -> bool:
 
 
 def _counted_since(at: int, window_ms: int, habits: Habits) -> int:
-    since, success = at - window_ms, habits.success_at
-    return since if success is None else max(since, success + 1)
+    since, reset = at - window_ms, habits.reset_at
+    return since if reset is None else max(since, reset + 1)

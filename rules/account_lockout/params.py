@@ -19,15 +19,17 @@ class AccountLockoutParams(Params):
         5,
         ge=1,
         le=MAX_FAILURES,
-        description="failures after which the login service locks; with fewer a lock for too many "
-        "retries is unjustified; seen in the field: 3 to 30",
+        description="failures after which the login service locks; with fewer since the last "
+        "successful login a lock for too many retries is unjustified, unless the service says that "
+        "its own limit is lower; seen in the field: 3 to 30",
     )
     policy_window_ms: int = Field(
         15 * MINUTE_MS,
         ge=SECOND_MS,
         le=DAY_MS,
-        description="milliseconds before the lock, sliding, in which the login service counts "
-        "failures; seen in the field (3 in 15 minutes)",
+        description="milliseconds before the lock, sliding, whose failures are cited, and for "
+        "which the account must have been observed where the service does not say what it counted; "
+        "seen in the field (3 in 15 minutes)",
     )
     streaming_channels: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         ("app", "web"),
@@ -70,4 +72,11 @@ class AccountLockoutParams(Params):
         le=DAY_MS,
         description="milliseconds, sliding, both ends included, for derive_limit; the window of "
         "the login service",
+    )
+    derive_lock_ms: int = Field(
+        30 * MINUTE_MS,
+        ge=MINUTE_MS,
+        le=30 * DAY_MS,
+        description="milliseconds after which a derived lock ends, unless a login succeeds before; "
+        "how long the login service locks; seen in the field: 1 minute to 3 hours",
     )

@@ -1,19 +1,24 @@
 """Why an alert of A4 was raised, and what would have made it milder, in sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rules.account_lockout.facts import (
     RANKS,
     AccountLockoutFacts,
     Finding,
+    failed_logins,
     findings_of,
     locks,
     overdue_ms,
     severity_of,
+    since_success,
     words,
 )
 from rules.account_lockout.params import MAX_GRACE_MS, AccountLockoutParams
 from rules.contract import Otherwise
+from rules.counts import counted
+from rules.facts import Value
+from rules.habits import MAX_FAILED
 from schemas.money import from_minor
 from schemas.time import format_span
 
@@ -21,6 +26,8 @@ from schemas.time import format_span
 def because(facts: AccountLockoutFacts, params: AccountLockoutParams) -> Sequence[str]:
     """Return why it was locked, and what speaks against the lock."""
     sentences = [_lock_sentence(facts, params)]
+    if facts.restored_at_ms is not None:
+        sentences.append(_restored_sentence(facts))
     sentences += [
         _finding_sentence(finding, facts, params) for finding in findings_of(facts, params)[1:]
     ]
@@ -29,20 +36,36 @@ def because(facts: AccountLockoutFacts, params: AccountLockoutParams) -> Sequenc
 
 def _lock_sentence(facts: AccountLockoutFacts, params: AccountLockoutParams) -> str:
     if facts.derived_failures is not None:
-        window = format_span(params.derive_window_ms)
+        window, lasts = format_span(params.derive_window_ms), format_span(params.derive_lock_ms)
         return (
-            f"{facts.derived_failures} failed logins within {window} count as a lock "
-            "(derive_locks, derive_limit, derive_window_ms)."
+            f"{failed_logins(facts.derived_failures)} within {window} count as a lock of {lasts} "
+            "(derive_locks, derive_limit, derive_window_ms, derive_lock_ms)."
         )
-    until, counted = "without an end", ""
+    until, seen = "without an end", ""
     if facts.lock_until_ms is not None and facts.locked_at_ms is not None:
         until = f"for {format_span(facts.lock_until_ms - facts.locked_at_ms)}"
-    if facts.failures_in_window is not None and facts.reason == "max_retries":
-        counted = (
-            f"; {facts.failures_in_window} failed logins were seen in the "
-            f"{format_span(params.policy_window_ms)} before (policy_window_ms)"
-        )
-    return f"The account was locked {until}: reason {words(facts.reason)}{counted}."
+    if facts.reason == "max_retries":
+        seen = "".join(f"; {each}" for each in _failures(facts, params))
+    return f"The account was locked {until}: reason {words(facts.reason)}{seen}."
+
+
+def _failures(facts: AccountLockoutFacts, params: AccountLockoutParams) -> Iterator[str]:
+    if facts.failures_counted is not None:
+        yield f"the login service had counted {failed_logins(facts.failures_counted)}"
+    if facts.failures_since_success is not None:
+        yield f"seen since the last login that succeeded: {since_success(facts)}"
+    if facts.failures_in_window is not None:
+        window = format_span(params.policy_window_ms)
+        yield f"seen in the {window} before: {facts.failures_in_window} (policy_window_ms)"
+
+
+def _restored_sentence(facts: AccountLockoutFacts) -> str:
+    opened = format_span((facts.opened_at_ms or 0) - (facts.locked_at_ms or 0))
+    refused = format_span((facts.restored_at_ms or 0) - (facts.opened_at_ms or 0))
+    return (
+        f"It seemed to be open {opened} after the lock, but {refused} after that a login was "
+        "refused as locked: so the lock lasts."
+    )
 
 
 def _finding_sentence(
@@ -54,10 +77,11 @@ def _finding_sentence(
             f"{params.repeated_locks} on that is a warning (repeated_locks, repeated_window_ms)."
         )
     if finding == "unjustified":
+        return _unjustified_sentence(facts, params)
+    if finding == "stricter":
         return (
-            f"The policy locks after {params.policy_limit} failures (policy_limit), and all logins "
-            f"had been seen for longer than {format_span(params.policy_window_ms)} "
-            "(policy_window_ms)."
+            f"The login service locks after {failed_logins(facts.failures_counted)}, the policy "
+            f"that is configured here after {params.policy_limit} (policy_limit)."
         )
     if finding == "overdue":
         return (
@@ -68,6 +92,19 @@ def _finding_sentence(
     return (
         f"{words(facts.debit_type).capitalize()} of {_money(facts)} began {after} after the lock, "
         "and nothing had opened the account."
+    )
+
+
+def _unjustified_sentence(facts: AccountLockoutFacts, params: AccountLockoutParams) -> str:
+    if facts.failures_counted is not None:
+        return (
+            "The login service counted failures from before the last success, which should have "
+            "set its counter back."
+        )
+    return (
+        f"The policy locks after {failed_logins(params.policy_limit)} (policy_limit), and all "
+        f"logins had been seen for longer than {format_span(params.policy_window_ms)} "
+        "(policy_window_ms)."
     )
 
 
@@ -96,9 +133,12 @@ def _claims(
         return _without_lock(facts, params)
     if finding == "unjustified":
         return _with_failures(facts, params)
+    if finding == "stricter":
+        return _by_the_policy(facts, params)
     if finding == "repeated":
         fewer = params.repeated_locks - 1
-        sentence = f"milder if there had been no more than {fewer} locks (repeated_locks)"
+        most = counted(fewer, "lock")
+        sentence = f"milder if there had been no more than {most} (repeated_locks)"
         return [Otherwise(sentence=sentence, facts={"locks_in_window": fewer})]
     if finding == "overdue":
         return _in_time(facts, params)
@@ -124,10 +164,23 @@ def _without_lock(facts: AccountLockoutFacts, params: AccountLockoutParams) -> l
 
 def _with_failures(facts: AccountLockoutFacts, params: AccountLockoutParams) -> list[Otherwise]:
     limit, window = params.policy_limit, params.policy_window_ms
+    since = facts.failures_since_success or 0
+    if facts.failures_counted is not None:
+        as_many = failed_logins(facts.failures_counted)
+        return [
+            Otherwise(
+                sentence=f"milder if {as_many} had been seen since the last success",
+                facts={"failures_since_success": min(facts.failures_counted, MAX_FAILED)},
+            ),
+            Otherwise(
+                sentence=f"milder if the login service had counted {since} or fewer",
+                facts={"failures_counted": since},
+            ),
+        ]
     found = [
         Otherwise(
             sentence=f"milder if {limit} or more failed logins had been seen (policy_limit)",
-            facts={"failures_in_window": limit},
+            facts={"failures_since_success": limit},
         ),
         Otherwise(
             sentence=f"milder if logins had been seen for no longer than {format_span(window)} "
@@ -135,13 +188,26 @@ def _with_failures(facts: AccountLockoutFacts, params: AccountLockoutParams) -> 
             facts={"observed_ms": window},
         ),
     ]
-    if facts.failures_in_window:
-        found.append(
-            Otherwise(
-                sentence=f"milder if policy_limit were {facts.failures_in_window}",
-                params={"policy_limit": facts.failures_in_window},
-            )
+    if since:
+        sentence = f"milder if policy_limit were {since}"
+        found.append(Otherwise(sentence=sentence, params={"policy_limit": since}))
+    return found
+
+
+def _by_the_policy(facts: AccountLockoutFacts, params: AccountLockoutParams) -> list[Otherwise]:
+    limit, counted_there = params.policy_limit, facts.failures_counted
+    seen: dict[str, Value] = {}
+    if facts.failures_since_success is not None:
+        seen["failures_since_success"] = max(facts.failures_since_success, limit)
+    found = [
+        Otherwise(
+            sentence=f"only info if the login service had counted {limit} or more (policy_limit)",
+            facts={"failures_counted": limit} | seen,
         )
+    ]
+    if counted_there:
+        sentence = f"only info if policy_limit were {counted_there}"
+        found.append(Otherwise(sentence=sentence, params={"policy_limit": counted_there}))
     return found
 
 

@@ -2,7 +2,11 @@
 
 Finds: every lock, one alert each at its time. Reason customer or max_retries is info, any other
 (or none) a warning. It is raised further when the lock is
-- `unjustified` (error): for too many retries, though fewer failures than `policy_limit` were seen;
+- `unjustified` (error): for too many retries, though the login service counted more failures than
+  came after the last successful login (its counter was not reset); or, where it does not say what
+  it counted, though fewer than `policy_limit` came after that login;
+- `stricter` (warning): for fewer failures than `policy_limit`, as the service itself says: another
+  policy is in force than the one configured here;
 - `repeated` (warning): one of at least `repeated_locks` that the owner did not ask for;
 - `overdue` (error): a login is refused as locked though the lock should have ended;
 - `money_moved` (error): a debit of the owner begins while the account is locked.
@@ -11,8 +15,18 @@ Why it matters: who is locked out cannot pay; a lock that fails its purpose prot
 
 What makes it wrong, and what is done about it:
 - the owner asked for the lock, or mistyped: only info;
-- failures that are not seen cannot be counted: `unjustified` is judged only for channels whose
-  logins stream here, and once the account has been observed for longer than the policy's window;
+- services count over hours or days: failures count since the last login that succeeded, however
+  long ago they were, late ones too; `policy_window_ms` only says which of them are cited;
+- failures that are not seen cannot be counted: `unjustified` and `stricter` are judged only for
+  channels whose logins stream here; before any success has been seen what the service counted is
+  trusted, and where it does not say, nothing is judged; without its count the account must have
+  been observed for longer than the policy's window too;
+- an app refreshes its session during the lock: a success of a session that had logged in before
+  opens nothing, resets no count and ends no derived lock; where its own session failed just before,
+  and no lock came after that, it is a login and resets the count;
+- a login is let in, or an unlock reported, though the account stays locked: a refusal by
+  `lock_until` restores the lock and raises it again; a lock without an end is not restored;
+- refusals do not extend a lock: it is overdue by its own `lock_until`;
 - the failure that led to the lock may carry its millisecond: too few are counted again when all
   events of that moment are known;
 - a timed lock ends by itself, and clocks differ: refusals are overdue only after a grace;
@@ -24,41 +38,50 @@ the newest alone. The alerts of both are cured when the account opens: by an unl
 login, or at the end of the newest lock if no login was refused since it should have ended. At most
 `MAX_OPEN` alerts are open; of more, the oldest expires. A refusal after that end raises a new
 alert. An unlock in the same millisecond takes the lock back if it comes after it in the order of
-event ids. A late lock is judged by its reason alone; late refusals and debits are not judged.
+event ids. A late lock is judged by what it says itself; late refusals and debits are not judged. A
+late opening opens nothing if a refusal after it, by `lock_until`, has been seen.
 
 With `derive_locks` (for producers that send no locks) `derive_limit` failures within
-`derive_window_ms` count as a lock for max_retries, by the failure that completes them.
+`derive_window_ms` count as a lock for max_retries, by the failure that completes them. It ends
+after `derive_lock_ms` or with a success; as that end is a guess, no refusal is overdue by it.
 
 Details of an alert: `kinds` (lock and what else was found, the worst last), `reason`. Of more than
 ten locks in the window ten are counted.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any
+
+import msgspec
 
 from rules.account_lockout import reasons
 from rules.account_lockout.examples import EXAMPLES
 from rules.account_lockout.facts import DEBIT, LOCK, AccountLockoutFacts, is_unjustified, verdict_of
-from rules.account_lockout.failures import Evidence, derived_of, failures_of
+from rules.account_lockout.failures import Evidence, derived_of, failures_of, quotes_of_late
+from rules.account_lockout.outcome import (
+    add_or_raise,
+    alert_of,
+    await_end,
+    end_lock,
+    raise_alert,
+    restore,
+)
 from rules.account_lockout.params import AccountLockoutParams
 from rules.account_lockout.state import (
     AccountLockoutState,
-    Lock,
     add_under_way,
     earlier_locks,
     is_new_in,
+    note_under_way,
     remember_lock,
     track_debit,
 )
-from rules.alerts import Draft, OpenAlert, Verdict
+from rules.alerts import Verdict
 from rules.contract import Otherwise, Rule
 from rules.effects import Effects
 from rules.events import LOGIN, Event, Login, Ref, Transaction
 from rules.facts import Quote
 from rules.profile import Profile
-
-MAX_OPEN: Final = 8
-"""Alerts of one account that may be open."""
 
 
 class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLockoutFacts]):
@@ -66,6 +89,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
 
     id = "account_lockout"
     code = "A4"
+    version = 2
     category = "access"
     Params = AccountLockoutParams
     State = AccountLockoutState
@@ -80,11 +104,12 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
 
     def answers(self, facts: AccountLockoutFacts, event: Event) -> bool:
         """Return whether the event opens the account at the time of the lock or after it."""
+        since = facts.restored_at_ms or facts.locked_at_ms
         return (
             isinstance(event, Login)
-            and _opens_account(event)
-            and facts.locked_at_ms is not None
-            and event.occurred_at >= facts.locked_at_ms
+            and _may_open(event)
+            and since is not None
+            and event.occurred_at >= since
         )
 
     def because(self, facts: AccountLockoutFacts) -> Sequence[str]:
@@ -94,6 +119,15 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
     def otherwise(self, facts: AccountLockoutFacts) -> Sequence[Otherwise]:
         """Return what would have made it milder."""
         return reasons.otherwise(facts, self.params)
+
+    @classmethod
+    def upgrade(cls, version: int, saved: Sequence[Any]) -> AccountLockoutState:  # noqa: ARG003
+        """Return the state of version 1: its derived locks had no end, they get the default."""
+        state = msgspec.convert(saved, AccountLockoutState)
+        lock = state.lock
+        if lock is not None and lock.is_derived:
+            lock.until = lock.ends_at = lock.at + AccountLockoutParams().derive_lock_ms
+        return state
 
     # -- noticing -------------------------------------------------------------------------
 
@@ -113,7 +147,8 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         if lock.crowded:
             fx.count("too_many_under_way")
         else:
-            self._add_or_raise(lock, AccountLockoutFacts.quote(event, fx.ref, *DEBIT), "debit", fx)
+            debit = AccountLockoutFacts.quote(event, fx.ref, *DEBIT)
+            add_or_raise(lock, debit, [(fx.ref, "debit")], fx)
 
     def late_transaction(
         self, state: AccountLockoutState, event: Transaction, profile: Profile, fx: Effects
@@ -127,33 +162,39 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         self, state: AccountLockoutState, event: Login, profile: Profile, fx: Effects
     ) -> None:
         """Raise a lock, close what an opening cures, judge refusals."""
-        lock = state.lock
+        opens, lock = _opens_account(event, profile), state.lock
         if lock is not None and 0 < lock.ends_at < event.occurred_at:
-            self._expire_lock(lock, fx)  # its timer still waits for its proof
-            if _opens_account(event):
+            end_lock(state, lock, fx)  # its timer still waits for its proof
+            if opens:
                 state.lock = None
                 return
-        if event.outcome == "success":
+        if opens:
+            self._handle_opening(state, event, fx)
+        elif event.outcome == "success":
             if event.action == "lock":
                 self._handle_lock(state, event, profile, fx)
-            elif _opens_account(event):
-                self._handle_opening(state, event, fx)
         elif event.action == "login":
             if event.reason == "account_locked":
-                self._handle_refusal(lock, event, fx)
-            elif lock is None and self.params.derive_locks:
+                self._handle_refusal(state, event, profile, fx)
+            elif state.lock is None or state.lock.opened is not None:
                 self._derive_lock(state, event, profile, fx)
 
     def late_login(
         self, state: AccountLockoutState, event: Login, profile: Profile, fx: Effects
     ) -> None:
-        """Raise a late lock by its reason; let a late opening correct what was found."""
-        if event.outcome != "success":
-            return
-        if event.action == "lock":
-            self._handle_late_lock(event, profile, fx)
-        elif _opens_account(event):
+        """Raise a late lock by its reason; let what comes late correct what was found."""
+        lock = state.lock
+        if _opens_account(event, profile):
             self._handle_opening(state, event, fx)
+        elif event.outcome == "success":
+            if event.action == "lock":
+                self._handle_late_lock(event, profile, fx)
+        elif event.action == "login" and lock is not None:
+            alert = alert_of(lock, fx)
+            window_ms = self.params.policy_window_ms
+            if alert is not None:
+                quotes = quotes_of_late(event, alert, profile.habits, window_ms)
+                fx.update(alert, quotes, [(fx.ref, "failure")])
 
     def on_timer(
         self, state: AccountLockoutState, name: str, due: int, profile: Profile, fx: Effects
@@ -163,10 +204,10 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         if name == "forget":
             state.locks = []
         elif name == "until" and lock is not None:
-            self._expire_lock(lock, fx)
+            end_lock(state, lock, fx)
         elif name == "count" and lock is not None:
             quotes, evidence = failures_of(lock.at, profile.habits, self.params)
-            alert = _alert_of(lock, fx)
+            alert = alert_of(lock, fx)
             if alert is not None:
                 fx.update(alert, quotes, evidence)
         for alert in fx.open_alerts():
@@ -182,11 +223,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         ref = fx.ref
         of_lock = AccountLockoutFacts.quote(event, ref, *LOCK)
         lock = remember_lock(state, ref, of_lock, event.lock_until, profile)
-        if lock.until is None:
-            fx.cancel_timer("until")
-        else:
-            lock.ends_at = lock.until + self.params.overdue_grace_ms
-            fx.set_timer("until", lock.ends_at, (LOGIN,))
+        await_end(lock, self.params, fx)
         quotes, evidence = failures_of(ref.occurred_at, profile.habits, self.params)
         if is_unjustified(AccountLockoutFacts.of_quotes([*of_lock, *quotes]), self.params):
             # More may carry the same millisecond and come after it.
@@ -195,12 +232,14 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         if event.reason != "customer":
             repeated, earlier = self._count_locks(state, ref, fx)
             quotes, evidence = quotes + repeated, earlier + evidence
-        self._raise(lock.anchor, [*of_lock, *quotes], [*evidence, (ref, "lock")], fx)
+        raise_alert(lock.anchor, [*of_lock, *quotes], [*evidence, (ref, "lock")], fx)
 
     def _derive_lock(
         self, state: AccountLockoutState, event: Login, profile: Profile, fx: Effects
     ) -> None:
         """Take failures since the last success and the last lock for a lock, if they suffice."""
+        if not self.params.derive_locks:
+            return
         ref = fx.ref
         last = state.locks[-1].occurred_at if state.locks else None
         failures = derived_of(ref, last, profile.habits, self.params)
@@ -212,17 +251,19 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
             ("derived_failures", len(failures), None),
             ("first_failure_at_ms", failures[0].occurred_at, failures[0]),
         ]
-        lock = remember_lock(state, ref, quotes, None, profile)
+        until = ref.occurred_at + self.params.derive_lock_ms
+        lock = remember_lock(state, ref, quotes, until, profile)
+        await_end(lock, self.params, fx)
         repeated, earlier = self._count_locks(state, ref, fx)
         evidence = [*earlier, *((failure, "failure") for failure in failures[:-1]), (ref, "lock")]
-        self._raise(lock.anchor, [*quotes, *repeated], evidence, fx)
+        raise_alert(lock.anchor, [*quotes, *repeated], evidence, fx)
 
     def _handle_late_lock(self, event: Login, profile: Profile, fx: Effects) -> None:
         """Judge it by its reason alone; it is over with the success that has been seen since."""
         fx.signal("lock", event)
         quotes = AccountLockoutFacts.quote(event, fx.ref, *LOCK)
-        self._raise(event.event_id, quotes, [(fx.ref, "lock")], fx)
-        due = profile.habits.success_at
+        raise_alert(event.event_id, quotes, [(fx.ref, "lock")], fx)
+        due = profile.habits.reset_at
         if due is None or due < event.occurred_at:
             due = event.lock_until and event.lock_until + self.params.overdue_grace_ms
         if due is not None:
@@ -239,60 +280,53 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
 
     # -- what follows a lock --------------------------------------------------------------
 
-    def _handle_refusal(self, lock: Lock | None, event: Login, fx: Effects) -> None:
-        if lock is None or lock.until is None or event.occurred_at <= lock.until:
+    def _handle_refusal(
+        self, state: AccountLockoutState, event: Login, profile: Profile, fx: Effects
+    ) -> None:
+        lock, at = state.lock, event.occurred_at
+        if lock is None or lock.until is None:
             return
-        if event.occurred_at > lock.until + self.params.overdue_grace_ms:
+        if at <= lock.until:
+            lock.refused_at = at
+            if lock.opened is not None:
+                note_under_way(lock, state, profile)
+                restore(lock, event, self.params, fx)
+        elif lock.is_derived or lock.opened is not None:
+            return  # how long the service locks is not known; or it has been open
+        elif at > lock.until + self.params.overdue_grace_ms:
             refusal = AccountLockoutFacts.quote(event, fx.ref, "refused_at_ms")
-            self._add_or_raise(lock, refusal, "refusal", fx)
+            add_or_raise(lock, refusal, [(fx.ref, "refusal")], fx)
         else:
             lock.ends_at = 0
             fx.cancel_timer("until")
 
-    def _add_or_raise(self, lock: Lock, quotes: list[Quote], role: str, fx: Effects) -> None:
-        """Add what the event shows to the lock's alert; raise another if that is closed."""
-        alert = _alert_of(lock, fx)
-        if alert is None:
-            again: Quote = ("raised_again", True, None)
-            cited = dict.fromkeys(ref for _, _, ref in lock.quotes if ref is not None)
-            evidence = [(ref, "lock" if ref == lock.ref else "failure") for ref in cited]
-            lock.anchor = fx.ref.event_id
-            facts = [*lock.quotes, again, *quotes]
-            self._raise(lock.anchor, facts, [*evidence, (fx.ref, role)], fx)
-        elif alert.fact(quotes[0][0]) is None:
-            fx.update(alert, quotes, [(fx.ref, role)])
-
-    def _raise(self, anchor: str, facts: list[Quote], evidence: Evidence, fx: Effects) -> None:
-        alerts = fx.open_alerts()
-        if len(alerts) >= MAX_OPEN:
-            fx.expire(alerts[0])
-        fx.alert(Draft(anchor=anchor, cause="auth", facts=facts, evidence=evidence))
-
     def _handle_opening(self, state: AccountLockoutState, event: Login, fx: Effects) -> None:
+        lock, at = state.lock, event.occurred_at
+        if lock is not None and lock.at <= at < lock.refused_at:
+            return  # it comes late, and a refusal after it has been seen
         for alert in fx.open_alerts():
             if self.answers(AccountLockoutFacts.of_quotes(alert.facts), event):
                 fx.settle(alert, "unlock" if event.action == "unlock" else "success")
                 fx.cancel_timer(_late_timer(alert.anchor))
-        if state.lock is not None and state.lock.at <= event.occurred_at:
+        if lock is None or at < lock.at:
+            return
+        fx.cancel_timer("count")
+        if lock.until is None or at > lock.until:
             state.lock = None
             fx.cancel_timer("until")
-            fx.cancel_timer("count")
-
-    def _expire_lock(self, lock: Lock, fx: Effects) -> None:
-        """Take the account to be open again, because its lock should have ended."""
-        for alert in fx.open_alerts():
-            fx.lapse(alert)
-        lock.anchor, lock.ends_at = "", 0
-        fx.cancel_timer("until")
-
-
-def _alert_of(lock: Lock, fx: Effects) -> OpenAlert | None:
-    return next((alert for alert in fx.open_alerts() if alert.anchor == lock.anchor), None)
+        elif lock.opened is None or at > lock.opened.occurred_at:
+            lock.opened, lock.ends_at = fx.ref, lock.until
+            fx.set_timer("until", lock.ends_at)
 
 
 def _late_timer(anchor: str) -> str:
     return f"late:{anchor}"
 
 
-def _opens_account(event: Login) -> bool:
+def _may_open(event: Login) -> bool:
     return event.outcome == "success" and event.action in ("login", "unlock")
+
+
+def _opens_account(event: Login, profile: Profile) -> bool:
+    """Return whether the owner got in; a session that had been in before only stays open."""
+    return _may_open(event) and not (event.action == "login" and profile.habits.session_known)

@@ -25,16 +25,26 @@ class Lock(Struct, array_like=True, gc=False):
     until: int | None = None
     """Milliseconds: when it should end."""
     ends_at: int = 0
-    """When a timer takes it to have ended (milliseconds); 0: none does."""
+    """When a timer takes it to have ended, or forgets it after an opening (milliseconds); 0: none
+    does."""
     under_way: list[int] = []
     """Marks of the transactions that were under way when it began."""
     crowded: bool = False
     """Whether there were more of them than are known."""
+    opened: Ref | None = None
+    """What opened the account before `until`: a refusal by then shows that it did not."""
+    refused_at: int = 0
+    """The newest refusal up to `until` (milliseconds); 0: there was none."""
 
     @property
     def at(self) -> int:
         """When it was locked, in milliseconds."""
         return self.ref.occurred_at
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether failures count as this lock."""
+        return any(name == "derived_failures" for name, _, _ in self.quotes)
 
 
 class AccountLockoutState(State):
@@ -75,18 +85,29 @@ def remember_lock(
     state: AccountLockoutState, ref: Ref, quotes: list[Quote], until: int | None, profile: Profile
 ) -> Lock:
     """Remember a new lock in the place of the one before."""
-    marks = [*(hold.mark for hold in profile.holds), *state.under_way]
-    crowded = len(profile.holds) >= MAX_HOLDS or len(state.under_way) >= MAX_UNDER_WAY
-    lock = Lock(ref, ref.event_id, quotes, until, under_way=marks, crowded=crowded)
+    lock = Lock(ref, ref.event_id, quotes, until)
+    note_under_way(lock, state, profile)
     state.lock = lock
     return lock
+
+
+def note_under_way(lock: Lock, state: AccountLockoutState, profile: Profile) -> None:
+    """Add the debits that are under way now to those that the lock does not forbid."""
+    marks = dict.fromkeys([*lock.under_way, *(h.mark for h in profile.holds), *state.under_way])
+    lock.crowded |= (
+        len(profile.holds) >= MAX_HOLDS
+        or len(state.under_way) >= MAX_UNDER_WAY
+        or len(marks) > MAX_HOLDS + MAX_UNDER_WAY
+    )
+    lock.under_way = list(marks)[-MAX_HOLDS - MAX_UNDER_WAY :]
 
 
 def is_new_in(lock: Lock, event: Transaction) -> bool:
     """Return whether a debit of the owner begins while the lock lasts, as far as is known."""
     at = event.occurred_at
     return (
-        event.status in ("pending", "completed")
+        lock.opened is None
+        and event.status in ("pending", "completed")
         and _is_spending(event)
         and at > lock.at
         and (lock.until is None or at <= lock.until)

@@ -218,6 +218,8 @@ def failures_before(event: Login, habits: Habits, window_ms: int) -> int:
     """Count the failed logins before a successful one, since the one before that."""
     at = event.occurred_at
     since = at - window_ms
+    if habits.success_before is not None:
+        since = max(since, habits.success_before + 1)
     return sum(since <= failed.ref.occurred_at <= at for failed in habits.failures)
 
 

@@ -9,17 +9,17 @@ import pytest
 
 from rules.events import LOGIN, TRANSACTION, Event, Login, Ref, Transaction
 from rules.habits import (
-    _SESSION_BYTES,
     DEBITS_COMPARED,
     MAX_CURRENCIES,
     MAX_FAILURES,
     MAX_SESSIONS,
+    SESSION_BYTES,
     Habits,
     Spending,
-    _session_at,
+    session_at,
 )
 from rules.marks import PUBLIC, Marks
-from rules.profile import Profile, update_profile
+from rules.profile import Profile, forget_outdated, update_profile
 
 OLD = Marks("k1", b"one")
 BOTH = Marks("k2", b"two", former=("k1", b"one"))
@@ -47,7 +47,8 @@ def teach(profile: Profile, event: Event, marks: Marks = PUBLIC, *, late: bool =
 
 def signed_in(at: int, outcome: str = "success", **fields: Any) -> Login:
     """Return a login event."""
-    return Login(f"l{at}", "acc-1", fields.pop("action", "login"), outcome, at, **fields)
+    name = fields.pop("event_id", f"l{at}")
+    return Login(name, "acc-1", fields.pop("action", "login"), outcome, at, **fields)
 
 
 def paid(at: int, status: str = "completed", amount: int = 100, **fields: Any) -> Transaction:
@@ -131,15 +132,17 @@ def test_an_older_success_that_comes_late_does_not_become_the_last_one() -> None
 
 
 def test_places_are_tenths_of_a_degree_of_the_last_two_logins_that_told_one() -> None:
-    """With whether the network hides where someone is."""
+    """With whether the network shows another place than that of its user."""
     profile = Profile()
     for at, latitude, network in ((1, 1.0, None), (2, 52.52, "vpn"), (3, None, None)):
         teach(profile, signed_in(at, latitude=latitude, longitude=13.44, network=network))
     habits = teach(profile, signed_in(4, latitude=-0.04, longitude=0.06, network="mobile"))
     assert [(p.at, p.latitude, p.longitude, p.masked) for p in habits.places] == [
         (2, 525, 134, True),
-        (4, 0, 1, False),
+        (4, 0, 1, True),
     ]
+    teach(profile, signed_in(5, action="logout"))
+    assert [place.at for place in habits.places] == [4]
 
 
 def test_the_newest_change_of_each_credential_is_kept() -> None:
@@ -366,16 +369,16 @@ def test_without_a_former_book_an_unknown_session_is_unknown() -> None:
 def test_bytes_that_begin_inside_a_session_are_no_session(offset: int) -> None:
     """Wherever they begin."""
     sessions = bytearray(range(1, 13))
-    wanted = bytes(sessions[offset : offset + _SESSION_BYTES])
-    found = _session_at(sessions, wanted + b"..")
-    assert found == (offset if offset % _SESSION_BYTES == 0 else -1)
+    wanted = bytes(sessions[offset : offset + SESSION_BYTES])
+    found = session_at(sessions, wanted + b"..")
+    assert found == (offset if offset % SESSION_BYTES == 0 else -1)
 
 
 def test_a_session_is_found_right_before_bytes_that_look_like_it() -> None:
     """Zeros in a row, of which only some are whole."""
-    assert _session_at(bytearray(b"\1\1\1\1" + bytes(4) + b"\0\0\0\2"), bytes(6)) == 4
-    assert _session_at(bytearray(bytes(4) + b"\0\0\0\2"), bytes(6)) == 0
-    assert _session_at(bytearray(b"\1\0\0\0" + b"\0\0\0\2"), bytes(6)) == -1
+    assert session_at(bytearray(b"\1\1\1\1" + bytes(4) + b"\0\0\0\2"), bytes(6)) == 4
+    assert session_at(bytearray(bytes(4) + b"\0\0\0\2"), bytes(6)) == 0
+    assert session_at(bytearray(b"\1\0\0\0" + b"\0\0\0\2"), bytes(6)) == -1
 
 
 def test_a_late_success_of_the_same_moment_is_not_a_second_one() -> None:
@@ -408,3 +411,87 @@ def test_a_session_that_logs_in_again_is_kept_once() -> None:
     habits = teach(profile, signed_in(4, session_id="s"))
     assert len(habits.book.sessions) == 8
     assert habits.book.sessions[4:] == first
+
+
+def test_failures_are_counted_since_the_last_login_and_do_not_fade() -> None:
+    """Late ones too, if they came after it; not those of the service."""
+    profile = Profile()
+    teach(profile, signed_in(10))
+    for at in range(11, 11 + MAX_FAILURES + 5):
+        teach(profile, signed_in(at, "failure"))
+    teach(profile, signed_in(50, "failure", reason="timeout"))
+    teach(profile, signed_in(12, "failure", event_id="late"), late=True)
+    teach(profile, signed_in(9, "failure"), late=True)
+    forget_outdated(profile, 10 * DAY)
+    assert (profile.habits.failures, profile.habits.failed) == ((), MAX_FAILURES + 6)
+    assert teach(profile, signed_in(60)).failed == 0
+
+
+def test_a_late_login_leaves_the_failures_after_it() -> None:
+    """As far as they are remembered."""
+    profile = Profile()
+    for at in (1, 3, 5):
+        teach(profile, signed_in(at, "failure"))
+    assert teach(profile, signed_in(3), late=True).failed == 1
+
+
+@pytest.mark.parametrize(
+    ("failed_in", "again_in", "resets"),
+    [
+        (None, "s", False),
+        ("t", "s", False),
+        ("s", "s", True),
+        ("s", "new", True),
+        ("t", None, True),
+    ],
+)
+def test_a_refresh_resets_no_count(
+    failed_in: str | None, again_in: str | None, resets: bool
+) -> None:
+    """Of a session that had logged in, while somebody fails outside it."""
+    profile = Profile()
+    teach(profile, signed_in(1, session_id="s"))
+    for at in (2, 3):
+        teach(profile, signed_in(at, "failure", session_id=failed_in))
+    for at in (4, 5, 6):
+        habits = teach(profile, signed_in(at, session_id=again_in))
+        assert habits.failed == (0 if resets else 2)
+        assert habits.reset_at == (at if resets else 1)
+        assert habits.success_at == at
+    assert len(habits.failures) == (0 if resets else 2)
+    assert teach(profile, signed_in(7, session_id="other")).failed == 0
+    assert habits.reset_at == 7
+
+
+def test_after_a_lock_a_refresh_resets_no_count_whatever_had_failed() -> None:
+    """Until its session fails again."""
+    profile = Profile()
+    teach(profile, signed_in(1, session_id="s"))
+    teach(profile, signed_in(2, "failure", session_id="s"))
+    teach(profile, signed_in(3, action="lock"))
+    assert teach(profile, signed_in(4, session_id="s")).failed == 1
+    teach(profile, signed_in(5, "failure", session_id="s"))
+    assert teach(profile, signed_in(6, session_id="s")).failed == 0
+
+
+def test_a_session_is_known_during_a_rotation_too() -> None:
+    """By the mark of the former key."""
+    profile = Profile()
+    teach(profile, signed_in(1, session_id="s"), OLD)
+    teach(profile, signed_in(2, "failure"), BOTH)
+    habits = teach(profile, signed_in(3, session_id="s"), BOTH)
+    assert (habits.session_known, habits.failed) == (True, 1)
+    habits = teach(profile, signed_in(4, session_id="new"), BOTH)
+    assert (habits.session_known, habits.failed) == (False, 0)
+
+
+def test_what_is_not_needed_costs_no_bytes() -> None:
+    """After a login nothing is saved of the count."""
+    profile = Profile()
+    teach(profile, signed_in(1, session_id="s"))
+    before = len(msgspec.msgpack.encode(profile))
+    teach(profile, signed_in(2, "failure"))
+    assert len(msgspec.msgpack.encode(profile)) > before
+    teach(profile, signed_in(3))
+    forget_outdated(profile, 10 * DAY)
+    assert len(msgspec.msgpack.encode(profile)) <= before + 2

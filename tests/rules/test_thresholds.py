@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from rules import habits, marks, profile
-from rules.account_lockout import rule as account_lockout
+from rules.account_lockout import outcome as account_lockout
 from rules.account_lockout import state as account_lockout_state
 from rules.balance_mismatch.rule import BalanceMismatch
 from rules.cannot_log_in import state as cannot_log_in_state
@@ -86,6 +86,7 @@ DEFAULTS: Final[dict[str, dict[str, Any]]] = {
         "derive_locks": False,
         "derive_limit": 5,
         "derive_window_ms": 15 * MINUTE,
+        "derive_lock_ms": 30 * MINUTE,
     },
     "A5": {
         "threshold": 5,
@@ -116,6 +117,7 @@ def test_state_is_as_small_as_was_promised() -> None:
     assert len(one.rows) == 12
     assert cannot_log_in_state.MAX_KEPT == 64
     assert (account_lockout_state.MAX_LOCKS, account_lockout_state.MAX_UNDER_WAY) == (10, 32)
+    assert habits.MAX_FAILED == 255
     assert (account_lockout.MAX_OPEN, unauthorized_transaction_state.MAX_PENDING) == (8, 64)
 
 

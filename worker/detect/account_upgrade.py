@@ -7,7 +7,8 @@ Layouts of an account:
    its transaction_id, an alert a list to match events with.
 2. Number under "v". Addresses are a `Ref`, a hold keeps a mark, an alert the facts it quotes;
    there are habits. An alert of layout 1 quotes no facts: it can only expire.
-3. An open alert is encoded by itself, behind what the engine reads of it.
+3. An open alert is encoded by itself, behind what the engine reads of it. Habits count the failures
+   since the last success: of a layout before nobody knows how many they are.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ import msgspec
 from rules.alerts import OpenAlert
 from rules.codes import is_from_outside
 from rules.contract import AnyRule
-from rules.profile import mark_of
+from rules.habits import MAX_FAILED
+from rules.profile import Profile, mark_of
 from worker.detect.kept_alerts import KeptAlert, kept
 from worker.engine.outcomes import Counts, StateDropped
 from worker.engine.packing import Unpacker
@@ -27,6 +29,7 @@ from worker.errors import LogError
 
 
 class _HasAlerts(Protocol):
+    profile: Profile
     alerts: list[KeptAlert]
 
 
@@ -38,6 +41,7 @@ LAYOUT_FIELD: Final = "v"
 _RULE_VERSION: Final = "."
 """Separates the code of a rule and its version, and in no other name of a field."""
 _ALERTS_BY_THEMSELVES: Final = 3
+_FAILURES_COUNTED: Final = 3
 _MATCH: Final = 12
 """Where an alert of layout 1 has what it matched events with."""
 
@@ -68,6 +72,9 @@ def upgraded(
         account = msgspec.convert(
             saved | {LAYOUT_FIELD: layout}, into, builtin_types=() if text else (bytes, bytearray)
         )
+        habits = account.profile.habits
+        if found < _FAILURES_COUNTED and habits.logins_since is not None:
+            habits.failed = MAX_FAILED  # as many or more: until a success, no lock is unjustified
         if alerts:
             account.alerts = [kept(alert) for alert in msgspec.convert(alerts, list[OpenAlert])]
     except (msgspec.MsgspecError, AttributeError, IndexError, TypeError, ValueError) as error:

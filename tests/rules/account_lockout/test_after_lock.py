@@ -39,7 +39,7 @@ def test_a_refusal_in_the_grace_leaves_the_next_one_to_raise_the_open_alert() ->
     scenario = timed(*map(refused, ("10:15:30", "10:20:00", "10:25:00")), clock("11:00:00"))
     assert scenario.steps == ["raised info", "updated error"]
     alert = scenario.alerts[-1]
-    assert alert.title == "Login refused as locked 300 seconds after the lock should have ended"
+    assert alert.title == "Login refused as locked 5 min after the lock should have ended"
     assert kinds(scenario) == ["lock", "overdue"]
     until = scenario.judged[-1]["lock_until_ms"]
     assert isinstance(until, int)
@@ -71,10 +71,11 @@ def test_a_late_success_before_the_refusal_retracts_what_was_raised_by_it() -> N
 
 @pytest.mark.parametrize("opening", [login("10:05:00"), unlock("10:05:00")])
 def test_after_the_account_has_opened_no_refusal_is_overdue(opening: Any) -> None:
-    """The lock is over."""
+    """The lock is over, and is forgotten when it would have ended."""
     scenario = timed(opening)
-    assert set(scenario.timers()) == {"forget"}
+    assert set(scenario.timers()) == {"forget", "until"}
     scenario.give(refused("11:00:00"))
+    assert set(scenario.timers()) == {"forget"}
     assert scenario.steps == ["raised info", "cured info"]
     assert scenario.state().lock is None
 
@@ -101,6 +102,7 @@ def test_the_end_of_a_lock_awaits_logins() -> None:
         (refused("10:16:00.001"), ["raised error"], True),
         (lock("10:16:00.001", "customer"), ["raised info"], True),
         (login("10:16:00.001", "failure"), [], True),
+        (login("10:16:00.001", "failure", reason="timeout"), [], True),
     ],
 )
 def test_a_login_after_the_end_closes_the_alert_though_the_proof_is_still_awaited(

@@ -1,6 +1,7 @@
 """A4 against its definitions, read word by word over whole random histories."""
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -59,12 +60,13 @@ def is_under_way(events: list[Transaction], transaction_id: str, time: int) -> b
 
 def is_unjustified(lock: Login, before: list[Login]) -> bool:
     """Look at the logins before a lock."""
-    if (lock.reason, lock.channel) != ("max_retries", "app") or not before:
+    if (lock.reason, lock.channel) != ("max_retries", "app"):
         return False
     successes = [e.occurred_at for e in before if opens(e) and e.action == "login"]
-    since = max([lock.occurred_at - 4_000, *(time + 1 for time in successes)])
-    wrong = [e for e in before if e.reason == "bad_credentials" and e.occurred_at >= since]
-    return before[0].occurred_at < lock.occurred_at - 4_000 and len(wrong) < 2
+    if not successes or before[0].occurred_at >= lock.occurred_at - 4_000:
+        return False
+    wrong = [e for e in before if e.reason == "bad_credentials" and e.occurred_at > successes[-1]]
+    return len(wrong) < 2
 
 
 def is_repeated(lock: Login, before: list[Login]) -> bool:
@@ -74,15 +76,35 @@ def is_repeated(lock: Login, before: list[Login]) -> bool:
     return lock.reason != "customer" and any(e.reason != "customer" for e in locks)
 
 
-def moves_money(lock: Login, end: int, debits: list[Transaction]) -> bool:
-    """Look at the debits in a lock."""
+def moves_money(lock: Login, start: int, end: int, debits: list[Transaction]) -> bool:
+    """Look at the debits while a lock is in force."""
     last = end if lock.lock_until is None else min(end, lock.lock_until + 1)
     return any(
-        lock.occurred_at < debit.occurred_at < last
+        start < debit.occurred_at < last
         and debit.status != "failed"
         and not is_under_way(debits, debit.transaction_id, lock.occurred_at)
+        and not is_under_way(debits, debit.transaction_id, start)
         for debit in debits
     )
+
+
+def spans(lock: Login, after: list[Login]) -> Iterator[tuple[str, int, int]]:
+    """Yield when a lock is in force: what begins it, from when, until when."""
+    anchor, start, until = lock.event_id, lock.occurred_at, lock.lock_until
+    locked = True
+    for event in after:
+        at = event.occurred_at
+        if event.action == "lock" or (not locked and (until is None or at > until)):
+            break
+        if locked and opens(event):
+            yield anchor, start, at
+            locked = False
+        elif not locked and event.reason == "account_locked":
+            anchor, start, locked = event.event_id, at, True
+    else:
+        event = None
+    if locked:
+        yield anchor, start, event.occurred_at if event else 2**60
 
 
 def defined(events: list[Login | Transaction]) -> dict[str, set[str]]:
@@ -93,20 +115,21 @@ def defined(events: list[Login | Transaction]) -> dict[str, set[str]]:
     for index, lock in enumerate(logins):
         if lock.action != "lock":
             continue
-        before, after = logins[:index], logins[index + 1 :]
-        ends = (e.occurred_at for e in after if opens(e) or e.action == "lock")
-        end, until = next(ends, 2**60), lock.lock_until
-        kinds = found[lock.event_id] = {"lock"}
-        kinds |= {"unjustified"} if is_unjustified(lock, before) else set()
-        kinds |= {"repeated"} if is_repeated(lock, before) else set()
-        kinds |= {"money_moved"} if moves_money(lock, end, debits) else set()
-        refused = [e for e in after if e.reason == "account_locked" and e.occurred_at < end]
-        overdue = [e for e in refused if until is not None and e.occurred_at > until + 2_000]
-        excused = [e for e in refused if until is not None and 0 < e.occurred_at - until <= 2_000]
-        if overdue and excused:
-            kinds.add("overdue")
-        elif overdue:
-            found[overdue[0].event_id] = {"lock", "overdue"}
+        before, after, until = logins[:index], logins[index + 1 :], lock.lock_until
+        for anchor, start, end in spans(lock, after):
+            kinds = found[anchor] = {"lock"}
+            if anchor == lock.event_id:
+                kinds |= {"unjustified"} if is_unjustified(lock, before) else set()
+                kinds |= {"repeated"} if is_repeated(lock, before) else set()
+            kinds |= {"money_moved"} if moves_money(lock, start, end, debits) else set()
+            refused = [e for e in after if e.reason == "account_locked"]
+            refused = [e for e in refused if start < e.occurred_at < end]
+            overdue = [e for e in refused if until is not None and e.occurred_at > until + 2_000]
+            ended = [e for e in refused if until is not None and e.occurred_at > until]
+            if overdue and ended[0] is not overdue[0]:
+                kinds.add("overdue")
+            elif overdue:
+                found[overdue[0].event_id] = {"lock", "overdue"}
     return found
 
 

@@ -80,13 +80,16 @@ def test_what_is_quoted_is_read_from_what_is_cited() -> None:
             "reason": "max_retries",
             "channel": "app",
             "lock_until_ms": raised.verdict.at + 15 * 60_000,
+            "failures_counted": None,
+            "failures_since_success": 5,
             "failures_in_window": 5,
             "observed_ms": 3_600_000,
             "locks_in_window": 1,
         }
     ]
     addressed = {name for name, _, ref in raised.facts if ref is not None}
-    assert addressed == {"locked_at_ms", "reason", "channel", "lock_until_ms"}
+    of_lock = {"locked_at_ms", "reason", "channel", "lock_until_ms", "failures_counted"}
+    assert addressed == of_lock
 
 
 def test_every_lock_is_a_signal_and_nothing_else_is() -> None:
@@ -100,14 +103,15 @@ def test_every_lock_is_a_signal_and_nothing_else_is() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("first", "expected"),
-    [("09:45:00", ["raised info"]), ("09:44:59.999", ["raised info", "updated error"])],
-)
-def test_the_window_of_the_policy_includes_its_edge(first: str, expected: list[str]) -> None:
-    """A failure fifteen minutes before counts, one millisecond earlier not."""
+@pytest.mark.parametrize(("first", "in_window"), [("09:45:00", 5), ("09:44:59.999", 4)])
+def test_the_window_of_the_policy_includes_its_edge(first: str, in_window: int) -> None:
+    """It says which failures are cited; all since the last success count."""
     scenario = run(SEEN, *failed(first, *FIVE[1:]), lock(), clock("10:01:00"))
-    assert scenario.steps == expected
+    assert scenario.steps == ["raised info"]
+    assert scenario.judged[-1]["failures_in_window"] == in_window
+    assert scenario.judged[-1]["failures_since_success"] == 5
+    (raised,) = scenario.raised
+    assert [role for _, role in raised.evidence].count("failure") == in_window
 
 
 def test_as_many_failures_as_the_policy_says_justify_a_lock() -> None:
@@ -125,7 +129,7 @@ def test_an_account_must_have_been_seen_for_longer_than_the_window(
     first: str, expected: list[str]
 ) -> None:
     """Exactly the window is too short. Any event on the logins input counts as seeing."""
-    scenario = run(login(first, action="logout"), lock(), clock("10:01:00"))
+    scenario = run(login(first, action="logout"), login("09:50:00"), lock(), clock("10:01:00"))
     assert scenario.steps == expected
 
 
@@ -175,23 +179,17 @@ def test_only_too_many_retries_can_be_unjustified(reason: str | None) -> None:
     assert len(run(SEEN, lock(reason=reason), clock("10:01:00")).steps) == 1
 
 
-def test_failures_that_were_forgotten_may_have_justified_the_lock() -> None:
-    """More are not remembered than there are places: nobody knows how many came before."""
+def test_failures_that_are_no_longer_remembered_still_count() -> None:
+    """How many came since the last success is known, even where it is not known when."""
     service = [f"09:{50 + n // 3}:{n % 3 * 10:02}" for n in range(MAX_FAILURES)]
-    scenario = run(
-        SEEN, *failed(*FIVE[:1], event_id="a"), *failed(*service, reason="timeout"), lock()
-    )
-    assert scenario.give(clock("10:01:00")).steps == ["raised info"]
-    assert scenario.judged[-1]["failures_in_window"] is None
+    for first, steps in (("09:44:59", ["raised info", "updated error"]), (None, ["raised info"])):
+        five = failed(first) if first else failed(*(f"{time[:6]}05" for time in FIVE))
+        events = sorted(
+            [*five, *failed(*service, reason="timeout")], key=lambda e: str(e["occurred_at"])
+        )
+        scenario = run(SEEN, *events, lock(), clock("10:01:00"))
+        assert scenario.steps == steps
     scenario = run(SEEN, *failed(*service[1:], reason="timeout"), lock(), clock("10:01:00"))
-    assert scenario.steps == ["raised info", "updated error"]
-    scenario = run(
-        SEEN,
-        *failed("09:44:59"),
-        *failed(*service[1:], reason="timeout"),
-        lock(),
-        clock("10:01:00"),
-    )
     assert scenario.steps == ["raised info", "updated error"]
 
 
@@ -228,11 +226,13 @@ def test_failures_count_from_the_millisecond_after_a_success(time: str, count: i
     assert scenario.judged[-1]["failures_in_window"] == count
 
 
-def test_a_late_failure_justifies_nothing() -> None:
-    """Late failures are not counted by anybody."""
-    scenario = run(SEEN, *failed(*FIVE[:4])).give(failed(FIVE[4])[0], late=True)
+def test_a_late_failure_counts_though_it_is_not_remembered() -> None:
+    """It has been seen, if only after others."""
+    scenario = run(SEEN, *failed(*FIVE[:4])).give(failed("09:55:00")[0], late=True)
     scenario.give(lock()).give(clock("10:01:00"))
-    assert scenario.steps == ["raised info", "updated error"]
+    assert scenario.steps == ["raised info"]
+    assert scenario.judged[-1]["failures_since_success"] == 5
+    assert scenario.judged[-1]["failures_in_window"] == 4
 
 
 @pytest.mark.parametrize(

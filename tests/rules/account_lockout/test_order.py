@@ -2,7 +2,8 @@
 
 import pytest
 
-from rules.account_lockout.rule import MAX_OPEN
+from rules.account_lockout.facts import LOCK
+from rules.account_lockout.outcome import MAX_OPEN
 from rules.account_lockout.state import MAX_LOCKS, AccountLockoutState
 from rules.builders import at, clock, login, txn
 from schemas.alert import MAX_EVIDENCE
@@ -107,12 +108,12 @@ def test_a_late_opening_between_two_locks_closes_the_first_alone() -> None:
     assert scenario.give(refused("11:00:00")).steps[-1] == "raised error"
 
 
-def test_a_late_lock_is_judged_by_its_reason_alone() -> None:
+def test_a_late_lock_is_judged_by_what_it_says_itself() -> None:
     """Nothing that came after it speaks for it or against it."""
     for reason, severity in (("max_retries", "info"), ("suspicious", "warning")):
         scenario = run(SEEN, clock("11:00:00")).give(lock(reason=reason), late=True)
         assert scenario.steps == [f"raised {severity}"]
-        assert set(scenario.judged[0]) == {"locked_at_ms", "reason", "channel", "lock_until_ms"}
+        assert set(scenario.judged[0]) == set(LOCK)
         assert scenario.state() == AccountLockoutState()
         assert scenario.give(txn("t1", "11:01:00")).give(unlock("11:02:00")).steps == [
             f"raised {severity}",

@@ -72,3 +72,8 @@ def thrice(third: str, first_reason: str = "max_retries", **params: Any) -> Scen
         lock("third", **elsewhere, occurred_at=third),
         **params,
     )
+
+
+def on(day: int, time: str) -> dict[str, str]:
+    """Return the field that moves an event to a day of March 2026; that of the builders is 2."""
+    return {"occurred_at": f"2026-03-{day:02}T{time}Z"}

@@ -91,12 +91,12 @@ def _at_once(lock: Event, logins: list[Event]) -> Iterator[tuple[str, int]]:
         if event["action"] == "login"
         and event["outcome"] == "failure"
         and event.get("reason") not in UNCOUNTED
-        and at(lock) - at(event) <= 15 * MINUTE
         and at(event) > max(ins, default=0)
     ]
     observed = at(lock) - at(logins[0]) > 15 * MINUTE
     streams = lock.get("channel") in ("app", "web")
-    if lock.get("reason") == "max_retries" and streams and observed and len(failures) < 5:
+    judged = lock.get("reason") == "max_retries" and streams and observed and ins
+    if judged and len(failures) < 5:
         yield "error", at(lock)
 
 

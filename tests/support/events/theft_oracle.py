@@ -24,6 +24,8 @@ CHANGES = {
     "mfa_disable",
 }
 HIDING = {"vpn", "relay"}
+ELSEWHERE = HIDING | {"mobile"}
+"""Networks whose place says little of a journey."""
 
 
 def at(event: Event) -> int:
@@ -114,7 +116,7 @@ class Past:
             self.guessed.append(now)
         self.failures.clear()
         if self.logins and too_fast(self.logins[-1], event):
-            hidden = HIDING & {self.logins[-1].get("network"), event.get("network")}
+            hidden = ELSEWHERE & {self.logins[-1].get("network"), event.get("network")}
             self.travelled.append((now, 20 if hidden else 40))
         self.logins.append(event)
         self.see(event)
@@ -161,8 +163,8 @@ def _who(past: Past, event: Event, known: bool) -> int:
             points += 12 if hidden else 25
     travels = [found for when, found in past.travelled if now - when <= DAY]
     if past.logins and too_fast(past.logins[-1], event):
-        login_hidden = past.logins[-1].get("network") in HIDING
-        travels.append(20 if hidden or login_hidden else 40)
+        elsewhere = ELSEWHERE & {past.logins[-1].get("network"), event.get("network")}
+        travels.append(20 if elsewhere else 40)
     if travels:
         points += min(20, max(travels)) if hidden else max(travels)
     points += 35 * any(now - when <= DAY for when in past.guessed)

@@ -10,6 +10,7 @@ import pytest
 from rules.contract import AnyRule, Params, Rule, State
 from rules.events import TRANSACTION
 from rules.facts import Facts
+from rules.habits import MAX_FAILED
 from rules.profile import mark_of
 from schemas.topics import ALERTS, DETECT_INPUTS, INCIDENTS
 from tests.support.random_runs import POLICY, RULES
@@ -143,6 +144,21 @@ def test_what_an_account_knew_it_still_knows(folder: Path) -> None:
         assert [hold.minor for hold in account.profile.holds] == [row[2] for row in facts[1]]
         assert [a.decoded().alert_id for a in account.alerts] == _alert_ids(payload)
         assert [packed(timer) for timer in account.timers] == [packed(t) for t in raw.get("t", ())]
+
+
+@releases
+def test_failures_of_before_they_were_counted_are_as_many_as_may_be(folder: Path) -> None:
+    """No lock is said to be unjustified by them; where nobody has logged in there were none."""
+    saved = SavedAccounts(POLICY.known_rules)
+    habits = [saved.read(payload).profile.habits for payload in accounts_of(folder).values()]
+    with_logins = {each.failed for each in habits if each.logins_since is not None}
+    assert {each.failed for each in habits if each.logins_since is None} == {0}
+    if folder == newest():
+        assert {0, 5} <= with_logins
+        assert MAX_FAILED not in with_logins
+    else:
+        assert with_logins == (set() if folder == LAYOUT_1 else {MAX_FAILED})
+    assert not saved.afresh
 
 
 @releases

@@ -54,7 +54,7 @@ LOCKS: dict[str, tuple[Callable[[PlantedCase], object], object, str]] = {
     "failed_15_minutes_and_1_ms_before": (
         lambda c: c.since(_failed(c)[-5]),
         15 * MINUTE + 1,
-        "error",
+        "info",
     ),
     "observed_for_15_minutes": (lambda c: c.since(c.events[0]), 15 * MINUTE, "info"),
     "observed_for_15_minutes_and_1_ms": (

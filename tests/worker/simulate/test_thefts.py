@@ -85,6 +85,7 @@ POINTS = {
     "ten_debits": (25, 25),
     "nine_debits": (0, 25),
     "travel_behind_a_vpn": (20, 20),
+    "travel_behind_a_gateway": (20, 20),
     "device_24_hours": (25, 25),
     "device_24_hours_and_1_ms": (0, 25),
     "country_24_hours": (25, 25),

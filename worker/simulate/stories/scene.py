@@ -37,8 +37,11 @@ class Scene:
         self.account.emit("login", fields | self.account.session)
 
     def owner(self) -> Event:
-        """Return the fields of the owner at home, on a device that is known for long."""
-        return dict(self.account.devices[0])
+        """Return the fields of the owner at home, on a device that is known for long.
+
+        Not by a carrier's gateway, from which a journey would count half.
+        """
+        return self.account.devices[0] | {"network": "residential"}
 
     def stranger(self, **changes: object) -> Event:
         """Return the fields of another device in the owner's country; its place is unknown."""

@@ -115,11 +115,19 @@ def nine_debits(story: Story) -> None:
 
 def travel_behind_a_vpn(story: Story) -> None:
     """Where a VPN ends is no place to travel from: 20 + 20, where 40 + 20 would alert."""
+    _travel_behind(story, "vpn")
 
+
+def travel_behind_a_gateway(story: Story) -> None:
+    """A carrier's gateway is far from its users: 20 + 20, where 40 + 20 would alert."""
+    _travel_behind(story, "mobile")
+
+
+def _travel_behind(story: Story, network: str) -> None:
     def act(scene: Scene) -> None:
         home = scene.account.country
         there = {"latitude": round(home.latitude + 5, 1), "longitude": home.longitude}
-        scene.sign_in(scene.owner() | there | {"network": "vpn"})
+        scene.sign_in(scene.owner() | there | {"network": network})
         scene.later(MINUTE_MS, pay, scene)
 
     def pay(scene: Scene) -> None:
