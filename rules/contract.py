@@ -104,6 +104,17 @@ class Rule(Generic[P, S, F]):
         """Return whether the event closes an alert with these facts."""
         return False
 
+    def disproved(
+        self, facts: F, sources: Mapping[str, Event], cited: Sequence[tuple[str, Event]]
+    ) -> Sequence[str]:
+        """Return the names of facts, worked out from several events, that these contradict.
+
+        Args:
+            sources: by fact with an address the event it was read from.
+            cited: all events that the alert cites, each with its role.
+        """
+        return ()
+
     def because(self, facts: F) -> Sequence[str]:
         """Return sentences that say why an alert with these facts was raised."""
         return ()

@@ -121,8 +121,10 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         return reasons.otherwise(facts, self.params)
 
     @classmethod
-    def upgrade(cls, version: int, saved: Sequence[Any]) -> AccountLockoutState:  # noqa: ARG003
+    def upgrade(cls, version: int, saved: Sequence[Any]) -> AccountLockoutState | None:
         """Return the state of version 1: its derived locks had no end, they get the default."""
+        if version != 1:
+            return None
         state = msgspec.convert(saved, AccountLockoutState)
         lock = state.lock
         if lock is not None and lock.is_derived:

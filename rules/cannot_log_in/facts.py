@@ -7,8 +7,10 @@ import msgspec
 
 from rules.alerts import Verdict
 from rules.cannot_log_in.params import CannotLogInParams
+from rules.counts import counted
 from rules.facts import Facts, Values, quoted
 from schemas.base import RootCause
+from schemas.time import format_span
 
 CREDENTIAL: Final = frozenset({"bad_credentials", "otp_failed", "mfa_failed"})
 SERVICE: Final = frozenset({"service_error", "otp_not_delivered", "timeout", "network"})
@@ -62,8 +64,8 @@ def verdict_of(facts: CannotLogInFacts, params: CannotLogInParams) -> Verdict | 
     return Verdict(
         at=facts.no_success_until_ms,
         severity="warning" if facts.is_service(params.service_percent) else "info",
-        title=f"{facts.failures} failed logins, then no success for "
-        f"{params.absence_ms // 1000} seconds",
+        title=f"{counted(facts.failures, 'failed login')}, then no success for "
+        f"{format_span(params.absence_ms)}",
         suspected_root_cause=_root_cause(facts.reasons),
         owner_advice=_advice(facts.reasons),
         details={

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rules.cannot_log_in.facts import CannotLogInFacts
 from rules.cannot_log_in.params import CannotLogInParams
 from rules.contract import Otherwise
+from rules.counts import counted
 from schemas.time import format_span
 
 
@@ -14,7 +15,7 @@ def because(facts: CannotLogInFacts, params: CannotLogInParams) -> Sequence[str]
     span = format_span(facts.anchor_at_ms - facts.first_at_ms)
     known = "" if facts.remembered == facts.failures else f"; of the {facts.remembered} remembered"
     sentences = [
-        f"{facts.failures} logins failed{known}: {counts}.",
+        f"{counted(facts.failures, 'login')} failed{known}: {counts}.",
         (
             f"The first {params.threshold} came within {span}; as many within "
             f"{format_span(params.window_ms)} are one attempt to get in (threshold, window_ms)."
@@ -52,9 +53,10 @@ def otherwise(facts: CannotLogInFacts, params: CannotLogInParams) -> Sequence[Ot
     ]
     if facts.is_service(params.service_percent):
         most = (params.service_percent * facts.remembered - 1) // 100
+        few = f"at most {most}" if most else "none"
         found.append(
             Otherwise(
-                sentence=f"only info if at most {most} had failed for reasons of the service "
+                sentence=f"only info if {few} had failed for reasons of the service "
                 "(service_percent)",
                 facts={"service_failures": most},
             )

@@ -21,6 +21,9 @@ Details of an alert: `failures`, `service_failures`, `reasons` (reason -> count)
 """
 
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from rules.alerts import Draft, Verdict
 from rules.cannot_log_in import reasons
@@ -48,6 +51,7 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState, CannotLogInFacts]):
 
     id = "cannot_log_in"
     code = "A5"
+    version = 2
     category = "access"
     Params = CannotLogInParams
     State = CannotLogInState
@@ -76,6 +80,11 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState, CannotLogInFacts]):
     def otherwise(self, facts: CannotLogInFacts) -> Sequence[Otherwise]:
         """Return how few, how slow or how differently they would have had to fail."""
         return reasons.otherwise(facts, self.params)
+
+    @classmethod
+    def upgrade(cls, version: int, saved: Sequence[Any]) -> CannotLogInState | None:
+        """Return the state of version 1, which differs in the words of its alerts only."""
+        return msgspec.convert(saved, CannotLogInState) if version == 1 else None
 
     # -- noticing -------------------------------------------------------------------------
 

@@ -208,6 +208,15 @@ _SILENT: Final = (
         ),
     ),
     Example(
+        name="A carrier's gateway stands far from its users: 20 + 20",
+        events=(
+            *KNOWN,
+            login("08:00:00", **OWNER),
+            login("09:00:00", **OWNER | LISBON | {"country": "DE", "network": "mobile"}),
+            pay("t1", "10:00:00", latitude=None, longitude=None, **TRANSFER | NEW_PAYEE),
+        ),
+    ),
+    Example(
         name="A kiosk or the office computer, and a usual payment: 25 + 0",
         events=(*KNOWN, pay("t1", "10:00:00", device_id="kiosk")),
     ),

@@ -6,11 +6,12 @@ from typing import Final
 from msgspec import structs
 
 from rules.contract import Otherwise
+from rules.counts import counted
 from rules.facts import Value
 from rules.unauthorized_transaction.facts import UnauthorizedTransactionFacts as Facts
 from rules.unauthorized_transaction.params import UnauthorizedTransactionParams as Params
 from rules.unauthorized_transaction.points import Points, points_of
-from rules.unauthorized_transaction.travel import slowest_ms
+from rules.unauthorized_transaction.travel import is_impossible, slowest_ms
 from rules.unauthorized_transaction.verdict import verdict_of
 from schemas.time import format_span
 
@@ -30,7 +31,9 @@ def because(facts: Facts, params: Params) -> Sequence[str]:
     """Return each sign with its points, then what they come to."""
     points = points_of(facts, params)
     signs = (points.who | points.money).items()
-    sentences = [f"{_SENTENCES[sign](facts, params)}: {worth} points." for sign, worth in signs]
+    sentences = [
+        f"{_SENTENCES[sign](facts, params)}: {counted(worth, 'point')}." for sign, worth in signs
+    ]
     if facts.masked:
         sentences.append("The network hides where someone is: device and place count half.")
     return [*sentences, _sum(points, params)]
@@ -49,7 +52,8 @@ def otherwise(facts: Facts, params: Params) -> Sequence[Otherwise]:
     bound = _bound(points, params)
     more = {bound: points.total + 1}
     milder = points.severity(params.model_copy(update=more))
-    sentence = f"{_only(milder)} if {points.total + 1} points had been needed ({bound})"
+    needed = counted(points.total + 1, "point")
+    sentence = f"{_only(milder)} if {needed} had been needed ({bound})"
     return [*found, Otherwise(sentence=sentence, params=more)]
 
 
@@ -58,13 +62,14 @@ def _sum(points: Points, params: Params) -> str:
         return "What the owner disputes needs no other sign."
     if not points.money:
         return (
-            f"Together {points.total} points, but the money is as usual: so it is only info "
-            f"(from {params.warning_points} points, warning_points)."
+            f"Together {counted(points.total, 'point')}, but the money is as usual: so it is only "
+            f"info (from {counted(params.warning_points, 'point')}, warning_points)."
         )
     bound = _bound(points, params)
+    severity = "an error" if bound == "error_points" else "a warning"
     return (
-        f"Together {points.total} points, of who pays and of the money; "
-        f"{getattr(params, bound)} are enough ({bound})."
+        f"Together {counted(points.total, 'point')}, of who pays and of the money; {severity} "
+        f"needs {getattr(params, bound)} ({bound})."
     )
 
 
@@ -93,15 +98,19 @@ def _approval_sentence(facts: Facts, params: Params) -> str:
     return f"Nobody approved it, and it is more than {exempt}"
 
 
-def _travel_sentence(facts: Facts, _params: Params) -> str:
-    found = []
-    if facts.travel_m:
+def _travel_sentence(facts: Facts, params: Params) -> str:
+    found, misplaced = [], []
+    limits = params.travel_km, params.travel_kmh
+    if is_impossible(facts.travel_m, facts.travel_ms, *limits):
         journey = f"{facts.travel_m // 1000} km in {format_span(facts.travel_ms)}"
         found.append(f"{journey} since the last login")
+        misplaced.append(facts.travel_masked)
     if facts.logins_travel_at_ms is not None:
         journey = f"{facts.logins_travel_m // 1000} km in {format_span(facts.logins_travel_ms)}"
         found.append(f"{journey} between two logins")
-    return f"Nobody travels like that: {', '.join(found)}"
+        misplaced.append(facts.logins_travel_masked)
+    half = " (through a network whose place is not that of its user: half)"
+    return f"Nobody travels like that: {', '.join(found)}{half if all(misplaced) else ''}"
 
 
 def _drained_sentence(facts: Facts, params: Params) -> str:
@@ -129,7 +138,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Facts, Params], str]]] = {
     "travel": _travel_sentence,
     "guessed": lambda facts, _: (
         f"A login succeeded {_ago(facts, facts.guessed_at_ms)} before, after "
-        f"{facts.guess_failures} failures"
+        f"{counted(facts.guess_failures, 'failure')}"
     ),
     "changed": lambda facts, _: (
         f"{_CREDENTIALS[facts.changed_what or 'password']} was changed "
@@ -194,7 +203,8 @@ def _slower(facts: Facts, params: Params) -> list[Counterfactual]:
 
 def _fewer_failures(_facts: Facts, params: Params) -> list[Counterfactual]:
     most = params.guess_failures - 1
-    condition = f"{most} or fewer failures had gone before the login (guess_failures)"
+    few = f"{most} or fewer failures" if most else "no failure"
+    condition = f"{few} had gone before the login (guess_failures)"
     return [(condition, {"guess_failures": most})]
 
 

@@ -11,6 +11,8 @@ What makes it wrong, and what is done about it:
 - owners buy phones, travel, mistype, change passwords, move their salary: no sign is enough alone,
   and the login side alone does not page;
 - VPN and relay networks show another place: device, country and travel count half;
+- the gateways of mobile carriers stand hundreds of km away: of a journey that begins or ends on a
+  mobile network the travel counts half;
 - in a young account everything is new: nothing counts as new before `min_history`;
 - an address is only roughly a place: places are cells of 0.1 degree, and less than `travel_km`
   is no journey;
@@ -21,21 +23,28 @@ What makes it wrong, and what is done about it:
 A late transaction is judged by itself: by its approval and its type, or by its dispute. Nothing
 cures an alert; it expires.
 
+An alert cites, beside its transaction, what its signs come from: the login of a journey (of one
+between logins both), a guessed login and the failures before it, a change of credentials, a
+balance. `explain` measures and counts them again.
+
 Details of an alert: `points_who` and `points_money` (sign -> points), `total`, `contact_changed`
 (kinds of contact data changed within `new_for_ms`: the owner must not be notified through them).
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
 
 from rules.alerts import ACCOUNT_CAUSE, Draft, OpenAlert, Verdict
 from rules.contract import Otherwise, Rule
 from rules.effects import Effects
-from rules.events import LOGIN, TRANSACTION, Login, Ref, Transaction
+from rules.events import LOGIN, TRANSACTION, Event, Login, Ref, Transaction
 from rules.facts import Quote
 from rules.habits import SPENDING_TYPES
 from rules.profile import Profile
 from rules.unauthorized_transaction import reasons, signs
+from rules.unauthorized_transaction.cited import FAILED, disproved
 from rules.unauthorized_transaction.examples import EXAMPLES
 from rules.unauthorized_transaction.facts import UnauthorizedTransactionFacts
 from rules.unauthorized_transaction.params import UnauthorizedTransactionParams
@@ -55,8 +64,10 @@ _ROLES: Final = {
     "guessed_at_ms": "guessed_login",
     "changed_at_ms": "credential_change",
     "logins_travel_at_ms": "login",
+    "logins_travel_from_ms": "login_before",
+    "travel_from_ms": "login_before",
 }
-"""By fact the role of its event in the evidence."""
+"""By fact the role of its event in the evidence; the first counts where one event has several."""
 
 
 class UnauthorizedTransaction(
@@ -66,6 +77,7 @@ class UnauthorizedTransaction(
 
     id = "unauthorized_transaction"
     code = "A3"
+    version = 2
     category = "security"
     Params = UnauthorizedTransactionParams
     State = UnauthorizedTransactionState
@@ -90,6 +102,20 @@ class UnauthorizedTransaction(
         """Return without which sign it would have been milder."""
         return reasons.otherwise(facts, self.params)
 
+    def disproved(
+        self,
+        facts: UnauthorizedTransactionFacts,
+        sources: Mapping[str, Event],
+        cited: Sequence[tuple[str, Event]],
+    ) -> Sequence[str]:
+        """Measure each journey between its two cited events, and count the cited failures."""
+        return list(disproved(facts, sources, cited, self.params))
+
+    @classmethod
+    def upgrade(cls, version: int, saved: Sequence[Any]) -> UnauthorizedTransactionState | None:
+        """Return the state of version 1, whose guesses and journeys have no further addresses."""
+        return msgspec.convert(saved, UnauthorizedTransactionState) if version == 1 else None
+
     # -- noticing -------------------------------------------------------------------------
 
     def on_transaction(
@@ -106,7 +132,9 @@ class UnauthorizedTransaction(
             self._handle_dispute(event, profile, fx)
         elif first and signs.is_suspect(event, state, profile.habits, marks, params):
             facts = signs.quotes_beside_account(event, state, profile, marks, params)
-            self._judge_debit(event, facts, fx)
+            guessed = state.guessed
+            failed = () if guessed is None else guessed.failed
+            self._judge_debit(event, facts, failed, fx)
 
     def late_transaction(
         self, state: UnauthorizedTransactionState, event: Transaction, profile: Profile, fx: Effects
@@ -120,7 +148,8 @@ class UnauthorizedTransaction(
         if event.status == "disputed":
             self._handle_dispute(event, profile, fx)
         elif first and signs.is_unapproved(event):
-            self._judge_debit(event, signs.quotes_of_transaction(event, profile, self.params), fx)
+            facts = signs.quotes_of_transaction(event, profile, self.params)
+            self._judge_debit(event, facts, (), fx)
 
     def on_login(
         self, state: UnauthorizedTransactionState, event: Login, profile: Profile, fx: Effects
@@ -131,8 +160,8 @@ class UnauthorizedTransaction(
         habits, params = profile.habits, self.params
         if len(habits.failures) >= params.guess_failures:
             failures = signs.failures_before(event, habits, params.guess_window_ms)
-            if failures >= params.guess_failures:
-                state.guessed = Guess(fx.ref, failures)
+            if len(failures) >= params.guess_failures:
+                state.guessed = Guess(fx.ref, len(failures), failures)
                 fx.set_timer(_FORGET, event.occurred_at + params.new_for_ms)
         trip = signs.trip_to(event, habits, params)
         if trip is not None:
@@ -158,15 +187,23 @@ class UnauthorizedTransaction(
         """Forget what is too old to count: the timer is that of the newest."""
         state.guessed, state.journeys = None, []
 
-    def _judge_debit(self, event: Transaction, facts: list[Quote], fx: Effects) -> None:
-        """Raise if the points of these facts are enough."""
+    def _judge_debit(
+        self, event: Transaction, facts: list[Quote], failed: Sequence[Ref], fx: Effects
+    ) -> None:
+        """Raise if the points of these facts are enough; `failed` are those before a guess."""
         points = points_of(UnauthorizedTransactionFacts.of_quotes(facts), self.params)
         if points.severity(self.params) is None:
             return
         if _open_alert(fx, event.transaction_id) is not None:
             fx.count("already_open")
             return
-        before = {ref: _ROLES[name] for name, _, ref in facts if ref and name in _ROLES}
+        addresses = {name: ref for name, _, ref in facts if ref is not None}
+        before: dict[Ref, str] = {}
+        for name, role in _ROLES.items():
+            if name in addresses:
+                before.setdefault(addresses[name], role)
+        if "guessed_at_ms" in addresses:
+            before |= dict.fromkeys(failed, FAILED)
         oldest_first = sorted(before.items(), key=lambda cited: cited[0].occurred_at)
         own = fx.ref
         evidence = [*oldest_first, (own, "transaction")]

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from rules.events import Login, Ref, Transaction
 from rules.facts import Quote
-from rules.habits import MASKING, Habits, Place, place_of
+from rules.habits import MISPLACING, Habits, Place, place_of
 from rules.marks import Marks
 from rules.profile import Profile
 from rules.unauthorized_transaction.facts import BESIDE, PLAIN, UnauthorizedTransactionFacts
@@ -24,7 +24,9 @@ class Trip(NamedTuple):
     metres: int
     ms: int
     masked: bool
-    """One of its ends was seen through a network that hides where someone is."""
+    """One of its ends was seen through a network whose place is not that of its user."""
+    start: Ref | None
+    """The login where it began."""
 
 
 # -- the ordinary debit ends here -----------------------------------------------------------
@@ -148,6 +150,7 @@ def _journey(
     if trip is None:
         return ()
     return (
+        ("travel_from_ms", None if trip.start is None else trip.start.occurred_at, trip.start),
         ("travel_m", trip.metres, None),
         ("travel_ms", trip.ms, None),
         ("travel_masked", trip.masked, None),
@@ -165,7 +168,7 @@ def _trip(
     ms = event.occurred_at - start.at
     if not is_impossible(metres, ms, params.travel_km, params.travel_kmh):
         return None
-    return Trip(metres, ms, start.masked or event.network in MASKING)
+    return Trip(metres, ms, start.masked or event.network in MISPLACING, start.ref)
 
 
 def _balance(
@@ -205,6 +208,8 @@ def _signs_before(
     journeys = [each for each in state.journeys if each.ref.occurred_at >= since]
     if journeys:
         surest = min(journeys, key=lambda each: each.masked)
+        if surest.start is not None:
+            yield "logins_travel_from_ms", surest.start.occurred_at, surest.start
         yield "logins_travel_at_ms", surest.ref.occurred_at, surest.ref
         yield "logins_travel_m", surest.metres, None
         yield "logins_travel_ms", surest.ms, None
@@ -214,13 +219,13 @@ def _signs_before(
 # -- signs that logins leave ----------------------------------------------------------------
 
 
-def failures_before(event: Login, habits: Habits, window_ms: int) -> int:
-    """Count the failed logins before a successful one, since the one before that."""
+def failures_before(event: Login, habits: Habits, window_ms: int) -> list[Ref]:
+    """Return the failed logins before a successful one, since the one before that."""
     at = event.occurred_at
     since = at - window_ms
     if habits.success_before is not None:
         since = max(since, habits.success_before + 1)
-    return sum(since <= failed.ref.occurred_at <= at for failed in habits.failures)
+    return [each.ref for each in habits.failures if since <= each.ref.occurred_at <= at]
 
 
 def trip_to(event: Login, habits: Habits, params: UnauthorizedTransactionParams) -> Trip | None:

@@ -16,6 +16,8 @@ class Guess(Struct, array_like=True, gc=False):
 
     ref: Ref
     failures: int
+    failed: list[Ref] = []
+    """Those failures; empty: version 1 has saved it."""
 
 
 class Journey(Struct, array_like=True, gc=False):
@@ -25,6 +27,8 @@ class Journey(Struct, array_like=True, gc=False):
     metres: int
     ms: int
     masked: bool
+    start: Ref | None = None
+    """The login before; None: its address was not kept."""
 
 
 class UnauthorizedTransactionState(State):

@@ -1,5 +1,6 @@
 """What every alert quotes suffices to decide it again, and what is said of it is true."""
 
+import re
 from typing import Any
 
 import pytest
@@ -46,6 +47,44 @@ def test_reasons_are_sentences_without_names(rule: type[AnyRule], example: Examp
             assert reason[0].isupper() or reason[0].isdigit(), reason
             assert reason.endswith("."), reason
             assert "acc-1" not in reason
+
+
+ONE_OF_MANY = re.compile(r"(?<![\d.,])1 (?!is\b|was\b|has\b|ms\b)(?:\w+ )?[a-z]+s\b")
+"""As in "1 failed logins"; "1 s" and "1 min 30 s" are no such."""
+
+
+@pytest.mark.parametrize(
+    ("rule", "example"), [case for case in CASES if not case.id.startswith("A2:")]
+)
+def test_of_one_thing_texts_speak_in_the_singular(rule: type[AnyRule], example: Example) -> None:
+    """Titles, reasons, and what would have been milder; amounts are no minor units."""
+    scenario = Scenario(rule, **example.params).run(example.events)
+    texts = [alert.title for alert in scenario.alerts]
+    for facts in map(scenario.rule.Facts.of, scenario.judged):
+        texts += scenario.rule.because(facts)
+        texts += [claim.sentence for claim in scenario.rule.otherwise(facts)]
+    for text in texts:
+        assert ONE_OF_MANY.search(text) is None, text
+        assert "minor units" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("locked after 1 failed logins", True),
+        ("1 entries", True),
+        ("1 points.", True),
+        ("1 failed login came", False),
+        ("1 min 30 s", False),
+        ("1 s after, 1 ms", False),
+        ("11 logins, 21 points, 0.1 points", False),
+        ("of which 1 came after the last success", False),
+        ("an error needs 1 (error_points)", False),
+    ],
+)
+def test_the_plural_of_one_is_noticed(text: str, wrong: bool) -> None:
+    """The check can fail, and does not where nothing is wrong."""
+    assert (ONE_OF_MANY.search(text) is not None) == wrong
 
 
 @pytest.mark.parametrize("rule", CHECKED, ids=lambda rule: rule.code)

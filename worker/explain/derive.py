@@ -4,6 +4,7 @@ An alert is derived if all of this holds for every record of its life:
 - its seal fits: nothing of it was changed;
 - every cited record is still there, with the same bytes (CRC-32), and is the event it was;
 - every fact with an address is what that event says;
+- every fact that its rule can work out from the cited events is what they give;
 - the rule, given the quoted facts and parameters, gives the same verdict;
 - the event that closed it does close it.
 
@@ -69,8 +70,11 @@ def derive(life: Life, known: Sequence[type[AnyRule]], read: Read, limits: Limit
             )
             return found
         reader.read_all(step, number)
-    for step in life.steps:
+    for number, step in enumerate(life.steps):
         found.failures += _check(step, life, found.rule, reader.events)
+        if rule is not None and step["kind"] in JUDGED:
+            cited = [(each.role, each.event) for each in found.cited if each.step <= number]
+            found.failures += _check_worked_out(step, rule, reader.events, cited)
     return found
 
 
@@ -176,6 +180,24 @@ def _check_facts(step: dict[str, Any], rule: AnyRule, events: dict[str, Event]) 
         elif read(event) != fact.get("value"):
             failures.append(f"Fact {fact['name']} is not what {address_of(fact)} says.")
     return failures
+
+
+def _check_worked_out(
+    step: dict[str, Any],
+    rule: AnyRule,
+    events: dict[str, Event],
+    cited: Sequence[tuple[str, Event]],
+) -> list[str]:
+    sources = {
+        fact["name"]: events[address_of(fact)]
+        for fact in step.get("facts", ())
+        if "topic" in fact and address_of(fact) in events
+    }
+    try:
+        names = rule.disproved(facts_of(rule, step), sources, cited)
+    except Exception:  # noqa: BLE001 - as below
+        return [_NOT_ITS_OWN.format(step["sequence"], rule.id)]
+    return [f"Fact {name} is not what the cited records give together." for name in names]
 
 
 def _check_verdict(step: dict[str, Any], rule: AnyRule) -> list[str]:

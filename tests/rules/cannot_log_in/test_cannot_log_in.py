@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
 from rules.builders import clock, login
@@ -549,3 +550,36 @@ def test_half_of_the_failures_is_exactly_half(service: int, severity: str) -> No
     verdict = CannotLogIn(CannotLogIn.Params()).judge(CannotLogIn.Facts.of(facts))
     assert verdict is not None
     assert verdict.severity == severity
+
+
+@pytest.mark.parametrize(
+    ("absence_ms", "span"), [(1_000, "1 s"), (60_000, "1 min"), (90_500, "1 min 30 s 500 ms")]
+)
+def test_a_title_gives_the_span_in_words_that_fit(absence_ms: int, span: str) -> None:
+    """Not "1 seconds", nor seconds cut off."""
+    facts = {"threshold": 2, "absence_ms": absence_ms}
+    rule = CannotLogIn(CannotLogIn.Params(**facts))
+    quoted = {
+        "failures": 2,
+        "service_failures": 1,
+        "failures_timeout": 1,
+        "failures_bad_credentials": 1,
+        "first_at_ms": 0,
+        "anchor_at_ms": 1,
+        "no_success_until_ms": 1 + absence_ms,
+    }
+    verdict = rule.judge(rule.Facts.of(quoted))
+    assert verdict is not None
+    assert verdict.title == f"2 failed logins, then no success for {span}"
+    said = [*rule.because(rule.Facts.of(quoted))]
+    assert said[0] == "2 logins failed: 1 for bad credentials, 1 for timeout."
+    claims = [claim.sentence for claim in rule.otherwise(rule.Facts.of(quoted))]
+    assert claims[-1] == "only info if none had failed for reasons of the service (service_percent)"
+
+
+def test_what_version_1_has_saved_is_read() -> None:
+    """As it is; a version that is not known starts afresh."""
+    state = Scenario(CannotLogIn).give(login("10:00:00", "failure")).state()
+    assert state.failures
+    assert CannotLogIn.upgrade(1, msgspec.to_builtins(state)) == state
+    assert CannotLogIn.upgrade(0, msgspec.to_builtins(state)) is None

@@ -194,6 +194,7 @@ def test_an_alert_cites_every_event_its_facts_come_from() -> None:
     )
     (raised,) = Scenario(UnauthorizedTransaction).run(events).raised
     assert [(role, ref.event_id) for ref, role in raised.evidence] == [
+        *(("failed_login", f"login-09:4{n}:00") for n in range(5)),
         ("guessed_login", "login-09:50:00"),
         ("credential_change", "login-09:52:00"),
         ("login", "login-09:53:00"),
@@ -270,7 +271,7 @@ def test_a_story_names_signs_and_thresholds() -> None:
         "Its counterparty was never paid before: 15 points.",
         "It takes 80.00 EUR of the 100.00 EUR that were there: 20 points.",
         "It is a transfer out, not a payment: 5 points.",
-        "Together 100 points, of who pays and of the money; 80 are enough (error_points).",
+        "Together 100 points, of who pays and of the money; an error needs 80 (error_points).",
     ]
     assert [claim.sentence for claim in scenario.rule.otherwise(scenario.rule.Facts.of(facts))] == [
         "only warning if its device had been known more than 1 d before (new_for_ms)",

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from rules.registry import ALL
+from rules.unauthorized_transaction.rule import UnauthorizedTransaction
 from schemas.topics import ALERTS
 from tests.support.events.arrivals import deliver, in_order
 from tests.support.events.traffic import live
@@ -144,6 +145,21 @@ def test_facts_read_from_an_event_are_compared_with_it(seed: int) -> None:
                     assert derived(log, altered).failures, fact["name"]
                     tried += 1
     assert tried > 10
+
+
+def test_facts_worked_out_from_several_events_are_worked_out_again() -> None:
+    """A distance, a span or a count that the cited events do not give, though sealed anew."""
+    example = next(each for each in UnauthorizedTransaction.EXAMPLES if "Lisbon" in each.name)
+    lines = [("example", n, msgspec.json.encode(each)) for n, each in enumerate(example.events, 1)]
+    log = replay(lines, POLICY).log
+    (life,) = lives(log)
+    assert derived(log, life).failures == []
+    names = [fact["name"] for fact in life.raised["facts"]]
+    for name in ("logins_travel_m", "logins_travel_ms"):
+        altered = _with(life, 0, ("facts", names.index(name), "value"))
+        altered.raised["seal"] = seal_of(altered.raised)
+        why = "Fact logins_travel_m is not what the cited records give together."
+        assert derived(log, altered).failures == [why]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
