@@ -71,7 +71,7 @@ def end_lock(state: AccountLockoutState, lock: Lock, fx: Effects) -> None:
 
 def restore(lock: Lock, event: Login, params: AccountLockoutParams, fx: Effects) -> None:
     """Take the lock to last, because a login is refused after what seemed to open it."""
-    opened, lock.opened = lock.opened, None
+    opened, lock.opened, lock.restored_at = lock.opened, None, event.occurred_at
     assert opened is not None
     await_end(lock, params, fx)
     quotes: list[Quote] = [

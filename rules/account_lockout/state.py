@@ -35,11 +35,18 @@ class Lock(Struct, array_like=True, gc=False):
     """What opened the account before `until`: a refusal by then shows that it did not."""
     refused_at: int = 0
     """The newest refusal up to `until` (milliseconds); 0: there was none."""
+    restored_at: int = 0
+    """When a refusal restored it (milliseconds); 0: none did."""
 
     @property
     def at(self) -> int:
         """When it was locked, in milliseconds."""
         return self.ref.occurred_at
+
+    @property
+    def since(self) -> int:
+        """Since when it is in force, in milliseconds."""
+        return max(self.at, self.restored_at)
 
     @property
     def is_derived(self) -> bool:
@@ -109,7 +116,7 @@ def is_new_in(lock: Lock, event: Transaction) -> bool:
         lock.opened is None
         and event.status in ("pending", "completed")
         and _is_spending(event)
-        and at > lock.at
+        and at > lock.since
         and (lock.until is None or at <= lock.until)
         and mark_of(event.transaction_id) not in lock.under_way
     )
@@ -123,9 +130,9 @@ def add_under_way(lock: Lock, event: Transaction, profile: Profile) -> None:
     mark = mark_of(event.transaction_id)
     if not _is_spending(event) or mark in lock.under_way:
         return
-    if event.status != "pending" or event.occurred_at > lock.at:
+    if event.status != "pending" or event.occurred_at > lock.since:
         end = profile.ended.end_of(mark)
-        if end is None or end.at > lock.at:
+        if end is None or end.at > lock.since:
             return
     if len(lock.under_way) < MAX_HOLDS + MAX_UNDER_WAY:
         lock.under_way.append(mark)

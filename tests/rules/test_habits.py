@@ -422,7 +422,7 @@ def test_failures_are_counted_since_the_last_login_and_do_not_fade() -> None:
     teach(profile, signed_in(50, "failure", reason="timeout"))
     teach(profile, signed_in(12, "failure", event_id="late"), late=True)
     teach(profile, signed_in(9, "failure"), late=True)
-    forget_outdated(profile, 10 * DAY)
+    forget_outdated(profile, 10 * DAY, DAY)
     assert (profile.habits.failures, profile.habits.failed) == ((), MAX_FAILURES + 6)
     assert teach(profile, signed_in(60)).failed == 0
 
@@ -493,5 +493,5 @@ def test_what_is_not_needed_costs_no_bytes() -> None:
     teach(profile, signed_in(2, "failure"))
     assert len(msgspec.msgpack.encode(profile)) > before
     teach(profile, signed_in(3))
-    forget_outdated(profile, 10 * DAY)
+    forget_outdated(profile, 10 * DAY, DAY)
     assert len(msgspec.msgpack.encode(profile)) <= before + 2

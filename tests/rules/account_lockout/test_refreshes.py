@@ -211,6 +211,10 @@ def test_what_began_while_it_seemed_to_be_open_is_under_way() -> None:
             txn("t1", "10:04:00", funding=funding),
         )
         assert scenario.steps == ["raised info", "cured info", "raised info"]
+        scenario.give(txn("t0", "10:04:30", event_id="second-capture", funding=funding))
+        scenario.give(txn("t3", "10:02:50", "pending", funding=funding), late=True)
+        scenario.give(txn("t3", "10:04:40", funding=funding))
+        assert scenario.steps == ["raised info", "cured info", "raised info"]
         assert scenario.give(txn("t2", "10:05:00")).steps[-1] == "updated error"
 
 
