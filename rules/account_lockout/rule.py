@@ -288,13 +288,11 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         lock, at = state.lock, event.occurred_at
         if lock is None or lock.until is None:
             return
-        if at <= lock.until:
+        if at <= lock.until:  # one that is derived, or was opened, is forgotten after that
             lock.refused_at = at
             if lock.opened is not None:
                 note_under_way(lock, state, profile)
                 restore(lock, event, self.params, fx)
-        elif lock.is_derived or lock.opened is not None:
-            return  # how long the service locks is not known; or it has been open
         elif at > lock.until + self.params.overdue_grace_ms:
             refusal = AccountLockoutFacts.quote(event, fx.ref, "refused_at_ms")
             add_or_raise(lock, refusal, [(fx.ref, "refusal")], fx)

@@ -186,6 +186,8 @@ def test_the_count_ends_at_a_bound_that_stands_for_more() -> None:
     ("late", "steps"),
     [
         ("09:51:00", [*ERROR, "updated info"]),
+        ("09:45:00", [*ERROR, "updated info"]),
+        ("09:44:59.999", [*ERROR, "updated info"]),
         ("10:00:00", [*ERROR, "updated info"]),
         ("10:00:00.001", ERROR),
         ("09:00:00", ERROR),

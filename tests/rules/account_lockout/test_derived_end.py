@@ -38,6 +38,22 @@ def test_money_moves_up_to_its_end(time: str, steps: list[str]) -> None:
     assert earned(txn("t1", time), **DERIVED).steps[:2] == steps
 
 
+@pytest.mark.parametrize(("after_ms", "kinds_found"), [(0, 2), (1, 1)])
+def test_what_is_judged_from_quotes_ends_with_it_too(after_ms: int, kinds_found: int) -> None:
+    """By the parameter, as `explain` and other thresholds judge it."""
+    rule = AccountLockout(AccountLockout.Params(derive_locks=True, derive_lock_ms=60_000))
+    facts = {
+        "locked_at_ms": 1_000,
+        "derived_failures": 5,
+        "first_failure_at_ms": 1_000,
+        "debit_at_ms": 61_000 + after_ms,
+        "debit_type": "payment",
+    }
+    verdict = rule.judge(rule.Facts.of(facts))
+    assert verdict is not None
+    assert len(verdict.details["kinds"]) == kinds_found
+
+
 def test_its_end_cures_and_leaves_no_lock_behind() -> None:
     """At its end, whatever is still to come of the logins."""
     scenario = earned(**DERIVED)
