@@ -24,11 +24,11 @@ def disproved(
     What version 1 had noticed cites no start of a journey and no failure: it is not looked at.
     """
     trip = (facts.travel_m, facts.travel_ms, facts.travel_masked)
-    start, end = sources.get("travel_from_ms"), sources.get("transaction_id")
+    start, end = sources.get("travel_began_at_ms"), sources.get("transaction_id")
     if start is not None and trip != _trip(start, end):
         yield "travel_m"
     trip = (facts.logins_travel_m, facts.logins_travel_ms, facts.logins_travel_masked)
-    start, end = sources.get("logins_travel_from_ms"), sources.get("logins_travel_at_ms")
+    start, end = sources.get("logins_travel_began_at_ms"), sources.get("logins_travel_at_ms")
     if start is not None and trip != _trip(start, end):
         yield "logins_travel_m"
     failures = [event for role, event in cited if role == FAILED]

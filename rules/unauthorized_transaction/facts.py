@@ -79,7 +79,7 @@ class UnauthorizedTransactionFacts(TransactionFacts, kw_only=True, gc=False):
     ] = None
     """None: not sure, or the event has no device."""
     country_first_seen_ms: Annotated[int | None, quoted(compared_with="points_new_country")] = None
-    travel_from_ms: Annotated[int | None, quoted("occurred_at")] = None
+    travel_began_at_ms: Annotated[int | None, quoted("occurred_at")] = None
     """When the last login with a place was; None also: it has no address."""
     travel_m: Annotated[int, quoted(compared_with=("points_travel", "travel_km"))] = 0
     """From that login, in metres."""
@@ -90,7 +90,7 @@ class UnauthorizedTransactionFacts(TransactionFacts, kw_only=True, gc=False):
     """Between two successive logins with a place."""
     logins_travel_ms: int = 0
     logins_travel_masked: bool = False
-    logins_travel_from_ms: Annotated[int | None, quoted("occurred_at")] = None
+    logins_travel_began_at_ms: Annotated[int | None, quoted("occurred_at")] = None
     """When the earlier of the two was; None also: it has no address."""
     logins_travel_at_ms: Annotated[int | None, quoted("occurred_at")] = None
     """When the later of the two was."""

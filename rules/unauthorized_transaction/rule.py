@@ -64,8 +64,8 @@ _ROLES: Final = {
     "guessed_at_ms": "guessed_login",
     "changed_at_ms": "credential_change",
     "logins_travel_at_ms": "login",
-    "logins_travel_from_ms": "login_before",
-    "travel_from_ms": "login_before",
+    "logins_travel_began_at_ms": "login_before",
+    "travel_began_at_ms": "login_before",
 }
 """By fact the role of its event in the evidence; the first counts where one event has several."""
 

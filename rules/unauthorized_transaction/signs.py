@@ -150,7 +150,7 @@ def _journey(
     if trip is None:
         return ()
     return (
-        ("travel_from_ms", None if trip.start is None else trip.start.occurred_at, trip.start),
+        ("travel_began_at_ms", None if trip.start is None else trip.start.occurred_at, trip.start),
         ("travel_m", trip.metres, None),
         ("travel_ms", trip.ms, None),
         ("travel_masked", trip.masked, None),
@@ -209,7 +209,7 @@ def _signs_before(
     if journeys:
         surest = min(journeys, key=lambda each: each.masked)
         if surest.start is not None:
-            yield "logins_travel_from_ms", surest.start.occurred_at, surest.start
+            yield "logins_travel_began_at_ms", surest.start.occurred_at, surest.start
         yield "logins_travel_at_ms", surest.ref.occurred_at, surest.ref
         yield "logins_travel_m", surest.metres, None
         yield "logins_travel_ms", surest.ms, None
