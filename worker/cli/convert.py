@@ -14,7 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from worker.codec.files import open_input
 from worker.convert.apply import Converter
-from worker.convert.mapping import load_mapping
+from worker.convert.load import load_mapping
 from worker.convert.reader import read_rows
 from worker.convert.rows import BadRow, FileRow
 from worker.convert.sink import STDOUT, Sink

@@ -14,7 +14,8 @@ from worker.convert.cells import Cells, UnfitError, source_of
 from worker.convert.decimals import PLAIN, plain
 from worker.convert.fields import MODELS, EventField, FieldType, field_of
 from worker.convert.formats import DecimalFormat, TimeFormat
-from worker.convert.mapping import EventTable, Mapping, SignBy, Value
+from worker.convert.mapping import EventTable, Mapping
+from worker.convert.values import SignBy, Value
 
 _NEVER_NEGATIVE = {"amount", "fee", "funding_from_balance"}
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from worker.convert.formats import DecimalFormat
-from worker.convert.mapping import LINE, TEMPLATE_PLACE, Condition, Value
+from worker.convert.values import LINE, TEMPLATE_PLACE, Condition, Value
 
 _HASH_CHARACTERS = 32
 

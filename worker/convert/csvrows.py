@@ -4,8 +4,8 @@ import csv
 from collections import deque
 from collections.abc import Iterator, Mapping
 
+from worker.convert.fileformat import FileFormat
 from worker.convert.lines import TextLine
-from worker.convert.mapping import FileFormat
 from worker.convert.nearest import nearest
 from worker.convert.rows import BadRow, FileRow
 from worker.errors import CheckFailed, ConfigError

@@ -6,16 +6,11 @@ from pathlib import Path
 import pytest
 
 from worker.convert.fields import FieldType, field_of, fields_of
+from worker.convert.fileformat import FileFormat
 from worker.convert.formats import DecimalFormat, TimeFormat
-from worker.convert.mapping import (
-    Condition,
-    EventTable,
-    FileFormat,
-    Mapping,
-    SignBy,
-    Value,
-    load_mapping,
-)
+from worker.convert.load import load_mapping
+from worker.convert.mapping import EventTable, Mapping
+from worker.convert.values import Condition, SignBy, Value
 from worker.errors import ConfigError, UsageError
 
 MAPPING = """
