@@ -4,20 +4,31 @@ Reasons name fields, columns and rules, never a value: rows are personal data.
 """
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from schemas.money import ISO_4217, from_minor, to_minor
+from schemas.money import MAX_DIGITS, from_minor, is_amount, to_minor
 from schemas.time import format_time, parse_time
 from worker.convert.cells import Cells, UnfitError, source_of
 from worker.convert.decimals import PLAIN, plain
 from worker.convert.fields import MODELS, EventField, FieldType, field_of
 from worker.convert.formats import DecimalFormat, TimeFormat
 from worker.convert.mapping import EventTable, Mapping
+from worker.convert.reasons import no_number, not_valid
 from worker.convert.values import SignBy, Value
 
-_NEVER_NEGATIVE = {"amount", "fee", "funding_from_balance"}
+_NEVER_NEGATIVE = {"amount", "fee", "funding_from_balance", "hold_remaining"}
+
+
+class _Currency(NamedTuple):
+    """The currency of a row."""
+
+    code: str
+    exponent: int
+
+
+_NO_CURRENCY = _Currency("", 0)
 
 
 class Converter:
@@ -26,8 +37,7 @@ class Converter:
     def __init__(self, mapping: Mapping) -> None:
         self._skip = mapping.skip
         self._empty = frozenset(mapping.input.empty)
-        exponents = {**ISO_4217, **mapping.currencies}
-        self._events = [_EventReader(event, mapping, exponents) for event in mapping.event]
+        self._events = [_EventReader(event, mapping) for event in mapping.event]
 
     def apply(self, line: int, columns: dict[str, str]) -> list[dict[str, Any]] | str:
         """Return the events of a row, none if it is skipped; or the reason why it is rejected."""
@@ -44,7 +54,7 @@ class Converter:
 class _EventReader:
     """One [[event]] table, compiled."""
 
-    def __init__(self, event: EventTable, mapping: Mapping, exponents: dict[str, int]) -> None:
+    def __init__(self, event: EventTable, mapping: Mapping) -> None:
         self._kind = event.kind
         self._when = event.when
         self._model = MODELS[event.kind]
@@ -53,54 +63,60 @@ class _EventReader:
         ]
         self._currency = next((field for field in self._fields if field.name == "currency"), None)
         self._amounts = [field.name for field in self._fields if field.holds is FieldType.AMOUNT]
-        self._exponents = exponents
+        self._exponents = mapping.exponents()
 
     def concerns(self, cells: Cells) -> bool:
         return all(cells.meet(condition) for condition in self._when)
 
     def of(self, cells: Cells) -> dict[str, Any]:
         """Return the event of a row; raises UnfitError if the row gives no valid one."""
-        exponent = self._exponent(cells)
+        money = self._currency_of(cells)
         event: dict[str, Any] = {"kind": self._kind}
         for field in self._fields:
-            content = field.content(cells, exponent)
+            content = field.content(cells, money)
             if content is None:
                 continue
             if field.parent:
                 event.setdefault(field.parent, {})[field.key] = content
             else:
                 event[field.key] = content
-        self._validate(event, exponent)
+        self._validate(event, money)
         return event
 
-    def _exponent(self, cells: Cells) -> int:
+    def _currency_of(self, cells: Cells) -> _Currency:
         if self._currency is None:
-            return 0
-        exponent = self._exponents.get(self._currency.content(cells, 0) or "")
+            return _NO_CURRENCY
+        code = self._currency.content(cells, _NO_CURRENCY)
+        exponent = self._exponents.get(code or "")
         if exponent is None:
-            raise UnfitError("currency: neither in ISO 4217 nor in the mapping's currencies")
-        return exponent
+            raise UnfitError(
+                "currency: no code of ISO 4217, such as EUR, and none of the mapping's currencies;"
+                " see case, map and [currencies]"
+            )
+        return _Currency(code, exponent)
 
-    def _validate(self, event: dict[str, Any], exponent: int) -> None:
+    def _validate(self, event: dict[str, Any], money: _Currency) -> None:
+        for name in self._amounts:
+            if name in event:
+                self._check_amount(name, event, money)
         try:
             self._model.model_validate(event)
         except ValidationError as error:
-            details = error.errors(include_input=False, include_url=False, include_context=False)
-            places = (": ".join((*map(str, one["loc"]), one["type"])) for one in details)
-            raise UnfitError(f"not a valid {self._kind}: {', '.join(places)}") from None
-        for name in self._amounts:
-            if name in event:
-                self._check_amount(name, event, exponent)
+            raise UnfitError(not_valid(self._kind, error)) from None
 
-    def _check_amount(self, name: str, event: dict[str, Any], exponent: int) -> None:
+    def _check_amount(self, name: str, event: dict[str, Any], money: _Currency) -> None:
         try:
-            minor_units = to_minor(event[name], exponent)
-        except ValueError as error:
-            raise UnfitError(f"{name}: {error}") from None
+            minor_units = to_minor(event[name], money.exponent)
+        except ValueError:
+            if not is_amount(event[name]):
+                raise UnfitError(f"{name}: more than {MAX_DIGITS} digits") from None
+            raise UnfitError(
+                f"{name}: more decimals than {money.code} has ({money.exponent})"
+            ) from None
         if minor_units < 0 and name in _NEVER_NEGATIVE:
             if name == "amount" and event["type"] == "adjustment":
                 return
-            raise UnfitError(f"{name}: must not be negative")
+            raise UnfitError(f"{name}: must not be negative; see sign")
 
 
 class _FieldReader:
@@ -117,7 +133,7 @@ class _FieldReader:
         self._source = source_of(value, self._decimal)
         self._time = value.time or mapping.time
 
-    def content(self, cells: Cells, exponent: int) -> Any:
+    def content(self, cells: Cells, money: _Currency) -> Any:
         """Return the content of the field, None if it is left out; raises UnfitError."""
         text, is_own = self._text(cells)
         if not text:
@@ -128,7 +144,7 @@ class _FieldReader:
             return text
         if self.holds is FieldType.TIME:
             return self._moment(text, None if is_own else self._time)
-        return self._number(text, None if is_own else self._decimal, cells, exponent)
+        return self._number(text, None if is_own else self._decimal, cells, money)
 
     def _text(self, cells: Cells) -> tuple[str, bool]:
         """Return the text, and whether the mapping wrote it, in walletwatch's own notation."""
@@ -156,18 +172,21 @@ class _FieldReader:
         except (ValueError, OverflowError):
             raise UnfitError(f"{self.name}: {self._origin()} is no time as described") from None
 
-    def _number(self, text: str, written: DecimalFormat | None, cells: Cells, exponent: int) -> Any:
+    def _number(
+        self, text: str, written: DecimalFormat | None, cells: Cells, money: _Currency
+    ) -> Any:
         try:
             digits, decimals = (written.notation if written else PLAIN).read(text)
         except ValueError:
-            raise UnfitError(f"{self.name}: {self._origin()} is no number as described") from None
+            reason = no_number(text, written or DecimalFormat())
+            raise UnfitError(f"{self.name}: {self._origin()} {reason}") from None
         if self.holds is FieldType.COORDINATE:
             return json.loads(from_minor(digits, decimals))
         if self.holds is FieldType.WHOLE:
             return self._whole(plain(digits, decimals, 0))
         if written is not None and written.minor_units:
-            decimals += exponent if written.exponent is None else written.exponent
-        return plain(self._signed(digits, cells), decimals, exponent)
+            decimals += written.exponent_of(*money)
+        return plain(self._signed(digits, cells), decimals, money.exponent)
 
     def _whole(self, text: str) -> int:
         if "." in text:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from worker.convert.formats import DecimalFormat
+from worker.convert.reasons import no_number
 from worker.convert.values import LINE, TEMPLATE_PLACE, Condition, Value
 
 _HASH_CHARACTERS = 32
@@ -88,9 +89,7 @@ def _sign_of(column: str, written: DecimalFormat) -> Source:
         try:
             digits, _ = written.notation.read(text) if text else (0, 0)
         except ValueError:
-            raise UnfitError(
-                f"column {column!r} is no number as described: it has no sign"
-            ) from None
+            raise UnfitError(f"column {column!r} {no_number(text, written)}") from None
         return "+" if digits > 0 else "-" if digits else "0" if text else ""
 
     return read

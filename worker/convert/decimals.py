@@ -8,18 +8,24 @@ from schemas.money import MAX_DIGITS, from_minor
 MAX_CHARACTERS = 64
 
 _TOO_LONG = 10**MAX_DIGITS
+_MINUS = "\u2212-"
+_SPACE = "[ \u00a0\u202f]*"
 
 
 @dataclass(frozen=True, slots=True)
 class Notation:
-    """A way to write numbers: the decimal separator and, if any, the thousands separator."""
+    """A way to write numbers: the decimal separator and, if any, the thousands separator.
+
+    `strip`: marks that may stand before or after the number, such as currency signs.
+    """
 
     separator: str = "."
     thousands: str = ""
+    strip: tuple[str, ...] = ()
     _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_pattern", _pattern(self.separator, self.thousands))
+        object.__setattr__(self, "_pattern", _pattern(self))
 
     def read(self, text: str) -> tuple[int, int]:
         """Return (digits, decimals): "1,50" is (150, 2), "1.0E7" is (10000000, 0).
@@ -38,18 +44,39 @@ class Notation:
         digits, decimals = int(whole + fraction), len(fraction) - int(exponent or "0")
         if decimals < 0:
             digits, decimals = digits * 10**-decimals, 0
-        return -digits if "-" in sign + trailing_sign else digits, decimals
+        is_negative = (sign or trailing_sign or "+") in _MINUS
+        return -digits if is_negative else digits, decimals
+
+    def example(self) -> str:
+        """Return a number in this notation, for messages."""
+        return f"-1{self.thousands}234{self.separator}50"
 
 
-def _pattern(separator: str, thousands: str) -> re.Pattern[str]:
+def _pattern(notation: Notation) -> re.Pattern[str]:
     # Groups are checked, because reading "1.5" as 15 would be an error of money. India groups by 2.
-    group = re.escape(thousands)
-    grouped = rf"\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|" if thousands else ""
+    group = re.escape(notation.thousands)
+    grouped = rf"\d{{1,3}}(?:{group}\d{{2,3}})*{group}\d{{3}}|" if group else ""
+    before, after = _marks(notation.strip)
     # Two digits of exponent are plenty, and keep 1E1000000 from being written out.
     return re.compile(
-        rf"([+-]?)({grouped}\d*)(?:{re.escape(separator)}(\d*))?(?:[eE]([+-]?0*\d{{1,2}}))?(-?)",
+        rf"{before}([+{_MINUS}]?){before}"
+        rf"({grouped}\d*)(?:{re.escape(notation.separator)}(\d*))?(?:[eE]([+-]?0*\d{{1,2}}))?"
+        rf"{after}([{_MINUS}]?){after}",
         re.ASCII,
     )
+
+
+def _marks(strip: tuple[str, ...]) -> tuple[str, str]:
+    """Return the patterns of a mark before and after the number, either of which may be absent."""
+    if not strip:
+        return "", ""
+    longest_first = sorted(strip, key=len, reverse=True)
+    # "Rs.500" without "Rs" would be half a rupee.
+    before = "|".join(
+        re.escape(mark) + ("(?![.,])" if mark[-1].isalpha() else "") for mark in longest_first
+    )
+    after = "|".join(map(re.escape, longest_first))
+    return rf"(?:(?:{before}){_SPACE})?", rf"(?:{_SPACE}(?:{after}))?"
 
 
 def plain(digits: int, decimals: int, exponent: int) -> str:

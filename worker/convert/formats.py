@@ -1,7 +1,8 @@
 """The tables of a mapping that describe how a file writes its numbers and times."""
 
+import re
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -13,6 +14,8 @@ from worker.convert.decimals import Notation
 from worker.convert.nearest import unknown
 
 Text = Annotated[str, Field(min_length=1)]
+Separator = Literal[".", ","]
+Thousands = Literal[".", ",", " ", "'", "\u2019", "_", "\u00a0", "\u202f"]
 Exponent = Annotated[int, Field(ge=0, le=MAX_EXPONENT)]
 
 
@@ -46,23 +49,43 @@ class Table(BaseModel):
 class DecimalFormat(Table):
     """How numbers are written."""
 
-    separator: Literal[".", ","] = "."
-    thousands: Literal[".", ",", " ", "'", "\u2019", "_", "\u00a0", "\u202f"] | None = None
+    separator: Separator = "."
+    thousands: Thousands | None = None
+    strip: list[Text] = Field(default_factory=list)
     minor_units: bool = False
     exponent: Exponent | None = None
+    exponents: dict[str, Exponent] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.separator == self.thousands:
             raise wrong("separator and thousands must differ")
-        if self.exponent is not None and not self.minor_units:
-            raise wrong("exponent is only for minor_units = true")
+        for key in ("exponent", "exponents"):
+            if key in self.model_fields_set and not self.minor_units:
+                raise wrong(f"{key} is only for minor_units = true")
+        for mark in self.strip:
+            if mark in get_args(Separator) + get_args(Thousands):
+                raise wrong(
+                    f"strip: {mark!r} separates digits: declare it as thousands or separator,"
+                    " by which groups are checked"
+                )
+            if re.search(r"[-+\u2212\d]", mark) or mark != mark.strip():
+                raise wrong(f"strip: {mark!r} holds a digit or a sign, or a space at an end")
         return self
 
     @cached_property
     def notation(self) -> Notation:
         """The notation that reads these numbers."""
-        return Notation(self.separator, self.thousands or "")
+        return Notation(self.separator, self.thousands or "", tuple(self.strip))
+
+    def exponent_of(self, code: str, own: int) -> int:
+        """Return the decimals of minor units of a currency, whose own exponent is `own`."""
+        return self.exponents.get(code, own if self.exponent is None else self.exponent)
+
+    def example(self) -> str:
+        """Return a number written so, for messages."""
+        example = self.notation.example()
+        return re.sub(r"[^-\d]", "", example) if self.minor_units else example
 
 
 class TimeFormat(Table):

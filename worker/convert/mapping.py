@@ -15,7 +15,7 @@ from worker.convert.decimals import PLAIN
 from worker.convert.fields import EXTRA, EventField, FieldType, Kind, field_of, fields_of
 from worker.convert.fileformat import FileFormat
 from worker.convert.formats import DecimalFormat, Exponent, Table, TimeFormat, wrong
-from worker.convert.nearest import choose, unknown
+from worker.convert.nearest import choose, nearest, unknown
 from worker.convert.values import Condition, Value
 
 
@@ -109,6 +109,24 @@ class Mapping(Table):
             if code in ISO_4217:
                 raise wrong(f"currencies: {code} has its exponent from ISO 4217")
         return self
+
+    @model_validator(mode="after")
+    def _exponents_are_of_known_codes(self) -> Self:
+        own = (value.decimal for event in self.event for value in event.fields.values())
+        known = self.exponents()
+        for decimal in (self.decimal, *own):
+            for code in decimal.exponents if decimal else ():
+                if code not in known:
+                    meant = nearest(code.upper(), known)
+                    hint = f"; did you mean {meant!r}?" if meant else ""
+                    raise wrong(
+                        f"exponents: {code!r} is neither in ISO 4217 nor in currencies{hint}"
+                    )
+        return self
+
+    def exponents(self) -> dict[str, int]:
+        """Return the exponent of every currency that an event may have."""
+        return {**ISO_4217, **self.currencies}
 
     def columns(self) -> dict[str, str]:
         """Return every column that the mapping reads, with the first place that names it."""

@@ -103,7 +103,7 @@ def test_columns_are_renamed_and_constants_added() -> None:
         ({}, "-12.50-", "EUR", None),
         ({}, "12.505", "EUR", "!"),
         ({}, "0.5", "JPY", "!"),
-        ({}, "1234567890123456789", "EUR", "!"),
+        ({}, "1" * 50, "EUR", "!"),
         ({}, "1E1000000", "EUR", None),
         ({}, "1E99", "EUR", "!"),
         ({}, "9" * 5000, "EUR", None),
@@ -133,11 +133,13 @@ def test_numbers_are_read_exactly_or_refused(
     """None: no number in this notation; "!": a number, but no amount of this currency."""
     event = balance({"amount": text, "currency": currency}, {"decimal": written})
     if plain is None:
-        assert event == "balance: column 'amount' is no number as described"
+        assert isinstance(event, str)
+        assert event.startswith("balance: column 'amount' ")
+        assert text not in event.removeprefix("balance: column 'amount' ")
     elif plain == "!":
         assert isinstance(event, str)
         assert text not in event
-        assert event.startswith(("balance: ", "not a valid balance: balance: amount"))
+        assert event.startswith("balance: more ")
     else:
         assert isinstance(event, dict)
         assert event["balance"] == plain
@@ -301,22 +303,23 @@ def test_a_sign_may_give_the_type() -> None:
         event = transaction({"amount": amount}, **fields)
         assert isinstance(event, dict)
         assert (event["type"], event["amount"], event["balance_after"]) == expected
-    assert transaction({"amount": "x"}, **fields) == (
-        "column 'amount' is no number as described: it has no sign"
-    )
+    assert transaction({"amount": "x"}, **fields) == ("column 'amount' has no digit; see empty")
 
 
 def test_only_adjustments_and_balances_may_be_negative() -> None:
     """A negative amount or fee of any other type rejects the row."""
-    assert transaction({"amount": "-1"}) == "amount: must not be negative"
-    assert transaction({"f": "-1"}, fee={"column": "f"}) == "fee: must not be negative"
+    assert transaction({"amount": "-1"}) == "amount: must not be negative; see sign"
+    assert transaction({"f": "-1"}, fee={"column": "f"}) == "fee: must not be negative; see sign"
     assert isinstance(transaction({"amount": "-1"}, type={"constant": "adjustment"}), dict)
     assert isinstance(balance({"amount": "-1"}), dict)
 
 
 def test_currencies() -> None:
     """A code outside ISO 4217 needs the mapping's table."""
-    unknown = "currency: neither in ISO 4217 nor in the mapping's currencies"
+    unknown = (
+        "currency: no code of ISO 4217, such as EUR, and none of the mapping's currencies;"
+        " see case, map and [currencies]"
+    )
     assert balance({"currency": "PTS"}) == unknown
     assert balance({"currency": "€"}) == unknown
     event = balance({"currency": "PTS", "amount": "1.0"}, {"currencies": {"PTS": 0}})
@@ -341,7 +344,9 @@ def test_numbers_that_are_no_money_become_json_numbers() -> None:
     assert apply(mapping, row | {"failures": "3,5"}) == (
         "failures_counted: column 'failures' is no whole number"
     )
-    assert apply(mapping, row | {"lat": "91"}) == "not a valid login: latitude: less_than_equal"
+    assert apply(mapping, row | {"lat": "91"}) == (
+        "not a valid login: latitude: must be less than or equal to 90"
+    )
 
 
 def test_objects_within_an_event() -> None:
@@ -412,15 +417,30 @@ def test_a_row_for_which_no_event_is_meant_is_a_reject() -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"id": "a secret"}, "not a valid balance: event_id: id"),
-        ({"id": "s" * 129}, "not a valid balance: event_id: string_too_long"),
-        ({"wallet": "secret\x07x"}, "not a valid balance: account_id: id"),
-        ({"wallet": "secret\ud800"}, "not a valid balance: account_id: string_unicode"),
-        ({"day": "2024-01-02T00:00:00Z"}, "not a valid balance: as_of"),
+        (
+            {"id": "a secret"},
+            "event_id: must be printable characters without spaces; see spaces",
+        ),
+        (
+            {"id": "s" * 129},
+            "event_id: must have at most 128 characters; see extract and hash",
+        ),
+        (
+            {"wallet": "secret\x07x"},
+            "account_id: must be printable characters without spaces; see spaces",
+        ),
+        (
+            {"wallet": "secret\ud800"},
+            "account_id: must be valid Unicode",
+        ),
+        (
+            {"day": "2024-01-02T00:00:00Z"},
+            "must not be later than occurred_at",
+        ),
     ],
 )
 def test_an_invalid_event_is_told_by_place_and_type(row: dict[str, str], reason: str) -> None:
     """The schema judges last; its values are not quoted."""
     outcome = balance(row, as_of={"column": "day", "default": "2024-01-01T00:00:00Z"})
-    assert outcome == reason
+    assert outcome == f"not a valid balance: {reason}"
     assert "secret" not in str(outcome)
