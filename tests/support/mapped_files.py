@@ -52,6 +52,11 @@ def mapping_of(text: str) -> Mapping:
     return Mapping.model_validate(tomllib.loads(text, parse_float=str))
 
 
+def converter_of(text: str) -> Converter:
+    """Return the converter of a mapping in a text of TOML."""
+    return Converter(mapping_of(text))
+
+
 def mapped(mapping: str, data: str | bytes) -> Mapped:
     """Convert a whole file."""
     declared = mapping_of(mapping)

@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from worker.codec.files import open_input
 from worker.convert.apply import Converter
 from worker.convert.load import load_mapping
+from worker.convert.mapping import Mapping
 from worker.convert.reader import read_rows
 from worker.convert.rows import BadRow, FileRow
 from worker.convert.sink import STDOUT, Sink
@@ -32,6 +33,7 @@ class Tally:
     converted: int = 0
     skipped: int = 0
     rejected: int = 0
+    repeated_local_times: int = 0
     complete: bool = True
     events: dict[str, int] = field(default_factory=dict)
 
@@ -74,6 +76,7 @@ def convert(
     """
     _refuse_same_file(source, str(mapping), output, rejects)
     declared, tally, shown = load_mapping(mapping), Tally(), list[Reject]()
+    converter = Converter(declared)
     failure = None
     with ExitStack() as stack:
         stream = stack.enter_context(open_input(source))
@@ -82,11 +85,12 @@ def convert(
         events = stack.enter_context(Sink(output))
         reject_file = stack.enter_context(Sink(rejects)) if rejects else None
         try:
-            for reject in _converted(rows, Converter(declared), events, tally):
+            for reject in _converted(rows, converter, events, tally):
                 _keep(reject, reject_file, shown)
         except CheckFailed as broken:
             tally.complete, failure = False, broken
-    _report(tally, shown, as_json, output)
+    tally.repeated_local_times = converter.repeated_local_times
+    _report(tally, shown, declared, as_json, output)
     if failure is None and tally.rejected:
         failure = CheckFailed(f"{tally.rejected} of {tally.rows} rows of {source} were rejected")
     if failure is not None:
@@ -141,7 +145,9 @@ def _refuse_same_file(source: str, mapping: str, output: str, rejects: str | Non
         raise UsageError("the input, the mapping, the output and the rejects must be four files")
 
 
-def _report(tally: Tally, shown: list[Reject], as_json: bool, output: str) -> None:
+def _report(
+    tally: Tally, shown: list[Reject], declared: Mapping, as_json: bool, output: str
+) -> None:
     if as_json:
         summary = asdict(tally)
         if shown:
@@ -153,8 +159,19 @@ def _report(tally: Tally, shown: list[Reject], as_json: bool, output: str) -> No
         console.print(f"line {reject.line}: {reject.reason}")
     if tally.rejected > len(shown) > 0:
         console.print("(--rejects FILE keeps the line and reason of every one)")
+    if tally.repeated_local_times:
+        console.print(_repeated(tally.repeated_local_times, declared))
     events = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.events.items()))
     console.print(
         f"{tally.rows} rows: {tally.converted} converted, {tally.skipped} skipped,"
         f" {tally.rejected} rejected; events: {events or 'none'}"
+    )
+
+
+def _repeated(rows: int, declared: Mapping) -> str:
+    have = "1 row has" if rows == 1 else f"{rows} rows have"
+    folds = " and ".join(f'"{fold}"' for fold in sorted(declared.folds()))
+    return (
+        f"{have} a local time that comes twice when the clocks are put back;"
+        f" it was read by fold = {folds}"
     )

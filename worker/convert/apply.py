@@ -14,8 +14,9 @@ from worker.convert.cells import Cells, UnfitError, source_of
 from worker.convert.decimals import PLAIN, plain
 from worker.convert.fields import MODELS, EventField, FieldType, field_of
 from worker.convert.formats import DecimalFormat, TimeFormat
+from worker.convert.localtimes import Clock
 from worker.convert.mapping import EventTable, Mapping
-from worker.convert.reasons import no_number, not_valid
+from worker.convert.reasons import no_number, no_time, not_valid
 from worker.convert.values import SignBy, Value
 
 _NEVER_NEGATIVE = {"amount", "fee", "funding_from_balance", "hold_remaining"}
@@ -32,34 +33,39 @@ _NO_CURRENCY = _Currency("", 0)
 
 
 class Converter:
-    """A mapping compiled for many rows."""
+    """A mapping compiled for the rows of one file, which are to be given in their order."""
 
     def __init__(self, mapping: Mapping) -> None:
+        self.repeated_local_times = 0
+        """How many rows became events that have a local time that comes twice."""
         self._skip = mapping.skip
         self._empty = frozenset(mapping.input.empty)
-        self._events = [_EventReader(event, mapping) for event in mapping.event]
+        self._clock = Clock()
+        self._events = [_EventReader(event, mapping, self._clock) for event in mapping.event]
 
     def apply(self, line: int, columns: dict[str, str]) -> list[dict[str, Any]] | str:
         """Return the events of a row, none if it is skipped; or the reason why it is rejected."""
         cells = Cells(line, columns, self._empty)
         if any(cells.meet(condition) for condition in self._skip):
             return []
+        self._clock.saw_twice = False
         try:
             events = [event.of(cells) for event in self._events if event.concerns(cells)]
         except UnfitError as unfit:
             return str(unfit)
+        self.repeated_local_times += self._clock.saw_twice
         return events or "no event of the mapping is meant for this row"
 
 
 class _EventReader:
     """One [[event]] table, compiled."""
 
-    def __init__(self, event: EventTable, mapping: Mapping) -> None:
+    def __init__(self, event: EventTable, mapping: Mapping, clock: Clock) -> None:
         self._kind = event.kind
         self._when = event.when
         self._model = MODELS[event.kind]
         self._fields = [
-            _FieldReader(name, value, event, mapping) for name, value in event.fields.items()
+            _FieldReader(name, value, event, mapping, clock) for name, value in event.fields.items()
         ]
         self._currency = next((field for field in self._fields if field.name == "currency"), None)
         self._amounts = [field.name for field in self._fields if field.holds is FieldType.AMOUNT]
@@ -122,7 +128,9 @@ class _EventReader:
 class _FieldReader:
     """One field of an event, compiled: where its text comes from and how it is converted."""
 
-    def __init__(self, name: str, value: Value, event: EventTable, mapping: Mapping) -> None:
+    def __init__(
+        self, name: str, value: Value, event: EventTable, mapping: Mapping, clock: Clock
+    ) -> None:
         field = field_of(event.kind, name) or EventField(FieldType.TEXT)
         self.name = name
         self.parent, _, self.key = name.partition(".") if "." in name else ("", "", name)
@@ -132,6 +140,8 @@ class _FieldReader:
         self._decimal = value.decimal or mapping.decimal
         self._source = source_of(value, self._decimal)
         self._time = value.time or mapping.time
+        # All fields that read a column have one track: a row has one time there.
+        self._track = clock.track((value.column, value.template, self._time))
 
     def content(self, cells: Cells, money: _Currency) -> Any:
         """Return the content of the field, None if it is left out; raises UnfitError."""
@@ -168,9 +178,11 @@ class _FieldReader:
 
     def _moment(self, text: str, written: TimeFormat | None) -> str:
         try:
-            return format_time(parse_time(text) if written is None else written.reader(text))
-        except (ValueError, OverflowError):
-            raise UnfitError(f"{self.name}: {self._origin()} is no time as described") from None
+            moment = parse_time(text) if written is None else written.reader(text, self._track)
+            return format_time(moment)
+        except (ValueError, OverflowError) as error:
+            reason = no_time(text, written, error)
+            raise UnfitError(f"{self.name}: {self._origin()} {reason}") from None
 
     def _number(
         self, text: str, written: DecimalFormat | None, cells: Cells, money: _Currency

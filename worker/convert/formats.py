@@ -11,9 +11,11 @@ from schemas.money import MAX_EXPONENT
 from schemas.time import parse_time
 from worker.convert import times
 from worker.convert.decimals import Notation
+from worker.convert.localtimes import Fold, LocalTimes
 from worker.convert.nearest import unknown
 
 Text = Annotated[str, Field(min_length=1)]
+_YEARLESS = "is only for a format without a year, such as %b %d %H:%M:%S"
 Separator = Literal[".", ","]
 Thousands = Literal[".", ",", " ", "'", "\u2019", "_", "\u00a0", "\u202f"]
 Exponent = Annotated[int, Field(ge=0, le=MAX_EXPONENT)]
@@ -95,13 +97,17 @@ class TimeFormat(Table):
     zone: Text | None = None
     since: Text | None = None
     unit: Literal["seconds", "minutes", "hours", "days"] | None = None
+    fold: Fold | None = None
+    year: Annotated[int, Field(ge=1970, le=9999)] | None = None
 
     @model_validator(mode="after")
     def _is_readable(self) -> Self:
         if (self.since is None) != (self.unit is None):
             raise wrong("since and unit go together")
-        if self.since is not None and (self.format or self.zone):
-            raise wrong("since and unit leave no room for format or zone")
+        if self.since is not None and (self.format or self.zone or self.fold or self.year):
+            raise wrong("since and unit leave no room for format, zone, fold or year")
+        if self.fold is not None and self.zone is None:
+            raise wrong("fold is only for a format with a zone")
         try:
             self.reader  # noqa: B018
         except ValueError as error:
@@ -117,13 +123,24 @@ class TimeFormat(Table):
         if layout in times.NAMED:
             if self.zone:
                 raise ValueError(f"{layout} leaves no room for zone")
+            if self.year is not None:
+                raise ValueError(f"year {_YEARLESS}")
             return times.NAMED[layout]
-        if not times.names_a_day(layout):
+        self._check_layout(layout)
+        return LocalTimes(layout, self._zone(layout), self.fold, self.year).read
+
+    def _check_layout(self, layout: str) -> None:
+        if self.year is not None:
+            if times.names_a_day(layout):
+                raise ValueError(f"year {_YEARLESS}")
+            if not times.names_a_day(f"%Y {layout}"):
+                raise ValueError(f"year {_YEARLESS}; it must give month and day")
+        elif not times.names_a_day(layout):
             raise ValueError(
                 f"format must be one of {', '.join(times.NAMED)} or a strptime format that gives"
-                " year, month and day, such as %Y-%m-%d %H:%M:%S"
+                " year, month and day, such as %Y-%m-%d %H:%M:%S, or month and day with a year"
+                " beside it"
             )
-        return times.pattern(layout, self._zone(layout))
 
     def _zone(self, layout: str) -> Any:
         if ("%z" in layout) == bool(self.zone):

@@ -15,6 +15,7 @@ from worker.convert.decimals import PLAIN
 from worker.convert.fields import EXTRA, EventField, FieldType, Kind, field_of, fields_of
 from worker.convert.fileformat import FileFormat
 from worker.convert.formats import DecimalFormat, Exponent, Table, TimeFormat, wrong
+from worker.convert.localtimes import Fold
 from worker.convert.nearest import choose, nearest, unknown
 from worker.convert.values import Condition, Value
 
@@ -112,7 +113,7 @@ class Mapping(Table):
 
     @model_validator(mode="after")
     def _exponents_are_of_known_codes(self) -> Self:
-        own = (value.decimal for event in self.event for value in event.fields.values())
+        own = (value.decimal for value in self._values())
         known = self.exponents()
         for decimal in (self.decimal, *own):
             for code in decimal.exponents if decimal else ():
@@ -127,6 +128,14 @@ class Mapping(Table):
     def exponents(self) -> dict[str, int]:
         """Return the exponent of every currency that an event may have."""
         return {**ISO_4217, **self.currencies}
+
+    def folds(self) -> set[Fold]:
+        """Return how local times that come twice are read."""
+        own = (value.time for value in self._values())
+        return {time.fold or "first" for time in (self.time, *own) if time and time.zone}
+
+    def _values(self) -> Iterator[Value]:
+        return (value for event in self.event for value in event.fields.values())
 
     def columns(self) -> dict[str, str]:
         """Return every column that the mapping reads, with the first place that names it."""

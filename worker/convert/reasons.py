@@ -8,8 +8,10 @@ import unicodedata
 
 from pydantic import ValidationError
 
+from worker.convert import times
 from worker.convert.decimals import MAX_CHARACTERS
-from worker.convert.formats import DecimalFormat
+from worker.convert.formats import DecimalFormat, TimeFormat
+from worker.convert.localtimes import LocalTimeError
 
 _SIGNS = "+-\u2212"
 _SEPARATORS = {".": "a point", ",": "a comma", "'": "an apostrophe", "\u2019": "an apostrophe"} | {
@@ -20,6 +22,12 @@ _SEPARATORS = {".": "a point", ",": "a comma", "'": "an apostrophe", "\u2019": "
 }
 _PLAIN = re.compile(r"[0-9.,'\u2019_ \u00a0\u202f]+")
 
+_NUMBER = re.compile(r"-?\d+(?:\.\d*)?")
+_NO_OFFSET = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?")
+_COUNTS = {
+    "epoch_seconds": ("seconds", "1704067200"),
+    "epoch_millis": ("milliseconds", "1704067200000"),
+}
 _SEE = {
     "id": "; see spaces",
     "literal_error": "; see map",
@@ -70,6 +78,28 @@ def _within(text: str, bare: str, written: DecimalFormat) -> str:
     if written.thousands and written.thousands in bare:
         return "has thousands that are not in groups of three; see thousands"
     return "has a sign at both ends; see extract"
+
+
+def no_time(text: str, written: TimeFormat | None, error: Exception) -> str:
+    """Return why a text is no time as described; `error`: what its reader raised."""
+    if isinstance(error, LocalTimeError):
+        return str(error)
+    key = "unit" if written and written.unit else "format"
+    if isinstance(error, OverflowError):
+        return f"is beyond the years 1 to 9999; see {key}"
+    if written and written.unit:
+        return f"is no count of {written.unit}, such as 36; see unit"
+    layout = (written and written.format) or "rfc3339"
+    if layout in _COUNTS:
+        unit, example = _COUNTS[layout]
+        return f"is no count of {unit}, such as {example}; see format"
+    if layout != "rfc3339":
+        return f"is no time as {layout} describes, such as {times.example(layout)}; see format"
+    if _NO_OFFSET.fullmatch(text):
+        return "has no offset from UTC; see format and zone"
+    if _NUMBER.fullmatch(text):
+        return "is a number; see epoch_seconds and epoch_millis"
+    return "is no RFC 3339 time, such as 2024-01-01T00:00:00Z; see format"
 
 
 def not_valid(kind: str, error: ValidationError) -> str:

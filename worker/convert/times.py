@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 from schemas.time import parse_time
 from worker.convert.decimals import PLAIN
+from worker.convert.localtimes import Track
 
-TimeReader = Callable[[str], int]
+TimeReader = Callable[[str, Track], int]
 """Returns milliseconds since the epoch; raises ValueError or OverflowError."""
 
 UNITS = {"seconds": 1_000, "minutes": 60_000, "hours": 3_600_000, "days": 86_400_000}
@@ -17,8 +18,6 @@ UNITS = {"seconds": 1_000, "minutes": 60_000, "hours": 3_600_000, "days": 86_400
 NAMED: dict[str, TimeReader] = {}
 """The formats that have a name."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})", re.ASCII)
 _SAMPLE = datetime(2021, 11, 30, 22, 50, 40, 600_000, tzinfo=UTC)
 
@@ -26,40 +25,20 @@ _SAMPLE = datetime(2021, 11, 30, 22, 50, 40, 600_000, tzinfo=UTC)
 def elapsed(start_ms: int, unit_ms: int) -> TimeReader:
     """Read a count of units since a start, such as hours; cut off, not rounded, to the ms."""
 
-    def read(text: str) -> int:
+    def read(text: str, _: Track) -> int:
         digits, decimals = PLAIN.read(text)
         return start_ms + digits * unit_ms // int(10**decimals)
 
     return read
 
 
-NAMED["rfc3339"] = parse_time
+def _rfc3339(text: str, _: Track) -> int:
+    return parse_time(text)
+
+
+NAMED["rfc3339"] = _rfc3339
 NAMED["epoch_seconds"] = elapsed(0, 1_000)
 NAMED["epoch_millis"] = elapsed(0, 1)
-
-
-def pattern(layout: str, zone: tzinfo | None) -> TimeReader:
-    """Read a strptime format; `zone` applies if the format has no offset.
-
-    A local time that the clocks repeat is read as the first of the two; one that they skip is
-    refused.
-    """
-
-    def read(text: str) -> int:
-        moment = datetime.strptime(text, layout)  # noqa: DTZ007 (the zone follows)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=zone)
-            if _jumped_over(moment):
-                raise ValueError("the clocks jumped over this local time")
-        return (moment - _EPOCH) // _MILLISECOND
-
-    return read
-
-
-def _jumped_over(moment: datetime) -> bool:
-    # Converted to UTC and back, a time in the gap is an hour later by the wall clock.
-    back = moment.astimezone(UTC).astimezone(moment.tzinfo)
-    return back.replace(tzinfo=None) != moment.replace(tzinfo=None)
 
 
 def names_a_day(layout: str) -> bool:
@@ -69,6 +48,11 @@ def names_a_day(layout: str) -> bool:
     except (ValueError, re.error):
         return False
     return day == _SAMPLE.date()
+
+
+def example(layout: str) -> str:
+    """Return a time in a strptime format, for messages."""
+    return _SAMPLE.strftime(layout)
 
 
 def zone_of(name: str) -> tzinfo:

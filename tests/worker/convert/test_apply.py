@@ -185,7 +185,9 @@ def test_times_are_read_to_the_millisecond_or_refused(
     """Every format, zones with their changes of the clock, and counts since a start."""
     event = balance({"at": text}, {"time": written})
     if time is None:
-        assert event == "occurred_at: column 'at' is no time as described"
+        assert isinstance(event, str)
+        assert event.startswith("occurred_at: column 'at' ")
+        assert text not in event
     else:
         assert isinstance(event, dict)
         assert event["occurred_at"] == time

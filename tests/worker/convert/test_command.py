@@ -84,7 +84,7 @@ def test_rejects_are_explained_on_stderr(folder: Path, capfd: pytest.CaptureFixt
     assert caught.value.exit_code == 1
     assert len(lines_of(folder / "out.ndjson")) == 1
     err = capfd.readouterr().err
-    assert err.count("occurred_at: column 'at' is no time as described\n") == 5
+    assert err.count("occurred_at: column 'at' is no RFC 3339 time, such as") == 5
     assert err.startswith("line 2: occurred_at: ")
     assert "secret" not in err
     assert "--rejects FILE" in err
@@ -111,9 +111,29 @@ def test_the_summary_for_machines(folder: Path, capfd: pytest.CaptureFixture[str
         "converted": 1,
         "skipped": 0,
         "rejected": 0,
+        "repeated_local_times": 0,
         "complete": True,
         "events": {"login": 1},
     }
+
+
+def test_local_times_that_come_twice_are_counted(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """And the summary says how they were read; nothing is said where there are none."""
+    time = '[time]\nformat = "%d.%m.%Y %H:%M"\nzone = "Europe/Berlin"\n'
+    rows = [f"{day},w,{day}.10.2025 02:30,ok" for day in (25, 26, 27)]
+    (folder / "map.toml").write_text(time + MAPPING)
+    run(folder, *rows)
+    said = " a local time that comes twice when the clocks are put back; it was read by fold = "
+    assert f'1 row has{said}"first"\n' in capfd.readouterr().err
+    (folder / "map.toml").write_text(f'{time}fold = "file_order"\n{MAPPING}')
+    run(folder, *rows, rows[1])
+    assert f'2 rows have{said}"file_order"\n' in capfd.readouterr().err
+    run(folder, *rows, as_json=True)
+    assert json.loads(capfd.readouterr().out)["repeated_local_times"] == 1
+    run(folder, rows[0])
+    assert "twice" not in capfd.readouterr().err
 
 
 def test_an_input_that_breaks_off_is_told_after_the_summary(
@@ -261,7 +281,11 @@ def test_the_examples_convert_without_rejects(
     folder = EXAMPLES / example
     out = tmp_path / "out.ndjson"
     convert(str(folder / source), folder / "mapping.toml", str(out), None, True)
-    assert json.loads(capfd.readouterr().out) == summary | {"rejected": 0, "complete": True}
+    assert json.loads(capfd.readouterr().out) == summary | {
+        "rejected": 0,
+        "repeated_local_times": 0,
+        "complete": True,
+    }
     ids = [(event["kind"], event["account_id"], event["event_id"]) for event in lines_of(out)]
     assert len(set(ids)) == len(ids)
 
