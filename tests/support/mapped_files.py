@@ -8,7 +8,7 @@ from typing import Any
 from worker.convert.apply import Converter
 from worker.convert.mapping import Mapping
 from worker.convert.reader import read_rows
-from worker.convert.rows import BadRow
+from worker.convert.rows import UnmatchedRow
 
 BALANCE = """
 [[event]]
@@ -45,6 +45,8 @@ class Mapped:
     rejects: dict[int, str] = field(default_factory=dict)
     """By line."""
     skipped: list[int] = field(default_factory=list)
+    unmatched: int = 0
+    """Lines that match no pattern, among the rejects or the skipped."""
 
 
 def mapping_of(text: str) -> Mapping:
@@ -64,7 +66,8 @@ def mapped(mapping: str, data: str | bytes) -> Mapped:
     converter = Converter(declared)
     raw = data.encode() if isinstance(data, str) else data
     for row in read_rows(io.BytesIO(raw), "in", declared, "map.toml"):
-        outcome = row.reason if isinstance(row, BadRow) else converter.apply(row.line, row.columns)
+        outcome = converter.outcome(row)
+        found.unmatched += isinstance(row, UnmatchedRow)
         if isinstance(outcome, str):
             found.rejects[row.line] = outcome
         elif outcome:

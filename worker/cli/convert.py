@@ -17,7 +17,7 @@ from worker.convert.apply import Converter
 from worker.convert.load import load_mapping
 from worker.convert.mapping import Mapping
 from worker.convert.reader import read_rows
-from worker.convert.rows import BadRow, FileRow
+from worker.convert.rows import Row, UnmatchedRow
 from worker.convert.sink import STDOUT, Sink
 from worker.errors import CheckFailed, UsageError
 
@@ -27,12 +27,16 @@ _ROWS_PER_STEP = 1_000
 
 @dataclass(slots=True)
 class Tally:
-    """How many rows were converted, skipped and rejected."""
+    """How many rows were converted, skipped and rejected.
+
+    `unmatched` of the skipped or rejected match no pattern of a line.
+    """
 
     rows: int = 0
     converted: int = 0
     skipped: int = 0
     rejected: int = 0
+    unmatched: int = 0
     repeated_local_times: int = 0
     complete: bool = True
     events: dict[str, int] = field(default_factory=dict)
@@ -48,7 +52,10 @@ class Reject:
 
 def convert(
     source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="CSV or NDJSON, plain or gzip; - is stdin.")
+        str,
+        typer.Argument(
+            metavar="INPUT", help="CSV, NDJSON or lines of text, plain or gzip; - is stdin."
+        ),
     ],
     mapping: Annotated[
         Path, typer.Option("--mapping", metavar="MAP.toml", help="How its rows become events.")
@@ -67,7 +74,7 @@ def convert(
         ),
     ] = False,
 ) -> None:
-    """Turn CSV or NDJSON of a foreign shape into events.
+    """Turn CSV, NDJSON or lines of text of a foreign shape into events.
 
     Exit code 0 if every row was converted or skipped by the mapping, 1 if some were not.
 
@@ -98,12 +105,13 @@ def convert(
 
 
 def _converted(
-    rows: Iterator[FileRow | BadRow], converter: Converter, sink: Sink, tally: Tally
+    rows: Iterator[Row], converter: Converter, sink: Sink, tally: Tally
 ) -> Iterator[Reject]:
     """Write the events of the rows, count, and yield what is rejected."""
     for row in rows:
         tally.rows += 1
-        outcome = row.reason if isinstance(row, BadRow) else converter.apply(row.line, row.columns)
+        outcome = converter.outcome(row)
+        tally.unmatched += isinstance(row, UnmatchedRow)
         if isinstance(outcome, str):
             tally.rejected += 1
             yield Reject(row.line, outcome)
@@ -117,7 +125,7 @@ def _converted(
             tally.skipped += 1
 
 
-def _watched(rows: Iterator[FileRow | BadRow]) -> Iterator[FileRow | BadRow]:
+def _watched(rows: Iterator[Row]) -> Iterator[Row]:
     """Yield the rows; on a terminal, show how many there were."""
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.completed} rows"))
@@ -161,10 +169,11 @@ def _report(
         console.print("(--rejects FILE keeps the line and reason of every one)")
     if tally.repeated_local_times:
         console.print(_repeated(tally.repeated_local_times, declared))
+    unmatched = f" ({tally.unmatched} match no pattern of line)" if tally.unmatched else ""
     events = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.events.items()))
     console.print(
         f"{tally.rows} rows: {tally.converted} converted, {tally.skipped} skipped,"
-        f" {tally.rejected} rejected; events: {events or 'none'}"
+        f" {tally.rejected} rejected{unmatched}; events: {events or 'none'}"
     )
 
 

@@ -10,15 +10,17 @@ from pydantic import ValidationError
 
 from schemas.money import MAX_DIGITS, from_minor, is_amount, to_minor
 from schemas.time import format_time, parse_time
-from worker.convert.cells import Cells, UnfitError, source_of
+from worker.convert.cells import CellFormat, Cells, UnfitError, source_of
 from worker.convert.decimals import PLAIN, plain
 from worker.convert.fields import MODELS, EventField, FieldType, field_of
 from worker.convert.formats import DecimalFormat, TimeFormat
 from worker.convert.localtimes import Clock
 from worker.convert.mapping import EventTable, Mapping
 from worker.convert.reasons import no_number, no_time, not_valid
+from worker.convert.rows import BadRow, FileRow, Row
 from worker.convert.values import SignBy, Value
 
+_UNMATCHED = "matches no pattern of line; see line and unmatched"
 _NEVER_NEGATIVE = {"amount", "fee", "funding_from_balance", "hold_remaining"}
 
 
@@ -39,17 +41,26 @@ class Converter:
         self.repeated_local_times = 0
         """How many rows became events that have a local time that comes twice."""
         self._skip = mapping.skip
-        self._empty = frozenset(mapping.input.empty)
+        self._skips_unmatched = mapping.input.unmatched == "skip"
+        self._cells = CellFormat(mapping)
         self._clock = Clock()
         self._events = [_EventReader(event, mapping, self._clock) for event in mapping.event]
 
+    def outcome(self, row: Row) -> list[dict[str, Any]] | str:
+        """Return the events of a row of a file, none if it is skipped; or why it is rejected."""
+        if isinstance(row, FileRow):
+            return self.apply(row.line, row.columns)
+        if isinstance(row, BadRow):
+            return row.reason
+        return [] if self._skips_unmatched else _UNMATCHED
+
     def apply(self, line: int, columns: dict[str, str]) -> list[dict[str, Any]] | str:
         """Return the events of a row, none if it is skipped; or the reason why it is rejected."""
-        cells = Cells(line, columns, self._empty)
-        if any(cells.meet(condition) for condition in self._skip):
-            return []
+        cells = Cells(line, columns, self._cells)
         self._clock.saw_twice = False
         try:
+            if any(cells.meet(condition) for condition in self._skip):
+                return []
             events = [event.of(cells) for event in self._events if event.concerns(cells)]
         except UnfitError as unfit:
             return str(unfit)

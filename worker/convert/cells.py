@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable
 from hashlib import sha256
 
+from worker.convert.fileformat import Extract
 from worker.convert.formats import DecimalFormat
+from worker.convert.mapping import Mapping
 from worker.convert.reasons import no_number
 from worker.convert.values import LINE, TEMPLATE_PLACE, Condition, Value
 
@@ -15,20 +17,56 @@ class UnfitError(Exception):
     """The row does not fit the mapping; str() is the reason, which quotes no value."""
 
 
+class CellFormat:
+    """What a mapping says of all cells: which are empty, and which are taken apart."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        self.empty = frozenset(mapping.input.empty)
+        self.extracts = {
+            name: extract for extract in mapping.extract for name in extract.compiled.names
+        }
+        """By the columns that they give."""
+
+
 class Cells:
     """The cells of one row, trimmed; those that the mapping lists as empty are ""."""
 
-    __slots__ = ("_columns", "_empty", "line")
+    __slots__ = ("_columns", "_extracted", "_format", "line")
 
-    def __init__(self, line: int, columns: dict[str, str], empty: frozenset[str]) -> None:
+    def __init__(self, line: int, columns: dict[str, str], written: CellFormat) -> None:
         self.line = line
         self._columns = columns
-        self._empty = empty
+        self._format = written
+        self._extracted: dict[str, str] = {}
 
     def text(self, column: str) -> str:
-        """Return the text of a column, "" if the row has no such column."""
-        text = self._columns.get(column, "").strip()
-        return "" if text in self._empty else text
+        """Return the text of a column, "" if the row has no such column.
+
+        Raises:
+            UnfitError: it is a part of a cell that does not match its pattern.
+        """
+        columns = self._columns
+        if column in self._format.extracts:
+            if column not in self._extracted:
+                self._extracted |= self._taken_apart(self._format.extracts[column])
+            columns = self._extracted
+        text = columns.get(column, "").strip()
+        return "" if text in self._format.empty else text
+
+    def _taken_apart(self, extract: Extract) -> dict[str, str]:
+        pattern, text = extract.compiled, self.text(extract.column)
+        if len(text) > pattern.longest:
+            raise UnfitError(
+                f"column {extract.column!r} is longer than {pattern.longest} characters,"
+                " the most that its pattern reads; see extract"
+            )
+        groups = pattern.groups(text) if text else {}
+        if groups is None and extract.unmatched == "reject":
+            raise UnfitError(
+                f"column {extract.column!r} does not match its pattern, which has to match the"
+                " whole cell; see extract and unmatched"
+            )
+        return dict.fromkeys(pattern.names, "") | (groups or {})
 
     def meet(self, condition: Condition) -> bool:
         """Return whether the condition holds for this row."""

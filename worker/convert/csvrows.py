@@ -51,13 +51,19 @@ class _LineFeed:
 
 
 def csv_rows(
-    lines: Iterator[TextLine], name: str, written: FileFormat, needed: Mapping[str, str]
+    lines: Iterator[TextLine],
+    name: str,
+    written: FileFormat,
+    needed: Mapping[str, str],
+    extracted: Mapping[str, str],
 ) -> Iterator[FileRow | BadRow]:
     """Return the rows; `needed` maps each column that must be there to the key that names it.
 
+    `extracted` maps each column that must not be there to the key that makes it of another one.
+
     Raises:
         CheckFailed: the header cannot be read, at once; the stream breaks off, while reading.
-        ConfigError: a needed column is missing, at once.
+        ConfigError: a needed column is missing, or an extracted one is there, at once.
     """
     feed = _LineFeed(lines)
     rows = _cells(feed, written)
@@ -65,6 +71,11 @@ def csv_rows(
         next(lines, None)
     header = written.columns or _header(rows, name)
     _check_header(header, name, needed)
+    for column, key in extracted.items():
+        if column in header:
+            raise ConfigError(
+                f"{key} names {column!r}, which {name} has as a column; call the group otherwise"
+            )
     return _rows(rows, header)
 
 

@@ -13,7 +13,7 @@ from schemas.money import ISO_4217, is_currency_code
 from schemas.time import parse_time
 from worker.convert.decimals import PLAIN
 from worker.convert.fields import EXTRA, EventField, FieldType, Kind, field_of, fields_of
-from worker.convert.fileformat import FileFormat
+from worker.convert.fileformat import Extract, FileFormat
 from worker.convert.formats import DecimalFormat, Exponent, Table, TimeFormat, wrong
 from worker.convert.localtimes import Fold
 from worker.convert.nearest import choose, nearest, unknown
@@ -99,6 +99,7 @@ class Mapping(Table):
     decimal: DecimalFormat = DecimalFormat()
     time: TimeFormat = TimeFormat()
     currencies: dict[str, Exponent] = Field(default_factory=dict)
+    extract: list[Extract] = Field(default_factory=list)
     skip: list[Condition] = Field(default_factory=list)
     event: Annotated[list[EventTable], Field(min_length=1)]
 
@@ -125,6 +126,43 @@ class Mapping(Table):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _extracts_name_new_columns(self) -> Self:
+        own = self.input.known_columns() or ()
+        named: dict[str, int] = {}
+        read: dict[str, int] = {}
+        for number, extract in enumerate(self.extract, 1):
+            read.setdefault(extract.column, number)
+            for name in extract.compiled.names:
+                if name in own:
+                    raise wrong(f"extract #{number} names {name!r}, which is a column of the file")
+                if name in named:
+                    raise wrong(
+                        f"extract #{number} names {name!r}, which extract #{named[name]} names"
+                    )
+                if name == extract.column:
+                    raise wrong(
+                        f"extract #{number} names {name!r}, which is a column that it reads"
+                    )
+                if name in read:
+                    raise wrong(
+                        f"extract #{read[name]} reads {name!r}, which extract #{number} names:"
+                        " put that one first"
+                    )
+                named[name] = number
+        return self
+
+    @model_validator(mode="after")
+    def _text_has_the_columns(self) -> Self:
+        own = self.input.known_columns()
+        if self.input.format == "text" and own is not None:
+            for column, place in self.columns().items():
+                if column not in own:
+                    meant = nearest(column, own)
+                    hint = f"; did you mean {meant!r}?" if meant else ""
+                    raise wrong(f"{place} reads column {column!r}, which no pattern names{hint}")
+        return self
+
     def exponents(self) -> dict[str, int]:
         """Return the exponent of every currency that an event may have."""
         return {**ISO_4217, **self.currencies}
@@ -138,13 +176,17 @@ class Mapping(Table):
         return (value for event in self.event for value in event.fields.values())
 
     def columns(self) -> dict[str, str]:
-        """Return every column that the mapping reads, with the first place that names it."""
+        """Return every column of the file that is read, with the first place that names it."""
+        extracted = {name for extract in self.extract for name in extract.compiled.names}
         places: dict[str, str] = {}
         for place, column in self._columns():
-            places.setdefault(column, place)
+            if column not in extracted:
+                places.setdefault(column, place)
         return places
 
     def _columns(self) -> Iterator[tuple[str, str]]:
+        for number, extract in enumerate(self.extract, 1):
+            yield f"extract #{number}", extract.column
         for number, condition in enumerate(self.skip, 1):
             yield f"skip #{number}", condition.column
         for number, event in enumerate(self.event, 1):

@@ -1,4 +1,4 @@
-"""The rows that the readers of CSV and NDJSON yield."""
+"""The rows that the readers of files yield."""
 
 from dataclasses import dataclass
 
@@ -17,3 +17,13 @@ class BadRow:
 
     line: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedRow:
+    """A line that matches none of the patterns of a line."""
+
+    line: int
+
+
+Row = FileRow | BadRow | UnmatchedRow

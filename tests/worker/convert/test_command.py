@@ -111,6 +111,7 @@ def test_the_summary_for_machines(folder: Path, capfd: pytest.CaptureFixture[str
         "converted": 1,
         "skipped": 0,
         "rejected": 0,
+        "unmatched": 0,
         "repeated_local_times": 0,
         "complete": True,
         "events": {"login": 1},
@@ -283,6 +284,7 @@ def test_the_examples_convert_without_rejects(
     convert(str(folder / source), folder / "mapping.toml", str(out), None, True)
     assert json.loads(capfd.readouterr().out) == summary | {
         "rejected": 0,
+        "unmatched": 0,
         "repeated_local_times": 0,
         "complete": True,
     }

@@ -13,7 +13,7 @@ from worker.convert.jsonrows import MAX_DEPTH
 from worker.convert.lines import MAX_LINE_BYTES
 from worker.convert.mapping import Mapping
 from worker.convert.reader import read_rows
-from worker.convert.rows import BadRow, FileRow
+from worker.convert.rows import BadRow, FileRow, UnmatchedRow
 from worker.errors import CheckFailed, ConfigError, UsageError
 
 
@@ -32,7 +32,8 @@ def mapping_of(**written: Any) -> Mapping:
 
 
 def rows_of(data: bytes, **written: Any) -> list[FileRow | BadRow]:
-    return list(read_rows(io.BytesIO(data), "in", mapping_of(**written), "map.toml"))
+    rows = read_rows(io.BytesIO(data), "in", mapping_of(**written), "map.toml")
+    return [row for row in rows if not isinstance(row, UnmatchedRow)]
 
 
 def csv(data: bytes, **written: Any) -> list[tuple[int, Any]]:

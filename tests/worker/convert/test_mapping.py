@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from worker.convert.fields import FieldType, field_of, fields_of
-from worker.convert.fileformat import FileFormat
+from worker.convert.fileformat import Extract, FileFormat
 from worker.convert.formats import DecimalFormat, TimeFormat
 from worker.convert.load import load_mapping
 from worker.convert.mapping import EventTable, Mapping
@@ -68,7 +68,7 @@ def test_the_base_of_these_tests_is_right(tmp_path: Path) -> None:
         (
             'format = "csv"',
             'format = "xls"',
-            "input.format: Input should be 'csv' or 'ndjson'",
+            "input.format: Input should be 'csv', 'ndjson' or 'text'",
         ),
         ('format = "csv"', 'format = "csv"\ncolumns = ["a", "a"]', "names one column twice"),
         ("[input]", "surprise = 1\n[input]", "map.toml: unknown key 'surprise'; allowed: input"),
@@ -203,6 +203,7 @@ def test_the_page_documents_every_key() -> None:
     for table in (
         Mapping,
         FileFormat,
+        Extract,
         DecimalFormat,
         TimeFormat,
         Condition,
