@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from worker.codec.files import open_input
 from worker.convert.apply import Converter
 from worker.convert.load import load_mapping
+from worker.convert.lookups import load_lookups
 from worker.convert.mapping import Mapping
 from worker.convert.reader import read_rows
 from worker.convert.rows import Row, UnmatchedRow
@@ -83,7 +84,8 @@ def convert(
     """
     _refuse_same_file(source, str(mapping), output, rejects)
     declared, tally, shown = load_mapping(mapping), Tally(), list[Reject]()
-    converter = Converter(declared)
+    _refuse_lookup_files(declared, mapping.parent, output, rejects)
+    converter = Converter(declared, load_lookups(declared.lookups, mapping.parent))
     failure = None
     with ExitStack() as stack:
         stream = stack.enter_context(open_input(source))
@@ -151,6 +153,12 @@ def _refuse_same_file(source: str, mapping: str, output: str, rejects: str | Non
     paths = [Path(name).resolve() for name in names if name not in (STDOUT, os.devnull)]
     if len(set(paths)) < len(paths) or output == rejects == STDOUT:
         raise UsageError("the input, the mapping, the output and the rejects must be four files")
+
+
+def _refuse_lookup_files(declared: Mapping, folder: Path, output: str, rejects: str | None) -> None:
+    read = {(folder / lookup.file).resolve() for lookup in declared.lookups.values()}
+    if any(Path(name).resolve() in read for name in (output, rejects) if name):
+        raise UsageError("the output and the rejects must not be lookup files of the mapping")
 
 
 def _report(

@@ -35,6 +35,15 @@ class FieldType(Enum):
     COORDINATE = "coordinate"
 
 
+OWN_NOTATION = {
+    FieldType.AMOUNT: "a plain decimal such as 12.50",
+    FieldType.WHOLE: "a whole number",
+    FieldType.COORDINATE: "a plain decimal such as 52.52",
+    FieldType.TIME: "RFC 3339 such as 2024-01-01T00:00:00Z",
+}
+"""How the mapping itself writes what is no text."""
+
+
 @dataclass(frozen=True, slots=True)
 class EventField:
     """One field of an event; `choices` is empty if any value of its type is valid."""

@@ -12,10 +12,19 @@ from pydantic import Field, model_validator
 from schemas.money import ISO_4217, is_currency_code
 from schemas.time import parse_time
 from worker.convert.decimals import PLAIN
-from worker.convert.fields import EXTRA, EventField, FieldType, Kind, field_of, fields_of
+from worker.convert.fields import (
+    EXTRA,
+    OWN_NOTATION,
+    EventField,
+    FieldType,
+    Kind,
+    field_of,
+    fields_of,
+)
 from worker.convert.fileformat import Extract, FileFormat
 from worker.convert.formats import DecimalFormat, Exponent, Table, TimeFormat, wrong
 from worker.convert.localtimes import Fold
+from worker.convert.lookups import LookupFile
 from worker.convert.nearest import choose, nearest, unknown
 from worker.convert.values import Condition, Value
 
@@ -73,16 +82,8 @@ def _check_field(name: str, value: Value, field: EventField) -> None:
             _read_own(text, field.holds)
         except ValueError:
             raise wrong(
-                f"{name}: what the mapping itself gives must be {_OWN[field.holds]}"
+                f"{name}: what the mapping itself gives must be {OWN_NOTATION[field.holds]}"
             ) from None
-
-
-_OWN = {
-    FieldType.AMOUNT: "a plain decimal such as 12.50",
-    FieldType.WHOLE: "a whole number",
-    FieldType.COORDINATE: "a plain decimal such as 52.52",
-    FieldType.TIME: "RFC 3339 such as 2024-01-01T00:00:00Z",
-}
 
 
 def _read_own(text: str, holds: FieldType) -> None:
@@ -99,6 +100,7 @@ class Mapping(Table):
     decimal: DecimalFormat = DecimalFormat()
     time: TimeFormat = TimeFormat()
     currencies: dict[str, Exponent] = Field(default_factory=dict)
+    lookups: dict[str, LookupFile] = Field(default_factory=dict)
     extract: list[Extract] = Field(default_factory=list)
     skip: list[Condition] = Field(default_factory=list)
     event: Annotated[list[EventTable], Field(min_length=1)]
@@ -124,6 +126,13 @@ class Mapping(Table):
                     raise wrong(
                         f"exponents: {code!r} is neither in ISO 4217 nor in currencies{hint}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _lookups_are_there(self) -> Self:
+        for value in self._values():
+            if value.lookup is not None and value.lookup not in self.lookups:
+                raise wrong(unknown("lookup", value.lookup, self.lookups))
         return self
 
     @model_validator(mode="after")

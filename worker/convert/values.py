@@ -49,6 +49,7 @@ class Value(Table):
     spaces: str | None = None
     case: Literal["upper", "lower"] | None = None
     map: dict[str, str] | None = None
+    lookup: Text | None = None
     default: Text | None = None
     sign: Literal["absolute", "opposite"] | SignBy | None = None
     decimal: DecimalFormat | None = None
@@ -63,6 +64,8 @@ class Value(Table):
             raise wrong("template has a brace that belongs to no {column}")
         if self.constant is not None and self.model_fields_set != {"constant"}:
             raise wrong("constant allows no other key: write it as the event should have it")
+        if self.map is not None and self.lookup is not None:
+            raise wrong("needs either map or lookup, not both")
         if self.sign_of is not None and self.map is None:
             raise wrong('sign_of needs a map of "+", "-" and "0"')
         return self

@@ -213,7 +213,7 @@ def test_maps_and_their_defaults() -> None:
         assert isinstance(event, dict)
         assert event["source"] == expected
     assert balance({"from": "secret"}, source=source) == (
-        "source: column 'from' holds what the map does not list"
+        "source: column 'from' holds what the map does not list; add it there, or give a default"
     )
     for text in ("secret", "x"):
         event = balance({"from": text}, source=source | {"default": "app"})
@@ -285,7 +285,7 @@ def test_the_sign_of_an_adjustment_comes_from_another_column() -> None:
         assert isinstance(event, dict)
         assert event["amount"] == expected
     assert transaction({"side": "secret"}, **adjustment) == (
-        "amount: column 'side' gives no sign by the map"
+        "amount: column 'side' gives no sign by the map; add it there, or give a default"
     )
 
 
@@ -344,7 +344,7 @@ def test_numbers_that_are_no_money_become_json_numbers() -> None:
     assert (events[0]["failures_counted"], events[0]["app_version"]) == (3, "1.0")
     assert str(events[0]["latitude"]) == "-52.52"
     assert apply(mapping, row | {"failures": "3,5"}) == (
-        "failures_counted: column 'failures' is no whole number"
+        "failures_counted: column 'failures' is no whole number, such as 3"
     )
     assert apply(mapping, row | {"lat": "91"}) == (
         "not a valid login: latitude: must be less than or equal to 90"
@@ -413,7 +413,9 @@ def test_a_row_for_which_no_event_is_meant_is_a_reject() -> None:
     """An unforeseen row must not be lost in silence."""
     mapping = mapping_of("balance", BALANCE)
     mapping["event"][0]["when"] = [{"column": "state", "equals": "ok"}]
-    assert apply(mapping, ROW) == "no event of the mapping is meant for this row"
+    assert apply(mapping, ROW) == (
+        "no event of the mapping is meant for this row; see when and skip"
+    )
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,11 @@ def test_rejects_go_to_their_file(folder: Path, capfd: pytest.CaptureFixture[str
         run(folder, "secret", GOOD, "3,w,2024-01-01T00:00:00Z,secret", rejects=True)
     assert lines_of(folder / "rejects.ndjson") == [
         {"line": 2, "reason": "has 1 cells where there are 4 columns"},
-        {"line": 4, "reason": "outcome: column 'state' holds what the map does not list"},
+        {
+            "line": 4,
+            "reason": "outcome: column 'state' holds what the map does not list;"
+            " add it there, or give a default",
+        },
     ]
     assert "line 2" not in capfd.readouterr().err
 

@@ -9,6 +9,7 @@ from worker.convert.fields import FieldType, field_of, fields_of
 from worker.convert.fileformat import Extract, FileFormat
 from worker.convert.formats import DecimalFormat, TimeFormat
 from worker.convert.load import load_mapping
+from worker.convert.lookups import LookupFile
 from worker.convert.mapping import EventTable, Mapping
 from worker.convert.values import Condition, SignBy, Value
 from worker.errors import ConfigError, UsageError
@@ -204,6 +205,7 @@ def test_the_page_documents_every_key() -> None:
         Mapping,
         FileFormat,
         Extract,
+        LookupFile,
         DecimalFormat,
         TimeFormat,
         Condition,
