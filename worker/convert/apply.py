@@ -3,22 +3,22 @@
 Reasons name fields, columns and rules, never a value: rows are personal data.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from pydantic import ValidationError
-
-from schemas.money import MAX_DIGITS, is_amount, to_minor
 from worker.convert.cells import CellFormat, Cells, UnfitError
-from worker.convert.fieldreader import NO_CURRENCY, Context, Currency, FieldReader
-from worker.convert.fields import MODELS, FieldType
+from worker.convert.eventreader import EventReader
+from worker.convert.fieldreader import Context
+from worker.convert.jsonvalues import Keys, is_there
 from worker.convert.localtimes import Clock
 from worker.convert.lookups import Lookups
-from worker.convert.mapping import EventTable, Mapping
-from worker.convert.reasons import not_valid
-from worker.convert.rows import BadRow, FileRow, Row
+from worker.convert.mapping import Mapping
+from worker.convert.rows import BadRow, FileRow, Row, UnmatchedRow
+from worker.convert.values import ITEM
 
+_NOT_MEANT = "no event of the mapping is meant for"
 _UNMATCHED = "matches no pattern of line; see line and unmatched"
-_NEVER_NEGATIVE = {"amount", "fee", "funding_from_balance", "hold_remaining"}
 
 
 class Converter:
@@ -28,98 +28,75 @@ class Converter:
         """`lookups`: the contents of the mapping's lookup files, by name."""
         self.repeated_local_times = 0
         """How many rows became events that have a local time that comes twice."""
-        self._skip = mapping.skip
         self._skips_unmatched = mapping.input.unmatched == "skip"
         self._cells = CellFormat(mapping)
         self._clock = Clock()
         context = Context(mapping, lookups or {}, self._clock)
-        self._events = [_EventReader(event, context) for event in mapping.event]
+        self._events = [EventReader(event, context) for event in mapping.event]
+        self._arrays = {event.each: _keys(event.each) for event in mapping.event if event.each}
+        self._skips = {
+            each: [skip for skip in mapping.skip if skip.each == each]
+            for each in (None, *self._arrays)
+        }
 
     def outcome(self, row: Row) -> list[dict[str, Any]] | str:
-        """Return the events of a row of a file, none if it is skipped; or why it is rejected."""
-        if isinstance(row, FileRow):
-            return self.apply(row.line, row.columns)
+        """Return the events of a row, none if it is skipped; or the reason why it is rejected."""
         if isinstance(row, BadRow):
             return row.reason
-        return [] if self._skips_unmatched else _UNMATCHED
-
-    def apply(self, line: int, columns: dict[str, str]) -> list[dict[str, Any]] | str:
-        """Return the events of a row, none if it is skipped; or the reason why it is rejected."""
-        cells = Cells(line, columns, self._cells)
+        if isinstance(row, UnmatchedRow):
+            return [] if self._skips_unmatched else _UNMATCHED
         self._clock.saw_twice = False
         try:
-            if any(cells.meet(condition) for condition in self._skip):
-                return []
-            events = [event.of(cells) for event in self._events if event.concerns(cells)]
+            events = self._events_of(row)
         except UnfitError as unfit:
             return str(unfit)
-        self.repeated_local_times += self._clock.saw_twice
-        return events or "no event of the mapping is meant for this row; see when and skip"
+        self.repeated_local_times += self._clock.saw_twice and bool(events)
+        return events
 
-
-class _EventReader:
-    """One [[event]] table, compiled."""
-
-    def __init__(self, event: EventTable, context: Context) -> None:
-        self._kind = event.kind
-        self._when = event.when
-        self._model = MODELS[event.kind]
-        self._fields = [
-            FieldReader(name, value, event, context) for name, value in event.fields.items()
-        ]
-        self._currency = next((field for field in self._fields if field.name == "currency"), None)
-        self._amounts = [field.name for field in self._fields if field.holds is FieldType.AMOUNT]
-        self._exponents = context.mapping.exponents()
-
-    def concerns(self, cells: Cells) -> bool:
-        return all(cells.meet(condition) for condition in self._when)
-
-    def of(self, cells: Cells) -> dict[str, Any]:
-        """Return the event of a row; raises UnfitError if the row gives no valid one."""
-        money = self._currency_of(cells)
-        event: dict[str, Any] = {"kind": self._kind}
-        for field in self._fields:
-            content = field.content(cells, money)
-            if content is None:
+    def _events_of(self, row: FileRow) -> list[dict[str, Any]]:
+        cells = Cells(row, self._cells, {})
+        if self._is_skipped(cells, None):
+            return []
+        items = {each: self._items(cells, each, keys) for each, keys in self._arrays.items()}
+        found: list[dict[str, Any]] = []
+        for event in self._events:
+            if event.each is None:
+                found += event.all_of(cells)
                 continue
-            if field.parent:
-                event.setdefault(field.parent, {})[field.key] = content
-            else:
-                event[field.key] = content
-        self._validate(event, money)
-        return event
+            for one in items[event.each]:
+                with _item(event.each, one):
+                    found += event.all_of(one)
+        for each, ones in items.items():
+            for one in ones:
+                with _item(each, one):
+                    if not one.is_meant:
+                        raise UnfitError(f"{_NOT_MEANT} it; see when and skip")
+        arrays = (is_there(row.value, keys) for keys in self._arrays.values())
+        if not (found or cells.is_meant or any(arrays)):
+            raise UnfitError(f"{_NOT_MEANT} this row; see when and skip")
+        return found
 
-    def _currency_of(self, cells: Cells) -> Currency:
-        if self._currency is None:
-            return NO_CURRENCY
-        code = self._currency.content(cells, NO_CURRENCY)
-        exponent = self._exponents.get(code or "")
-        if exponent is None:
-            raise UnfitError(
-                "currency: no code of ISO 4217, such as EUR, and none of the mapping's currencies;"
-                " see case, map and [currencies]"
-            )
-        return Currency(code, exponent)
+    def _items(self, cells: Cells, each: str, keys: Keys) -> list[Cells]:
+        """Return the items of an array that are not skipped."""
+        found = []
+        for one in cells.items(keys):
+            with _item(each, one):
+                if not self._is_skipped(one, each):
+                    found.append(one)
+        return found
 
-    def _validate(self, event: dict[str, Any], money: Currency) -> None:
-        for name in self._amounts:
-            if name in event:
-                self._check_amount(name, event, money)
-        try:
-            self._model.model_validate(event)
-        except ValidationError as error:
-            raise UnfitError(not_valid(self._kind, error)) from None
+    def _is_skipped(self, cells: Cells, each: str | None) -> bool:
+        return any(cells.meet(condition) for condition in self._skips[each])
 
-    def _check_amount(self, name: str, event: dict[str, Any], money: Currency) -> None:
-        try:
-            minor_units = to_minor(event[name], money.exponent)
-        except ValueError:
-            if not is_amount(event[name]):
-                raise UnfitError(f"{name}: more than {MAX_DIGITS} digits") from None
-            raise UnfitError(
-                f"{name}: more decimals than {money.code} has ({money.exponent})"
-            ) from None
-        if minor_units < 0 and name in _NEVER_NEGATIVE:
-            if name == "amount" and event["type"] == "adjustment":
-                return
-            raise UnfitError(f"{name}: must not be negative; see sign")
+
+@contextmanager
+def _item(each: str, cells: Cells) -> Iterator[None]:
+    """Put the number of the item in front of a reason."""
+    try:
+        yield
+    except UnfitError as unfit:
+        raise UnfitError(f"item {cells.counters[ITEM]} of {each!r}: {unfit}") from None
+
+
+def _keys(each: str) -> Keys:
+    return tuple(each.split("."))

@@ -1,14 +1,16 @@
 """The cells of one row, and the functions that read the text of a field from them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 
 from worker.convert.fileformat import Extract
 from worker.convert.formats import DecimalFormat
+from worker.convert.jsonvalues import AmbiguousError, Chosen, Keys, Path, each
 from worker.convert.mapping import Mapping
 from worker.convert.reasons import no_number
-from worker.convert.values import LINE, TEMPLATE_PLACE, Condition, Value
+from worker.convert.rows import FileRow
+from worker.convert.values import ITEM, LINE, NUMBER, TEMPLATE_PLACE, Condition, Value
 
 _HASH_CHARACTERS = 32
 
@@ -26,32 +28,58 @@ class CellFormat:
             name: extract for extract in mapping.extract for name in extract.compiled.names
         }
         """By the columns that they give."""
+        self.paths = mapping.paths()
+        """By the columns of nested JSON that need one."""
 
 
 class Cells:
     """The cells of one row, trimmed; those that the mapping lists as empty are ""."""
 
-    __slots__ = ("_columns", "_extracted", "_format", "line")
+    __slots__ = (
+        *("_chosen", "_columns", "_extracted", "_format", "_row"),
+        *("counters", "is_meant", "shift_ms"),
+    )
 
-    def __init__(self, line: int, columns: dict[str, str], written: CellFormat) -> None:
-        self.line = line
-        self._columns = columns
+    def __init__(self, row: FileRow, written: CellFormat, chosen: Chosen, item: int = 0) -> None:
+        """`chosen`: which items of arrays are meant; `item`: the number of the last, from 1."""
+        self.is_meant = False
+        """Whether an event of the mapping is meant for the row."""
+        self.counters = {LINE: row.line, ITEM: item, NUMBER: 0}
+        """What a template may fill in that is no column."""
+        self.shift_ms = 0
+        """How long the event is after the time of the row."""
+        self._row = row
+        self._chosen = chosen
         self._format = written
         self._extracted: dict[str, str] = {}
+
+    def items(self, keys: Keys) -> "Iterator[Cells]":
+        """Yield the cells of each item of an array of the row."""
+        for number, chosen in enumerate(each(self._row.value, keys), 1):
+            yield Cells(self._row, self._format, chosen, number)
 
     def text(self, column: str) -> str:
         """Return the text of a column, "" if the row has no such column.
 
         Raises:
-            UnfitError: it is a part of a cell that does not match its pattern.
+            UnfitError: it is a part of a cell that does not match its pattern, or an item of an
+                array that is there twice.
         """
-        columns = self._columns
+        text = self._row.columns.get(column, "")
         if column in self._format.extracts:
             if column not in self._extracted:
                 self._extracted |= self._taken_apart(self._format.extracts[column])
-            columns = self._extracted
-        text = columns.get(column, "").strip()
+            text = self._extracted[column]
+        elif column in self._format.paths:
+            text = self._at(self._format.paths[column]) or text
+        text = text.strip()
         return "" if text in self._format.empty else text
+
+    def _at(self, path: Path) -> str:
+        try:
+            return path.text(self._row.value, self._chosen)
+        except AmbiguousError as ambiguous:
+            raise UnfitError(str(ambiguous)) from None
 
     def _taken_apart(self, extract: Extract) -> dict[str, str]:
         pattern, text = extract.compiled, self.text(extract.column)
@@ -84,10 +112,13 @@ Source = Callable[[Cells], str]
 """Reads a text from the cells of a row; "" where a column that it needs is empty."""
 
 
-def source_of(value: Value, written: DecimalFormat) -> Source:
-    """Return the function that reads the text of a value; `written`: the numbers of `sign_of`."""
+def source_of(value: Value, written: DecimalFormat, counters: frozenset[str]) -> Source:
+    """Return the function that reads the text of a value.
+
+    `written`: the numbers of `sign_of`. `counters`: the places of a template that are no columns.
+    """
     if value.template is not None:
-        return _template(value.template)
+        return _template(value.template, counters)
     if value.hash is not None:
         return _hash(value.hash, value.prefix)
     if value.sign_of is not None:
@@ -96,13 +127,16 @@ def source_of(value: Value, written: DecimalFormat) -> Source:
     return lambda cells: cells.text(column)
 
 
-def _template(template: str) -> Source:
+def _template(template: str, counters: frozenset[str]) -> Source:
     # "{a}-{b}" splits into "", "a", "-", "b", "": places stand at the odd positions.
     parts = TEMPLATE_PLACE.split(template)
     places = parts[1::2]
 
     def read(cells: Cells) -> str:
-        texts = [str(cells.line) if place == LINE else cells.text(place) for place in places]
+        texts = [
+            str(cells.counters[place]) if place in counters else cells.text(place)
+            for place in places
+        ]
         if not all(texts):
             return ""
         filled = parts.copy()

@@ -7,11 +7,12 @@ from schemas.money import from_minor
 from schemas.time import format_time, parse_time
 from worker.convert.cells import Cells, UnfitError, source_of
 from worker.convert.decimals import PLAIN, plain
+from worker.convert.eventtable import EventTable
 from worker.convert.fields import OWN_NOTATION, EventField, FieldType, field_of
 from worker.convert.formats import DecimalFormat, TimeFormat
 from worker.convert.localtimes import Clock
 from worker.convert.lookups import Lookups
-from worker.convert.mapping import EventTable, Mapping
+from worker.convert.mapping import Mapping
 from worker.convert.reasons import no_number, no_time
 from worker.convert.values import SignBy, Value
 
@@ -45,6 +46,7 @@ class FieldReader:
         """Its name in an object `parent`; "" if it is in none."""
         self.holds = field.holds
         self._required = field.required
+        self._shifted = name == "occurred_at"
         self._value = value
         self._map, self._looked_up = value.map, ""
         self._unlisted = "what the map does not list; add it there, or give a default"
@@ -53,7 +55,8 @@ class FieldReader:
             self._looked_up = f"what the lookup {value.lookup!r} gives"
             self._unlisted = self._unlisted.replace("map", f"lookup {value.lookup!r}")
         self._decimal = value.decimal or context.mapping.decimal
-        self._source = source_of(value, self._decimal)
+        self._counters = event.counters()
+        self._source = source_of(value, self._decimal, self._counters)
         self._time = value.time or context.mapping.time
         # All fields that read a column have one track: a row has one time there.
         self._track = context.clock.track((value.column, value.template, self._time))
@@ -73,7 +76,7 @@ class FieldReader:
         if self.holds is FieldType.TEXT:
             return text
         if self.holds is FieldType.TIME:
-            return self._moment(text, None if is_own else self._time)
+            return self._moment(text, None if is_own else self._time, cells)
         return self._number(text, None if is_own else self._decimal, cells, money)
 
     def _text(self, cells: Cells) -> tuple[str, bool]:
@@ -96,10 +99,10 @@ class FieldReader:
             text = text.upper() if self._value.case == "upper" else text.lower()
         return text
 
-    def _moment(self, text: str, written: TimeFormat | None) -> str:
+    def _moment(self, text: str, written: TimeFormat | None, cells: Cells) -> str:
         try:
             moment = parse_time(text) if written is None else written.reader(text, self._track)
-            return format_time(moment)
+            return format_time(moment + self._shifted * cells.shift_ms)
         except (ValueError, OverflowError) as error:
             self._check_own(written)
             reason = no_time(text, written, error)
@@ -146,5 +149,5 @@ class FieldReader:
         return {None: digits, "absolute": abs(digits), "opposite": -digits}[sign]
 
     def _origin(self) -> str:
-        names = [repr(column) for column in self._value.columns()]
+        names = [repr(column) for column in self._value.columns(self._counters)]
         return f"column {names[0]}" if len(names) == 1 else f"one of columns {', '.join(names)}"

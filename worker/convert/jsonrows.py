@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from worker.convert.jsonvalues import leaf
 from worker.convert.lines import TextLine
 from worker.convert.rows import BadRow, FileRow
 
@@ -41,7 +42,7 @@ def _row(line: TextLine) -> FileRow | BadRow:
         )
         if not isinstance(value, dict):
             return BadRow(line.number, "not a JSON object")
-        return FileRow(line.number, _flat(value))
+        return FileRow(line.number, _flat(value), value)
     except _RefusedError as refused:
         return BadRow(line.number, str(refused))
     except json.JSONDecodeError as error:
@@ -66,16 +67,14 @@ def _flat(value: dict[str, Any]) -> dict[str, str]:
 
 
 def _leaves(name: str, value: Any, depth: int) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield name, value
-    elif isinstance(value, dict | list):
+    if isinstance(value, dict | list):
         if depth == MAX_DEPTH:
             raise _RefusedError("nested too deeply")
         inner = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in inner:
             yield from _leaves(f"{name}.{key}" if name else str(key), item, depth + 1)
     else:
-        yield name, "" if value is None else str(value).lower()
+        yield name, leaf(value)
 
 
 def _refuse_constant(_: str) -> NoReturn:

@@ -5,92 +5,19 @@ default, right side of a map) is in walletwatch's own: plain decimals, RFC 3339.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from schemas.money import ISO_4217, is_currency_code
-from schemas.time import parse_time
-from worker.convert.decimals import PLAIN
-from worker.convert.fields import (
-    EXTRA,
-    OWN_NOTATION,
-    EventField,
-    FieldType,
-    Kind,
-    field_of,
-    fields_of,
-)
+from worker.convert.eventtable import EventTable
 from worker.convert.fileformat import Extract, FileFormat
 from worker.convert.formats import DecimalFormat, Exponent, Table, TimeFormat, wrong
+from worker.convert.jsonvalues import Path, path_of, selects
 from worker.convert.localtimes import Fold
 from worker.convert.lookups import LookupFile
-from worker.convert.nearest import choose, nearest, unknown
-from worker.convert.values import Condition, Value
-
-
-class EventTable(Table):
-    """One event that a row gives, if all of `when` hold."""
-
-    kind: Kind
-    when: list[Condition] = Field(default_factory=list)
-    fields: dict[str, Value]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fields_are_spelled_out(cls, table: Any) -> Any:
-        if not isinstance(table, dict) or not isinstance(table.get("fields"), dict):
-            return table
-        return {**table, "fields": dict(_spelled_out(table["fields"], ""))}
-
-    @model_validator(mode="after")
-    def _fields_fit_the_kind(self) -> Self:
-        for name, value in self.fields.items():
-            field = field_of(self.kind, name)
-            if field is None:
-                raise wrong(unknown(f"{self.kind} field", name, [*fields_of(self.kind), "extra.*"]))
-            _check_field(name, value, field)
-        for name, field in fields_of(self.kind).items():
-            if field.required and name not in self.fields:
-                raise wrong(f"a {self.kind} needs the field {name}")
-        return self
-
-
-def _spelled_out(fields: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield name = "column" as a table, and members of an object as `authorization.method`."""
-    for name, value in fields.items():
-        if not prefix and name in ("authorization", EXTRA.rstrip(".")) and isinstance(value, dict):
-            yield from _spelled_out(value, f"{name}.")
-        else:
-            yield prefix + name, {"column": value} if isinstance(value, str) else value
-
-
-def _check_field(name: str, value: Value, field: EventField) -> None:
-    numeric = field.holds in (FieldType.AMOUNT, FieldType.WHOLE, FieldType.COORDINATE)
-    if value.decimal is not None and not numeric and value.sign_of is None:
-        raise wrong(f"{name} holds no number: decimal has no place there")
-    if field.holds is not FieldType.AMOUNT and (
-        value.sign is not None or (value.decimal is not None and value.decimal.minor_units)
-    ):
-        raise wrong(f"{name} holds no amount: sign and minor_units have no place there")
-    if value.time is not None and field.holds is not FieldType.TIME:
-        raise wrong(f"{name} holds no time: time has no place there")
-    for text in filter(None, value.written()):
-        if field.choices and text not in field.choices:
-            raise wrong(choose(name, text, field.choices))
-        try:
-            _read_own(text, field.holds)
-        except ValueError:
-            raise wrong(
-                f"{name}: what the mapping itself gives must be {OWN_NOTATION[field.holds]}"
-            ) from None
-
-
-def _read_own(text: str, holds: FieldType) -> None:
-    if holds is FieldType.TIME:
-        parse_time(text)
-    elif holds is not FieldType.TEXT:
-        PLAIN.read(text)
+from worker.convert.nearest import nearest, unknown
+from worker.convert.values import Skip, Value
 
 
 class Mapping(Table):
@@ -102,7 +29,7 @@ class Mapping(Table):
     currencies: dict[str, Exponent] = Field(default_factory=dict)
     lookups: dict[str, LookupFile] = Field(default_factory=dict)
     extract: list[Extract] = Field(default_factory=list)
-    skip: list[Condition] = Field(default_factory=list)
+    skip: list[Skip] = Field(default_factory=list)
     event: Annotated[list[EventTable], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -126,6 +53,21 @@ class Mapping(Table):
                     raise wrong(
                         f"exponents: {code!r} is neither in ISO 4217 nor in currencies{hint}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _items_are_of_json(self) -> Self:
+        arrays = list(dict.fromkeys(event.each for event in self.event if event.each is not None))
+        for name in (*arrays, *(skip.each for skip in self.skip if skip.each is not None)):
+            if self.input.format != "ndjson":
+                raise wrong('each is only for format = "ndjson"')
+            if not all(name.split(".")) or selects(name):
+                raise wrong("each names keys, with a dot between them, such as order.refunds")
+        for number, skip in enumerate(self.skip, 1):
+            if skip.each is not None and skip.each not in arrays:
+                meant = nearest(skip.each, arrays)
+                hint = f"; did you mean {meant!r}?" if meant else ""
+                raise wrong(f"skip #{number}: no event is of each = {skip.each!r}{hint}")
         return self
 
     @model_validator(mode="after")
@@ -184,6 +126,16 @@ class Mapping(Table):
     def _values(self) -> Iterator[Value]:
         return (value for event in self.event for value in event.fields.values())
 
+    def paths(self) -> dict[str, Path]:
+        """Return the ways to those columns of nested JSON for which a dotted name is not enough."""
+        if self.input.format != "ndjson":
+            return {}
+        arrays = {event.each.split(".")[0] for event in self.event if event.each is not None}
+        names = {column for _, column in self._columns()}
+        return {
+            name: path_of(name) for name in names if selects(name) or name.split(".")[0] in arrays
+        }
+
     def columns(self) -> dict[str, str]:
         """Return every column of the file that is read, with the first place that names it."""
         extracted = {name for extract in self.extract for name in extract.compiled.names}
@@ -199,8 +151,5 @@ class Mapping(Table):
         for number, condition in enumerate(self.skip, 1):
             yield f"skip #{number}", condition.column
         for number, event in enumerate(self.event, 1):
-            for condition in event.when:
-                yield f"event #{number}.when", condition.column
-            for name, value in event.fields.items():
-                for column in value.columns():
-                    yield f"event #{number}.fields.{name}", column
+            for place, column in event.columns():
+                yield f"event #{number}.{place}", column

@@ -1,14 +1,19 @@
 """The rows that the readers of files yield."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """The text of each column of one row; `line` is where it starts, counted from 1."""
+    """The text of each column of one row; `line` is where it starts, counted from 1.
+
+    `value`: the object of which they are the columns, in a NDJSON file.
+    """
 
     line: int
     columns: dict[str, str]
+    value: Any = None
 
 
 @dataclass(frozen=True, slots=True)

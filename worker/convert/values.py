@@ -10,6 +10,10 @@ from worker.convert.formats import DecimalFormat, Table, Text, TimeFormat, wrong
 
 LINE = "line"
 """The name of the line number in a template."""
+ITEM = "item"
+"""That of the number of an item of an array, from 1."""
+NUMBER = "number"
+"""That of the number of a repeated event, from 1."""
 
 TEMPLATE_PLACE = re.compile(r"\{([^{}]+)\}")
 
@@ -27,6 +31,12 @@ class Condition(Table):
     def _asks_one_thing(self) -> Self:
         self.exactly_one("equals", "in_", "empty")
         return self
+
+
+class Skip(Condition):
+    """A row to leave out; with `each`, an item of that array."""
+
+    each: Text | None = None
 
 
 class SignBy(Table):
@@ -75,10 +85,10 @@ class Value(Table):
         """The columns that the template fills in, in order."""
         return TEMPLATE_PLACE.findall(self.template or "")
 
-    def columns(self) -> Iterator[str]:
-        """Yield every column that the value reads."""
+    def columns(self, counters: frozenset[str]) -> Iterator[str]:
+        """Yield every column that is read; `counters`: places of a template that are none."""
         yield from (name for name in (self.column, self.sign_of) if name is not None)
-        yield from (place for place in self.places if place != LINE)
+        yield from (place for place in self.places if place not in counters)
         yield from self.hash or ()
         if isinstance(self.sign, SignBy):
             yield self.sign.column

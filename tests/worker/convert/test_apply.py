@@ -6,6 +6,7 @@ import pytest
 
 from worker.convert.apply import Converter
 from worker.convert.mapping import Mapping
+from worker.convert.rows import FileRow
 
 BALANCE: dict[str, Any] = {
     "event_id": {"column": "id"},
@@ -54,7 +55,7 @@ def mapping_of(
 
 
 def apply(mapping: dict[str, Any], row: dict[str, str]) -> list[dict[str, Any]] | str:
-    return Converter(Mapping.model_validate(mapping)).apply(3, row)
+    return Converter(Mapping.model_validate(mapping)).outcome(FileRow(3, row))
 
 
 def balance(

@@ -56,7 +56,7 @@ def converted(form: str, text: str, currency: str, decimal: dict[str, Any]) -> s
         data = f'{{"amount": {text}, "currency": "{currency}"}}\n'
     (row,) = read_rows(io.BytesIO(data.encode()), "in", mapping, "map.toml")
     assert isinstance(row, FileRow)
-    events = Converter(mapping).apply(row.line, row.columns)
+    events = Converter(mapping).outcome(row)
     assert isinstance(events, list), events
     balance = events[0]["balance"]
     assert isinstance(balance, str)

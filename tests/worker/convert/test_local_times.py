@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support.mapped_files import LOGIN, converter_of, mapped, mapping_of
+from worker.convert.rows import FileRow
 
 CSV = '[input]\nformat = "csv"\ncolumns = ["at"]\ndelimiter = ";"\n'
 BERLIN = 'format = "%d.%m.%Y %H:%M"\nzone = "Europe/Berlin"'
@@ -152,7 +153,7 @@ def test_rows_with_such_a_time_are_counted() -> None:
             *((twice, twice, ""), (once, once, ""), (once, twice, "")),
             *((twice, once, "x"), (twice, "", ""), (twice, "never", "")),
         ):
-            converter.apply(1, {"at": at, "until": until, "s": skip})
+            converter.outcome(FileRow(1, {"at": at, "until": until, "s": skip}))
         assert converter.repeated_local_times == 3
 
 

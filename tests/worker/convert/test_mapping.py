@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from worker.convert.eventtable import EventTable
 from worker.convert.fields import FieldType, field_of, fields_of
 from worker.convert.fileformat import Extract, FileFormat
 from worker.convert.formats import DecimalFormat, TimeFormat
 from worker.convert.load import load_mapping
 from worker.convert.lookups import LookupFile
-from worker.convert.mapping import EventTable, Mapping
-from worker.convert.values import Condition, SignBy, Value
+from worker.convert.mapping import Mapping
+from worker.convert.repeats import Repeat
+from worker.convert.values import Condition, SignBy, Skip, Value
 from worker.errors import ConfigError, UsageError
 
 MAPPING = """
@@ -209,6 +211,8 @@ def test_the_page_documents_every_key() -> None:
         DecimalFormat,
         TimeFormat,
         Condition,
+        Skip,
+        Repeat,
         SignBy,
         Value,
         EventTable,

@@ -1,0 +1,121 @@
+"""One [[event]] table, compiled: the events of a row or of an item of an array."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.money import MAX_DIGITS, is_amount, to_minor
+from worker.convert.cells import Cells, UnfitError
+from worker.convert.eventtable import EventTable
+from worker.convert.fieldreader import NO_CURRENCY, Context, Currency, FieldReader
+from worker.convert.fields import MODELS, FieldType
+from worker.convert.reasons import no_number, not_valid
+from worker.convert.repeats import MAX_EVENTS
+from worker.convert.values import NUMBER
+
+_NEVER_NEGATIVE = {"amount", "fee", "funding_from_balance", "hold_remaining"}
+
+
+class EventReader:
+    """One [[event]] table, compiled for many rows."""
+
+    def __init__(self, event: EventTable, context: Context) -> None:
+        self.each = event.each
+        """The array of whose items it is one event each; None: of the row."""
+        self._kind = event.kind
+        self._when = event.when
+        self._repeat = event.repeat
+        self._written = context.mapping.decimal
+        self._model = MODELS[event.kind]
+        self._fields = [
+            FieldReader(name, value, event, context) for name, value in event.fields.items()
+        ]
+        self._currency = next((field for field in self._fields if field.name == "currency"), None)
+        self._amounts = [field.name for field in self._fields if field.holds is FieldType.AMOUNT]
+        self._exponents = context.mapping.exponents()
+
+    def all_of(self, cells: Cells) -> list[dict[str, Any]]:
+        """Return the events of a row or an item, none if it does not meet the conditions.
+
+        Raises:
+            UnfitError: it gives no valid event.
+        """
+        if not all(cells.meet(condition) for condition in self._when):
+            return []
+        cells.is_meant = True
+        if self._repeat is None:
+            return [self._of(cells)]
+        count, events = self._count(cells, self._repeat.count), []
+        for number in range(1, count + 1):
+            cells.counters[NUMBER] = number
+            cells.shift_ms = self._repeat.shift_ms(number, count)
+            events.append(self._of(cells))
+        cells.shift_ms = 0
+        return events
+
+    def _count(self, cells: Cells, column: str) -> int:
+        text = cells.text(column)
+        if not text:
+            raise UnfitError(f"column {column!r} is empty; see repeat and when")
+        try:
+            digits, decimals = self._written.notation.read(text)
+        except ValueError:
+            raise UnfitError(f"column {column!r} {no_number(text, self._written)}") from None
+        count, rest = divmod(digits, 10**decimals)
+        if count < 0:
+            raise UnfitError(f"column {column!r} is negative; see repeat")
+        if rest:
+            raise UnfitError(f"column {column!r} is no whole number, such as 3; see repeat")
+        if count > MAX_EVENTS:
+            most = f"{MAX_EVENTS:,}, the most events of a row"
+            raise UnfitError(f"column {column!r} is more than {most}; see repeat")
+        return int(count)
+
+    def _of(self, cells: Cells) -> dict[str, Any]:
+        money = self._currency_of(cells)
+        event: dict[str, Any] = {"kind": self._kind}
+        for field in self._fields:
+            content = field.content(cells, money)
+            if content is None:
+                continue
+            if field.parent:
+                event.setdefault(field.parent, {})[field.key] = content
+            else:
+                event[field.key] = content
+        self._validate(event, money)
+        return event
+
+    def _currency_of(self, cells: Cells) -> Currency:
+        if self._currency is None:
+            return NO_CURRENCY
+        code = self._currency.content(cells, NO_CURRENCY)
+        exponent = self._exponents.get(code or "")
+        if exponent is None:
+            raise UnfitError(
+                "currency: no code of ISO 4217, such as EUR, and none of the mapping's currencies;"
+                " see case, map and [currencies]"
+            )
+        return Currency(code, exponent)
+
+    def _validate(self, event: dict[str, Any], money: Currency) -> None:
+        for name in self._amounts:
+            if name in event:
+                self._check_amount(name, event, money)
+        try:
+            self._model.model_validate(event)
+        except ValidationError as error:
+            raise UnfitError(not_valid(self._kind, error)) from None
+
+    def _check_amount(self, name: str, event: dict[str, Any], money: Currency) -> None:
+        try:
+            minor_units = to_minor(event[name], money.exponent)
+        except ValueError:
+            if not is_amount(event[name]):
+                raise UnfitError(f"{name}: more than {MAX_DIGITS} digits") from None
+            raise UnfitError(
+                f"{name}: more decimals than {money.code} has ({money.exponent})"
+            ) from None
+        if minor_units < 0 and name in _NEVER_NEGATIVE:
+            if name == "amount" and event["type"] == "adjustment":
+                return
+            raise UnfitError(f"{name}: must not be negative; see sign")
