@@ -149,5 +149,5 @@ class FieldReader:
         return {None: digits, "absolute": abs(digits), "opposite": -digits}[sign]
 
     def _origin(self) -> str:
-        names = [repr(column) for column in self._value.columns(self._counters)]
+        names = [repr(column) for column in self._value.origins(self._counters)]
         return f"column {names[0]}" if len(names) == 1 else f"one of columns {', '.join(names)}"

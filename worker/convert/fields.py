@@ -61,8 +61,8 @@ def fields_of(kind: Kind) -> dict[str, EventField]:
 
 
 def field_of(kind: Kind, name: str) -> EventField | None:
-    """Return the field of that name, None if there is none; after `extra.` any name is valid."""
-    if name.startswith(EXTRA) and name != EXTRA:
+    """Return the field of that name, None if there is none; after `extra.` any printable one is."""
+    if name.startswith(EXTRA) and name != EXTRA and name.isprintable():
         return EventField(FieldType.TEXT)
     return fields_of(kind).get(name)
 

@@ -35,7 +35,12 @@ def load_mapping(path: Path) -> Mapping:
             f"{'must be a table' if mistake['type'] == 'model_type' else mistake['msg']}"
             for mistake in mistakes
         ]
-        raise ConfigError("\n".join(dict.fromkeys(lines))) from None
+        raise ConfigError("\n".join(dict.fromkeys(map(_printable, lines)))) from None
+
+
+def _printable(line: str) -> str:
+    """Escape what cannot be seen: names of keys and patterns may hold it."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 def _place(location: tuple[Any, ...]) -> str:

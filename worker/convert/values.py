@@ -87,11 +87,15 @@ class Value(Table):
 
     def columns(self, counters: frozenset[str]) -> Iterator[str]:
         """Yield every column that is read; `counters`: places of a template that are none."""
+        yield from self.origins(counters)
+        if isinstance(self.sign, SignBy):
+            yield self.sign.column
+
+    def origins(self, counters: frozenset[str]) -> Iterator[str]:
+        """Yield the columns that the text comes from."""
         yield from (name for name in (self.column, self.sign_of) if name is not None)
         yield from (place for place in self.places if place not in counters)
         yield from self.hash or ()
-        if isinstance(self.sign, SignBy):
-            yield self.sign.column
 
     def written(self) -> Iterator[str]:
         """Yield every text that the mapping itself may give the field."""

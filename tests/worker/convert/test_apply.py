@@ -285,6 +285,9 @@ def test_the_sign_of_an_adjustment_comes_from_another_column() -> None:
         event = transaction({"side": side, "amount": amount}, **adjustment)
         assert isinstance(event, dict)
         assert event["amount"] == expected
+    assert transaction({"side": "C", "amount": "x"}, **adjustment) == (
+        "amount: column 'amount' has no digit; see empty"
+    )
     assert transaction({"side": "secret"}, **adjustment) == (
         "amount: column 'side' gives no sign by the map; add it there, or give a default"
     )
