@@ -7,6 +7,7 @@ from hashlib import sha256
 from worker.convert.fileformat import Extract
 from worker.convert.formats import DecimalFormat
 from worker.convert.jsonvalues import AmbiguousError, Chosen, Keys, Path, each
+from worker.convert.localtimes import Track
 from worker.convert.mapping import Mapping
 from worker.convert.reasons import no_number
 from worker.convert.rows import FileRow
@@ -37,7 +38,7 @@ class Cells:
 
     __slots__ = (
         *("_chosen", "_columns", "_extracted", "_format", "_row"),
-        *("counters", "is_meant", "shift_ms"),
+        *("counters", "is_meant", "moments", "shift_ms"),
     )
 
     def __init__(self, row: FileRow, written: CellFormat, chosen: Chosen, item: int = 0) -> None:
@@ -46,6 +47,8 @@ class Cells:
         """Whether an event of the mapping is meant for the row."""
         self.counters = {LINE: row.line, ITEM: item, NUMBER: 0}
         """What a template may fill in that is no column."""
+        self.moments: dict[tuple[Track, str], int] = {}
+        """The times that were read, by column and text, in milliseconds since the epoch."""
         self.shift_ms = 0
         """How long the event is after the time of the row."""
         self._row = row

@@ -58,7 +58,7 @@ class FieldReader:
         self._counters = event.counters()
         self._source = source_of(value, self._decimal, self._counters)
         self._time = value.time or context.mapping.time
-        # All fields that read a column have one track: a row has one time there.
+        # All fields that read a column have one track: a row or an item has one time there.
         self._track = context.clock.track((value.column, value.template, self._time))
 
     def content(self, cells: Cells, money: Currency) -> Any:
@@ -101,12 +101,19 @@ class FieldReader:
 
     def _moment(self, text: str, written: TimeFormat | None, cells: Cells) -> str:
         try:
-            moment = parse_time(text) if written is None else written.reader(text, self._track)
+            moment = parse_time(text) if written is None else self._read(text, written, cells)
             return format_time(moment + self._shifted * cells.shift_ms)
         except (ValueError, OverflowError) as error:
             self._check_own(written)
             reason = no_time(text, written, error)
             raise UnfitError(f"{self.name}: {self._origin()} {reason}") from None
+
+    def _read(self, text: str, written: TimeFormat, cells: Cells) -> int:
+        """Return the time of a text, read once for all fields and events that take it."""
+        key = (self._track, text)
+        if key not in cells.moments:
+            cells.moments[key] = written.reader(text, self._track)
+        return cells.moments[key]
 
     def _number(
         self, text: str, written: DecimalFormat | None, cells: Cells, money: Currency

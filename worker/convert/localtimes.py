@@ -35,9 +35,9 @@ class Clock:
         return self._tracks.setdefault(key, Track(self))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Track:
-    """The times of one column, row by row."""
+    """The times of one column, row by row; a track is equal to itself only."""
 
     clock: Clock
     local: datetime | None = None

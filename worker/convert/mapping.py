@@ -34,11 +34,15 @@ class Mapping(Table):
 
     @model_validator(mode="after")
     def _currencies_are_new(self) -> Self:
-        for code in self.currencies:
+        for code, exponent in self.currencies.items():
             if not is_currency_code(code):
                 raise wrong(f"currencies: {code!r} must be three to ten of A-Z and 0-9")
-            if code in ISO_4217:
-                raise wrong(f"currencies: {code} has its exponent from ISO 4217")
+            own = ISO_4217.get(code, exponent)
+            if own != exponent:
+                raise wrong(
+                    f"currencies: {code} has its exponent from ISO 4217: {own}; see exponents for"
+                    " minor units that have another"
+                )
         return self
 
     @model_validator(mode="after")

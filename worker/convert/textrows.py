@@ -23,14 +23,15 @@ def text_rows(lines: Iterator[TextLine], patterns: list[Pattern], skip_lines: in
 
 
 def _row(number: int, text: str, patterns: list[Pattern]) -> Row:
+    too_short = 0
     for pattern in patterns:
         if len(text) > pattern.longest:
-            return BadRow(
-                number,
-                f"longer than {pattern.longest} characters, the most that its pattern reads;"
-                " see line",
-            )
+            too_short = max(too_short, pattern.longest)
+            continue
         groups = pattern.groups(text)
         if groups is not None:
             return FileRow(number, groups)
+    if too_short:
+        most = f"longer than {too_short} characters, the most that its pattern reads"
+        return BadRow(number, f"{most}; see line")
     return UnmatchedRow(number)

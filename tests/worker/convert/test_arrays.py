@@ -232,6 +232,19 @@ def test_events_of_the_object_and_of_its_items() -> None:
     assert [event["event_id"] for event in found.events] == ["o-a-1", "1"]
 
 
+def test_two_events_of_each_item_have_one_time() -> None:
+    """In the order of the file, which two tables do not read as two files."""
+    time = '[time]\nformat = "%d.%m.%Y %H:%M"\nzone = "Europe/Berlin"\nfold = "file_order"\n'
+    one = LOGIN.replace("[event.fields]", 'each = "x"\n[event.fields]')
+    one = one.replace('"at"', '"x.at"').replace('"{line}"', '"{item}"')
+    items = [{"at": f"26.10.2025 02:{minute}"} for minute in ("10", "50", "05", "40")]
+    found = mapped(
+        NDJSON + time + one + one.replace("{item}", "{item}-b"), json.dumps({"x": items})
+    )
+    moments = [event["occurred_at"][11:16] for event in found.events]
+    assert moments == ["00:10", "00:50", "01:05", "01:40"] * 2
+
+
 @pytest.mark.timeout(60)
 def test_the_largest_array_of_a_line_takes_bounded_time() -> None:
     """Beside as many keys; nothing is copied once per item."""

@@ -88,7 +88,11 @@ def test_the_base_of_these_tests_is_right(tmp_path: Path) -> None:
         ("%Y-%m-%d %H:%M", "epoch_millis", "epoch_millis leaves no room for zone"),
         ('zone = "Europe/Berlin"', "", "a format needs either zone or %z"),
         ('zone = "Europe/Berlin"', 'unit = "days"', "since and unit go together"),
-        ("[[skip]]", "[currencies]\nEUR = 3\n[[skip]]", "EUR has its exponent from ISO 4217"),
+        (
+            "[[skip]]",
+            "[currencies]\nEUR = 3\n[[skip]]",
+            "EUR has its exponent from ISO 4217: 2; see exponents",
+        ),
         ("[[skip]]", "[currencies]\npts = 3\n[[skip]]", "three to ten of A-Z and 0-9"),
         (
             "[[skip]]",
@@ -223,6 +227,25 @@ def test_the_page_documents_every_key() -> None:
         for name, field in table.model_fields.items():
             key = field.alias or name
             assert any(f"{mark}{key}" in page for mark in ("`", "[", "[event.", "{ ")), key
+
+
+def test_a_currency_may_be_given_the_exponent_that_it_has(tmp_path: Path) -> None:
+    """So that a mapping of before a code was known stays right."""
+    load(tmp_path, MAPPING.replace("[[skip]]", "[currencies]\nEUR = 2\nPTS = 0\n[[skip]]"))
+
+
+def test_what_is_on_the_page_is_toml() -> None:
+    """Every block; their patterns are taken."""
+    page = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text("utf-8")
+    blocks = [tomllib.loads(part.split("```")[0]) for part in page.split("```toml\n")[1:]]
+    patterns = [FileFormat.model_validate(one["input"]).lines for one in blocks if "input" in one]
+    patterns += [
+        [Extract.model_validate(extract).compiled]
+        for one in blocks
+        for extract in one.get("extract", ())
+    ]
+    assert len(blocks) > 5
+    assert sum(map(len, patterns)) == 2
 
 
 def test_the_example_on_the_page_is_a_mapping(tmp_path: Path) -> None:

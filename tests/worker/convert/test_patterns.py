@@ -168,6 +168,7 @@ def test_the_page_says_how_long_a_text_may_be() -> None:
     assert f"{Pattern('(?P<a>.*) .* ').longest} with two `.*`" in page
 
 
+AT = "2026-03-02T10:00:00Z"
 TEXT = f"[input]\nformat = 'text'\nline = '{SSHD}'\n"
 SYSLOG_LOGIN = """
 [[event]]
@@ -259,6 +260,15 @@ def test_a_line_that_is_too_long_for_its_pattern() -> None:
         4: "not utf-8 text",
     }
     assert len(found.events) == 1
+
+
+def test_a_line_that_is_too_long_for_one_pattern_may_match_another() -> None:
+    """Only where none matches is it known that it was too long."""
+    lines = "[input]\nformat = 'text'\nline = ['(?P<at>.*) .* x', '(?P<at>[^ ]+) a+']\n"
+    found = mapped(lines + LOGIN, f"{AT} {'a' * 2000}\n{AT} {'b' * 2000}\n")
+    assert len(found.events) == 1
+    assert list(found.rejects) == [2]
+    assert "longer than 586 characters" in found.rejects[2]
 
 
 EXTRACT = """
