@@ -37,7 +37,7 @@ class Cells:
     """The cells of one row, trimmed; those that the mapping lists as empty are ""."""
 
     __slots__ = (
-        *("_chosen", "_columns", "_extracted", "_format", "_row"),
+        *("_chosen", "_extracted", "_format", "_row"),
         *("counters", "is_meant", "moments", "shift_ms"),
     )
 

@@ -70,12 +70,11 @@ def _marks(strip: tuple[str, ...]) -> tuple[str, str]:
     """Return the patterns of a mark before and after the number, either of which may be absent."""
     if not strip:
         return "", ""
-    longest_first = sorted(strip, key=len, reverse=True)
     # "Rs.500" without "Rs" would be half a rupee.
     before = "|".join(
-        re.escape(mark) + ("(?![.,])" if mark[-1].isalpha() else "") for mark in longest_first
+        re.escape(mark) + ("(?![.,])" if mark[-1].isalpha() else "") for mark in strip
     )
-    after = "|".join(map(re.escape, longest_first))
+    after = "|".join(map(re.escape, strip))
     return rf"(?:(?:{before}){_SPACE})?", rf"(?:{_SPACE}(?:{after}))?"
 
 

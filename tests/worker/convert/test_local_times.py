@@ -69,12 +69,15 @@ ITS_TIMES = ["25T23:30", "26T00:10", "26T00:50", "26T01:05", "26T01:40", "26T02:
         (["27 10:00", "26 03:10", "26 02:10"], ["27T09:00", "26T02:10", "26T01:10"]),
         (["27 10:00", "26 02:10", "26 02:50"], ["27T09:00", "26T01:10", "26T00:50"]),
         (["26 02:59", "26 02:00"], ["26T00:59", "26T01:00"]),
-        # Wallet by wallet, each in order: the second one begins within the hour.
+        # Wallet by wallet, each in order.
         (
             ["25 09:00", "25 10:00", "27 08:00", "26 02:50", "26 02:10", "26 09:00"],
             ["25T07:00", "25T08:00", "27T07:00", "26T00:50", "26T01:10", "26T08:00"],
         ),
-        # Two nights with such an hour, a year apart.
+        (
+            ["26 02:50", "26 02:10", "26 03:20", "26 01:30", "26 02:20", "26 02:10"],
+            ["26T00:50", "26T01:10", "26T02:20", "25T23:30", "26T00:20", "26T01:10"],
+        ),
         (["26 02:50", "26 02:10", "26 02:20"], ["26T00:50", "26T01:10", "26T01:20"]),
     ],
 )
@@ -125,6 +128,11 @@ def test_other_zones() -> None:
         (f'{BERLIN}\nfold = "file_order"', "30.03.2025 02:30"),
         (NEW_YORK, "2025-03-09 02:30"),
         (LORD_HOWE, "2025-10-05 02:15"),
+        # At midnight, and a whole day.
+        (NEW_YORK.replace("America/New_York", "America/Santiago"), "2025-09-07 00:30"),
+        (NEW_YORK.replace("America/New_York", "Europe/London"), "2025-03-30 01:00"),
+        (NEW_YORK.replace("America/New_York", "Africa/Cairo"), "2025-04-25 00:59"),
+        (NEW_YORK.replace("America/New_York", "Pacific/Apia"), "2011-12-30 12:00"),
     ],
 )
 def test_a_time_that_never_comes_is_rejected(time: str, row: str) -> None:
