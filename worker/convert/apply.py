@@ -50,7 +50,7 @@ class Converter:
             events = self._events_of(row)
         except UnfitError as unfit:
             return str(unfit)
-        self.repeated_local_times += self._clock.saw_twice and bool(events)
+        self.repeated_local_times += self._clock.saw_twice
         return events
 
     def _events_of(self, row: FileRow) -> list[dict[str, Any]]:
