@@ -135,10 +135,7 @@ class _Ways:
         if repeat.least:
             return _Rest(once.first, may_be_empty=False)
         takes_all = (
-            isinstance(body, Char)
-            and body.chars >= set(ONE_OF_EACH)
-            and repeat.most is None
-            and not repeat.is_lazy
+            isinstance(body, Char) and body.chars >= set(ONE_OF_EACH) and repeat.most is None
         )
         return _Rest(
             once.first | rest.first,

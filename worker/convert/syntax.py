@@ -17,7 +17,7 @@ _TOKEN: Final = re.compile(
     |(?P<open>\((?:\?:|\?P<\w+>|(?!\?)))
     |(?P<close>\))
     |(?P<or>\|)
-    |(?P<repeat>(?:[*+?]|\{(?!\})(?P<least>\d{0,4})(?:(?P<comma>,)(?P<most>\d{0,4}))?\})(?P<lazy>\??)(?!\+))
+    |(?P<repeat>(?:[*+?]|\{(?!\})(?P<least>\d{0,4})(?:(?P<comma>,)(?P<most>\d{0,4}))?\})\??(?!\+))
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -46,7 +46,6 @@ class Repeat:
     body: Char | Choice
     least: int
     most: int | None
-    is_lazy: bool
 
 
 Node = Char | Choice | Repeat
@@ -88,7 +87,7 @@ class _Parser:
         least, most = {"*": (0, None), "+": (1, None), "?": (0, 1)}.get(
             token["repeat"][0], _counts(token)
         )
-        return Repeat(body, least, most, is_lazy=token["lazy"] == "?")
+        return Repeat(body, least, most)
 
     def _chars(self, atom: str) -> frozenset[str]:
         one = re.compile(atom, self._flags)
