@@ -15,7 +15,7 @@ from typing import Final
 
 from worker.convert.syntax import ONE_OF_EACH, Char, Choice, Node, Repeat, parsed
 
-MAX_STEPS: Final = 2**25
+MAX_STEPS: Final = 2**23
 """The most that a pattern may cost, in steps of the engine: about a second at worst."""
 MAX_TEXT: Final = 8_192
 MIN_TEXT: Final = 256
