@@ -44,6 +44,8 @@ TWICE = "column 'meta[name=user].value' is there twice: two items of 'meta' have
         ("a[k=7].c", {"a": [{"k": 70, "c": "y"}, {"k": 7, "c": "x"}]}, "x"),
         ("a[k=true].c", {"a": [{"k": True, "c": "x"}]}, "x"),
         ("a[k=].c", {"a": [{"k": None, "c": "x"}]}, "x"),
+        ("a[k=].c", {"a": [{"k": {"l": 1}, "c": "x"}, {"k": [], "c": "y"}]}, EMPTY),
+        ("a[k=v].c", {"a": [{"k": " v ", "c": "x"}]}, "x"),
         ("a[k=v w.x=y].c", {"a": [{"k": "v w.x=y", "c": "x"}]}, "x"),
         ("a[k=v].c", {"a": {"k": "v", "c": "x"}}, "x"),
         ("a[k=v].c", {"a": "v"}, EMPTY),
@@ -217,6 +219,10 @@ def test_an_array_within_an_array() -> None:
     assert {event["extra"]["first"] for event in found.events} == {"o1"}
     single = {"at": AT, "orders": {"id": "o", "lines": {"sku": "s"}}}
     assert mapped(NESTED, json.dumps(single)).events[0]["event_id"] == "o-s-1"
+    assert mapped(NESTED, json.dumps({"at": AT, "orders": None})).skipped == [1]
+    named = NESTED.replace("orders.0.id", "orders.first")
+    found = mapped(named, json.dumps({"at": AT, "orders": orders, "orders.first": "f"}))
+    assert found.events[0]["extra"] == {"first": "f"}
     tags = NESTED.replace("orders.lines", "tags").replace("{orders.id}-{tags.sku}", "{tags}")
     found = mapped(tags, json.dumps({"at": AT, "tags": ["x", "y"]}))
     assert [event["event_id"] for event in found.events] == ["x-1", "y-2"]
