@@ -104,6 +104,13 @@ def test_several_counts_of_a_row() -> None:
     assert found.skipped == [3]
 
 
+def test_another_table_has_the_time_of_the_row() -> None:
+    """Only what is repeated is spread."""
+    mapping = COUNTS + LOGIN.replace("{line}", "{line}-once")
+    events = mapped(mapping, f"at;n\n{AT};2\n").events
+    assert [event["occurred_at"][14:19] for event in events] == ["00:00", "00:30", "00:00"]
+
+
 def test_each_and_repeat_together() -> None:
     """Each item has a count of its own."""
     mapping = (
