@@ -109,6 +109,8 @@ def test_another_table_has_the_time_of_the_row() -> None:
     mapping = COUNTS + LOGIN.replace("{line}", "{line}-once")
     events = mapped(mapping, f"at;n\n{AT};2\n").events
     assert [event["occurred_at"][14:19] for event in events] == ["00:00", "00:30", "00:00"]
+    locks = mapped(COUNTS + 'lock_until = "at"', f"at;n\n{AT};2\n").events
+    assert [event["lock_until"][14:19] for event in locks] == ["00:00", "00:00"]
 
 
 def test_each_and_repeat_together() -> None:
