@@ -39,6 +39,7 @@ class Tally:
     rejected: int = 0
     unmatched: int = 0
     repeated_local_times: int = 0
+    mended: dict[str, int] = field(default_factory=dict)
     complete: bool = True
     events: dict[str, int] = field(default_factory=dict)
 
@@ -99,6 +100,7 @@ def convert(
         except CheckFailed as broken:
             tally.complete, failure = False, broken
     tally.repeated_local_times = converter.repeated_local_times
+    tally.mended = dict(sorted(converter.mended.items()))
     _report(tally, shown, declared, as_json, output)
     if failure is None and tally.rejected:
         failure = CheckFailed(f"{tally.rejected} of {tally.rows} rows of {source} were rejected")
@@ -177,6 +179,9 @@ def _report(
         console.print("(--rejects FILE keeps the line and reason of every one)")
     if tally.repeated_local_times:
         console.print(_repeated(tally.repeated_local_times, declared))
+    if tally.mended:
+        fields = ", ".join(f"{name} {count}" for name, count in tally.mended.items())
+        console.print(f"fields that nothing needs were cut, cleaned or dropped: {fields}")
     unmatched = f" ({tally.unmatched} match no pattern of line)" if tally.unmatched else ""
     events = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.events.items()))
     console.print(

@@ -3,6 +3,7 @@
 Reasons name fields, columns and rules, never a value: rows are personal data.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,7 +32,9 @@ class Converter:
         self._skips_unmatched = mapping.input.unmatched == "skip"
         self._cells = CellFormat(mapping)
         self._clock = Clock()
-        context = Context(mapping, lookups or {}, self._clock)
+        self.mended: Counter[str] = Counter()
+        """How often each field that nothing needs was cut, cleaned or dropped."""
+        context = Context(mapping, lookups or {}, self._clock, self.mended)
         self._events = [EventReader(event, context) for event in mapping.event]
         self._arrays = {event.each: _keys(event.each) for event in mapping.event if event.each}
         self._skips = {

@@ -1,19 +1,21 @@
 """One [[event]] table, compiled: the events of a row or of an item of an array."""
 
+import json
 from typing import Any
 
-from pydantic import ValidationError
+import msgspec
 
-from schemas.money import MAX_DIGITS, is_amount, to_minor
+from worker.codec.bad_record import BadRecord
+from worker.codec.codec import Codec, Limits
+from worker.codec.fast import MODELS
+from worker.codec.mending import mended
 from worker.convert.cells import Cells, UnfitError
 from worker.convert.eventtable import EventTable
 from worker.convert.fieldreader import NO_CURRENCY, Context, Currency, FieldReader
-from worker.convert.fields import MODELS, FieldType
-from worker.convert.reasons import no_number, not_valid
+from worker.convert.fields import KINDS
+from worker.convert.reasons import no_number, not_accepted
 from worker.convert.repeats import MAX_EVENTS
 from worker.convert.values import NUMBER
-
-_NEVER_NEGATIVE = {"amount", "fee", "funding_from_balance", "hold_remaining"}
 
 
 class EventReader:
@@ -26,13 +28,14 @@ class EventReader:
         self._when = event.when
         self._repeat = event.repeat
         self._written = context.mapping.decimal
-        self._model = MODELS[event.kind]
+        _, self._model, _ = MODELS[KINDS[event.kind]]
         self._fields = [
             FieldReader(name, value, event, context) for name, value in event.fields.items()
         ]
+        self._mended = context.mended
         self._currency = next((field for field in self._fields if field.name == "currency"), None)
-        self._amounts = [field.name for field in self._fields if field.holds is FieldType.AMOUNT]
         self._exponents = context.mapping.exponents()
+        self._codec = Codec(KINDS[event.kind], Limits(currencies=self._exponents))
 
     def all_of(self, cells: Cells) -> list[dict[str, Any]]:
         """Return the events of a row or an item, none if it does not meet the conditions.
@@ -82,7 +85,7 @@ class EventReader:
                 event.setdefault(field.parent, {})[field.key] = content
             else:
                 event[field.key] = content
-        self._validate(event, money)
+        self._check(event)
         return event
 
     def _currency_of(self, cells: Cells) -> Currency:
@@ -97,25 +100,31 @@ class EventReader:
             )
         return Currency(code, exponent)
 
-    def _validate(self, event: dict[str, Any], money: Currency) -> None:
-        for name in self._amounts:
-            if name in event:
-                self._check_amount(name, event, money)
-        try:
-            self._model.model_validate(event)
-        except ValidationError as error:
-            raise UnfitError(not_valid(self._kind, error)) from None
+    def _check(self, event: dict[str, Any]) -> None:
+        """Read the event as the worker would; mend what nothing needs in the same way.
 
-    def _check_amount(self, name: str, event: dict[str, Any], money: Currency) -> None:
-        try:
-            minor_units = to_minor(event[name], money.exponent)
-        except ValueError:
-            if not is_amount(event[name]):
-                raise UnfitError(f"{name}: more than {MAX_DIGITS} digits") from None
-            raise UnfitError(
-                f"{name}: more decimals than {money.code} has ({money.exponent})"
-            ) from None
-        if minor_units < 0 and name in _NEVER_NEGATIVE:
-            if name == "amount" and event["type"] == "adjustment":
-                return
-            raise UnfitError(f"{name}: must not be negative; see sign")
+        Raises:
+            UnfitError: the worker would refuse it.
+        """
+        raw = _encoded(event)
+        found = self._codec.decode(raw)
+        if type(found) is BadRecord:
+            raise UnfitError(not_accepted(found))
+        if self._codec.mended:
+            self._codec.mended.clear()
+            self._mend(event, raw)
+
+    def _mend(self, event: dict[str, Any], raw: bytes) -> None:
+        record, done = mended(self._model, raw)
+        for name in (each.field for each in done):
+            event[name] = getattr(record, name)
+            if event[name] is None:
+                del event[name]
+            self._mended[name] += 1
+
+
+def _encoded(event: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(event)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return json.dumps(event).encode()

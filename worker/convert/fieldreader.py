@@ -1,6 +1,7 @@
 """One field of an event: where its text comes from and how it is converted."""
 
 import json
+from collections import Counter
 from typing import Any, NamedTuple
 
 from schemas.money import from_minor
@@ -30,6 +31,8 @@ class Context(NamedTuple):
     mapping: Mapping
     lookups: Lookups
     clock: Clock
+    mended: Counter[str]
+    """How often each field was cut, cleaned or dropped."""
 
 
 NO_CURRENCY = Currency("", 0)

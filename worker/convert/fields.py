@@ -1,25 +1,23 @@
 """The type of each field of an event, from the schemas, so that a mapping names no types."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import Any, Literal
 
-from schemas.balance import Balance
-from schemas.base import Record
-from schemas.login import Login
+from rules import events
 from schemas.money import AMOUNT_PATTERN
-from schemas.transaction import Transaction
+from worker.codec.fast import MODELS
 
 Kind = Literal["transaction", "login", "balance"]
 
-MODELS: dict[Kind, type[Record]] = {
-    "transaction": Transaction,
-    "login": Login,
-    "balance": Balance,
+KINDS: Mapping[Kind, events.Kind] = {
+    "transaction": events.TRANSACTION,
+    "login": events.LOGIN,
+    "balance": events.BALANCE,
 }
-"""The schema of each kind of event that a mapping can produce."""
+"""The kinds of event that a mapping can produce, by their names."""
 
 EXTRA = "extra."
 _SET_BY_THE_KIND = {"kind", "schema_version"}
@@ -56,7 +54,8 @@ class EventField:
 @cache
 def fields_of(kind: Kind) -> dict[str, EventField]:
     """Return the fields of a kind by name; members of an object as `authorization.method`."""
-    schema = MODELS[kind].model_json_schema()
+    _, model, _ = MODELS[KINDS[kind]]
+    schema = model.model_json_schema()
     return dict(_fields(schema, schema.get("$defs", {}), ""))
 
 

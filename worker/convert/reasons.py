@@ -6,8 +6,7 @@ A reason follows the name of the column. It never quotes the cell.
 import re
 import unicodedata
 
-from pydantic import ValidationError
-
+from worker.codec.bad_record import BadRecord
 from worker.convert import times
 from worker.convert.decimals import MAX_CHARACTERS
 from worker.convert.formats import DecimalFormat, TimeFormat
@@ -29,13 +28,12 @@ _COUNTS = {
     "epoch_millis": ("milliseconds", "1704067200000"),
 }
 _SEE = {
-    "id": "; see spaces",
-    "literal_error": "; see map",
-    "string_pattern_mismatch": "; see case, map and extract",
-    "string_too_long": "; see extract and hash",
-    "too_long": "; give fewer of them",
+    "must be printable": "spaces",
+    "must not be negative": "sign",
+    "must not have more": "extract and hash",
+    "not one of": "map",
 }
-"""What a mapping can do about an error of the schema."""
+"""By the beginning of what is wrong with an event: what a mapping can do about it."""
 
 
 def no_number(text: str, written: DecimalFormat) -> str:
@@ -102,17 +100,10 @@ def no_time(text: str, written: TimeFormat | None, error: Exception) -> str:
     return "is no RFC 3339 time, such as 2024-01-01T00:00:00Z; see format"
 
 
-def not_valid(kind: str, error: ValidationError) -> str:
-    """Return why the schema refuses an event, field by field."""
-    details = error.errors(include_input=False, include_url=False, include_context=False)
-    return f"not a valid {kind}: " + ", ".join(
-        ": ".join((*map(str, one["loc"]), _as_sentence(one["msg"]) + _SEE.get(one["type"], "")))
-        for one in details
-    )
+def not_accepted(bad: BadRecord) -> str:
+    """Return why the worker would refuse an event, in the words of its dead letter."""
+    return "; ".join(f"{each.where}: {each.what}{_see(each.what)}" for each in bad.problems)
 
 
-def _as_sentence(message: str) -> str:
-    """Write "Input should be 'a' or 'b'" as "must be 'a' or 'b'"."""
-    if message.endswith("as a unicode string"):  # a lone surrogate
-        return "must be valid Unicode"
-    return re.sub("^(?:Input|String|Dictionary) should ", "must ", message)
+def _see(what: str) -> str:
+    return next((f"; see {keys}" for start, keys in _SEE.items() if what.startswith(start)), "")

@@ -117,6 +117,7 @@ def test_the_summary_for_machines(folder: Path, capfd: pytest.CaptureFixture[str
         "rejected": 0,
         "unmatched": 0,
         "repeated_local_times": 0,
+        "mended": {},
         "complete": True,
         "events": {"login": 1},
     }
@@ -290,6 +291,7 @@ def test_the_examples_convert_without_rejects(
         "rejected": 0,
         "unmatched": 0,
         "repeated_local_times": 0,
+        "mended": {},
         "complete": True,
     }
     ids = [(event["kind"], event["account_id"], event["event_id"]) for event in lines_of(out)]

@@ -56,6 +56,7 @@ def test_an_example_converts_as_its_readme_describes(
     found = {**said, **said.pop("events")}
     for key in ("rows", "converted", "skipped", "rejected", "unmatched", "repeated_local_times"):
         assert found.pop(key) == summary.pop(key, 0), key
+    assert found.pop("mended") == {}
     assert found == {"events": found["events"], "complete": True, **summary}
     assert len({(event["account_id"], event["event_id"]) for event in events}) == len(events)
 

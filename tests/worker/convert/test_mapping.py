@@ -193,7 +193,7 @@ def test_what_fields_hold_is_read_from_the_schemas() -> None:
         name for name, one in fields_of("transaction").items() if one.holds is FieldType.AMOUNT
     ] == [
         *("amount", "fee", "balance_before", "balance_after"),
-        *("available_balance", "funding_from_balance"),
+        *("available_balance", "hold_remaining", "funding_from_balance"),
     ]
     assert [
         name for name, one in fields_of("login").items() if one.holds is not FieldType.TEXT

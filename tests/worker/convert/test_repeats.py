@@ -159,5 +159,5 @@ def test_a_time_beyond_the_years() -> None:
     """A sentence, as for any other time."""
     hour = COUNTS.replace('"minutes"', '"days"')
     assert moments("2", hour, "9999-12-31T23:00:00Z") == (
-        "occurred_at: column 'at' is beyond the years 1 to 9999; see format"
+        "occurred_at: must be in the years 1000 to 8999"
     )
