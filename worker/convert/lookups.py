@@ -35,6 +35,8 @@ class LookupFile(Table):
         ending = Path(self.file).suffix.lower()
         if ending not in _ENDINGS:
             raise wrong(f"file must end in {', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}")
+        if not self.file.isprintable():
+            raise wrong("file has a character that cannot be printed")
         if ending != ".csv" and self.model_fields_set != {"file"}:
             raise wrong("delimiter, key and value are only for a CSV file")
         return self

@@ -183,6 +183,7 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
         ('column = "user", lookup', 'constant = "user", lookup', "constant allows no other key"),
         ('file = "users.csv"', "", "lookups.users.file: Field required"),
         ('file = "users.csv"', 'file = ""', "at least 1 character"),
+        ('file = "users.csv"', 'file = "\\tusers.csv"', "character that cannot be printed"),
         ('file = "users.csv"', 'file = "u.json"\nkey = "x"', "are only for a CSV file"),
         ('file = "users.csv"', 'file = "users.csv"\nkeys = "x"', "unknown key 'keys'"),
     ],
