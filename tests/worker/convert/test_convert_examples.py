@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from schemas.topics import DEAD_LETTERS, LATE
+from schemas.topics import ALERTS, DEAD_LETTERS, LATE
+from tests.support.run_comparison import documents
 from worker.cli.convert import convert
 from worker.config.load import load_settings
 from worker.run.replay import replay
@@ -71,6 +72,16 @@ def test_replay_takes_every_event(converted: Any, example: str) -> None:
     assert result.events == len(events)
     for topic in (DEAD_LETTERS, LATE):
         assert [end for _, end in result.log.offsets(topic)] == [0]
+
+
+def test_replay_finds_the_balance_that_does_not_follow(converted: Any) -> None:
+    """One alert, of the 40.00 EUR of the README: the repeated hour makes none."""
+    lines = (json.dumps(event).encode() for event in converted("bank-balances"))
+    policy = policy_of(load_settings(None, {}).settings)
+    result = replay((("bank", number, line) for number, line in enumerate(lines)), policy)
+    alerts = [alert for _, alert in documents(result.log, ALERTS)]
+    assert [(alert["rule"], alert["kind"]) for alert in alerts] == [("balance_mismatch", "raised")]
+    assert abs(alerts[0]["details"]["drift_minor"]) == 4000
 
 
 def test_the_bank_has_only_balances_after(converted: Any) -> None:
