@@ -17,7 +17,7 @@ ERROR = ["raised info", "updated error"]
 
 def days_apart(failures: int, counted: int | None, **fields: Any) -> list[Any]:
     """Return a success on the 2nd, a failure each day from the 3rd on, and a lock on the 28th."""
-    told = {} if counted is None else {"failures_counted": counted}
+    told: dict[str, Any] = {} if counted is None else {"failures_counted": counted}
     return [
         login("08:00:00", **on(2, "08:00:00")),
         *(

@@ -42,7 +42,7 @@ def test_money_moves_up_to_its_end(time: str, steps: list[str]) -> None:
 def test_what_is_judged_from_quotes_ends_with_it_too(after_ms: int, kinds_found: int) -> None:
     """By the parameter, as `explain` and other thresholds judge it."""
     rule = AccountLockout(AccountLockout.Params(derive_locks=True, derive_lock_ms=60_000))
-    facts = {
+    facts: dict[str, str | int | bool | None] = {
         "locked_at_ms": 1_000,
         "derived_failures": 5,
         "first_failure_at_ms": 1_000,
@@ -76,7 +76,7 @@ def test_how_long_it_lasts_is_a_parameter(derive_lock_ms: int, end: str) -> None
 def test_it_lasts_a_minute_to_thirty_days(derive_lock_ms: int) -> None:
     """Others are refused; both bounds are not."""
     for allowed in (60_000, 30 * 86_400_000):
-        assert AccountLockout.Params(derive_lock_ms=allowed)
+        assert AccountLockout.Params(derive_lock_ms=allowed).derive_lock_ms == allowed
     with pytest.raises(ValueError, match="derive_lock_ms"):
         AccountLockout.Params(derive_lock_ms=derive_lock_ms)
 

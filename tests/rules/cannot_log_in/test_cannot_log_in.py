@@ -557,8 +557,7 @@ def test_half_of_the_failures_is_exactly_half(service: int, severity: str) -> No
 )
 def test_a_title_gives_the_span_in_words_that_fit(absence_ms: int, span: str) -> None:
     """Not "1 seconds", nor seconds cut off."""
-    facts = {"threshold": 2, "absence_ms": absence_ms}
-    rule = CannotLogIn(CannotLogIn.Params(**facts))
+    rule = CannotLogIn(CannotLogIn.Params(threshold=2, absence_ms=absence_ms))
     quoted = {
         "failures": 2,
         "service_failures": 1,
