@@ -6,7 +6,9 @@ from collections import Counter
 from random import Random
 from zlib import crc32
 
-from rules.events import EVENT_TYPES, Login
+import msgspec
+
+from rules.events import EVENT_TYPES, Login, Transaction
 from worker.detect.account import KNOWN_FIELDS_SINCE
 from worker.detect.redelivery import (
     RecentIds,
@@ -51,6 +53,23 @@ def test_a_row_without_content_is_recognised_by_its_id_alone() -> None:
     assert known_as(ids, changed, oldest=5) is True
     assert known_as(ids, changed, oldest=6) is None
     assert known_as(ids, other, oldest=5) is None
+
+
+def test_what_a_row_says_of_an_event_never_changes() -> None:
+    """The content of rows that releases before have saved: msgpack, JSON beyond 64 bits."""
+    for amount, encode in ((2**64 - 1, msgspec.msgpack.encode), (2**64, msgspec.json.encode)):
+        event = Transaction(
+            event_id="e",
+            transaction_id="t",
+            account_id="a",
+            type="payment",
+            status="completed",
+            amount=amount,
+            currency="COIN",
+            occurred_at=5,
+            exponent=18,
+        )
+        assert struct.unpack(">8sIq", identity_of(begun("t"), event))[1] == crc32(encode(event))
 
 
 def test_the_layout_is_raised_with_the_known_fields() -> None:

@@ -43,7 +43,7 @@ from worker.engine.outcomes import (
     RuleFailure,
     StateDropped,
 )
-from worker.engine.packing import packed
+from worker.engine.packing import is_text, packed
 from worker.engine.records import Commit, NewRecord, Snapshot, StateChange, TopicPartition
 from worker.engine.task_meta import TaskMeta
 from worker.errors import LogError
@@ -293,16 +293,31 @@ def test_todays_layout_is_read_without_a_second_look(monkeypatch: pytest.MonkeyP
 
 
 def test_layout_1_with_amounts_beyond_64_bits_is_read() -> None:
-    """It was saved as JSON then, and still is."""
+    """It was saved as JSON then."""
     known = ["ETH", "posted", 10**20, 5, 7, "event-1", 0, 4]
     old = {"i": bytearray(20), "f": [[known], [["tx-1", "ETH", 10**20, 3]]]}
-    account = SavedAccounts(RULES).read(packed(old))
+    account = SavedAccounts(RULES).read(msgspec.json.encode(old))
     assert account.ids == bytes(20)
     assert (account.profile.balances[0].minor, account.profile.balances[0].ref.offset) == (
         10**20,
         7,
     )
     assert account.profile.holds[0].mark == mark_of("tx-1")
+
+
+def test_an_account_with_amounts_beyond_64_bits_is_read_as_it_was_saved_before() -> None:
+    """As JSON; saved again it is msgpack as any other."""
+    saved = SavedAccounts(RULES)
+    for payload in accounts_of(newest()).values():
+        account = saved.read(payload)
+        if account.profile.balances:
+            account.profile.balances[0].minor += 10**37
+            assert is_text(msgspec.json.encode(account))
+            assert saved.read(msgspec.json.encode(account)) == account
+            assert not is_text(packed(account))
+            assert saved.read(packed(account)) == account
+            return
+    raise AssertionError("no saved account knows a balance")
 
 
 # -- rules change one by one --------------------------------------------------------------
