@@ -25,7 +25,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from schemas.money import AMOUNT_PATTERN, CURRENCY_PATTERN, MAX_LENGTH, is_amount, is_currency_code
+from schemas.money import (
+    AMOUNT_PATTERN,
+    CURRENCY_PATTERN,
+    MAX_DIGITS,
+    MAX_LENGTH,
+    is_amount,
+    is_currency_code,
+)
 from schemas.time import format_time, parse_time
 
 SHORT_TEXT_LENGTH: Final = 256
@@ -76,7 +83,8 @@ def _amount(value: Any) -> Any:
         raise PydanticCustomError("amount", "must be a string holding a decimal number")
     if not is_amount(value):
         raise PydanticCustomError(
-            "amount", "must be plain decimal notation with at most 18 digits and no exponent"
+            "amount",
+            f"must be plain decimal notation with at most {MAX_DIGITS} digits and no exponent",
         )
     return value
 
@@ -121,7 +129,7 @@ Amount = Annotated[
     BeforeValidator(_amount),
     WithJsonSchema({"type": "string", "pattern": AMOUNT_PATTERN, "maxLength": MAX_LENGTH}),
 ]
-"""Decimal text in plain notation, at most 18 digits, in units of the record's currency."""
+"""Decimal text in plain notation, at most 38 digits, in units of the record's currency."""
 
 Currency = Annotated[
     str,

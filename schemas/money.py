@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-AMOUNT_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
-CURRENCY_PATTERN = r"^[A-Z][A-Z0-9]{2,9}$"
-MAX_DIGITS = 18
+MAX_DIGITS = 38
 MAX_LENGTH = MAX_DIGITS + len("-0.")
+# What looks ahead counts the digits.
+AMOUNT_PATTERN = rf"^-?(?=0?(\.?[0-9]){{1,{MAX_DIGITS}}}$)[0-9]+(\.[0-9]+)?$"
+CURRENCY_PATTERN = r"^[A-Z][A-Z0-9]{2,9}$"
 MAX_EXPONENT = 18
 
 _AMOUNT = re.compile(AMOUNT_PATTERN.rstrip("$"), re.ASCII)
@@ -40,11 +41,8 @@ ISO_4217: Mapping[str, int] = MappingProxyType(
 
 
 def is_amount(text: str) -> bool:
-    """Return whether the text is a plain decimal of at most 18 digits, a lone leading 0 aside."""
-    if len(text) > MAX_LENGTH or _AMOUNT.fullmatch(text) is None:
-        return False
-    digits = text.lstrip("-").replace(".", "", 1)
-    return len(digits) - digits.startswith("0") <= MAX_DIGITS
+    """Return whether the text is a plain decimal of at most 38 digits, a lone leading 0 aside."""
+    return len(text) <= MAX_LENGTH and _AMOUNT.fullmatch(text) is not None
 
 
 def is_currency_code(text: str) -> bool:
@@ -56,7 +54,7 @@ def to_minor(text: str, exponent: int) -> int:
     """Return the amount in minor units.
 
     Raises:
-        ValueError: not a plain decimal of at most 18 digits, or with a digit other than zero
+        ValueError: not a plain decimal of at most 38 digits, or with a digit other than zero
             beyond the exponent (half a cent is not an amount).
     """
     # The usual case, "12.50" at exponent 2, without a regular expression.
@@ -73,7 +71,7 @@ def to_minor(text: str, exponent: int) -> int:
 
 def _to_minor(text: str, exponent: int) -> int:
     if not is_amount(text):
-        raise ValueError("not a plain decimal of at most 18 digits")
+        raise ValueError(f"not a plain decimal of at most {MAX_DIGITS} digits")
     whole, _, fraction = text.partition(".")
     if fraction[exponent:].strip("0"):
         raise ValueError("a digit beyond the smallest unit of the currency")

@@ -5,10 +5,11 @@ from typing import Annotated, Final
 from pydantic import Field, ValidationInfo, field_validator
 
 from rules.contract import Params
+from schemas.money import MAX_DIGITS
 from schemas.time import DAY_MS, MINUTE_MS, SECOND_MS
 
-MAX_MINOR: Final = 10**18
-"""The largest amount of an event too."""
+MAX_MINOR: Final = 10**MAX_DIGITS
+"""More is surely a mistake."""
 
 Minor = Annotated[int, Field(ge=0, le=MAX_MINOR)]
 

@@ -6,10 +6,11 @@ from pydantic import Field
 
 from rules.contract import Params
 from rules.habits import MAX_FAILURES
+from schemas.money import MAX_DIGITS
 from schemas.time import DAY_MS, MINUTE_MS, SECOND_MS
 
 MAX_POINTS: Final = 100
-MAX_MINOR: Final = 10**18
+MAX_MINOR: Final = 10**MAX_DIGITS
 
 Minor = Annotated[int, Field(ge=0, le=MAX_MINOR)]
 

@@ -1,12 +1,20 @@
 """Money is exact: decimal text to minor units and back, without floats."""
 
+import re
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.money import ISO_4217, from_minor, is_amount, is_currency_code, to_minor
+from schemas.money import (
+    AMOUNT_PATTERN,
+    ISO_4217,
+    from_minor,
+    is_amount,
+    is_currency_code,
+    to_minor,
+)
 
 exponents = st.integers(0, 18)
 signs = st.sampled_from(["", "-"])
@@ -20,8 +28,8 @@ def as_decimal(minor: int, exponent: int) -> Decimal:
 
 @st.composite
 def amounts(draw: st.DrawFn) -> str:
-    """Any amount of at most 18 digits."""
-    digits = draw(st.text("0123456789", min_size=1, max_size=18))
+    """Any amount of at most 38 digits."""
+    digits = draw(st.text("0123456789", min_size=1, max_size=38))
     point = draw(st.integers(1, len(digits)))
     fraction = digits[point:]
     return draw(signs) + digits[:point] + (f".{fraction}" if fraction else "")
@@ -41,7 +49,7 @@ def test_minor_units_are_the_same_number_as_the_text(text: str, exponent: int) -
 
 
 @settings(deadline=None)
-@given(st.integers(-(10**18) + 1, 10**18 - 1), exponents)
+@given(st.integers(-(10**38) + 1, 10**38 - 1), exponents)
 def test_minor_units_survive_the_text(minor: int, exponent: int) -> None:
     text = from_minor(minor, exponent)
     assert Decimal(text) == as_decimal(minor, exponent)
@@ -51,7 +59,7 @@ def test_minor_units_survive_the_text(minor: int, exponent: int) -> None:
 
 
 @settings(deadline=None)
-@given(st.text(max_size=24), exponents)
+@given(st.text(max_size=44) | st.text("-.0123456789", max_size=44), exponents)
 def test_garbage_is_a_value_error_and_nothing_else(text: str, exponent: int) -> None:
     if is_amount(text):
         return
@@ -70,7 +78,23 @@ def test_garbage_is_a_value_error_and_nothing_else(text: str, exponent: int) -> 
         ("0.125", 3, 125),
         ("7.000", 0, 7),
         ("007", 0, 7),
-        ("9" * 18, 18, int("9" * 18) * 10**18),
+        ("9" * 38, 18, int("9" * 38) * 10**18),
+        ("9" * 38, 0, 10**38 - 1),
+        ("-" + "9" * 38, 0, -(10**38) + 1),
+        ("9" * 36 + ".99", 2, 10**38 - 1),
+        ("9" * 20 + "." + "9" * 18, 18, 10**38 - 1),
+        ("-" + "9" * 20 + "." + "9" * 18, 18, -(10**38) + 1),
+        ("0." + "9" * 18, 18, 10**18 - 1),
+        ("0." + "1" * 18 + "0" * 20, 18, int("1" * 18)),
+        ("-0." + "0" * 38, 18, 0),
+        ("0" + "9" * 38, 0, 10**38 - 1),
+        ("9007199254740993", 0, 2**53 + 1),
+        ("9223372036854775808", 0, 2**63),
+        ("18446744073709551616", 0, 2**64),
+        ("184467440737095516.16", 2, 2**64),
+        ("18.446744073709551616", 18, 2**64),
+        ("-9.223372036854775809", 18, -(2**63) - 1),
+        ("1.000000000000000001", 18, 10**18 + 1),
         ("0." + "0" * 16 + "1", 18, 10),
         ("1234567890123456.78", 2, 123456789012345678),
     ],
@@ -89,8 +113,20 @@ def test_amounts_by_example(text: str, exponent: int, minor: int) -> None:
         ("1_0.00", 2),
         ("٣٣.٣٣", 2),
         ("²2.00", 2),
-        ("1" * 19, 0),
-        ("1" * 17 + ".00", 2),
+        ("1" * 39, 0),
+        ("1" * 37 + ".00", 2),
+        ("0." + "0" * 39, 18),
+        ("1." + "0" * 38, 18),
+        ("00" + "1" * 38, 0),
+        ("-" + "1" * 39, 0),
+        ("0.0000000000000000001", 18),
+        ("9" * 4301, 0),
+        ("1." + "0" * 5000, 2),
+        ("1" * 20 + "." * 18, 18),
+        ("+1.00", 2),
+        ("1,000.00", 2),
+        (" 1.00", 2),
+        ("0x10", 0),
         ("--1.00", 2),
         ("1.0.0", 2),
         ("1.00\n", 2),
@@ -104,6 +140,17 @@ def test_amounts_by_example(text: str, exponent: int, minor: int) -> None:
 def test_what_is_no_amount_of_the_currency_is_refused(text: str, exponent: int) -> None:
     with pytest.raises(ValueError, match=r"not a plain decimal|beyond the smallest unit"):
         to_minor(text, exponent)
+
+
+@pytest.mark.parametrize("digits", [1, 15, 16, 17, 18, 19, 20, 37, 38, 39, 40, 41])
+def test_the_digits_are_counted_and_a_lone_leading_0_is_not(digits: int) -> None:
+    """Wherever the point is; a sign is no digit. The pattern of the JSON Schema says the same."""
+    row = "1" * digits
+    texts = [row, f"0{row}"] + [f"{row[:at]}.{row[at:]}" for at in range(1, digits)] + [f"0.{row}"]
+    for text in texts:
+        for signed in (text, f"-{text}"):
+            assert is_amount(signed) is (digits <= 38)
+            assert (re.search(AMOUNT_PATTERN, signed) is not None) is (digits <= 38)
 
 
 def test_known_exponents() -> None:

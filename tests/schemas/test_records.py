@@ -196,7 +196,7 @@ def test_a_record_cannot_be_changed(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize(
-    "value", [12, 12.5, "1e3", "+1", "1,5", ".5", "1.", "", " 1", "NaN", "1" * 19, "٣", "1\n"]
+    "value", [12, 12.5, "1e3", "+1", "1,5", ".5", "1.", "", " 1", "NaN", "1" * 39, "٣", "1\n"]
 )
 def test_amounts_are_plain_decimal_text_only(name: str, field: str, value: object) -> None:
     kind = {"balance_kind": "posted"}
