@@ -2,6 +2,11 @@
 
 The exponents are those of ISO 4217 (list one, as published by SIX, amendments up to 2026):
 a minor unit of a currency with exponent e is 10**-e of it.
+
+Withdrawn codes are those of its list three, which has no exponents any more: they are those of
+Java's currency data, which has kept them since 1999. Codes withdrawn before have the exponent of
+the same money under a later code (BEC as BEF), else 2. Four had no minor unit and are left out, as
+gold is: XEU, XFO, XFU, XRE.
 """
 
 import re
@@ -37,7 +42,28 @@ ISO_4217: Mapping[str, int] = MappingProxyType(
         for code in codes.split()
     }
 )
-"""Exponent of each currency code: EUR 2, JPY 0, BHD 3."""
+"""Exponent of each currency code in use: EUR 2, JPY 0, BHD 3."""
+
+_WITHDRAWN_TWO = """
+AFA ALK ANG AOK AON AOR ARA ARP ARY ATS AYM AZM BAD BGJ BGK BGL BGN BOP BRB BRC BRE BRN BRR BUK CHC
+CSD CSJ CSK CUC CYP DDM DEM ECS ECV EEK FIM FRF GEK GHC GHP GNE GNS GQE GWE GWP HRD HRK IEP ILP ILR
+ISJ LAJ LSM LTL LTT LVL LVR MLF MRO MTL MTP MVQ MXP MZE MZM NIC NLG PEH PEI PES PLZ RHD ROK RUR SDD
+SDP SIT SKK SLL SRG STD SUR TJR TMM UAK UGS UGW USS UYN UYP VEB VEF VNC YDD YUD YUM YUN ZAL ZMK ZRN
+ZRZ ZWC ZWD ZWL ZWN ZWR
+"""
+_WITHDRAWN_ZERO = "ADP BEC BEF BEL BYB BYR ESA ESB ESP GRD ITL LUC LUF LUL MGF PTE ROL TPE TRL"
+
+WITHDRAWN: Mapping[str, int] = MappingProxyType(
+    {
+        code: exponent
+        for exponent, codes in ((2, _WITHDRAWN_TWO), (0, _WITHDRAWN_ZERO))
+        for code in codes.split()
+    }
+)
+"""Exponent of each code that was withdrawn: HRK 2, ITL 0. A configuration may give it another."""
+
+CURRENCIES: Mapping[str, int] = MappingProxyType({**WITHDRAWN, **ISO_4217})
+"""Exponent of each code that is known without being configured."""
 
 
 def is_amount(text: str) -> bool:

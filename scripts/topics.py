@@ -32,7 +32,10 @@ _MUST_BE: Final[Sequence[tuple[Any, str]]] = (
     (Id, "1 to 128 printable characters without spaces"),
     (ShortText, "1 to 256 characters, none of them a control character"),
     (Amount, 'decimal text, such as `"12.50"`, with no more decimals than the currency has'),
-    (Currency, "a code of ISO 4217, or one of `[currencies]` in the configuration"),
+    (
+        Currency,
+        "a code of ISO 4217, in use or withdrawn, or one of `[currencies]` in the configuration",
+    ),
     (Timestamp, "RFC 3339 text with an offset, in the years 1000 to 8999"),
     (Count, "a whole number from 0 to 2^63 - 1"),
     (Country, "a code of ISO 3166-1: two letters from A to Z"),

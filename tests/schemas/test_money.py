@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from schemas.money import (
     AMOUNT_PATTERN,
+    CURRENCIES,
     ISO_4217,
+    WITHDRAWN,
     from_minor,
     is_amount,
     is_currency_code,
@@ -163,6 +165,30 @@ def test_known_exponents() -> None:
         0,
     ]
     assert all(is_currency_code(code) for code in ISO_4217)
+
+
+HISTORIC = {
+    2: "HRK BGN EEK LTL LVL SKK SIT CYP MTL DEM FRF NLG ATS FIM IEP ANG ZWL SLL VEF STD MRO ZMK "
+    "CUC GHC MZM SDD CSD RUR YUM DDM PLZ MXP CSK SUR BRC UAK ZAL ECV",
+    0: "ITL ESP BEF LUF PTE GRD ADP TRL ROL MGF BYR BYB TPE BEC ESA LUL",
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "exponent"),
+    [(code, each) for each, codes in HISTORIC.items() for code in codes.split()],
+)
+def test_withdrawn_codes_are_known_with_their_exponents(code: str, exponent: int) -> None:
+    assert (CURRENCIES[code], WITHDRAWN[code]) == (exponent, exponent)
+
+
+def test_every_withdrawn_code_is_there_once_and_none_of_those_in_use() -> None:
+    """125 of the list's 129: the others had no minor unit, as have gold and silver."""
+    assert len(WITHDRAWN) == 125
+    assert WITHDRAWN.keys().isdisjoint(ISO_4217)
+    assert CURRENCIES == {**WITHDRAWN, **ISO_4217}
+    assert CURRENCIES.keys().isdisjoint(("XEU", "XFO", "XFU", "XRE", "XAU", "XDR", "XXX", "BTC"))
+    assert all(is_currency_code(code) and len(code) == 3 for code in WITHDRAWN)
 
 
 @pytest.mark.parametrize("text", ["", "EU", "eur", "1EU", "EUR\n", "ÄÖÜ", "A" * 11])

@@ -57,7 +57,8 @@ SENTENCES: Final[Mapping[str, str]] = MappingProxyType(
         "too_deep": "has more than {most} levels of objects and arrays",
         "too_large": "has more than {most} bytes (engine.max_event_bytes)",
         "twice": "must be given once only",
-        "unknown_currency": "must be a code of ISO 4217 or of [currencies] in the configuration",
+        "unknown_currency": "must be a code of ISO 4217, in use or withdrawn, or one that "
+        "[currencies] in the configuration admits with its decimals",
         "name_twice": "a name is given twice in one object",
         "version": "must be {version}, or absent",
         # What a line of a file lacks.

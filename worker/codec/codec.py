@@ -23,7 +23,7 @@ from msgspec import Raw, Struct
 
 from rules.events import Event, Kind
 from schemas.control import End, Heartbeat
-from schemas.money import ISO_4217
+from schemas.money import CURRENCIES
 from worker.codec.bad_record import RECORD, BadRecord, Refused, bad
 from worker.codec.fast import MODELS, SCHEMA_VERSION, shape_of
 from worker.codec.mending import Mended, mended, raw_values
@@ -55,7 +55,7 @@ class Limits(Struct, frozen=True):
 
     max_event_bytes: int = 256 * 1024
     accept_json_numbers: bool = False
-    currencies: Mapping[str, int] = ISO_4217
+    currencies: Mapping[str, int] = CURRENCIES
 
 
 class Codec:

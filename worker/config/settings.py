@@ -72,7 +72,7 @@ def _new_codes(exponents: dict[str, int]) -> dict[str, int]:
     if not all(map(is_currency_code, exponents)):
         raise ValueError("codes must be three to ten of A-Z and 0-9, beginning with a letter")
     if not ISO_4217.keys().isdisjoint(exponents):
-        raise ValueError("only adds codes; those of ISO 4217 have their own exponents")
+        raise ValueError("only adds codes; those of ISO 4217 in use have their own exponents")
     return exponents
 
 
@@ -407,7 +407,11 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     currencies: Annotated[
         dict[str, Annotated[int, Field(ge=0, le=MAX_EXPONENT)]], AfterValidator(_new_codes)
-    ] = Field({}, description="Currency codes beyond ISO 4217, each with its number of decimals.")
+    ] = Field(
+        {},
+        description="Currency codes beyond those of ISO 4217 that are in use, each with its "
+        "number of decimals.",
+    )
     tokens: TokensSettings = TokensSettings()
     shadow: ShadowSettings = ShadowSettings()
     metrics: MetricsSettings = MetricsSettings()

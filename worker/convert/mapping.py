@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from schemas.money import ISO_4217, is_currency_code
+from schemas.money import CURRENCIES, ISO_4217, is_currency_code
 from worker.convert.eventtable import EventTable
 from worker.convert.fileformat import Extract, FileFormat
 from worker.convert.formats import DecimalFormat, Exponent, Table, TimeFormat, wrong
@@ -120,7 +120,7 @@ class Mapping(Table):
 
     def exponents(self) -> dict[str, int]:
         """Return the exponent of every currency that an event may have."""
-        return {**ISO_4217, **self.currencies}
+        return {**CURRENCIES, **self.currencies}
 
     def folds(self) -> set[Fold]:
         """Return how local times that come twice are read."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from schemas.money import ISO_4217
+from schemas.money import CURRENCIES
 from schemas.topics import DETECT_INPUTS, INPUTS, SIGNALS
 from worker.codec.codec import Limits
 from worker.config.load import Settings
@@ -57,7 +57,7 @@ def policy_of(
         limits=Limits(
             engine.max_event_bytes,
             engine.accept_json_numbers,
-            {**ISO_4217, **settings.currencies},
+            {**CURRENCIES, **settings.currencies},
         ),
         horizons=Horizons(engine.dedup_horizon_ms, engine.max_open_ms),
         tokens=tokens or tokens_for(settings),

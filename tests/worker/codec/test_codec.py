@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.events import BALANCE, LOGIN, TRANSACTION, Kind, Login, Transaction
+from rules.events import BALANCE, LOGIN, TRANSACTION, Balance, Kind, Login, Transaction
+from schemas.money import WITHDRAWN
 from tests.support.events.mutations import (
     FULL,
     KIND_OF,
@@ -206,6 +207,27 @@ def test_amounts_are_exact(currency: str, text: str, minor: int) -> None:
         assert event.amount == minor
 
 
+@pytest.mark.parametrize(
+    ("currency", "text", "minor"),
+    [("HRK", "10.00", 1000), ("BGN", "0.01", 1), ("DEM", "1.5", 150), ("ITL", "1000", 1000)],
+)
+def test_withdrawn_currencies_are_known(currency: str, text: str, minor: int) -> None:
+    """A configuration may give them other decimals, and then it decides."""
+    raw = compact(full_balance(currency=currency, balance=text))
+    event = Codec(BALANCE, Limits()).decode(raw)
+    assert isinstance(event, Balance)
+    assert event.balance == minor
+    other = Codec(BALANCE, Limits(currencies={currency: 3})).decode(raw)
+    assert isinstance(other, Balance)
+    assert (other.balance, other.exponent) == (minor * 10 ** (3 - WITHDRAWN[currency]), 3)
+
+
+def test_a_withdrawn_currency_has_its_decimals() -> None:
+    found = Codec(BALANCE, Limits()).decode(compact(full_balance(currency="ITL", balance="1.5")))
+    what = "more decimals than ITL has (0)"
+    assert found == BadRecord("amount", (Problem("balance", what),))
+
+
 @pytest.mark.parametrize("text", ["1" * 39, "0." + "0" * 39, "1." + "0" * 38, "-" + "1" * 39])
 def test_39_digits_are_no_amount(text: str) -> None:
     """Of no field, whatever the currency; the sentence has no digit of it."""
@@ -364,7 +386,7 @@ REASONS: list[tuple[str, Kind, bytes | None, str, str]] = [
     ("two things wrong", TRANSACTION, compact(full_transaction(amount=1, type="x")), "schema",
      "adjustment; amount: must be a string holding"),
     ("no such currency", TRANSACTION, compact(full_transaction(currency="XXQ")), "currency",
-     "currency: must be a code of ISO 4217 or of [currencies]"),
+     "currency: must be a code of ISO 4217, in use or withdrawn, or one that [currencies] in"),
     ("no currency at all", BALANCE, compact(full_balance(currency="eur")), "currency",
      "currency: must be a currency code such as EUR"),
     ("a number as currency", BALANCE, compact(full_balance(currency=978)), "currency", "currency"),

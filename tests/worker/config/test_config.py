@@ -16,6 +16,7 @@ from worker.config.report import shown
 from worker.config.rule_settings import build_rules
 from worker.config.settings import settings_model
 from worker.errors import ConfigError, Exit
+from worker.run.runner import policy_of
 
 ROOT = Path(__file__).parents[3]
 SECRET = "hunter2-hunter2-hunter2"
@@ -289,6 +290,14 @@ def test_currencies_are_new_codes_of_the_right_shape(code: str) -> None:
     """The exponents of ISO 4217 are not for changing."""
     assert refusal(f"currencies.{code} = 2").startswith("walletwatch.toml: currencies: ")
     assert load("currencies = { USDT = 6, PTS = 0 }").settings.currencies == {"USDT": 6, "PTS": 0}
+
+
+def test_a_withdrawn_code_may_be_given_decimals() -> None:
+    """Who did so before it was known goes on; `LUL` may be a token today."""
+    loaded = load("currencies = { HRK = 2, LUL = 18 }")
+    assert loaded.settings.currencies == {"HRK": 2, "LUL": 18}
+    currencies = policy_of(loaded.settings).limits.currencies
+    assert [currencies[code] for code in ("HRK", "LUL", "BGN", "EUR")] == [2, 18, 2, 2]
 
 
 # What it makes

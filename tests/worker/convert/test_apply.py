@@ -333,6 +333,13 @@ def test_currencies() -> None:
     event = balance({"currency": "PTS", "amount": "1.0"}, {"currencies": {"PTS": 0}})
     assert isinstance(event, dict)
     assert event["balance"] == "1"
+    for code, decimals in (("HRK", 2), ("DEM", 2), ("ITL", 0), ("BHD", 3)):
+        event = balance({"currency": code, "amount": f"1.{'0' * 9}"})
+        assert isinstance(event, dict)
+        assert event["balance"] == ("1." + "0" * decimals).rstrip(".")
+    event = balance({"currency": "ITL", "amount": "1.5"}, {"currencies": {"ITL": 1}})
+    assert isinstance(event, dict)
+    assert event["balance"] == "1.5"
 
 
 def test_numbers_that_are_no_money_become_json_numbers() -> None:

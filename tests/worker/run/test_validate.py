@@ -17,6 +17,7 @@ from tests.support.events.mutations import (
     full_transaction,
     mutants,
 )
+from worker.codec.bad_record import SENTENCES
 from worker.codec.codec import Limits
 from worker.detect.stage import Policy
 from worker.engine.log import stored
@@ -136,7 +137,7 @@ def test_limits_and_currencies_are_those_of_the_policy() -> None:
         RIGHT,
         (
             "currency",
-            "currency: must be a code of ISO 4217 or of [currencies] in the configuration",
+            f"currency: {SENTENCES['unknown_currency']}",
         ),
         ("too_large", "record: has more than 1000 bytes (engine.max_event_bytes)"),
     ]
