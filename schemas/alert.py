@@ -21,7 +21,7 @@ from schemas.base import (
     printable,
     printable_without_spaces,
 )
-from schemas.money import MAX_EXPONENT
+from schemas.money import DECIMAL_PATTERN, MAX_EXPONENT, from_minor
 
 MAX_TITLE = 130
 MAX_TRANSACTIONS = 20
@@ -29,6 +29,9 @@ MAX_EVIDENCE = 50
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """A lower-case word for machines: the name of a rule, a fact, a role, an advice."""
+
+DecimalText = Annotated[str, StringConstraints(pattern=DECIMAL_PATTERN)]
+"""Plain decimal text of any number of digits: sums may have more than amounts of events."""
 
 Cause = Annotated[
     str, StringConstraints(min_length=1, max_length=256), AfterValidator(printable_without_spaces)
@@ -44,14 +47,22 @@ AlertKind = Literal["raised", "updated", "cured", "retracted", "expired"]
 
 
 class Money(Published):
-    """An amount in the smallest units of its currency."""
+    """An amount: as decimal text, and in the smallest units of its currency."""
 
     currency: Currency = Field(description="ISO 4217 code, or one that the configuration adds.")
-    minor_units: int = Field(description="Whole minor units: 1250 is 12.50 at exponent 2.")
+    minor_units: int = Field(
+        description="Whole minor units: 1250 is 12.50 at exponent 2. May be beyond 2^53, where the "
+        "integers of JavaScript end: `amount` is exact everywhere."
+    )
     exponent: int = Field(
         ge=0,
         le=MAX_EXPONENT,
         description="Decimals of the currency: one unit of it is 10**exponent minor units.",
+    )
+    amount: DecimalText = Field(
+        default_factory=lambda given: from_minor(given["minor_units"], given["exponent"]),
+        description="The same amount in units of the currency, with all of its decimals: 12.50. "
+        "Absent from records of older releases.",
     )
 
 

@@ -15,8 +15,9 @@ from types import MappingProxyType
 
 MAX_DIGITS = 38
 MAX_LENGTH = MAX_DIGITS + len("-0.")
+DECIMAL_PATTERN = r"^-?[0-9]+(\.[0-9]+)?$"
 # What looks ahead counts the digits.
-AMOUNT_PATTERN = rf"^-?(?=0?(\.?[0-9]){{1,{MAX_DIGITS}}}$)[0-9]+(\.[0-9]+)?$"
+AMOUNT_PATTERN = DECIMAL_PATTERN.replace("?", rf"?(?=0?(\.?[0-9]){{1,{MAX_DIGITS}}}$)", 1)
 CURRENCY_PATTERN = r"^[A-Z][A-Z0-9]{2,9}$"
 MAX_EXPONENT = 18
 

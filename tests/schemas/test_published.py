@@ -132,6 +132,42 @@ def test_published_json_has_times_as_text_and_no_empty_fields() -> None:
     assert "acknowledged_at" not in data
 
 
+@pytest.mark.parametrize(
+    ("minor_units", "exponent", "amount"),
+    [
+        (1250, 2, "12.50"),
+        (-5, 2, "-0.05"),
+        (0, 0, "0"),
+        (0, 18, "0.000000000000000000"),
+        (2**53 + 1, 0, "9007199254740993"),
+        (2**63, 2, "92233720368547758.08"),
+        (-(2**63) - 1, 2, "-92233720368547758.09"),
+        (2**64, 3, "18446744073709551.616"),
+        (10**38 - 1, 18, "99999999999999999999.999999999999999999"),
+        (-(10**38) + 1, 0, "-99999999999999999999999999999999999999"),
+        (10**38, 18, "100000000000000000000.000000000000000000"),
+        (1, 18, "0.000000000000000001"),
+    ],
+)
+def test_money_is_text_too_and_exact(minor_units: int, exponent: int, amount: str) -> None:
+    """Records of older releases have no text: they are read as if they had."""
+    money = Money(currency="COIN", minor_units=minor_units, exponent=exponent)
+    written = money.model_dump_json()
+    fields = {"currency": "COIN", "minor_units": minor_units, "exponent": exponent}
+    assert json.loads(written) == {**fields, "amount": amount}
+    assert Money.model_validate_json(written) == money
+    assert Money.model_validate_json(json.dumps(fields)) == money
+
+
+@pytest.mark.parametrize(
+    "amount", ["", "1,5", "1e3", "12.", ".5", " 1", "1\n", "-", "NaN", 12.5, 1]
+)
+def test_money_as_text_is_a_plain_decimal(amount: object) -> None:
+    fields = {"currency": "EUR", "minor_units": 1, "exponent": 2, "amount": amount}
+    with pytest.raises(ValidationError):
+        Money.model_validate_json(json.dumps(fields))
+
+
 def test_facts_keep_the_type_of_their_value() -> None:
     facts = Alert.model_validate_json(alert().model_dump_json(exclude_none=True)).facts
     assert [(type(fact.value), fact.value) for fact in facts] == [

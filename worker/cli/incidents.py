@@ -8,7 +8,6 @@ import typer
 from rules.counts import counted
 from schemas.alert import Money
 from schemas.incident import Incident
-from schemas.money import from_minor
 from schemas.time import format_time
 from worker.cli.filters import (
     Chosen,
@@ -213,7 +212,7 @@ def describe(incident: Incident) -> None:
 
 
 def _amount(money: Money) -> str:
-    return f"{from_minor(money.minor_units, money.exponent)} {money.currency}"
+    return f"{money.amount} {money.currency}"
 
 
 def show_revisions(life: list[Incident]) -> None:

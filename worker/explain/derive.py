@@ -24,6 +24,7 @@ from rules.alerts import Verdict
 from rules.contract import AnyRule
 from rules.events import Event
 from rules.facts import Values
+from schemas.money import from_minor
 from schemas.time import format_time
 from schemas.topics import DETECT_INPUTS
 from worker.codec.bad_record import BadRecord
@@ -157,6 +158,8 @@ def _check(
     failures = []
     if seal_of(step) != step.get("seal"):
         failures.append(f"Record {step['sequence']} of the alert was changed: its seal is broken.")
+    if any(money["amount"] != _text_of(money) for money in _amounts(step)):
+        failures.append(f"Record {step['sequence']} has an amount that its minor units are not.")
     if rule is None:
         return failures
     if step["parameters"] != life.raised["parameters"]:
@@ -207,10 +210,11 @@ def _check_verdict(step: dict[str, Any], rule: AnyRule) -> list[str]:
         return [_NOT_ITS_OWN.format(step["sequence"], rule.id)]
     if verdict is None:
         return [f"From its facts {rule.id} finds nothing wrong."]
+    stated = step | {"amount_at_stake": _amounts(step)}
     differing = [
         name.replace("_", " ")
         for name, value in _published(verdict, step["kind"]).items()
-        if step.get(name) != value
+        if stated.get(name) != value
     ]
     if not differing:
         return []
@@ -223,6 +227,15 @@ _NO_RULE: Final = (
 _NOT_ITS_OWN: Final = "The facts of record {} are not those of {}."
 
 
+def _amounts(step: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the amounts at stake, each as text too: older releases wrote the minor units alone."""
+    return [{"amount": _text_of(money)} | money for money in step.get("amount_at_stake", ())]
+
+
+def _text_of(money: dict[str, Any]) -> str:
+    return from_minor(money["minor_units"], money["exponent"])
+
+
 def _published(verdict: Verdict, kind: str) -> dict[str, Any]:
     """Return what the record must say, as JSON has it."""
     published: dict[str, Any] = {
@@ -232,7 +245,12 @@ def _published(verdict: Verdict, kind: str) -> dict[str, Any]:
         "suspected_root_cause": verdict.suspected_root_cause,
         "owner_advice": verdict.owner_advice,
         "amount_at_stake": [
-            {"currency": money.currency, "minor_units": money.minor, "exponent": money.exponent}
+            {
+                "amount": from_minor(money.minor, money.exponent),
+                "currency": money.currency,
+                "minor_units": money.minor,
+                "exponent": money.exponent,
+            }
             for money in verdict.amount_at_stake
         ],
     }

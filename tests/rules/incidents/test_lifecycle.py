@@ -95,7 +95,9 @@ def test_the_first_alert_opens_an_incident() -> None:
         "transactions": 2,
         "alerts": {"total": 1, "active": 1, "cured": 0, "retracted": 0, "expired": 0},
         "alert_ids": ("a",),
-        "amount_at_stake": ({"currency": "EUR", "minor_units": 100, "exponent": 2},),
+        "amount_at_stake": (
+            {"currency": "EUR", "minor_units": 100, "exponent": 2, "amount": "1.00"},
+        ),
         "evidence": (),
         "evidence_total": 0,
         "suspected_root_cause": "technical",

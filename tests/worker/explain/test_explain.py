@@ -131,6 +131,36 @@ def test_one_changed_fact_or_parameter_is_noticed(seed: int) -> None:
             assert derived(log, altered).failures, name
 
 
+def without_amounts(life: Life) -> Life:
+    """Return the alert as releases wrote it that had no amounts as text."""
+    steps = msgspec.json.decode(msgspec.json.encode(life.steps))
+    for step in steps:
+        for money in step["amount_at_stake"]:
+            del money["amount"]
+    return Life(steps)
+
+
+def with_amount(life: Life, text: str) -> Life:
+    """Return the alert with another text in its last record."""
+    steps = msgspec.json.decode(msgspec.json.encode(life.steps))
+    for money in steps[-1]["amount_at_stake"]:
+        money["amount"] = text
+    return Life(steps)
+
+
+def test_amounts_as_text_are_checked_and_may_be_absent() -> None:
+    """Their seals are equal: a history gives an alert of a release before all the same."""
+    log = ordered(0)
+    alerts = [life for life in lives(log) if life.raised["amount_at_stake"]]
+    assert alerts
+    for life in alerts:
+        old = without_amounts(life)
+        assert derived(log, old).failures == []
+        assert [seal_of(step) for step in old.steps] == [step["seal"] for step in life.steps]
+        for text in ("123456789.01", life.raised["amount_at_stake"][0]["amount"] + "0", "", "x"):
+            assert derived(log, with_amount(life, text)).failures, text
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_facts_read_from_an_event_are_compared_with_it(seed: int) -> None:
     """Even if the seal was made anew."""
