@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 DATA = Path(os.environ.get("WALLETWATCH_DATA") or Path(__file__).parents[2] / "shared" / "data")
+CASES = next((each for each in (DATA / "cases", DATA.parent / "cases") if each.is_dir()), DATA)
+"""Small inputs with what is right, a folder each, and `check.py`."""
 
 # No deadline and no complaint about slow examples: how busy the machine is proves nothing.
 settings.register_profile(
@@ -28,8 +30,17 @@ def data() -> Path:
     return DATA
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test of the cases once per case; once, to be skipped, where there are none."""
+    if "case" in metafunc.fixturenames:
+        found = sorted(each.parent for each in CASES.glob("*/want.toml")) or [CASES]
+        metafunc.parametrize("case", found, ids=[each.name for each in found])
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose data set is missing."""
+    if item.get_closest_marker("needs_cases") and not (CASES / "check.py").is_file():
+        pytest.skip("needs the cases in ../shared/cases or $WALLETWATCH_DATA/cases")
     for mark in item.iter_markers("needs_data"):
         if not (DATA / mark.args[0]).is_file():
             pytest.skip(f"needs the data set {mark.args[0]} in ../shared/data or $WALLETWATCH_DATA")
@@ -41,7 +52,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn a skip into a failure where none is allowed."""
     report = yield
-    excused = item.get_closest_marker("needs_data") is not None and not DATA.is_dir()
+    folders = {"needs_data": DATA, "needs_cases": CASES / "check.py"}
+    missing = [name for name, folder in folders.items() if not folder.exists()]
+    excused = any(item.get_closest_marker(name) for name in missing)
     if not excused and not hasattr(report, "wasxfail"):
         _refuse_skip(report)
     return report
