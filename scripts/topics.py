@@ -33,8 +33,10 @@ _MUST_BE: Final[Sequence[tuple[Any, str]]] = (
     (ShortText, "1 to 256 characters, none of them a control character"),
     (
         Amount,
-        'decimal text of at most 38 digits, such as `"12.50"`; no more decimals than the currency '
-        "has",
+        (
+            'decimal text of at most 38 digits, such as `"12.50"`; no more decimals than the currency '
+            "has"
+        ),
     ),
     (
         Currency,
