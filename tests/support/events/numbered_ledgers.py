@@ -22,7 +22,7 @@ from schemas.topics import DEAD_LETTERS, DETECT_INPUTS, LATE, TRANSACTIONS
 from tests.support.run_comparison import documents
 from worker.detect.stage import Policy, detect
 from worker.engine.loop import StageWorker
-from worker.engine.outcomes import AlertPublished, Counts, NotJudged, Redelivered
+from worker.engine.outcomes import AlertPublished, Counts, EndForgotten, NotJudged, Redelivered
 from worker.engine.records import NewRecord
 from worker.engine.stage import Pace
 from worker.logs.memory import MemoryLog
@@ -221,7 +221,7 @@ def observe(raws: Iterable[bytes], params: Params) -> tuple[MemoryLog, Counts, i
         {
             outcome: number
             for outcome, number in worker.counts.items()
-            if not isinstance(outcome, AlertPublished)
+            if not isinstance(outcome, AlertPublished | EndForgotten)
         }
     )
     return log, counts, read
