@@ -28,16 +28,13 @@ _WIDTH: Final = 100
 
 _FIELDS_HEAD: Final = ("field", "of", "required", "must be", "if it is not")
 
+_AMOUNT: Final = (
+    'decimal text of at most 38 digits, such as `"12.50"`; no more decimals than the currency has'
+)
 _MUST_BE: Final[Sequence[tuple[Any, str]]] = (
     (Id, "1 to 128 printable characters without spaces"),
     (ShortText, "1 to 256 characters, none of them a control character"),
-    (
-        Amount,
-        (
-            'decimal text of at most 38 digits, such as `"12.50"`; no more decimals than the currency '
-            "has"
-        ),
-    ),
+    (Amount, _AMOUNT),
     (
         Currency,
         "a code of ISO 4217, in use or withdrawn, or one of `[currencies]` in the configuration",

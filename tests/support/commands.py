@@ -1,6 +1,7 @@
 """The command line as a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,11 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 WALLETWATCH: Final = (sys.executable, "-m", "worker.cli.app")
 _TIMEOUT_SECONDS: Final = 120
+
+
+def heed_ctrl_c() -> None:
+    """Undo that a shell lets its background jobs ignore Ctrl-C; in a process before its program."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def walletwatch(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:

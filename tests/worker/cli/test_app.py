@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from schemas.topics import ALERTS
-from tests.support.commands import ROOT, WALLETWATCH
+from tests.support.commands import ROOT, WALLETWATCH, heed_ctrl_c
 from worker.cli import rules
 from worker.cli.app import app
 from worker.cli.printing.output import visible
@@ -21,10 +21,6 @@ from worker.run.open_log import open_log
 SECRET = "hunter2"
 
 run = CliRunner().invoke
-
-
-def _heed_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
@@ -38,7 +34,7 @@ def started(*args: str) -> Iterator[subprocess.Popen[bytes]]:
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it makes one call of the system, and no lock
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it makes one call of the system, and no lock
     ) as process:
         try:
             yield process

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from rules.cannot_log_in.rule import CannotLogIn
 from schemas.time import format_time
+from tests.support.commands import heed_ctrl_c
 from tests.support.events.traffic import HOUR, MINUTE, START
 from worker.cli import replay as command
 from worker.cli.app import app
@@ -502,7 +503,13 @@ def process(*args: str, **options: Any) -> subprocess.Popen[bytes]:
     """Start the command as a process of its own."""
     line = [sys.executable, "-m", "worker.cli.app", *args]
     environment = os.environ | {"PYTHONPATH": str(Path(command.__file__).parents[2])}
-    return subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, **options)
+    return subprocess.Popen(
+        line,
+        env=environment,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it makes one call of the system, and no lock
+        **options,
+    )
 
 
 def test_ctrl_c_while_it_reads_ends_it_and_leaves_the_outputs() -> None:

@@ -15,7 +15,7 @@ from tests.support.producer import PARTITIONS, crowd
 from tests.support.random_runs import POLICY, RULES, FragileLog
 from tests.support.run_comparison import documents
 from tests.worker.detect.test_rule_errors import with_touchy
-from tests.worker.engine.test_idle_inputs import REFUSED, TICK
+from tests.worker.engine.test_idle_inputs import GLITCH, TICK
 from worker.detect.stage import DETECT, detect
 from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
@@ -181,7 +181,7 @@ def test_late_signals_are_told_of_triage(measured: Measured) -> None:
     station = Station(partitions=2, observer=measured.meter)
     station.restart(detecting=(0,))
     for number in range(2):
-        station.transaction(names_on(number, 2, 1)[0], START, "failed", **REFUSED)
+        station.transaction(names_on(number, 2, 1)[0], START, "failed", **GLITCH)
     for now in range(START, START + 10 * MINUTE, TICK):
         station.work(now)
     station.restart(detecting=(0, 1))
@@ -282,7 +282,7 @@ def test_tasks_that_leave_take_their_series_with_them(measured: Measured) -> Non
     for number in range(2):
         (owner,) = names_on(number, 2, 1)
         provider = next(p for p in "abcdef" if partition_of(f"provider:{p}".encode(), 2) == number)
-        station.transaction(owner, START, "failed", provider=provider, **REFUSED)
+        station.transaction(owner, START, "failed", provider=provider, **GLITCH)
     for topic in (LOGINS, BALANCES, TRANSACTIONS):
         station.control(topic, "heartbeat", START + HOUR, (0, 1))
     station.work(START + HOUR)
