@@ -10,6 +10,7 @@ from worker.simulate.stories import (
 )
 from worker.simulate.stories import (
     book_stories,
+    moments,
 )
 from worker.simulate.stories import (
     sequences as sequence_stories,
@@ -69,7 +70,7 @@ def _keep_books_for(variant: Variant, account: SimulatedAccount) -> None:
     for ledger in account.ledgers:
         if variant.plot in balance_stories.NUMBERED + sequence_stories.NUMBERED:
             ledger.numbered = True
-        elif variant.plot in book_stories.UNNUMBERED:
+        elif variant.plot in book_stories.UNNUMBERED + moments.UNNUMBERED:
             ledger.numbered = False
 
 

@@ -103,14 +103,10 @@ def _at_once(lock: Event, logins: list[Event]) -> Iterator[tuple[str, int]]:
 def _money_moves(
     lock: Event, past: list[Event], until: int | None, opened: int | None
 ) -> Iterator[int]:
-    reserved = {
-        event["transaction_id"]
-        for event in past
-        if event.get("status") == "pending" and at(event) <= at(lock)
-    }
+    begun = {event.get("transaction_id") for event in past if at(event) <= at(lock)}
     for event in past:
         if not is_debit(event) or event["status"] not in ("pending", "completed"):
             continue
         ends = min(moment for moment in (until, opened, at(event)) if moment is not None)
-        if at(lock) < at(event) <= ends and event["transaction_id"] not in reserved:
+        if at(lock) < at(event) <= ends and event["transaction_id"] not in begun:
             yield at(event)

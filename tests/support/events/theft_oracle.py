@@ -41,7 +41,19 @@ def minor(event: Event, name: str) -> int:
 def in_order(events: Iterable[Event]) -> list[Event]:
     """Events once each, in the order in which the account made them."""
     unique = {str(event["event_id"]): event for event in events}
-    return sorted(unique.values(), key=lambda event: (at(event), str(event["event_id"])))
+    return sorted(unique.values(), key=place)
+
+
+def place(event: Event) -> tuple[int, int, int, str]:
+    """What decides the order: at one moment logins, transactions, then balances.
+
+    Of transactions the pending ones without a number come first, the numbered ones last.
+    """
+    rank = ("login", "transaction", "balance").index(str(event["kind"]))
+    number = int(str(event.get("ledger_sequence", -1)))
+    if number < 0 and event.get("status") == "pending":
+        number = -2
+    return at(event), rank, number, str(event["event_id"])
 
 
 def kilometres(a: Event, b: Event) -> float:

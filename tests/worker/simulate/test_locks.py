@@ -97,6 +97,40 @@ def test_a_lock_is_at_its_threshold_by_one_unit(security: SimulatedAccounts, var
     assert case.plant.severity == severity
 
 
+UNDER_WAY = {
+    "second_capture_while_locked": (["pending", "completed"], ["completed"], "warning"),
+    "second_capture_of_ended": (["pending", "completed"], ["completed"], "warning"),
+    "capture_with_the_lock": (["pending", "completed"], ["completed"], "warning"),
+    "completion_told_again": (["completed"], ["completed"], "warning"),
+    "pending_told_late": (["completed"], ["pending"], "warning"),
+    "paid_again_while_locked": ([], ["completed"], "error"),
+    "reserved_while_locked": ([], ["pending", "completed"], "error"),
+}
+
+
+@pytest.mark.parametrize("variant", UNDER_WAY)
+def test_a_debit_in_the_lock_was_told_before_it_or_was_not(
+    security: SimulatedAccounts, variant: str
+) -> None:
+    before, after, severity = UNDER_WAY[variant]
+    case = security.case(variant)
+    debit = next(e for e in case.after() if is_debit(e) and at(e) > at(case.anchor))
+    assert at(debit) <= _until(case)
+    told = [e for e in case.events if e.get("transaction_id") == debit["transaction_id"]]
+    assert [e["status"] for e in told if at(e) <= at(case.anchor)] == before
+    assert [e["status"] for e in told if at(e) > at(case.anchor)] == after
+    assert case.plant.severity == severity
+    if variant == "capture_with_the_lock":
+        assert at(case.anchor) in {at(e) for e in told}
+
+
+def test_a_second_capture_is_announced_or_not(security: SimulatedAccounts) -> None:
+    for variant in ("second_capture_while_locked", "second_capture_of_ended"):
+        case = security.case(variant)
+        captured = [e for e in case.before if e.get("status") == "completed"][-1]
+        assert ("hold_remaining" in captured) == (variant == "second_capture_while_locked")
+
+
 def test_a_refusal_after_the_grace_is_an_alert_of_its_own(security: SimulatedAccounts) -> None:
     case = security.case("refused_after_the_end")
     lock = case.last("lock")

@@ -155,13 +155,6 @@ def test_another_debit_within_five_seconds_makes_it_an_info(
         assert plant.severity == severity
 
 
-def test_no_other_alert_depends_on_a_debit_shortly_before(money: SimulatedBooks) -> None:
-    for plant in money.truth:
-        event = money.anchor(plant)
-        if plant.rule == MONEY[0] and plant.expect == "alert" and "available_balance" not in event:
-            assert min(rivals(money, plant)) >= 5_000
-
-
 @pytest.mark.parametrize(
     ("variant", "age", "expect"),
     [("known_just_now", 300_000, "alert"), ("known_too_long", 300_001, "silent")],

@@ -29,16 +29,32 @@ def test_a_second_opinion_suspects_the_planted_payments_and_no_others(
     assert found == {p.event_ids[-1]: p.severity for p in plants if p.expect == "alert"}
 
 
-def test_no_payment_shares_its_millisecond_with_a_login_event_but_the_one_that_should(
+def test_no_payment_shares_its_millisecond_with_a_login_event_but_those_that_should(
     security: SimulatedAccounts,
 ) -> None:
-    """They are of two topics, whose order within a millisecond is undefined."""
     shared = set()
     for name, events in security.accounts.items():
         logins = {at(event) for event in events if event["kind"] == "login"}
         if any(is_debit(event) and at(event) in logins for event in events):
             shared.add(name)
-    assert shared == {security.case("payment_with_the_lock").plant.account_id}
+    planted = ("payment_with_the_lock", "capture_with_the_lock", "paid_with_the_login")
+    assert shared == {security.case(variant).plant.account_id for variant in planted}
+
+
+@pytest.mark.parametrize(
+    ("variant", "before_ms"), [("paid_with_the_login", 0), ("paid_1_ms_before_the_login", 1)]
+)
+def test_a_payment_is_sent_before_the_login_of_its_moment(
+    security: SimulatedAccounts, variant: str, before_ms: int
+) -> None:
+    case = security.case(variant)
+    login = next(
+        e
+        for e in case.events
+        if e["kind"] == "login" and e["outcome"] == "success" and at(e) >= at(case.anchor)
+    )
+    assert at(login) - at(case.anchor) == before_ms
+    assert str(case.anchor["event_id"]) < str(login["event_id"])
 
 
 def test_nobody_is_suspected_in_a_week_without_stories() -> None:
@@ -100,6 +116,8 @@ POINTS = {
     "guesses_within_30_minutes_and_1_ms": (0, 15),
     "five_guesses": (35, 15),
     "four_guesses": (0, 15),
+    "paid_with_the_login": (35, 15),
+    "paid_1_ms_before_the_login": (0, 15),
     "at_901_km_per_hour": (40, 15),
     "at_899_km_per_hour": (0, 15),
     "beyond_100_km": (40, 15),

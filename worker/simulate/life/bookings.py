@@ -38,6 +38,26 @@ def hold(account: SimulatedAccount, order: Order) -> str:
     return transaction_id
 
 
+def change_hold(account: SimulatedAccount, held: Order, order: Order, transaction_id: str) -> None:
+    """Reserve the money of `order` in place of that of `held`, for the same transaction."""
+    order.ledger.held += order.cost - held.cost
+    row = plain_row(order, transaction_id, "pending")
+    account.emit("transaction", row | order.ledger.unmoved())
+
+
+def capture_part(
+    account: SimulatedAccount, held: Order, transaction_id: str, amount: int, remaining: int
+) -> None:
+    """Book `amount` of what is held; the event states that `remaining` of it stays held."""
+    held.ledger.held += remaining - held.cost
+    complete(account, with_remaining(replace(held, amount=amount), remaining), transaction_id)
+
+
+def with_remaining(order: Order, minor: int) -> Order:
+    """Return the order with what stays held for it, in minor units."""
+    return replace(order, details=order.details | {"hold_remaining": order.ledger.text(minor)})
+
+
 def settle(
     account: SimulatedAccount,
     order: Order,
@@ -69,18 +89,29 @@ def undone_row(order: Order, transaction_id: str) -> Event:
 
 
 def decline(
-    account: SimulatedAccount, order: Order, family: Family, *, shown: Shown = "available"
+    account: SimulatedAccount,
+    order: Order,
+    family: Family,
+    *,
+    shown: Shown = "available",
+    transaction_id: str | None = None,
 ) -> tuple[str, str]:
-    """Let an attempt fail; return its event_id and its transaction_id."""
-    transaction_id = account.new_id("txn")
-    row = plain_row(order, transaction_id, "failed")
-    row["failure_code"] = order.provider.codes[family]
-    row["failure_code_system"] = order.provider.code_system
+    """Let an attempt fail; return its event_id and its transaction_id, by default a new one."""
+    transaction_id = transaction_id or account.new_id("txn")
+    row = failed_row(order, transaction_id, family)
     if shown != "available":
         row.pop("available_balance", None)
     row |= order.ledger.book(0) if shown == "before" else {}
     row |= order.ledger.unmoved() if shown == "available" else {}
     return account.emit("transaction", row), transaction_id
+
+
+def failed_row(order: Order, transaction_id: str, family: Family) -> Event:
+    """Return the fields of a failure, without the ledger's balance."""
+    row = plain_row(order, transaction_id, "failed")
+    row["failure_code"] = order.provider.codes[family]
+    row["failure_code_system"] = order.provider.code_system
+    return row
 
 
 def top_up(account: SimulatedAccount, ledger: Ledger, cost: int) -> None:

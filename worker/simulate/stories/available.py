@@ -3,30 +3,28 @@
 Each alert has a twin beside it: one minor unit or one millisecond further, and it is innocent.
 """
 
-from dataclasses import replace
-
-from worker.simulate.life.bookings import Shown, complete, decline, hold, settle
+from worker.simulate.life.bookings import complete, hold, settle
 from worker.simulate.life.days import report
 from worker.simulate.life.orders import Order, credit, purchase, transfer
-from worker.simulate.stories.story import Story, StoryEvidence
-from worker.simulate.world.account import HOUR_MS, MINUTE_MS, SECOND_MS, SimulatedAccount
+from worker.simulate.stories.refusals import CONCURRENT_MS, refused, transfer_of
+from worker.simulate.stories.story import Story
+from worker.simulate.world.account import HOUR_MS, MINUTE_MS, SimulatedAccount
 from worker.simulate.world.config import DAY_MS
 from worker.simulate.world.ledger import Ledger
 from worker.simulate.world.world import BHD, EUR, JPY, USD
 
-CONCURRENT_MS = 5 * SECOND_MS
 KNOWN_MS = 5 * MINUTE_MS
 HOLD_MS = 7 * DAY_MS
 
 
 def covered_exactly(story: Story) -> None:
     """Amount and fee are all that is available."""
-    story.undisturbed(lambda ledger: _refused(story, _transfer_of(story, ledger, 0)))
+    story.undisturbed(lambda ledger: refused(story, transfer_of(story, ledger, 0)))
 
 
 def one_unit_short(story: Story) -> None:
     """Amount and fee are one minor unit more than what is available."""
-    story.undisturbed(lambda ledger: _refused(story, _transfer_of(story, ledger, 1), alerts=False))
+    story.undisturbed(lambda ledger: refused(story, transfer_of(story, ledger, 1), severity=None))
 
 
 def fee_not_covered(story: Story) -> None:
@@ -34,7 +32,7 @@ def fee_not_covered(story: Story) -> None:
 
     def act(ledger: Ledger) -> None:
         order = transfer(story.account, ledger.available, ledger)
-        _refused(story, order, alerts=False)
+        refused(story, order, severity=None)
 
     story.undisturbed(act)
 
@@ -66,7 +64,7 @@ def stale_snapshot(story: Story) -> None:
         account = story.account
         report(account, ledger, ledger.balance, account.agenda.now, "app")
         order = purchase(account, ledger.available // 2, ledger)
-        account.soon(301, 600, _refused, story, order, "nothing", False)
+        account.soon(301, 600, refused, story, order, "nothing", None)
 
     story.undisturbed(act)
 
@@ -93,12 +91,12 @@ def partial_capture_short(story: Story) -> None:
 
 def mixed_covered(story: Story) -> None:
     """Balance and card were to pay together; the balance's part is all that is available."""
-    story.undisturbed(lambda ledger: _refused(story, _mixed(story, ledger, 0)))
+    story.undisturbed(lambda ledger: refused(story, _mixed(story, ledger, 0)))
 
 
 def mixed_short(story: Story) -> None:
     """Balance and card were to pay together; the balance's part is one minor unit too much."""
-    story.undisturbed(lambda ledger: _refused(story, _mixed(story, ledger, 1), alerts=False))
+    story.undisturbed(lambda ledger: refused(story, _mixed(story, ledger, 1), severity=None))
 
 
 def other_currency(story: Story) -> None:
@@ -111,7 +109,7 @@ def other_currency(story: Story) -> None:
         complete(account, purchase(account, ledger.money.unit, ledger))
         foreign = Ledger(money, balance=0, sequence=0)
         order = purchase(account, money.unit, foreign)
-        account.soon(20, 200, _refused, story, order, "nothing", False)
+        account.soon(20, 200, refused, story, order, "nothing", None)
 
     story.undisturbed(act)
 
@@ -126,22 +124,6 @@ def hold_too_old(story: Story) -> None:
     _held_for(story, HOLD_MS + 1, counts=False)
 
 
-def _refused(story: Story, order: Order, shown: Shown = "available", alerts: bool = True) -> None:
-    event_id, transaction_id = decline(story.account, order, "insufficient_funds", shown=shown)
-    evidence = StoryEvidence((event_id,), (transaction_id,))
-    if alerts:
-        story.must_alert("error", evidence)
-    else:
-        story.must_stay_silent(evidence)
-
-
-def _transfer_of(story: Story, ledger: Ledger, missing: int) -> Order:
-    """Return a transfer that costs `missing` minor units more than what is available."""
-    cost = ledger.available + missing
-    fee = max(1, cost // 200)
-    return replace(transfer(story.account, cost, ledger), amount=cost - fee, fee=fee)
-
-
 def _after_another(story: Story, ledger: Ledger, delay_ms: int, *, within: bool) -> None:
     account = story.account
     first = purchase(account, account.price(ledger, 5, 40), ledger)
@@ -152,9 +134,7 @@ def _after_another(story: Story, ledger: Ledger, delay_ms: int, *, within: bool)
     order = purchase(account, account.price(ledger, 5, 100), ledger)
 
     def fail() -> None:
-        event_id, transaction_id = decline(account, order, "insufficient_funds", shown="before")
-        evidence = StoryEvidence((event_id,), (transaction_id,))
-        story.must_alert("info" if within else "error", evidence)
+        refused(story, order, "before", "info" if within else "error")
 
     account.agenda.after(delay_ms, fail)
 
@@ -163,14 +143,14 @@ def _known_for(story: Story, ledger: Ledger, age_ms: int, *, alerts: bool) -> No
     account = story.account
     complete(account, purchase(account, account.price(ledger, 5, 40), ledger))
     order = purchase(account, ledger.available, ledger)
-    account.agenda.after(age_ms, _refused, story, order, "nothing", alerts)
+    account.agenda.after(age_ms, refused, story, order, "nothing", "error" if alerts else None)
 
 
 def _beside_a_hold(story: Story, ledger: Ledger, missing: int) -> None:
     account = story.account
     _hold_for_an_hour(account, purchase(account, account.price(ledger, 50, 150), ledger))
-    order = _transfer_of(story, ledger, missing)
-    account.soon(6, 900, _refused, story, order, "before", not missing)
+    order = transfer_of(story, ledger, missing)
+    account.soon(6, 900, refused, story, order, "before", None if missing else "error")
 
 
 def _after_capture(story: Story, ledger: Ledger, missing: int) -> None:
@@ -180,7 +160,7 @@ def _after_capture(story: Story, ledger: Ledger, missing: int) -> None:
     part = account.rng.randint(1, booking.amount - 1)
 
     def fail() -> None:
-        _refused(story, _transfer_of(story, ledger, missing), "before", not missing)
+        refused(story, transfer_of(story, ledger, missing), "before", None if missing else "error")
 
     def capture() -> None:
         settle(account, booking, held, captured=True, amount=part)
@@ -205,7 +185,7 @@ def _held_for(story: Story, age_ms: int, *, counts: bool) -> None:
 
     def fail() -> None:
         order = purchase(account, ledger.available + booking.cost, ledger)
-        _refused(story, order, "before", not counts)
+        refused(story, order, "before", None if counts else "error")
         account.agenda.after(MINUTE_MS, settle, account, booking, held, captured=False)
 
     account.agenda.after(age_ms - 10 * MINUTE_MS, story.keep_quiet)

@@ -1,30 +1,25 @@
 """The table of all variants: anomalies and innocents, rule by rule."""
 
-from collections.abc import Iterable
-from itertools import chain, zip_longest
-from typing import TypeVar
-
 from worker.simulate.life.history import KNOWN_DAYS
-from worker.simulate.stories import (
-    available as available_stories,
-)
 from worker.simulate.stories import (
     balances as balance_stories,
 )
 from worker.simulate.stories import (
     book_stories,
+    moments,
+    payment_cast,
     security_limits,
     security_lookalikes,
     security_windows,
+)
+from worker.simulate.stories import (
+    lock_money as lock_money_stories,
 )
 from worker.simulate.stories import (
     lockouts as lockout_stories,
 )
 from worker.simulate.stories import (
     logins as login_stories,
-)
-from worker.simulate.stories import (
-    payments as payment_stories,
 )
 from worker.simulate.stories import (
     retries as retry_stories,
@@ -35,9 +30,8 @@ from worker.simulate.stories import (
 from worker.simulate.stories import (
     sequences as sequence_stories,
 )
-from worker.simulate.stories.variant import Plot, Variant
+from worker.simulate.stories.variant import Plot, Variant, Variants, in_turn, of
 
-FAILED_PAYMENT = "failed_payment_sufficient_balance"
 BALANCE_MISMATCH = "balance_mismatch"
 UNAUTHORIZED = "unauthorized_transaction"
 LOCKOUT = "account_lockout"
@@ -47,13 +41,6 @@ _BARELY_KNOWN_DAYS = 10
 """A life with 3 logins and 6 debits."""
 _UNKNOWN_DAYS = 2
 """A life with nothing in it: room for a story that begins early."""
-
-Variants = tuple[Variant, ...]
-T = TypeVar("T")
-
-
-def _of(rule: str, *plots: Plot) -> Variants:
-    return tuple(Variant(rule=rule, plot=plot) for plot in plots)
 
 
 def _known(*plots: Plot, begins_early: int = 0) -> Variants:
@@ -91,26 +78,11 @@ def _locked_for_days(*plots: Plot) -> Variants:
     )
 
 
-def _held_long(*plots: Plot) -> Variants:
-    return tuple(
-        Variant(rule=FAILED_PAYMENT, plot=plot, history_days=8, begins_early=7) for plot in plots
-    )
-
-
-def _in_turn(*groups: Iterable[T]) -> tuple[T, ...]:
-    """Return the first of every group, then the second of every group, and so on."""
-    rounds = chain.from_iterable(zip_longest(*groups))
-    return tuple(one for one in rounds if one is not None)
-
-
-ANOMALIES = _in_turn(
-    (
-        *_of(FAILED_PAYMENT, *payment_stories.ANOMALIES, *available_stories.ANOMALIES),
-        *_held_long(available_stories.hold_too_old),
-    ),
-    _of(
+ANOMALIES = in_turn(
+    payment_cast.ANOMALIES,
+    of(
         BALANCE_MISMATCH,
-        *_in_turn(balance_stories.ANOMALIES, sequence_stories.ANOMALIES, book_stories.ANOMALIES),
+        *in_turn(balance_stories.ANOMALIES, sequence_stories.ANOMALIES, book_stories.ANOMALIES),
     ),
     (
         *_known(
@@ -142,6 +114,7 @@ ANOMALIES = _in_turn(
             security_windows.guesses_within_30_minutes,
             security_windows.at_901_km_per_hour,
             security_windows.beyond_100_km,
+            moments.paid_with_the_login,
         ),
         *_known(
             security_windows.device_24_hours,
@@ -156,7 +129,7 @@ ANOMALIES = _in_turn(
         *_anniversary(90, security_windows.ninety_days_of_sessions),
     ),
     (
-        *_of(
+        *of(
             LOCKOUT,
             lockout_stories.suspicious_lock,
             retry_stories.locked_after_four,
@@ -172,11 +145,12 @@ ANOMALIES = _in_turn(
             retry_stories.locked_after_none,
             retry_stories.service_failures_do_not_lock,
             retry_stories.success_forgives,
+            *lock_money_stories.ANOMALIES,
         ),
         *_first_seen(LOCKOUT, retry_stories.observed_for_15_minutes_and_1_ms),
         *_locked_for_days(lockout_stories.third_lock_in_24_hours),
     ),
-    _of(
+    of(
         CANNOT_LOG_IN,
         login_stories.service_failing,
         login_stories.bad_credentials,
@@ -187,14 +161,11 @@ ANOMALIES = _in_turn(
         login_stories.logged_twice_across_seconds,
     ),
 )
-INNOCENTS = _in_turn(
-    (
-        *_of(FAILED_PAYMENT, *payment_stories.INNOCENTS, *available_stories.INNOCENTS),
-        *_held_long(available_stories.hold_of_seven_days),
-    ),
-    _of(
+INNOCENTS = in_turn(
+    payment_cast.INNOCENTS,
+    of(
         BALANCE_MISMATCH,
-        *_in_turn(balance_stories.INNOCENTS, sequence_stories.INNOCENTS, book_stories.INNOCENTS),
+        *in_turn(balance_stories.INNOCENTS, sequence_stories.INNOCENTS, book_stories.INNOCENTS),
     ),
     (
         *_known(security_lookalikes.traveller, begins_early=1),
@@ -222,6 +193,7 @@ INNOCENTS = _in_turn(
             security_windows.guesses_within_30_minutes_and_1_ms,
             security_windows.at_899_km_per_hour,
             security_windows.within_100_km,
+            moments.paid_1_ms_before_the_login,
         ),
         *_known(
             security_windows.device_24_hours_and_1_ms,
@@ -237,7 +209,7 @@ INNOCENTS = _in_turn(
         *_anniversary(90, security_windows.ninety_days_less_1_ms),
     ),
     (
-        *_of(
+        *of(
             LOCKOUT,
             lockout_stories.requested_lock,
             lockout_stories.timed_lock_ends,
@@ -252,11 +224,12 @@ INNOCENTS = _in_turn(
             retry_stories.failed_15_minutes_before,
             retry_stories.failed_15_minutes_and_1_ms_before,
             retry_stories.locked_elsewhere,
+            *lock_money_stories.INNOCENTS,
         ),
         *_first_seen(LOCKOUT, retry_stories.observed_for_15_minutes),
         *_locked_for_days(lockout_stories.third_lock_in_24_hours_and_1_ms),
     ),
-    _of(
+    of(
         CANNOT_LOG_IN,
         login_stories.typing_errors,
         login_stories.few_failures,
@@ -267,5 +240,5 @@ INNOCENTS = _in_turn(
 )
 RULES = len({variant.rule for variant in ANOMALIES})
 """How many rules have stories."""
-STORIES = ANOMALIES[:RULES] + _in_turn(INNOCENTS, ANOMALIES[RULES:])
+STORIES = ANOMALIES[:RULES] + in_turn(INNOCENTS, ANOMALIES[RULES:])
 """With too few accounts the first ones are planted: an anomaly of every rule, then both kinds."""

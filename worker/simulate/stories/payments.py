@@ -2,6 +2,7 @@
 
 from worker.simulate.life.bookings import decline, hold, retry, settle, top_up
 from worker.simulate.life.orders import Order, merchant_debit, purchase, transfer
+from worker.simulate.stories.refusals import refused
 from worker.simulate.stories.story import Story, StoryEvidence
 from worker.simulate.world.account import HOUR_MS, MINUTE_MS, SECOND_MS, SimulatedAccount
 from worker.simulate.world.world import Family
@@ -11,8 +12,7 @@ RETRY_GRACE_MS = 2 * MINUTE_MS
 
 def contradicted(story: Story) -> None:
     """Insufficient funds, although the available balance covers amount and fee."""
-    evidence = _decline(story, _funded(story.account), "insufficient_funds")
-    story.must_alert("error", evidence)
+    refused(story, _funded(story.account))
 
 
 def technical_uncured(story: Story) -> None:

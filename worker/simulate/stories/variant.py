@@ -1,11 +1,14 @@
 """One kind of story: its plot, and the life that its account needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import TypeVar
 
 from worker.simulate.stories.story import Story
 
 Plot = Callable[[Story], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +30,17 @@ class Variant:
     def name(self) -> str:
         """Return the name that it has in the truth."""
         return self.plot.__name__
+
+
+Variants = tuple[Variant, ...]
+
+
+def of(rule: str, *plots: Plot) -> Variants:
+    """Return stories that need no life but the ordinary one."""
+    return tuple(Variant(rule=rule, plot=plot) for plot in plots)
+
+
+def in_turn(*groups: Iterable[T]) -> tuple[T, ...]:
+    """Return the first of every group, then the second of every group, and so on."""
+    rounds = chain.from_iterable(zip_longest(*groups))
+    return tuple(one for one in rounds if one is not None)
