@@ -5,16 +5,7 @@ from collections.abc import Iterator
 from schemas.truth import Plant
 from worker.simulate.life.days import begin_day
 from worker.simulate.life.history import live_before
-from worker.simulate.stories import (
-    balances as balance_stories,
-)
-from worker.simulate.stories import (
-    book_stories,
-    moments,
-)
-from worker.simulate.stories import (
-    sequences as sequence_stories,
-)
+from worker.simulate.stories import balance_cast
 from worker.simulate.stories.assignment import Variant, cast, plan_story
 from worker.simulate.world.account import HOUR_MS, SimulatedAccount, open_account
 from worker.simulate.world.config import DAY_MS, SimulateConfig
@@ -68,9 +59,9 @@ def _open(
 def _keep_books_for(variant: Variant, account: SimulatedAccount) -> None:
     """Number the entries, or leave them unnumbered, as the story needs."""
     for ledger in account.ledgers:
-        if variant.plot in balance_stories.NUMBERED + sequence_stories.NUMBERED:
+        if variant.plot in balance_cast.NUMBERED:
             ledger.numbered = True
-        elif variant.plot in book_stories.UNNUMBERED + moments.UNNUMBERED:
+        elif variant.plot in balance_cast.UNNUMBERED:
             ledger.numbered = False
 
 

@@ -93,10 +93,17 @@ def effect(event: Event) -> int:
     full = separate - cost(event) if event["type"] in DEBITS else minor(event, "amount")
     if event["status"] == "completed":
         return full
-    moved = minor(event, "balance_after") != minor(event, "balance_before")
+    moved = "balance_before" in event and event["balance_before"] != event["balance_after"]
     return -full if moved and event["status"] != "pending" else 0
+
+
+def started(row: Event) -> int:
+    """Where a row started; one that tells only its end moved what it must."""
+    if "balance_before" in row:
+        return minor(row, "balance_before")
+    return minor(row, "balance_after") - effect(row)
 
 
 def drift(row: Event) -> int:
     """By how much the row moved its balance wrongly."""
-    return minor(row, "balance_after") - minor(row, "balance_before") - effect(row)
+    return minor(row, "balance_after") - started(row) - effect(row)

@@ -11,9 +11,21 @@ from typer.testing import CliRunner
 from schemas.truth import Plant
 from worker.cli.app import app
 from worker.simulate import SimulateConfig, simulate
-from worker.simulate.stories import assignment, ended, holds, lock_money, moments, races
+from worker.simulate.stories import (
+    after_alone,
+    assignment,
+    disputes,
+    ended,
+    holds,
+    jumps,
+    lock_money,
+    moments,
+    races,
+    untold,
+)
 
-MODULES = {module.__name__ for module in (ended, holds, lock_money, moments, races)}
+PLANTED = (after_alone, disputes, ended, holds, jumps, lock_money, moments, races, untold)
+MODULES = {module.__name__ for module in PLANTED}
 
 
 class Scored:

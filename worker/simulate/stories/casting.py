@@ -2,10 +2,7 @@
 
 from worker.simulate.life.history import KNOWN_DAYS
 from worker.simulate.stories import (
-    balances as balance_stories,
-)
-from worker.simulate.stories import (
-    book_stories,
+    balance_cast,
     moments,
     payment_cast,
     security_limits,
@@ -27,12 +24,8 @@ from worker.simulate.stories import (
 from worker.simulate.stories import (
     security as security_stories,
 )
-from worker.simulate.stories import (
-    sequences as sequence_stories,
-)
 from worker.simulate.stories.variant import Plot, Variant, Variants, in_turn, of
 
-BALANCE_MISMATCH = "balance_mismatch"
 UNAUTHORIZED = "unauthorized_transaction"
 LOCKOUT = "account_lockout"
 CANNOT_LOG_IN = "cannot_log_in"
@@ -80,10 +73,7 @@ def _locked_for_days(*plots: Plot) -> Variants:
 
 ANOMALIES = in_turn(
     payment_cast.ANOMALIES,
-    of(
-        BALANCE_MISMATCH,
-        *in_turn(balance_stories.ANOMALIES, sequence_stories.ANOMALIES, book_stories.ANOMALIES),
-    ),
+    balance_cast.ANOMALIES,
     (
         *_known(
             security_stories.new_device_drained,
@@ -163,10 +153,7 @@ ANOMALIES = in_turn(
 )
 INNOCENTS = in_turn(
     payment_cast.INNOCENTS,
-    of(
-        BALANCE_MISMATCH,
-        *in_turn(balance_stories.INNOCENTS, sequence_stories.INNOCENTS, book_stories.INNOCENTS),
-    ),
+    balance_cast.INNOCENTS,
     (
         *_known(security_lookalikes.traveller, begins_early=1),
         *_known(

@@ -1,6 +1,6 @@
 """The variants of failed_payment_sufficient_balance: anomalies and innocents."""
 
-from worker.simulate.stories import available, ended, holds, moments, payments, races
+from worker.simulate.stories import available, ended, holds, moments, payments, races, untold
 from worker.simulate.stories.variant import Plot, Variant, Variants, of
 
 RULE = "failed_payment_sufficient_balance"
@@ -19,6 +19,7 @@ ANOMALIES = (
         *races.ANOMALIES,
         *ended.ANOMALIES,
         *holds.ANOMALIES,
+        *untold.PAYMENT_ANOMALIES,
         moments.captured_with_its_pending,
     ),
     *_lasting(3, ended.payout_failed),
@@ -31,6 +32,7 @@ INNOCENTS = (
         *races.INNOCENTS,
         *ended.INNOCENTS,
         *holds.INNOCENTS,
+        *untold.PAYMENT_INNOCENTS,
         moments.captured_with_its_pending_short,
     ),
     *_lasting(3, ended.payout_returned),

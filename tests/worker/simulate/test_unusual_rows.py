@@ -1,0 +1,142 @@
+"""Disputes, balances told in part, several jumps: the truth is what the events show."""
+
+from itertools import pairwise
+
+import pytest
+
+from schemas.truth import Plant
+from tests.support.events.simulated_books import (
+    Event,
+    SimulatedBooks,
+    cost,
+    drift,
+    major,
+    minor,
+    started,
+)
+from tests.support.events.simulated_rows import (
+    group_of,
+    known_before,
+    neighbour,
+    only_sets,
+    orders,
+)
+
+
+def first_of(money: SimulatedBooks, plant: Plant, row: Event) -> Event:
+    """The first row of the transaction of one of the account's rows."""
+    name = row["transaction_id"]
+    return next(other for other in money.before(plant) if other["transaction_id"] == name)
+
+
+@pytest.mark.parametrize(
+    ("variant", "types", "moves_back", "short"),
+    [
+        ("topup_taken_back", {"topup"}, 1, 0),
+        ("provisional_credit", {"payment"}, 1, 0),
+        ("dispute_without_money", {"payment"}, 0, 0),
+        ("dispute_one_unit_short", {"payment"}, 1, 1),
+        ("dispute_taken_twice", {"topup"}, 2, 0),
+    ],
+)
+def test_a_dispute_moves_all_of_it_back_or_nothing(
+    money: SimulatedBooks, variant: str, types: set[str], moves_back: int, short: int
+) -> None:
+    for plant in money.planted(variant):
+        row = money.anchor(plant)
+        first = first_of(money, plant, row)
+        assert (first["status"], row["status"]) == ("completed", "disputed")
+        assert {row["type"]} == types
+        assert row["initiator"] == ("merchant" if types == {"payment"} else "customer")
+        moved = minor(row, "balance_after") - minor(row, "balance_before")
+        done = minor(first, "balance_after") - minor(first, "balance_before")
+        assert moved == -moves_back * done - short
+        wrong = abs(drift(row))
+        assert plant.severity == (None if not wrong else severity_of(row, wrong))
+
+
+def severity_of(row: Event, by: int) -> str:
+    return "error" if by >= major(row) else "warning"
+
+
+@pytest.mark.parametrize(
+    ("variant", "units", "minors"),
+    [
+        ("after_alone", 0, 0),
+        ("after_alone_jump", 0, 1),
+        ("after_alone_jump_major_unit", 1, 0),
+        ("after_alone_unnumbered_jump", 0, 1),
+    ],
+)
+def test_a_balance_after_alone_follows_from_what_the_row_moves(
+    money: SimulatedBooks, variant: str, units: int, minors: int
+) -> None:
+    for plant in money.planted(variant):
+        row = money.anchor(plant)
+        assert "balance_before" not in row
+        by = abs(started(row) - minor(neighbour(money, plant), "balance_after"))
+        assert by == units * major(row) + minors
+        assert plant.severity == (severity_of(row, by) if by else None)
+
+
+def test_rows_that_only_set_the_balance_are_innocent(money: SimulatedBooks) -> None:
+    for plant in money.planted("after_alone_of_a_failure", "both_of_a_failure"):
+        row = money.anchor(plant)
+        assert row["status"] == "failed"
+        by = minor(row, "balance_after") - minor(neighbour(money, plant), "balance_after")
+        assert by == major(row)
+        assert only_sets(row) == (plant.expect == "silent")
+    for plant in money.planted("after_alone_of_a_mixed_payment"):
+        assert only_sets(money.anchor(plant))
+
+
+def test_two_jumps_are_two_alerts_unless_of_one_group(money: SimulatedBooks) -> None:
+    for plant in money.planted("nothing_moved_after_a_jump"):
+        row = money.anchor(plant)
+        by = minor(row, "balance_before") - minor(neighbour(money, plant), "balance_after")
+        assert by == (4 if minor(row, "amount") == 0 else 3) * major(row)
+    for plant in money.planted("wrong_row_after_a_jump"):
+        row = money.anchor(plant)
+        by = minor(row, "balance_before") - minor(neighbour(money, plant), "balance_after")
+        assert min(by, drift(row)) >= major(row)
+    for plant in money.planted("two_jumps_in_a_group", "jumps_that_cancel_out"):
+        group = sorted(group_of(money, plant), key=lambda row: str(row["event_id"]))
+        units = [
+            (minor(right, "balance_before") - minor(left, "balance_after")) / major(right)
+            for left, right in pairwise(group)
+        ]
+        assert units == ([1, 2] if plant.variant == "two_jumps_in_a_group" else [1, -1])
+        assert not orders(known_before(money, group), group)
+        assert plant.earliest_at == plant.at + 1_000
+
+
+def test_money_that_is_moved_untold_was_moved_before(money: SimulatedBooks) -> None:
+    untold = ("reversed_untold", "topup_reversed_untold", "topup_disputed_untold")
+    for plant in money.planted(*untold, "refused_after_untold"):
+        event = money.anchor(plant)
+        undone = [row for row in money.before(plant) if "balance_after" not in row][-1]
+        done = next(
+            row for row in money.before(plant) if row["transaction_id"] == undone["transaction_id"]
+        )
+        assert done["status"] == "completed"
+        assert undone["status"] in ("reversed", "disputed")
+        moved = minor(done, "balance_after") - minor(done, "balance_before")
+        if plant.variant in untold:
+            assert minor(event, "balance_before") == minor(done, "balance_after") - moved
+
+
+def test_what_never_moved_does_not_come_back(money: SimulatedBooks) -> None:
+    for plant in money.planted("never_paid_and_back"):
+        event = money.anchor(plant)
+        failed = money.before(plant)[-1]
+        assert failed["status"] == "failed"
+        by = minor(event, "balance_before") - minor(neighbour(money, plant), "balance_after")
+        assert by == cost(failed)
+        assert failed["transaction_id"] not in {
+            row["transaction_id"] for row in money.before(plant)[:-1]
+        }
+        assert plant.severity == severity_of(event, by)
+    for plant in money.planted("refused_after_cancelled"):
+        cancelled = money.before(plant)[-1]
+        assert cancelled["status"] == "cancelled"
+        assert first_of(money, plant, cancelled)["status"] == "pending"

@@ -1,0 +1,47 @@
+"""The variants of balance_mismatch, and which stories need entries with or without numbers."""
+
+from worker.simulate.stories import (
+    after_alone,
+    balances,
+    book_stories,
+    disputes,
+    jumps,
+    moments,
+    sequences,
+    untold,
+)
+from worker.simulate.stories.variant import in_turn, of
+
+RULE = "balance_mismatch"
+
+ANOMALIES = of(
+    RULE,
+    *in_turn(balances.ANOMALIES, sequences.ANOMALIES, book_stories.ANOMALIES),
+    *disputes.ANOMALIES,
+    *after_alone.ANOMALIES,
+    *jumps.ANOMALIES,
+    *untold.ANOMALIES,
+)
+INNOCENTS = of(
+    RULE,
+    *in_turn(balances.INNOCENTS, sequences.INNOCENTS, book_stories.INNOCENTS),
+    *disputes.INNOCENTS,
+    *after_alone.INNOCENTS,
+    *untold.INNOCENTS,
+)
+NUMBERED = (
+    *balances.NUMBERED,
+    *sequences.NUMBERED,
+    *after_alone.NUMBERED,
+    *jumps.NUMBERED,
+    *untold.NUMBERED,
+)
+"""They need entries that carry their ledger_sequence."""
+UNNUMBERED = (
+    *book_stories.UNNUMBERED,
+    *after_alone.UNNUMBERED,
+    *jumps.UNNUMBERED,
+    *moments.UNNUMBERED,
+    *untold.UNNUMBERED,
+)
+"""They need entries that carry no ledger_sequence."""
