@@ -38,39 +38,76 @@ def findings(events: Iterable[Event]) -> Iterator[ExpectedAlert]:
 
 def _of_lock(lock: Event, logins: list[Event], past: list[Event]) -> Iterator[ExpectedAlert]:
     until = parse_time(str(lock["lock_until"])) if "lock_until" in lock else None
-    after = [event for event in logins if at(event) > at(lock)]
-    opened = next((at(event) for event in after if _opens(event)), None)
-    superseded = next((at(event) for event in after if event["action"] == "lock"), None)
-    refused = [
-        at(event)
-        for event in after
-        if event.get("reason") == "account_locked" and (opened is None or at(event) < opened)
-    ]
-    closed = opened
-    if until is not None and (opened is None or until + GRACE < opened):
-        kept_open = any(until < moment <= until + GRACE for moment in refused)
-        closed = opened if kept_open else until + GRACE
+    superseded = next((at(e) for e in logins if e["action"] == "lock" and at(e) > at(lock)), None)
     raised = [(_first_severity(lock), at(lock)), *_at_once(lock, logins)]
-    raised += [("error", moment) for moment in _money_moves(lock, past, until, opened)]
-    overdue = [
+    begun, anchor = at(lock), str(lock["event_id"])
+    while True:
+        opened = next((at(e) for e in logins if at(e) > begun and _opens(e, logins)), None)
+        refused = [
+            event
+            for event in logins
+            if event.get("reason") == "account_locked"
+            and begun < at(event) <= (at(event) if opened is None else opened)
+        ]
+        closed = _closed_at(until, opened, [at(event) for event in refused])
+        raised += [("error", moment) for moment in _money_moves(lock, past, begun, until, opened)]
+        overdue = _overdue(refused, until, superseded)
+        if overdue and (closed is None or at(overdue[0]) < closed):
+            raised.append(("error", at(overdue[0])))
+        elif overdue:
+            yield ExpectedAlert(str(overdue[0]["event_id"]), "error", at(overdue[0]), opened)
+        severity = max((name for name, _ in raised), key=ORDER.index)
+        reached = min(moment for name, moment in raised if name == severity)
+        yield ExpectedAlert(anchor, severity, reached, closed)
+        again = _refused_again(logins, opened, until)
+        if again is None:
+            return
+        begun, anchor = at(again), str(again["event_id"])
+        raised = [(_first_severity(lock), begun)]
+
+
+def _closed_at(until: int | None, opened: int | None, refused: list[int]) -> int | None:
+    if until is None or (opened is not None and opened <= until + GRACE):
+        return opened
+    kept_open = any(until < moment <= until + GRACE for moment in refused)
+    return opened if kept_open else until + GRACE
+
+
+def _overdue(refused: list[Event], until: int | None, superseded: int | None) -> list[Event]:
+    return [
         event
-        for event in after
+        for event in refused
         if until is not None
-        and at(event) in refused
         and at(event) > until + GRACE
         and (superseded is None or at(event) < superseded)
     ]
-    if overdue and (closed is None or at(overdue[0]) < closed):
-        raised.append(("error", at(overdue[0])))
-    elif overdue:
-        yield ExpectedAlert(str(overdue[0]["event_id"]), "error", at(overdue[0]), opened)
-    severity = max((name for name, _ in raised), key=ORDER.index)
-    reached = min(moment for name, moment in raised if name == severity)
-    yield ExpectedAlert(str(lock["event_id"]), severity, reached, closed)
 
 
-def _opens(event: Event) -> bool:
-    return event["action"] in ("login", "unlock") and event["outcome"] == "success"
+def _refused_again(logins: list[Event], opened: int | None, until: int | None) -> Event | None:
+    """Return the first refusal, by the end of the lock, after what seemed to open the account."""
+    if opened is None or until is None:
+        return None
+    return next(
+        (
+            event
+            for event in logins
+            if event.get("reason") == "account_locked" and opened < at(event) <= until
+        ),
+        None,
+    )
+
+
+def _opens(event: Event, logins: list[Event]) -> bool:
+    """Whether it opens an account; a session that has logged in before is only refreshed."""
+    if event["outcome"] != "success" or event["action"] not in ("login", "unlock"):
+        return False
+    return event["action"] == "unlock" or not any(
+        other["action"] == "login"
+        and other["outcome"] == "success"
+        and other.get("session_id") == event.get("session_id")
+        and at(other) < at(event)
+        for other in logins
+    )
 
 
 def _first_severity(lock: Event) -> str:
@@ -95,18 +132,23 @@ def _at_once(lock: Event, logins: list[Event]) -> Iterator[tuple[str, int]]:
     ]
     observed = at(lock) - at(logins[0]) > 15 * MINUTE
     streams = lock.get("channel") in ("app", "web")
-    judged = lock.get("reason") == "max_retries" and streams and observed and ins
-    if judged and len(failures) < 5:
-        yield "error", at(lock)
+    if lock.get("reason") != "max_retries" or not streams or not ins:
+        return
+    counted = lock.get("failures_counted")
+    if len(failures) < 5 if counted is None else len(failures) < int(str(counted)):
+        if counted is not None or observed:
+            yield "error", at(lock)
+    elif counted is not None and int(str(counted)) < 5:
+        yield "warning", at(lock)
 
 
 def _money_moves(
-    lock: Event, past: list[Event], until: int | None, opened: int | None
+    lock: Event, past: list[Event], since: int, until: int | None, opened: int | None
 ) -> Iterator[int]:
-    begun = {event.get("transaction_id") for event in past if at(event) <= at(lock)}
+    begun = {event.get("transaction_id") for event in past if at(event) <= since}
     for event in past:
         if not is_debit(event) or event["status"] not in ("pending", "completed"):
             continue
         ends = min(moment for moment in (until, opened, at(event)) if moment is not None)
-        if at(lock) < at(event) <= ends and event["transaction_id"] not in begun:
+        if since < at(event) <= ends and event["transaction_id"] not in begun:
             yield at(event)

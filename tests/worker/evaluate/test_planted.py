@@ -14,17 +14,31 @@ from worker.simulate import SimulateConfig, simulate
 from worker.simulate.stories import (
     after_alone,
     assignment,
+    counters,
     disputes,
     ended,
     holds,
     jumps,
     lock_money,
     moments,
+    openings,
     races,
     untold,
 )
 
-PLANTED = (after_alone, disputes, ended, holds, jumps, lock_money, moments, races, untold)
+PLANTED = (
+    after_alone,
+    counters,
+    disputes,
+    ended,
+    holds,
+    jumps,
+    lock_money,
+    moments,
+    openings,
+    races,
+    untold,
+)
 MODULES = {module.__name__ for module in PLANTED}
 
 

@@ -124,6 +124,66 @@ def test_a_debit_in_the_lock_was_told_before_it_or_was_not(
         assert at(case.anchor) in {at(e) for e in told}
 
 
+COUNTED = {
+    "counter_not_reset": (1, 5, "app", "error"),
+    "counted_one_too_many": (5, 6, "app", "error"),
+    "counted_as_many": (5, 5, "app", "info"),
+    "counted_four": (4, 4, "app", "warning"),
+    "counted_by_telephone": (1, 5, "phone", "info"),
+}
+
+
+@pytest.mark.parametrize("variant", COUNTED)
+def test_a_lock_says_how_many_failures_were_counted(
+    security: SimulatedAccounts, variant: str
+) -> None:
+    failures, counted, channel, severity = COUNTED[variant]
+    case = security.case(variant)
+    since = at(case.last("login"))
+    failed = [at(event) for event in _failed(case) if at(event) > since]
+    assert len(failed) == failures
+    assert all(later - sooner == 12 * MINUTE for sooner, later in pairwise(failed))
+    assert (case.anchor["failures_counted"], case.anchor["channel"]) == (counted, channel)
+    assert case.plant.severity == severity
+
+
+OPENINGS = {
+    "refused_after_an_opening": (True, 2 * MINUTE, "warning"),
+    "refused_at_the_end_after_an_opening": (True, 5 * MINUTE, "warning"),
+    "refused_1_ms_after_the_end_after_an_opening": (False, 5 * MINUTE + 1, "warning"),
+    "paid_after_a_refusal": (True, 2 * MINUTE, "error"),
+}
+
+
+@pytest.mark.parametrize("variant", OPENINGS)
+def test_a_refusal_after_an_opening_restores_a_lock_that_lasts(
+    security: SimulatedAccounts, variant: str
+) -> None:
+    restores, refused_ms, severity = OPENINGS[variant]
+    case = security.case(variant)
+    lock = case.last("lock") if restores else case.anchor
+    (refused,) = (e for e in case.events if e.get("reason") == "account_locked")
+    assert at(refused) - at(lock) == refused_ms
+    assert (refused == case.anchor) == restores
+    plants = [p for p in security.truth if p.account_id == case.plant.account_id]
+    assert plants[0].event_ids == (lock["event_id"],)
+    assert plants[0].cured_at == at(lock) + MINUTE
+    assert len(plants) == (2 if restores else 1)
+    assert case.plant.severity == severity
+
+
+def test_a_refresh_is_of_a_session_of_before(security: SimulatedAccounts) -> None:
+    for variant, is_refresh in (("paid_after_a_refresh", True), ("paid_after_a_sign_in", False)):
+        case = security.case(variant)
+        success = next(e for e in case.after() if e["kind"] == "login")
+        assert (success["action"], success["outcome"]) == ("login", "success")
+        known = {e.get("session_id") for e in case.logins("login")}
+        assert (success["session_id"] in known) == is_refresh
+        paid = _debit_after(case)
+        assert at(success) < at(paid) <= _until(case)
+        assert case.plant.severity == ("error" if is_refresh else "warning")
+
+
 def test_a_second_capture_is_announced_or_not(security: SimulatedAccounts) -> None:
     for variant in ("second_capture_while_locked", "second_capture_of_ended"):
         case = security.case(variant)

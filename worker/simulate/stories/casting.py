@@ -3,7 +3,9 @@
 from worker.simulate.life.history import KNOWN_DAYS
 from worker.simulate.stories import (
     balance_cast,
+    counters,
     moments,
+    openings,
     payment_cast,
     security_limits,
     security_lookalikes,
@@ -136,6 +138,8 @@ ANOMALIES = in_turn(
             retry_stories.service_failures_do_not_lock,
             retry_stories.success_forgives,
             *lock_money_stories.ANOMALIES,
+            *counters.ANOMALIES,
+            *openings.ANOMALIES,
         ),
         *_first_seen(LOCKOUT, retry_stories.observed_for_15_minutes_and_1_ms),
         *_locked_for_days(lockout_stories.third_lock_in_24_hours),
@@ -212,6 +216,8 @@ INNOCENTS = in_turn(
             retry_stories.failed_15_minutes_and_1_ms_before,
             retry_stories.locked_elsewhere,
             *lock_money_stories.INNOCENTS,
+            *counters.INNOCENTS,
+            *openings.INNOCENTS,
         ),
         *_first_seen(LOCKOUT, retry_stories.observed_for_15_minutes),
         *_locked_for_days(lockout_stories.third_lock_in_24_hours_and_1_ms),

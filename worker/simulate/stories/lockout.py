@@ -30,6 +30,7 @@ class Locked(Scene):
         channel: str = "app",
         lasts_ms: int | None = None,
         severity_after: int = 0,
+        failures_counted: int | None = None,
     ) -> None:
         """Lock the account, and record the severity that its alert must reach."""
         fields: Event = {"action": "lock", "outcome": "success", "channel": channel}
@@ -37,6 +38,8 @@ class Locked(Scene):
             fields["reason"] = reason
         if lasts_ms is not None:
             fields["lock_until"] = format_time(self.account.agenda.now + lasts_ms)
+        if failures_counted is not None:
+            fields["failures_counted"] = failures_counted
         evidence = StoryEvidence((self.account.emit("login", fields),))
         self.story.must_alert(
             severity, evidence, severity_after=severity_after, cured_after=cured_after
