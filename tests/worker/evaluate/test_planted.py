@@ -23,6 +23,7 @@ from worker.simulate.stories import (
     moments,
     openings,
     races,
+    undone,
     untold,
 )
 
@@ -37,6 +38,7 @@ PLANTED = (
     moments,
     openings,
     races,
+    undone,
     untold,
 )
 MODULES = {module.__name__ for module in PLANTED}

@@ -8,6 +8,7 @@ from schemas.truth import Plant
 from tests.support.events.simulated_books import (
     Event,
     SimulatedBooks,
+    at,
     cost,
     drift,
     major,
@@ -140,3 +141,75 @@ def test_what_never_moved_does_not_come_back(money: SimulatedBooks) -> None:
         cancelled = money.before(plant)[-1]
         assert cancelled["status"] == "cancelled"
         assert first_of(money, plant, cancelled)["status"] == "pending"
+
+
+UNDOING = {"failed", "cancelled", "expired", "reversed"}
+AGAIN = {
+    "reversed_twice": (["completed", "reversed"], 1, 0, "alert"),
+    "reversed_twice_of_32": (["completed", "reversed"], 1, 31, "alert"),
+    "reversed_twice_of_33": (["completed", "reversed"], 1, 32, "silent"),
+    "reversal_told_again": (["completed", "reversed"], 0, 0, "silent"),
+    "never_taken_and_back": (["pending"], 1, 0, "alert"),
+    "hold_ended": (["pending"], 0, 0, "silent"),
+    "captured_and_back": (["pending", "completed"], 1, 0, "silent"),
+    "released_twice": (["pending", "ended"], 1, 0, "alert"),
+    "release_told_again": (["pending", "ended"], 0, 0, "silent"),
+}
+
+
+def earlier(money: SimulatedBooks, plant: Plant) -> list[Event]:
+    """The rows of the anchor's transaction that came before it."""
+    name = money.anchor(plant)["transaction_id"]
+    rows = money.of_account(plant.account_id, "transaction")
+    number = rows.index(money.anchor(plant))
+    return [row for row in rows[:number] if row["transaction_id"] == name]
+
+
+@pytest.mark.parametrize("variant", AGAIN)
+def test_a_row_gives_back_what_its_transaction_had_or_nothing(
+    money: SimulatedBooks, variant: str
+) -> None:
+    before, moves, others, expect = AGAIN[variant]
+    for plant in money.planted(variant):
+        row, known = money.anchor(plant), earlier(money, plant)
+        status = "ended" if "release" in variant else ""
+        assert [
+            status if each["status"] in ("cancelled", "expired") else each["status"]
+            for each in known
+        ] == before
+        assert row["status"] in UNDOING
+        moved = minor(row, "balance_after") - minor(row, "balance_before")
+        assert moved == moves * cost(row)
+        between = [
+            each
+            for each in money.of_account(plant.account_id, "transaction")
+            if at(known[-1]) < at(each) < at(row)
+        ]
+        assert len(between) == others
+        assert plant.expect == expect
+        assert plant.severity == (severity_of(row, moved) if expect == "alert" else None)
+
+
+def test_nothing_is_given_back_twice_but_where_planted(money: SimulatedBooks) -> None:
+    found = set()
+    for account in money.by_account:
+        statuses: dict[object, list[object]] = {}
+        for row in money.of_account(account, "transaction"):
+            known = statuses.setdefault(row["transaction_id"], [])
+            moved = minor(row, "balance_after") - minor(row, "balance_before")
+            twice = bool(UNDOING & set(known))
+            never = row.get("balance_kind") == "posted" and set(known) == {"pending"}
+            if row["status"] in UNDOING and moved and (twice or never):
+                found.add(row["event_id"])
+            known.append(row["status"])
+    planted = money.planted(*(name for name in AGAIN if "twice" in name or "never" in name))
+    assert found == {plant.event_ids[-1] for plant in planted}
+
+
+def test_a_returned_payout_had_been_paid(money: SimulatedBooks) -> None:
+    for plant in money.planted("payout_returned_untold"):
+        returned = money.before(plant)[-1]
+        assert (returned["status"], "balance_after" in returned) == ("failed", False)
+        assert first_of(money, plant, returned)["status"] == "completed"
+        by = minor(money.anchor(plant), "balance_before")
+        assert by - minor(neighbour(money, plant), "balance_after") == cost(returned)

@@ -8,6 +8,7 @@ from worker.simulate.stories import (
     jumps,
     moments,
     sequences,
+    undone,
     untold,
 )
 from worker.simulate.stories.variant import in_turn, of
@@ -20,6 +21,7 @@ ANOMALIES = of(
     *disputes.ANOMALIES,
     *after_alone.ANOMALIES,
     *jumps.ANOMALIES,
+    *undone.ANOMALIES,
     *untold.ANOMALIES,
 )
 INNOCENTS = of(
@@ -27,6 +29,7 @@ INNOCENTS = of(
     *in_turn(balances.INNOCENTS, sequences.INNOCENTS, book_stories.INNOCENTS),
     *disputes.INNOCENTS,
     *after_alone.INNOCENTS,
+    *undone.INNOCENTS,
     *untold.INNOCENTS,
 )
 NUMBERED = (
@@ -34,6 +37,7 @@ NUMBERED = (
     *sequences.NUMBERED,
     *after_alone.NUMBERED,
     *jumps.NUMBERED,
+    *undone.NUMBERED,
     *untold.NUMBERED,
 )
 """They need entries that carry their ledger_sequence."""
@@ -42,6 +46,7 @@ UNNUMBERED = (
     *after_alone.UNNUMBERED,
     *jumps.UNNUMBERED,
     *moments.UNNUMBERED,
+    *undone.UNNUMBERED,
     *untold.UNNUMBERED,
 )
 """They need entries that carry no ledger_sequence."""

@@ -73,7 +73,7 @@ def hold_row_wrong(story: Story) -> None:
         account = story.account
         order = purchase(account, account.price(ledger, 10, 60), ledger)
         moves = -order.cost - 1
-        fields = _hold_row(order, account.new_id("txn"), "pending", ledger.available, moves)
+        fields = hold_row(order, account.new_id("txn"), "pending", ledger.available, moves)
         _send_wrong(story, ledger, fields, 1)
 
     story.undisturbed(act)
@@ -112,13 +112,13 @@ def available_hold(story: Story) -> None:
         account = story.account
         order = purchase(account, account.price(ledger, 10, 60), ledger)
         transaction_id = account.new_id("txn")
-        fields = _hold_row(order, transaction_id, "pending", ledger.available, -order.cost)
+        fields = hold_row(order, transaction_id, "pending", ledger.available, -order.cost)
         story.must_stay_silent(sent(account, fields))
         account.soon(30, 600, expire, order, transaction_id)
 
     def expire(order: Order, transaction_id: str) -> None:
         before = order.ledger.available - order.cost
-        fields = _hold_row(order, transaction_id, "expired", before, order.cost)
+        fields = hold_row(order, transaction_id, "expired", before, order.cost)
         story.account.emit("transaction", fields)
         story.account.soon(5, 60, go_on, story.account, order.ledger)
 
@@ -196,7 +196,7 @@ def _correct_after(story: Story, ledger: Ledger, fields: Event, drift: int) -> N
     account.agenda.after(delay, lambda: complete(account, adjustment(account, ledger, -drift)))
 
 
-def _hold_row(order: Order, transaction_id: str, status: str, before: int, moves: int) -> Event:
+def hold_row(order: Order, transaction_id: str, status: str, before: int, moves: int) -> Event:
     """Return an entry of the available balance."""
     row = plain_row(order, transaction_id, status) | order.ledger.book(0)
     text = order.ledger.text
