@@ -129,7 +129,22 @@ def severity(events: Sequence[Event], refusal: Event) -> str | None:
     if any(is_answer(refusal, other) for other in beside(events, refusal)):
         return None
     told = "available_balance" in refusal
-    return "info" if not told and any(beside(events, refusal)) else "error"
+    known = [
+        other
+        for other in beside(events, refusal)
+        if at(other) <= at(refusal) or not is_crowded(events, refusal)
+    ]
+    return "info" if not told and known else "error"
+
+
+def is_crowded(events: Sequence[Event], refusal: Event) -> bool:
+    """Whether as many refusals as may wait have come just before, so that it is judged at once."""
+    waiting = [
+        other
+        for other in filter(is_refusal, events)
+        if at(refusal) - BESIDE_MS < at(other) < at(refusal)
+    ]
+    return len(waiting) >= 8
 
 
 def beside(events: Sequence[Event], refusal: Event, within_ms: int = BESIDE_MS) -> list[Event]:

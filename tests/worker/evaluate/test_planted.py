@@ -94,8 +94,9 @@ def test_wallets_that_number_their_transactions_alike_have_incidents_of_their_ow
         of_incident.setdefault(incident["incident_id"], set()).add(incident["account_token"])
     assert all(len(accounts) == 1 for accounts in of_incident.values())
     alerting = [
-        plant.account_id
+        plant
         for plant in scored.truth
         if plant.expect == "alert" and plant.rule == refusals.split(":", maxsplit=1)[0]
     ]
-    assert len(of_incident) == len(alerting) == len(set(alerting))
+    assert len(of_incident) == len(alerting)
+    assert sum(plant.transaction_ids == ("txn-000001",) for plant in alerting) == 2

@@ -30,7 +30,8 @@ def test_a_second_opinion_on_refusals_is_the_truth(money: SimulatedBooks) -> Non
         plant = planted.get(str(event_id))
         assert severity == (plant and plant.severity), plant and plant.variant
         if plant and severity:
-            assert plant.earliest_at == plant.at + 5_000
+            waits = not refusals.is_crowded(events_of(money, plant), money.anchor(plant))
+            assert plant.earliest_at == plant.at + (5_000 if waits else 0)
     refused = {p.event_ids[-1] for p in planted.values() if refusals.is_refusal(money.anchor(p))}
     assert refused == found.keys() & planted.keys()
 
@@ -62,6 +63,17 @@ def test_what_is_beside_a_refusal_is_as_near_as_its_name_says(
         assert distance in found
         assert min(map(abs, found)) == abs(distance)
         assert plant.severity == severity
+
+
+def test_the_ninth_refusal_does_not_wait_for_a_rival(money: SimulatedBooks) -> None:
+    plants: dict[str, list[Plant]] = {}
+    for plant in money.planted("nine_refusals"):
+        plants.setdefault(plant.account_id, []).append(plant)
+    for nine in plants.values():
+        assert [plant.severity for plant in nine] == ["info"] * 8 + ["error"]
+        assert nine[-1].at - nine[0].at == 800
+        near = refusals.beside(events_of(money, nine[-1]), money.anchor(nine[-1]))
+        assert [at(event) - nine[0].at for event in near] == [2_000]
 
 
 def test_two_rivals_cannot_both_have_the_money(money: SimulatedBooks) -> None:

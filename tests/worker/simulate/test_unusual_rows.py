@@ -152,6 +152,7 @@ AGAIN = {
     "never_taken_and_back": (["pending"], 1, 0, "alert"),
     "hold_ended": (["pending"], 0, 0, "silent"),
     "captured_and_back": (["pending", "completed"], 1, 0, "silent"),
+    "part_captured_and_back": (["pending", "completed"], 1, 0, "silent"),
     "released_twice": (["pending", "ended"], 1, 0, "alert"),
     "release_told_again": (["pending", "ended"], 0, 0, "silent"),
 }

@@ -14,6 +14,9 @@ from worker.simulate.stories.story import Story
 from worker.simulate.world.account import HOUR_MS, SECOND_MS
 from worker.simulate.world.ledger import Ledger
 
+WAITING = 8
+"""How many refusals of an account wait at once; a further one is judged by what came before."""
+
 
 def rival_5_s_after(story: Story) -> None:
     """Two debits for which the money does not suffice; the refused one is stamped earlier."""
@@ -93,6 +96,21 @@ def own_status_beside(story: Story) -> None:
     story.undisturbed(act)
 
 
+def nine_refusals(story: Story) -> None:
+    """Nine refusals within a second, then another debit: only eight wait for what comes."""
+
+    def act(ledger: Ledger) -> None:
+        orders = [_half(story, ledger) for _ in range(WAITING + 1)]
+        for number, order in enumerate(orders):
+            severity: Severity = "info" if number < WAITING else "error"
+            story.account.agenda.after(
+                100 * number, refused, story, order, "before", severity, waits=number < WAITING
+            )
+        story.account.agenda.after(2 * SECOND_MS, _take_more_than_is_left, story, ledger)
+
+    story.undisturbed(act)
+
+
 def _before_rival(story: Story, ledger: Ledger, delay_ms: int, severity: Severity) -> None:
     refused(story, _half(story, ledger), "before", severity)
     story.account.agenda.after(delay_ms, _take_more_than_is_left, story, ledger)
@@ -155,5 +173,6 @@ ANOMALIES = (
     credit_in_another_currency,
     succeeds_5_s_and_1_ms_after,
     own_status_beside,
+    nine_refusals,
 )
 INNOCENTS = (succeeds_5_s_after,)

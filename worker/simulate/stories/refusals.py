@@ -21,8 +21,12 @@ def refused(
     *,
     transaction_id: str | None = None,
     cured_after: int | None = None,
+    waits: bool = True,
 ) -> None:
-    """Refuse the order for insufficient funds; record what it alerts with. None: it is innocent."""
+    """Refuse the order for insufficient funds; record what it alerts with. None: it is innocent.
+
+    It is judged when all is known that is beside it, or at once if it does not wait.
+    """
     event_id, transaction_id = decline(
         story.account, order, "insufficient_funds", shown=shown, transaction_id=transaction_id
     )
@@ -30,7 +34,12 @@ def refused(
     if severity is None:
         story.must_stay_silent(evidence)
     else:
-        story.must_alert(severity, evidence, earliest_after=CONCURRENT_MS, cured_after=cured_after)
+        story.must_alert(
+            severity,
+            evidence,
+            earliest_after=CONCURRENT_MS if waits else 0,
+            cured_after=cured_after,
+        )
 
 
 def transfer_of(story: Story, ledger: Ledger, missing: int) -> Order:

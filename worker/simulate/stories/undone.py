@@ -5,9 +5,11 @@ is known that the transaction was undone already, or that its money was held and
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from worker.simulate.life.bookings import (
     Unused,
+    capture_part,
     complete,
     failed_row,
     hold,
@@ -63,6 +65,19 @@ def captured_and_back(story: Story) -> None:
     def row(order: Order, transaction_id: str) -> Event:
         complete(story.account, order, transaction_id)
         return _ended(story, order, transaction_id, order.cost)
+
+    _hold_ended(story, row, wrong=False)
+
+
+def part_captured_and_back(story: Story) -> None:
+    """A part of a hold was taken while the rest stays held, and that part comes back."""
+
+    def row(order: Order, transaction_id: str) -> Event:
+        order.ledger.held += order.cost
+        amount = story.account.rng.randint(1, order.amount - 1)
+        capture_part(story.account, order, transaction_id, amount, order.amount - amount)
+        order.ledger.held -= order.amount - amount
+        return _ended(story, replace(order, amount=amount), transaction_id, amount)
 
     _hold_ended(story, row, wrong=False)
 
@@ -187,6 +202,7 @@ INNOCENTS = (
     reversed_twice_of_33,
     hold_ended,
     captured_and_back,
+    part_captured_and_back,
     release_told_again,
     payout_returned_untold,
 )
