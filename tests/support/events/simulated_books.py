@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from schemas.money import ISO_4217, to_minor
+from schemas.money import CURRENCIES, to_minor
 from schemas.time import parse_time
 from schemas.truth import Plant
 from worker.simulate import SimulateConfig, simulate
@@ -71,11 +71,11 @@ def at(event: Event) -> int:
 
 
 def minor(event: Event, name: str) -> int:
-    return to_minor(str(event.get(name, "0")), ISO_4217[str(event["currency"])])
+    return to_minor(str(event.get(name, "0")), CURRENCIES[str(event["currency"])])
 
 
 def major(event: Event) -> int:
-    return int(10 ** ISO_4217[str(event["currency"])])
+    return int(10 ** CURRENCIES[str(event["currency"])])
 
 
 def cost(event: Event) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import atan2, cos, hypot, radians, sin
 
-from schemas.money import ISO_4217, to_minor
+from schemas.money import CURRENCIES, to_minor
 from schemas.time import parse_time
 
 Event = dict[str, object]
@@ -35,7 +35,7 @@ def at(event: Event) -> int:
 
 def minor(event: Event, name: str) -> int:
     """An amount in minor units; 0 when it is not given."""
-    return to_minor(str(event.get(name, "0")), ISO_4217[str(event["currency"])])
+    return to_minor(str(event.get(name, "0")), CURRENCIES[str(event["currency"])])
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:
@@ -189,7 +189,7 @@ def _authorization(event: Event) -> int:
         return 0
     if given["result"] in ("failed", "expired"):
         return 60
-    exempt = 50 * 10 ** ISO_4217[str(event["currency"])]
+    exempt = 50 * 10 ** CURRENCIES[str(event["currency"])]
     skipped = given["method"] == "none" or given["result"] == "skipped"
     return 30 if skipped and minor(event, "amount") > exempt else 0
 

@@ -13,6 +13,7 @@ from worker.cli.app import app
 from worker.simulate import SimulateConfig, simulate
 from worker.simulate.stories import (
     after_alone,
+    amounts,
     assignment,
     counters,
     disputes,
@@ -29,6 +30,7 @@ from worker.simulate.stories import (
 
 PLANTED = (
     after_alone,
+    amounts,
     counters,
     disputes,
     ended,

@@ -14,7 +14,7 @@ def money(request: pytest.FixtureRequest) -> simulated.SimulatedBooks:
     of_money = tuple(variant for variant in stories.STORIES if variant.rule in simulated.MONEY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stories, "STORIES", of_money)
-        config = SimulateConfig(accounts=1_000, days=2, stories_per_variant=5)
+        config = SimulateConfig(accounts=1_100, days=2, stories_per_variant=5)
         return simulated.SimulatedBooks(config, request.param)
 
 

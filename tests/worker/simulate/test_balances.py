@@ -101,6 +101,8 @@ NUMBERED_BREAKS = (
     "both_of_a_failure",
     "nothing_moved_after_a_jump",
     "never_paid_and_back",
+    "many_digits_jump",
+    "withdrawn_currency_jump",
 )
 
 

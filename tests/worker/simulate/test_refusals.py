@@ -113,6 +113,7 @@ ENOUGH = (
     "pending_after_completed",
     "pending_after_cancelled",
     "captured_with_its_pending",
+    "many_digits_covered",
 )
 SHORT = (
     "rest_held_short",
@@ -122,6 +123,7 @@ SHORT = (
     "increment_short",
     "pending_after_another",
     "captured_with_its_pending_short",
+    "many_digits_short",
 )
 
 

@@ -214,3 +214,23 @@ def test_a_returned_payout_had_been_paid(money: SimulatedBooks) -> None:
         assert first_of(money, plant, returned)["status"] == "completed"
         by = minor(money.anchor(plant), "balance_before")
         assert by - minor(neighbour(money, plant), "balance_after") == cost(returned)
+
+
+@pytest.mark.parametrize(
+    ("variant", "currency", "by"),
+    [
+        ("many_digits", "CHF", 0),
+        ("many_digits_jump", "CHF", 1),
+        ("withdrawn_currency", "BGN", 0),
+        ("withdrawn_currency_jump", "HRK", 100),
+    ],
+)
+def test_many_digits_and_withdrawn_currencies_are_exact(
+    money: SimulatedBooks, variant: str, currency: str, by: int
+) -> None:
+    for plant in money.planted(variant):
+        row, before = money.anchor(plant), neighbour(money, plant)
+        assert row["currency"] == currency
+        assert minor(row, "balance_before") - minor(before, "balance_after") == by
+        assert (minor(row, "balance_after") > 10**35) == ("many" in variant)
+        assert plant.severity == (severity_of(row, by) if by else None)

@@ -2,6 +2,7 @@
 
 from worker.simulate.stories import (
     after_alone,
+    amounts,
     balances,
     book_stories,
     disputes,
@@ -21,6 +22,7 @@ ANOMALIES = of(
     *disputes.ANOMALIES,
     *after_alone.ANOMALIES,
     *jumps.ANOMALIES,
+    *amounts.ANOMALIES,
     *undone.ANOMALIES,
     *untold.ANOMALIES,
 )
@@ -29,6 +31,7 @@ INNOCENTS = of(
     *in_turn(balances.INNOCENTS, sequences.INNOCENTS, book_stories.INNOCENTS),
     *disputes.INNOCENTS,
     *after_alone.INNOCENTS,
+    *amounts.INNOCENTS,
     *undone.INNOCENTS,
     *untold.INNOCENTS,
 )

@@ -1,6 +1,15 @@
 """The variants of failed_payment_sufficient_balance: anomalies and innocents."""
 
-from worker.simulate.stories import available, ended, holds, moments, payments, races, untold
+from worker.simulate.stories import (
+    amounts,
+    available,
+    ended,
+    holds,
+    moments,
+    payments,
+    races,
+    untold,
+)
 from worker.simulate.stories.variant import Plot, Variant, Variants, of
 
 RULE = "failed_payment_sufficient_balance"
@@ -20,6 +29,7 @@ ANOMALIES = (
         *ended.ANOMALIES,
         *holds.ANOMALIES,
         *untold.PAYMENT_ANOMALIES,
+        *amounts.PAYMENT_ANOMALIES,
         moments.captured_with_its_pending,
     ),
     *_lasting(3, ended.payout_failed),
@@ -33,6 +43,7 @@ INNOCENTS = (
         *ended.INNOCENTS,
         *holds.INNOCENTS,
         *untold.PAYMENT_INNOCENTS,
+        *amounts.PAYMENT_INNOCENTS,
         moments.captured_with_its_pending_short,
     ),
     *_lasting(3, ended.payout_returned),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
-from schemas.money import ISO_4217
+from schemas.money import CURRENCIES
 
 Family = Literal["insufficient_funds", "technical", "limit", "fraud", "unknown"]
 
@@ -22,7 +22,7 @@ class SimulatedCurrency:
     @property
     def exponent(self) -> int:
         """Return how many decimals the currency has."""
-        return ISO_4217[self.code]
+        return CURRENCIES[self.code]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,10 @@ EUR = SimulatedCurrency("EUR", 100)
 USD = SimulatedCurrency("USD", 110)
 JPY = SimulatedCurrency("JPY", 160)
 BHD = SimulatedCurrency("BHD", 410)
+BGN = SimulatedCurrency("BGN", 195)
+CHF = SimulatedCurrency("CHF", 105)
+HRK = SimulatedCurrency("HRK", 750)
+"""No account has these three but in stories."""
 
 COUNTRIES = (
     Country("DE", EUR, 1, 52.5, 13.4),
