@@ -1,5 +1,6 @@
 """Saved state survives releases: older layouts are read, newer ones refused, rule by rule."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -292,11 +293,14 @@ def test_todays_layout_is_read_without_a_second_look(monkeypatch: pytest.MonkeyP
         saved.read(payload)
 
 
-def test_layout_1_with_amounts_beyond_64_bits_is_read() -> None:
-    """It was saved as JSON then."""
+@pytest.mark.parametrize("encode", [msgspec.json.encode, packed])
+def test_an_older_layout_with_amounts_beyond_64_bits_is_read(
+    encode: Callable[[Any], bytes],
+) -> None:
+    """It was saved as JSON then; what is saved today will be an older layout one day."""
     known = ["ETH", "posted", 10**20, 5, 7, "event-1", 0, 4]
     old = {"i": bytearray(20), "f": [[known], [["tx-1", "ETH", 10**20, 3]]]}
-    account = SavedAccounts(RULES).read(msgspec.json.encode(old))
+    account = SavedAccounts(RULES).read(encode(old))
     assert account.ids == bytes(20)
     assert (account.profile.balances[0].minor, account.profile.balances[0].ref.offset) == (
         10**20,
