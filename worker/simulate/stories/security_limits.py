@@ -212,19 +212,23 @@ def _unapproved(story: Story, more: int, severity: Severity | None) -> None:
 def _new_payees(
     story: Story, times: int, gap_ms: int, severity: Severity | None, pause_ms: int = 0
 ) -> None:
-    """Send a little to so many new payees; the last one waits for `pause_ms` longer."""
-    lasts_ms = (times - 1) * gap_ms + pause_ms
+    """Send a little to so many new payees; the last one waits for `pause_ms` longer.
+
+    The first one waits until one that the owner may have paid in his last visit is not recent.
+    """
+    first_ms = NEW_PAYEES_WITHIN_MS
+    last_ms = first_ms + (times - 1) * gap_ms + pause_ms
 
     def act(scene: Scene) -> None:
         scene.sign_in(scene.stranger())
         for number in range(times - 1):
-            scene.later(MINUTE_MS + number * gap_ms, pay, scene, None)
-        scene.later(MINUTE_MS + lasts_ms, pay, scene, severity)
+            scene.later(first_ms + number * gap_ms, pay, scene, None)
+        scene.later(last_ms, pay, scene, severity)
 
     def pay(scene: Scene, severity: Severity | None) -> None:
         scene.pay(scene.send(scene.new_payee()), severity)
 
-    seclude(story, act, lasts_ms=MINUTE_MS + lasts_ms)
+    seclude(story, act, lasts_ms=last_ms)
 
 
 def _barely_known(
