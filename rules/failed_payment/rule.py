@@ -14,7 +14,7 @@ What makes it wrong, and what is done about it:
 - another debit at the same moment may have had the money, or a credit have brought it too late:
   within `concurrent_debit_ms` on either side a refusal is only info, unless the event has the
   available balance itself. So a refusal is judged that long after it happened, by what was known
-  when it happened;
+  when it happened; where no transactions follow, heartbeats prove that none came;
 - a failure of what has succeeded (the transaction, or one with its key or reference) is an old or
   repeated status, or money that came back: silent;
 - limits, fraud, blocked accounts, duplicates and customers say no for good reasons: silent;
