@@ -248,7 +248,7 @@ LINES: list[tuple[str, bytes]] = [
     ("currency", MONEY.replace(b"EUR", b"EUX")),
     ("amount", MONEY.replace(b'"12.50"', b"12.50")),
     ("amount", MONEY.replace(b'"12.50"', b'"1e1000000"')),
-    ("amount", MONEY.replace(b'"12.50"', b'"%b"' % (b"9" * 19))),
+    ("amount", MONEY.replace(b'"12.50"', b'"%b"' % (b"9" * 39))),
     ("unsupported_version", TEXT.replace(b'"schema_version":1', b'"schema_version":2')),
 ]
 
