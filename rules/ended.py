@@ -23,6 +23,8 @@ PAYOUT_MS: Final = 7 * 24 * 3_600_000
 _ROW: Final = struct.Struct(">IqB")
 """Mark of the transaction_id, occurred_at of its newest end (milliseconds), how it ended."""
 _MARK: Final = struct.Struct(">I")
+_ENDED_BYTES: Final = MAX_ENDED * _ROW.size
+_PAYOUT_BYTES: Final = MAX_PAYOUTS * _ROW.size
 _KEY_BYTES: Final = 8
 
 _STATUSES: Final = ("completed", "failed", "cancelled", "expired", "reversed")
@@ -77,21 +79,21 @@ class Ended(Struct, array_like=True, omit_defaults=True, gc=False):
 
     def add(self, mark: int, event: Transaction) -> bool:
         """Remember the end of a transaction; return whether another had to be forgotten for it."""
-        at, code, wanted = event.occurred_at, _CODES[event.status], _MARK.pack(mark)
-        how = code or _HAS_COMPLETED
-        if not code and event.type in DEBITS:
-            self._add_keys(event)
-        is_payout = event.type == "withdrawal" or (
-            event.type == "transfer_out" and event.rail is not None
-        )
-        rows, most = (self.payouts, MAX_PAYOUTS) if is_payout else (self.others, MAX_ENDED)
-        if wanted in rows and (found := _find(rows, wanted, _ROW.size)) >= 0:
-            _, known_at, known_how = _unpack_from(rows, found)
-            del rows[found : found + _ROW.size]
-            newer, older = (how, known_how) if at >= known_at else (known_how, how)
-            at, how = max(at, known_at), newer | (older & _HAS_COMPLETED)
-        _insert(rows, mark, at, how)
-        if len(rows) <= most * _ROW.size:
+        at, how = event.occurred_at, _CODES[event.status]
+        if not how:
+            how = _HAS_COMPLETED
+            if event.idempotency_key or event.external_reference:
+                self._add_keys(event)
+        if event.type == "withdrawal" or (event.type == "transfer_out" and event.rail is not None):
+            rows, most = self.payouts, _PAYOUT_BYTES
+        else:
+            rows, most = self.others, _ENDED_BYTES
+        row = _pack(mark, at, how)
+        if row[: _MARK.size] in rows or (rows and _time_at(rows, len(rows) - _ROW.size) > at):
+            _add_known_or_late(rows, mark, at, how)
+        else:  # nearly always
+            rows += row
+        if len(rows) <= most:
             return False
         del rows[: _ROW.size]
         return True
@@ -110,6 +112,8 @@ class Ended(Struct, array_like=True, omit_defaults=True, gc=False):
         return _time_at(self.payouts, len(self.payouts) - _ROW.size) if self.payouts else None
 
     def _add_keys(self, event: Transaction) -> None:
+        if event.type not in DEBITS:
+            return
         answered = self.answered
         for key in _keys_of(event):
             found = _find(answered, key, _KEY_BYTES)
@@ -127,7 +131,14 @@ def _find(rows: bytearray, wanted: bytes, size: int) -> int:
     return found
 
 
-def _insert(rows: bytearray, mark: int, at: int, how: int) -> None:
+def _add_known_or_late(rows: bytearray, mark: int, at: int, how: int) -> None:
+    """Add an end of a transaction that has a row already, or one that is older than others."""
+    found = _find(rows, _MARK.pack(mark), _ROW.size)
+    if found >= 0:
+        _, known_at, known_how = _unpack_from(rows, found)
+        del rows[found : found + _ROW.size]
+        newer, older = (how, known_how) if at >= known_at else (known_how, how)
+        at, how = max(at, known_at), newer | (older & _HAS_COMPLETED)
     place = len(rows)
     while place and _time_at(rows, place - _ROW.size) > at:
         place -= _ROW.size

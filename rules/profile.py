@@ -189,9 +189,9 @@ def _see_balance(profile: Profile, event: Transaction, source: Source) -> None:
 def _is_spent(event: Transaction) -> bool:
     """Return whether it is a pending or completed debit of the owner."""
     return (
-        event.status in ("completed", "pending")
+        event.type in SPENDING_TYPES
         and (event.initiator is None or event.initiator == "customer")
-        and event.type in SPENDING_TYPES
+        and event.status in ("completed", "pending")
     )
 
 

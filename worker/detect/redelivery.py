@@ -44,18 +44,12 @@ def identity_of(begun: blake2b, event: Event) -> bytes:
     """Return the 20 bytes that are remembered of an event."""
     digest = begun.copy()
     digest.update(event.event_id.encode())
-    return _pack(digest.digest(), crc32(_content(event)) or 1, event.occurred_at)
-
-
-def _content(event: Event) -> bytes:
-    """Return what an event says, in bytes that never change: rows of older releases hold their CRC.
-
-    JSON where an amount needs more than the 64 bits of msgpack.
-    """
+    # What it says is in bytes that never change: rows of older releases hold their CRC.
     try:
-        return _msgpack(event)
-    except OverflowError:
-        return _json(event)
+        content = _msgpack(event)
+    except OverflowError:  # an amount needs more than the 64 bits of msgpack
+        content = _json(event)
+    return _pack(digest.digest(), crc32(content) or 1, event.occurred_at)
 
 
 def known_as(ids: bytearray, identity: bytes, oldest: int) -> bool | None:
