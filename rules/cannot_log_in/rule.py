@@ -200,7 +200,8 @@ class CannotLogIn(Rule[CannotLogInParams, CannotLogInState, CannotLogInFacts]):
                 dedup_rule="account_lockout" if locked else None,
             )
         )
-        fx.set_timer("quiet", failures[-1].at + self.params.quiet_ms, (LOGIN,))
+        quiet = max(failures[-1].at + self.params.quiet_ms, due + 1)  # it may be over already
+        fx.set_timer("quiet", quiet, (LOGIN,))
         forget_anchor(state)
         forget_before(state, due - self.params.window_ms)
 

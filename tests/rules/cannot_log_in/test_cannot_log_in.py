@@ -582,3 +582,13 @@ def test_what_version_1_has_saved_is_read() -> None:
     assert state.failures
     assert CannotLogIn.upgrade(1, msgspec.to_builtins(state)) == state
     assert CannotLogIn.upgrade(0, msgspec.to_builtins(state)) is None
+
+
+@pytest.mark.parametrize("quiet_ms", [60_000, 600_000, 600_001])
+def test_a_quiet_that_is_over_when_it_is_raised_ends_it_at_once(quiet_ms: int) -> None:
+    """Where it is shorter than the absence, which takes ten minutes to be proven."""
+    scenario = Scenario(CannotLogIn, quiet_ms=quiet_ms)
+    for time in FIVE:
+        scenario.give(login(time, outcome="failure", reason="bad_credentials", event_id=time))
+    scenario.give(clock("10:14:01"))
+    assert scenario.steps == ["raised info", "expired info"]
