@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from rules.events import DEBITS, Transaction
@@ -54,10 +53,10 @@ class End(Struct, frozen=True, gc=False):
 class Ended(Struct, array_like=True, omit_defaults=True, gc=False):
     """What an account remembers of its transactions that have ended, the oldest first."""
 
-    others: bytearray = msgspec.field(default_factory=bytearray)
+    others: bytes = b""
     """A row per transaction that is no payout."""
-    payouts: bytearray = msgspec.field(default_factory=bytearray)
-    answered: bytearray = msgspec.field(default_factory=bytearray)
+    payouts: bytes = b""
+    answered: bytes = b""
     """8 bytes of every idempotency_key and external_reference of debits that have completed."""
 
     def end_of(self, mark: int) -> End | None:
@@ -84,27 +83,29 @@ class Ended(Struct, array_like=True, omit_defaults=True, gc=False):
             how = _HAS_COMPLETED
             if event.idempotency_key or event.external_reference:
                 self._add_keys(event)
-        if event.type == "withdrawal" or (event.type == "transfer_out" and event.rail is not None):
-            rows, most = self.payouts, _PAYOUT_BYTES
-        else:
-            rows, most = self.others, _ENDED_BYTES
+        is_payout = event.type == "withdrawal" or (
+            event.type == "transfer_out" and event.rail is not None
+        )
+        rows, most = (self.payouts, _PAYOUT_BYTES) if is_payout else (self.others, _ENDED_BYTES)
         row = _pack(mark, at, how)
         if row[: _MARK.size] in rows or (rows and _time_at(rows, len(rows) - _ROW.size) > at):
-            _add_known_or_late(rows, mark, at, how)
+            rows = _with_known_or_late(rows, mark, at, how)
         else:  # nearly always
             rows += row
-        if len(rows) <= most:
-            return False
-        del rows[: _ROW.size]
-        return True
+        is_full = len(rows) > most
+        if is_full:
+            rows = rows[_ROW.size :]
+        if is_payout:
+            self.payouts = rows
+        else:
+            self.others = rows
+        return is_full
 
     def forget_before(self, others: int, payouts: int) -> None:
         """Forget what ended before these times (milliseconds), and keys when nothing is left."""
-        for rows, oldest in ((self.others, others), (self.payouts, payouts)):
-            while rows and _unpack_from(rows)[1] < oldest:
-                del rows[: _ROW.size]
+        self.others, self.payouts = _since(self.others, others), _since(self.payouts, payouts)
         if not self.others and not self.payouts:
-            self.answered.clear()
+            self.answered = b""
 
     @property
     def newest_payout_at(self) -> int | None:
@@ -118,12 +119,12 @@ class Ended(Struct, array_like=True, omit_defaults=True, gc=False):
         for key in _keys_of(event):
             found = _find(answered, key, _KEY_BYTES)
             if found >= 0:
-                del answered[found : found + _KEY_BYTES]
+                answered = answered[:found] + answered[found + _KEY_BYTES :]
             answered += key
-        del answered[: max(0, len(answered) - MAX_ANSWERED * _KEY_BYTES)]
+        self.answered = answered[-MAX_ANSWERED * _KEY_BYTES :]
 
 
-def _find(rows: bytearray, wanted: bytes, size: int) -> int:
+def _find(rows: bytes, wanted: bytes, size: int) -> int:
     """Return where the row of this size begins that begins with these bytes; -1: there is none."""
     found = rows.find(wanted)
     while found >= 0 and found % size:
@@ -131,21 +132,29 @@ def _find(rows: bytearray, wanted: bytes, size: int) -> int:
     return found
 
 
-def _add_known_or_late(rows: bytearray, mark: int, at: int, how: int) -> None:
-    """Add an end of a transaction that has a row already, or one that is older than others."""
+def _with_known_or_late(rows: bytes, mark: int, at: int, how: int) -> bytes:
+    """Return the rows with an end of a transaction that has one already, or that is older."""
     found = _find(rows, _MARK.pack(mark), _ROW.size)
     if found >= 0:
         _, known_at, known_how = _unpack_from(rows, found)
-        del rows[found : found + _ROW.size]
+        rows = rows[:found] + rows[found + _ROW.size :]
         newer, older = (how, known_how) if at >= known_at else (known_how, how)
         at, how = max(at, known_at), newer | (older & _HAS_COMPLETED)
     place = len(rows)
     while place and _time_at(rows, place - _ROW.size) > at:
         place -= _ROW.size
-    rows[place:place] = _pack(mark, at, how)
+    return rows[:place] + _pack(mark, at, how) + rows[place:]
 
 
-def _time_at(rows: bytearray, place: int) -> int:
+def _since(rows: bytes, oldest: int) -> bytes:
+    """Return the rows from the first that is not before a time on."""
+    place = 0
+    while place < len(rows) and _time_at(rows, place) < oldest:
+        place += _ROW.size
+    return rows[place:]
+
+
+def _time_at(rows: bytes, place: int) -> int:
     at: int = _unpack_from(rows, place)[1]
     return at
 

@@ -68,12 +68,14 @@ def remember_debit(state: FailedPaymentState, event: Transaction, within_ms: int
 
 def remember_credit(state: FailedPaymentState, event: Transaction) -> None:
     """Keep the time of a credit if it is the newest of its currency."""
-    at = event.occurred_at
+    currency, at = event.currency, event.occurred_at
+    others = []
     for credit in state.credits:
-        if credit.currency == event.currency:
-            at = max(at, credit.at)
-    others = [each for each in state.credits if each.currency != event.currency]
-    state.credits = (*others, Credit(event.currency, at))[-MAX_CURRENCIES:]
+        if credit.currency != currency:
+            others.append(credit)
+        elif at <= credit.at:
+            return
+    state.credits = (*others, Credit(currency, at))[-MAX_CURRENCIES:]
 
 
 def is_contested(state: FailedPaymentState, event: Transaction, within_ms: int) -> bool:
