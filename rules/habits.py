@@ -21,7 +21,7 @@ MAX_COUNTERPARTIES: Final = 64
 MAX_SESSIONS: Final = 256
 MAX_FAILURES: Final = 20
 MAX_FAILED: Final = 255
-"""Up to here failures since a login are counted; it stands for as many or more."""
+"""Up to here failures since a login are counted; it means as many or more."""
 MAX_CURRENCIES: Final = 4
 DEBITS_COMPARED: Final = 50
 

@@ -181,7 +181,7 @@ def _see_balance(profile: Profile, event: Transaction, source: Source) -> None:
         if event.balance_before is None and profile.balances:
             profile.before = profile.known(event.currency)
         _set_known(profile, Known(event.currency, event.balance_kind, after, at, source.ref))
-    elif profile.balances and _moves_untold(profile, event):
+    elif profile.balances and _moves_unreported(profile, event):
         profile.before = profile.known(event.currency)
         _forget_known(profile, event.currency, event.occurred_at)
 
@@ -209,7 +209,7 @@ def _set_known(profile: Profile, new: Known) -> None:
     profile.balances = balances
 
 
-def _moves_untold(profile: Profile, event: Transaction) -> bool:
+def _moves_unreported(profile: Profile, event: Transaction) -> bool:
     """Return whether the event, which reports no balance, moves money of one, or may."""
     moved = event.amount if event.type in CREDITS else paid_by_balance(event)
     if moved == 0:

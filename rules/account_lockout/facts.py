@@ -132,7 +132,7 @@ def _is_derived_rightly(facts: AccountLockoutFacts, params: AccountLockoutParams
 
 
 def _is_judged(facts: AccountLockoutFacts, params: AccountLockoutParams) -> bool:
-    """Return whether the failures before the lock are all known, or told by the service."""
+    """Return whether the failures before the lock are all known, or counted by the service."""
     return facts.reason == "max_retries" and facts.channel in params.streaming_channels
 
 
@@ -268,8 +268,8 @@ def _root_cause(
     if "unjustified" in findings or "overdue" in findings:
         return "technical"
     failures = max(facts.failures_in_window or 0, facts.failures_since_success or 0)
-    told = facts.failures_counted is not None and facts.failures_counted > 0
-    earned = told or facts.derived_failures is not None or failures >= params.policy_limit
+    was_counted = facts.failures_counted is not None and facts.failures_counted > 0
+    earned = was_counted or facts.derived_failures is not None or failures >= params.policy_limit
     if facts.why == "customer" or (facts.why == "max_retries" and earned):
         return "user_error"
     return "unknown"

@@ -48,7 +48,7 @@ JUMPS: Final = (
         details=({"jumps": [3_000, -2_950], "drift_minor": 50, "largest_jump_minor": 3_000},),
     ),
     Example(
-        name="Jumps that cancel each other out are told all the same, and no correction cures them",
+        name="Jumps that cancel each other out are reported too, and no correction cures them",
         events=(
             FIRST,
             entry("b", "10:01:00", "20.00", "95.00", "75.00"),
@@ -71,7 +71,7 @@ JUMPS: Final = (
         details=({"drift_minor": -4_000}, {"drift_minor": -3_000}),
     ),
     Example(
-        name="With numbers too, a row that is wrong in itself may stand after a jump",
+        name="With numbers too, a row that is wrong in itself may come after a jump",
         events=(
             row(1, "10:00:00", "10.00", "20.00", "10.00"),
             row(2, "10:00:01", "5.00", "300.00", "200.00"),

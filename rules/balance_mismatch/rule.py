@@ -34,7 +34,7 @@ What makes it wrong, and what is done about it:
 - one break must not give an alert for every later row: the chain continues from a row with an
   alert, also from one that moves nothing (`ledger.chain`, `ledger.book`). A row that is wrong in
   itself may be right in its balance before, or after, or neither: it is compared with its
-  neighbours in each of these readings, and what is told is the smallest jump. So a row raises at
+  neighbours in each of these readings, and the smallest jump is reported. So a row raises at
   most one alert by itself and one of the chain.
 
 Rows of a group that come in order need neither timer nor search (`ledger.book`). One timer per
@@ -48,7 +48,7 @@ time has passed its end, proven or not.
 
 The jumps of a group lie between trails of rows that join: first the one that goes on from the known
 balance, then the others in the order of their first rows by time and event_id. The first rows of
-an account have nothing before them, so jumps between them are not told.
+an account have nothing before them, so jumps between them are not reported.
 
 An alert is cured by a later completed adjustment or reversal that moves exactly the drift back (for
 a report: that moves the balance to it), by a report that shows the drift to be gone, a gap by its

@@ -208,7 +208,7 @@ _SILENT: Final = (
         ),
     ),
     Example(
-        name="A carrier's gateway stands far from its users: 20 + 20",
+        name="A carrier's gateway is far from its users: 20 + 20",
         events=(
             *KNOWN,
             login("08:00:00", **OWNER),

@@ -110,7 +110,7 @@ def _travel_sentence(facts: Facts, params: Params) -> str:
         found.append(f"{journey} between two logins")
         misplaced.append(facts.logins_travel_masked)
     half = " (through a network whose place is not that of its user: half)"
-    return f"Nobody travels like that: {', '.join(found)}{half if all(misplaced) else ''}"
+    return f"No journey is that fast: {', '.join(found)}{half if all(misplaced) else ''}"
 
 
 def _drained_sentence(facts: Facts, params: Params) -> str:

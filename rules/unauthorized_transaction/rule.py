@@ -11,7 +11,7 @@ What makes it wrong, and what is done about it:
 - owners buy phones, travel, mistype, change passwords, move their salary: no sign is enough alone,
   and the login side alone does not page;
 - VPN and relay networks show another place: device, country and travel count half;
-- the gateways of mobile carriers stand hundreds of km away: of a journey that begins or ends on a
+- the gateways of mobile carriers are hundreds of km away: of a journey that begins or ends on a
   mobile network the travel counts half;
 - in a young account everything is new: nothing counts as new before `min_history`;
 - an address is only roughly a place: places are cells of 0.1 degree, and less than `travel_km`

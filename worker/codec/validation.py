@@ -65,8 +65,8 @@ def _fault(
         allowed = _QUOTED.findall(context["expected"])
         about["expected"] = f"{'not' if allowed[1:] else 'must be'} {one_of(allowed)}"
     where = ".".join(map(str, inner)) or RECORD
-    told = code if code in SENTENCES else "other"
-    return Fault(str(location[0]) if location else "", code, problem(where, told, **about))
+    known = code if code in SENTENCES else "other"
+    return Fault(str(location[0]) if location else "", code, problem(where, known, **about))
 
 
 def far_times(record: BaseModel) -> Iterator[Fault]:

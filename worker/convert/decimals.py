@@ -16,7 +16,7 @@ _SPACE = "[ \u00a0\u202f]*"
 class Notation:
     """A way to write numbers: the decimal separator and, if any, the thousands separator.
 
-    `strip`: marks that may stand before or after the number, such as currency signs.
+    `strip`: marks that may be before or after the number, such as currency signs.
     """
 
     separator: str = "."

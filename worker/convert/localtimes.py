@@ -1,7 +1,7 @@
 """Local times: which of two hours, which year, by what the rows before have shown.
 
 When clocks are put back, an hour comes twice; when they are put forward, one never comes. Logs
-leave the year out. A file in order of time, oldest or newest first, tells what its times do not.
+leave the year out. A file in order of time, oldest or newest first, shows what its times do not.
 """
 
 from dataclasses import dataclass, field
@@ -77,7 +77,7 @@ class LocalTimes:
         """Return milliseconds since the epoch.
 
         Raises:
-            LocalTimeError: a time that the clocks skip, or one of two and no telling which.
+            LocalTimeError: a time that the clocks skip, or one of two without a sign of which.
             ValueError, OverflowError: no time in this format.
         """
         moment = self._parsed(text, track)

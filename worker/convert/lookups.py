@@ -17,7 +17,7 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 _ENDINGS: Final = (".csv", ".toml", ".json")
 
 Lookup = dict[str, str]
-"""What each text stands for."""
+"""What each text means."""
 Lookups = Mapping[str, Lookup]
 """By the name of their table."""
 

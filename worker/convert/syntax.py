@@ -22,7 +22,7 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _END: Final = re.compile(r"(?<!\\)(?:\\\\)*\$\Z")
-"""A $ at the end, before which stand none or two backslashes, or four."""
+"""A $ at the end, before which are none or two backslashes, or four."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ Layouts of an account:
 2. Number under "v". Addresses are a `Ref`, a hold keeps a mark, an alert the facts it quotes;
    there are habits. An alert of layout 1 quotes no facts: it can only expire.
 3. An open alert is encoded by itself, behind what the engine reads of it. Habits count the failures
-   since the last success: of a layout before nobody knows how many they are.
+   since the last success: of a layout before their number is not known.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The seal of an alert: a hash of all in it that the same history gives everywhere. Pure.
 
-Where records stand and when they were published is left out, so equal runs give equal seals; so are
+Where records are and when they were published is left out, so equal runs give equal seals; so are
 amounts as text, which older releases did not write. A seal shows that a record was changed by
 accident; it is no signature.
 """

@@ -45,7 +45,7 @@ class NumberedRow(Struct, gc=False):
     sequence: int
     start: Boundary
     end: Boundary
-    """Of a wrong row each has two candidates: as it stands, and corrected by the other."""
+    """Of a wrong row each has two candidates: as reported, and corrected by the other."""
     contents: int
     """A hash: equal for equal contents."""
 
@@ -224,7 +224,7 @@ def _allow_either_end(chain: Chain, row: NumberedRow) -> None:
 def _end_after(left: Boundary, row: NumberedRow, tolerance: int) -> Boundary:
     """Return the end of a row, now that the end of the row before is known.
 
-    If only the corrected start of a wrong row joins that, the row ends as it stands.
+    If only the corrected start of a wrong row joins that, the row ends as reported.
     """
     start, end = row.start, row.end
     if len(start.balances) < 2 or left.kind != start.kind:

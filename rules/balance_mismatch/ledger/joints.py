@@ -13,7 +13,7 @@ Edge = tuple[int, int]
 Joint = tuple[Edge | None, Edge | None]
 """(end, start) that are matched; None for the one that is missing."""
 START: Final = -1
-"""Stands for the row that ended at the known balance."""
+"""In place of the row that ended at the known balance."""
 REACH: Final = 4
 """How many joints ahead one is looked for to swap with, where a tolerance lets several fit."""
 
@@ -25,7 +25,7 @@ class Sets:
         self._parent = list(range(rows + 1))  # the last place is that of START
 
     def root(self, row: int) -> int:
-        """Return the number that stands for the set of a row."""
+        """Return the number of the set of a row."""
         parent = self._parent
         row %= len(parent)
         while parent[row] != row:

@@ -157,7 +157,7 @@ def boundaries_of(
 ) -> tuple[Boundary, Boundary]:
     """Return start and end of a row; both are unknown if it is late.
 
-    Each of a wrong row has two candidates: as it stands, and corrected by the other.
+    Each of a wrong row has two candidates: as reported, and corrected by the other.
 
     Args:
         expected: what a wrong row should have moved, in minor units; None if its move is right.

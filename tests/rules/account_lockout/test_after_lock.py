@@ -64,7 +64,7 @@ def test_an_overdue_lock_whose_alert_was_closed_is_raised_again_once() -> None:
 
 
 def test_a_late_success_before_the_refusal_retracts_what_was_raised_by_it() -> None:
-    """The account had opened: somebody locked it again, untold."""
+    """The account had opened: somebody locked it again, unreported."""
     scenario = timed(clock("10:20:00"), refused("11:00:00")).give(login("10:30:00"), late=True)
     assert scenario.steps[-1] == "retracted error"
 

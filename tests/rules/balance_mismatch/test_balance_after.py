@@ -116,7 +116,7 @@ def test_rows_of_one_moment_join_in_some_order() -> None:
 
 
 def test_a_row_without_a_start_may_stand_anywhere_in_its_group() -> None:
-    """Rows around it join without it, or through it; a jump beside it is told all the same."""
+    """Rows around it join without it, or through it; a jump beside it is reported all the same."""
     pending = after_only("p", "11:00:00.300", "9.00", "80.00", "payment", status="pending")
     assert found(FIRST, *ONE_MOMENT, pending, third("85.00", "86.00")) == []
     elsewhere = after_only("p", "11:00:00.300", "9.00", "70.00", "payment", status="failed")

@@ -1,4 +1,4 @@
-"""A disputed row moves nothing or moves all of it back; what moves untold makes a chain unknown."""
+"""A disputed row moves nothing, or all of it back; moved unreported, it makes a chain unknown."""
 
 from typing import Any
 
@@ -131,13 +131,13 @@ JUMP = [("group", -2_300)]
     ],
 )
 @pytest.mark.parametrize("late", [False, True])
-def test_what_may_have_moved_untold_makes_the_balance_unknown(
+def test_what_may_have_moved_unreported_makes_the_balance_unknown(
     type_: str, status: str, fields: Wire, expected: list[Any], late: bool
 ) -> None:
     """The next row sets it; a row after that is judged again."""
-    untold = txn("u", "10:05:00", status, "23.00", type=type_, **fields)
+    unreported = txn("u", "10:05:00", status, "23.00", type=type_, **fields)
     scenario = Scenario(BalanceMismatch).give(KNOWN)
-    scenario.give(untold, late=late).give(NEXT).give(clock("10:20:00"))
+    scenario.give(unreported, late=late).give(NEXT).give(clock("10:20:00"))
     assert raised_by(scenario) == expected
     scenario.give(both("d", "10:30:00", "1.00", "80.00", "81.00")).give(clock("10:40:00"))
     assert raised_by(scenario) == [*expected, ("group", 200)]
@@ -155,9 +155,9 @@ def test_a_report_is_not_judged_against_what_was_known_before(status: str) -> No
 @pytest.mark.parametrize("status", ["completed", "reversed", "disputed", "failed"])
 def test_a_numbered_row_without_balances_leaves_the_next_uncompared(status: str) -> None:
     """Whatever its status: where it left the balance is not known."""
-    untold = txn("u", "10:05:00", status, "23.00", ledger_sequence=2)
+    unreported = txn("u", "10:05:00", status, "23.00", ledger_sequence=2)
     events = row(1, "10:00:00", "1.00", "9.00", "8.00"), row(3, "10:10:00", "1.00", "3.00", "2.00")
-    assert found(events[0], untold, events[1]) == []
+    assert found(events[0], unreported, events[1]) == []
 
 
 @pytest.mark.parametrize("status", ["reversed", "disputed"])

@@ -14,7 +14,7 @@ from tests.support.events.balance_rows import Wire, both, ran
 
 DAILY = {"tolerance_minor": 11, "chain_slack_ms": 86_400_000}
 MORE = 1
-"""In how many of 600 crowded groups a jump too many is told."""
+"""In how many of 600 crowded groups a jump too many is reported."""
 FIRST = both("a", "00:00:00", "100.00", "0.00", "100.00", occurred_at="2026-03-01T00:00:00Z")
 
 
@@ -119,7 +119,7 @@ def test_jumps_of_a_day_are_told_with_their_amounts(
 def test_a_row_after_a_jump_anchors_however_little_it_moves(
     rows: list[tuple[str, str]], expected: list[list[int]]
 ) -> None:
-    """The next jump is told from its end, not from before it; each row on a day of its own."""
+    """The next jump is reported from its end, not from before it; each row on a day of its own."""
     events = [
         day(row, of=f"{10 + 3 * place}", prefix=f"d{place}")[0] for place, row in enumerate(rows)
     ]
@@ -128,7 +128,7 @@ def test_a_row_after_a_jump_anchors_however_little_it_moves(
 
 
 def test_the_first_rows_of_a_book_may_lie_anywhere() -> None:
-    """Nothing was known before them: no jump is told, and the next group sets the balance."""
+    """Nothing was known before them: no jump is reported, and the next group sets the balance."""
     assert jumps(*day(("1.00", "2.00"), ("50.00", "51.00")), **DAILY) == []
     rows = day(("1.00", "2.05"), ("2.00", "3.00"))
     assert jumps(*rows, *day(("3.05", "4.00"), of="13", prefix="s"), **DAILY) == []
@@ -340,7 +340,7 @@ def walk(rng: random.Random, reach: int, noise: int) -> tuple[int, list[tuple[in
 
 @pytest.mark.parametrize(("tolerance", "reach"), [(0, 6), (0, 100), (5, 500), (11, 10_000)])
 def test_no_order_of_the_rows_has_fewer_jumps(tolerance: int, reach: int) -> None:
-    """Nor more than are told: tried over all orders, with rounding between right neighbours."""
+    """Nor more than are reported: tried over all orders, with rounding between right neighbours."""
     seen = set()
     for seed in range(300):
         start, rows = walk(random.Random(seed), reach, tolerance)

@@ -39,7 +39,7 @@ APART = ("5.00", "300.00", "400.00")
 @pytest.mark.parametrize(
     ("steps", "rows", "jumps"),
     [
-        # The row does not go on from the one before in any reading: the nearest is told.
+        # The row does not go on from the one before in any reading: the nearest is reported.
         ([APART], [9_500], [29_000]),
         ([("5.00", "-300.00", "-200.00")], [9_500], [-21_500]),
         ([("-5.00", "300.00", "290.00")], [-500], [28_500]),

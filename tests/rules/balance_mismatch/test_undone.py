@@ -18,7 +18,7 @@ def entry(time: str, status: str, before: str, after: str, **fields: Any) -> dic
     return txn(fields.pop("name", "p1"), time, status, "40.00", **balances | named | fields)
 
 
-def untold(time: str, status: str, **fields: Any) -> dict[str, Any]:
+def unreported(time: str, status: str, **fields: Any) -> dict[str, Any]:
     """Return an event of the payment without balances."""
     return txn("p1", time, status) | {"amount": "40.00", "event_id": f"u-{time}"} | fields
 
@@ -41,20 +41,20 @@ PAID = entry("10:01:30", "completed", "100.00", "60.00")
         ([PAID], [], []),
         ([PENDING], ["raised error"], []),
         ([PENDING, PAID], [], []),
-        ([PENDING, untold("10:01:30", "completed")], [], []),
-        ([untold("10:01:00", "pending")], ["raised error"], []),
-        ([untold("10:01:00", "pending", funding="card")], [], []),
-        ([untold("10:01:30", "cancelled")], ["raised error"], []),
-        ([untold("10:01:30", "expired"), untold("10:01:40", "completed")], [], []),
-        ([PAID, untold("10:01:40", "reversed")], ["raised error"], []),
-        ([untold("10:01:00", "pending", hold_remaining="0.00")], [], []),
+        ([PENDING, unreported("10:01:30", "completed")], [], []),
+        ([unreported("10:01:00", "pending")], ["raised error"], []),
+        ([unreported("10:01:00", "pending", funding="card")], [], []),
+        ([unreported("10:01:30", "cancelled")], ["raised error"], []),
+        ([unreported("10:01:30", "expired"), unreported("10:01:40", "completed")], [], []),
+        ([PAID, unreported("10:01:40", "reversed")], ["raised error"], []),
+        ([unreported("10:01:00", "pending", hold_remaining="0.00")], [], []),
         (
-            [PENDING, untold("10:01:30", "completed", amount="9.00", hold_remaining="31.00")],
+            [PENDING, unreported("10:01:30", "completed", amount="9.00", hold_remaining="31.00")],
             [],
             [],
         ),
-        ([untold("10:01:00", "pending", account_id="acc-2")], [], []),
-        ([untold("10:01:00", "pending", transaction_id="p2")], [], []),
+        ([unreported("10:01:00", "pending", account_id="acc-2")], [], []),
+        ([unreported("10:01:00", "pending", transaction_id="p2")], [], []),
     ],
 )
 def test_a_posted_balance_gets_back_what_was_taken(
@@ -71,7 +71,7 @@ def test_a_posted_balance_gets_back_what_was_taken(
 def test_it_gets_back_neither_more_nor_less(status: str, moved: str) -> None:
     """Whatever is known."""
     back = entry("10:02:00", status, "60.00", moved)
-    for before in ([], [PAID], [PENDING], [untold("10:01:30", "cancelled")]):
+    for before in ([], [PAID], [PENDING], [unreported("10:01:30", "cancelled")]):
         assert len(steps(*before, back)) == 1
 
 
@@ -87,9 +87,9 @@ HOLD = entry("10:01:00", "pending", "100.00", "60.00", balance_kind="available")
         ([HOLD], "140.00", ["raised error"]),
         ([], "100.00", []),
         ([], "70.00", ["raised error"]),
-        ([HOLD, untold("10:01:30", "cancelled")], "100.00", ["raised error"]),
-        ([HOLD, untold("10:01:30", "cancelled")], "60.00", []),
-        ([HOLD, untold("10:01:30", "completed", amount="10.00")], "90.00", []),
+        ([HOLD, unreported("10:01:30", "cancelled")], "100.00", ["raised error"]),
+        ([HOLD, unreported("10:01:30", "cancelled")], "60.00", []),
+        ([HOLD, unreported("10:01:30", "completed", amount="10.00")], "90.00", []),
     ],
 )
 def test_an_available_balance_gets_back_what_was_held(
@@ -104,7 +104,7 @@ def test_an_available_balance_gets_back_what_was_held(
 def test_a_late_row_is_judged_by_itself_alone(kind: str) -> None:
     """What is known may be of after it: both are right."""
     scenario = Scenario(BalanceMismatch, chain_check=False, group_check=False)
-    scenario.give(untold("10:01:00", "cancelled")).give(clock("10:30:00"))
+    scenario.give(unreported("10:01:00", "cancelled")).give(clock("10:30:00"))
     back = entry("10:02:00", "cancelled", "60.00", "100.00", balance_kind=kind)
     assert scenario.give(back, late=True).steps == []
 
@@ -121,7 +121,7 @@ def test_credits_are_undone_once_too() -> None:
 
 @pytest.mark.parametrize(
     ("before", "why"),
-    [(untold("10:01:30", "expired"), "had been undone already"), (PENDING, "only been held")],
+    [(unreported("10:01:30", "expired"), "had been undone already"), (PENDING, "only been held")],
 )
 def test_the_alert_says_what_was_known(before: dict[str, Any], why: str) -> None:
     """It follows from the quoted facts; what was known has no address."""
@@ -139,8 +139,8 @@ def test_what_undoes_a_completion_unreported_makes_the_balance_unknown(status: s
     """The money came back or not: the next row anchors."""
     paid = entry("10:01:00", "completed", "100.00", "60.00")
     back = entry("10:04:00", "completed", "100.00", "60.00", name="p2")
-    assert _chain(paid, untold("10:02:00", status), back) == []
-    assert _chain(paid, untold("10:02:00", status, transaction_id="p3"), back) != []
+    assert _chain(paid, unreported("10:02:00", status), back) == []
+    assert _chain(paid, unreported("10:02:00", status, transaction_id="p3"), back) != []
 
 
 def _chain(*events: dict[str, Any]) -> list[str]:

@@ -14,8 +14,8 @@ def neighbour(money: SimulatedBooks, plant: Plant) -> Event:
 
 def only_sets(row: Event) -> bool:
     """Whether a row tells the balance after it alone, and not what it has moved."""
-    untold = row["funding"] == "mixed" and "funding_from_balance" not in row
-    return "balance_before" not in row and (row["status"] != "completed" or untold)
+    unreported = row["funding"] == "mixed" and "funding_from_balance" not in row
+    return "balance_before" not in row and (row["status"] != "completed" or unreported)
 
 
 def group_of(money: SimulatedBooks, plant: Plant) -> list[Event]:

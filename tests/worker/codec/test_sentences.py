@@ -26,7 +26,7 @@ MODELS: Final[tuple[type[BaseModel], ...]] = (
     *(each.model for each in INPUTS),
     *(Heartbeat, End, Alert, Plant),
 )
-"""Every model whose errors are told to somebody."""
+"""Every model whose errors are put into sentences."""
 
 ERRORS: Final[dict[str, tuple[str, ...]]] = {
     "any": (),

@@ -1,4 +1,4 @@
-"""Lookup files: what a text stands for is in a file beside the mapping."""
+"""Lookup files: what a text means is in a file beside the mapping."""
 
 import json
 from contextlib import suppress

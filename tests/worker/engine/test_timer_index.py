@@ -53,7 +53,7 @@ class Keys:
 
 
 def test_a_key_is_due_when_its_next_timer_is() -> None:
-    """One entry stands for all timers of a key: the next is found when it has fired."""
+    """One entry serves all timers of a key: the next is found when it has fired."""
     keys = Keys(a=[Timer(10, "", "x"), Timer(30, "", "y")], b=[Timer(20, "", "x")], c=[])
     assert keys.index
     assert keys.fire(10) == []

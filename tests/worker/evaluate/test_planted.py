@@ -25,7 +25,7 @@ from worker.simulate.stories import (
     openings,
     races,
     undone,
-    untold,
+    unreported,
 )
 
 PLANTED = (
@@ -41,7 +41,7 @@ PLANTED = (
     openings,
     races,
     undone,
-    untold,
+    unreported,
 )
 MODULES = {module.__name__ for module in PLANTED}
 

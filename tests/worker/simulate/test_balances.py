@@ -283,7 +283,7 @@ def test_no_other_report_is_wrong(money: SimulatedBooks) -> None:
     planted = {plant.event_ids[-1] for plant in money.truth}
     # In these books rows were booked in another order than they occurred, are wrong, or are none.
     unclear = {"row", "row_major_unit", "row_below_major_unit", "row_corrected", "undone_short"}
-    unclear |= {"group_joined", "group_split", "refused_after_untold"}
+    unclear |= {"group_joined", "group_split", "refused_after_unreported"}
     skipped = {plant.account_id for plant in money.truth if plant.variant in unclear}
     checked = 0
     for report in money.events:

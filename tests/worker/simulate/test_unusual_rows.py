@@ -111,9 +111,9 @@ def test_two_jumps_are_two_alerts_unless_of_one_group(money: SimulatedBooks) -> 
         assert plant.earliest_at == plant.at + 1_000
 
 
-def test_money_that_is_moved_untold_was_moved_before(money: SimulatedBooks) -> None:
-    untold = ("reversed_untold", "topup_reversed_untold", "topup_disputed_untold")
-    for plant in money.planted(*untold, "refused_after_untold"):
+def test_money_that_is_moved_unreported_was_moved_before(money: SimulatedBooks) -> None:
+    unreported = ("reversed_unreported", "topup_reversed_unreported", "topup_disputed_unreported")
+    for plant in money.planted(*unreported, "refused_after_unreported"):
         event = money.anchor(plant)
         undone = [row for row in money.before(plant) if "balance_after" not in row][-1]
         done = next(
@@ -122,7 +122,7 @@ def test_money_that_is_moved_untold_was_moved_before(money: SimulatedBooks) -> N
         assert done["status"] == "completed"
         assert undone["status"] in ("reversed", "disputed")
         moved = minor(done, "balance_after") - minor(done, "balance_before")
-        if plant.variant in untold:
+        if plant.variant in unreported:
             assert minor(event, "balance_before") == minor(done, "balance_after") - moved
 
 
@@ -208,7 +208,7 @@ def test_nothing_is_given_back_twice_but_where_planted(money: SimulatedBooks) ->
 
 
 def test_a_returned_payout_had_been_paid(money: SimulatedBooks) -> None:
-    for plant in money.planted("payout_returned_untold"):
+    for plant in money.planted("payout_returned_unreported"):
         returned = money.before(plant)[-1]
         assert (returned["status"], "balance_after" in returned) == ("failed", False)
         assert first_of(money, plant, returned)["status"] == "completed"

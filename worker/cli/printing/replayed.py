@@ -129,7 +129,10 @@ def show_summary(summary: dict[str, Any], files: Sequence[str], out: Path | None
     if summary["undecided"]:
         pending = len(summary["undecided"])
         timers = "timer" if pending == 1 else "timers"
-        typer.echo(f"Undecided at the end: {pending:,} {timers} pending (--json lists them)")
+        typer.echo(
+            f"Undecided at the end, since no later event came: {pending:,} {timers} pending "
+            "(--json lists them)"
+        )
 
 
 def _table(alerts: dict[str, dict[str, dict[str, int]]]) -> None:

@@ -1,4 +1,4 @@
-"""Rows that tell the balance after them alone: what balance_mismatch must find in them."""
+"""Rows that report only the balance after them: what balance_mismatch must find in them."""
 
 from worker.simulate.life.bookings import completed_row, failed_row
 from worker.simulate.life.orders import Order, purchase
@@ -10,7 +10,7 @@ from worker.simulate.world.ledger import Ledger
 
 
 def after_alone(story: Story) -> None:
-    """What the row moves leads from the balance before it to the one that it tells."""
+    """What the row moves leads from the balance before it to the one that it reports."""
     story.undisturbed(lambda ledger: story.must_stay_silent(_moved(story, ledger, 0)))
 
 
@@ -30,7 +30,7 @@ def after_alone_unnumbered_jump(story: Story) -> None:
 
 
 def after_alone_of_a_failure(story: Story) -> None:
-    """A failed payment tells the balance: it sets it, whatever it was before."""
+    """A failed payment reports the balance: it sets it, whatever it was before."""
 
     def act(ledger: Ledger) -> None:
         ledger.balance += major_unit(ledger)
@@ -41,7 +41,7 @@ def after_alone_of_a_failure(story: Story) -> None:
 
 
 def both_of_a_failure(story: Story) -> None:
-    """A failed payment tells the balance before it too, which is not the one that was left."""
+    """A failed payment reports the balance before it too, which is not the one that was left."""
 
     def act(ledger: Ledger) -> None:
         ledger.balance += major_unit(ledger)
@@ -53,7 +53,7 @@ def both_of_a_failure(story: Story) -> None:
 
 
 def after_alone_of_a_mixed_payment(story: Story) -> None:
-    """What the balance pays of the payment is not told: the row sets the balance."""
+    """What the balance pays of the payment is not reported: the row sets the balance."""
 
     def act(ledger: Ledger) -> None:
         account = story.account
@@ -74,7 +74,7 @@ def _jumped(story: Story, ledger: Ledger, drift: int, *, numbered: bool) -> None
 
 
 def _moved(story: Story, ledger: Ledger, drift: int) -> StoryEvidence:
-    """Send a row that does not tell the balance before it, which is off by the drift."""
+    """Send a row that does not report the balance before it, which is off by the drift."""
     ledger.balance += drift
     evidence = sent(story.account, _after_alone(booked(story.account, ledger)))
     _go_on(story, ledger)

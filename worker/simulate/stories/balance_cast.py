@@ -10,7 +10,7 @@ from worker.simulate.stories import (
     moments,
     sequences,
     undone,
-    untold,
+    unreported,
 )
 from worker.simulate.stories.variant import in_turn, of
 
@@ -24,7 +24,7 @@ ANOMALIES = of(
     *jumps.ANOMALIES,
     *amounts.ANOMALIES,
     *undone.ANOMALIES,
-    *untold.ANOMALIES,
+    *unreported.ANOMALIES,
 )
 INNOCENTS = of(
     RULE,
@@ -33,7 +33,7 @@ INNOCENTS = of(
     *after_alone.INNOCENTS,
     *amounts.INNOCENTS,
     *undone.INNOCENTS,
-    *untold.INNOCENTS,
+    *unreported.INNOCENTS,
 )
 NUMBERED = (
     *balances.NUMBERED,
@@ -41,7 +41,7 @@ NUMBERED = (
     *after_alone.NUMBERED,
     *jumps.NUMBERED,
     *undone.NUMBERED,
-    *untold.NUMBERED,
+    *unreported.NUMBERED,
 )
 """They need entries that carry their ledger_sequence."""
 UNNUMBERED = (
@@ -50,6 +50,6 @@ UNNUMBERED = (
     *jumps.UNNUMBERED,
     *moments.UNNUMBERED,
     *undone.UNNUMBERED,
-    *untold.UNNUMBERED,
+    *unreported.UNNUMBERED,
 )
 """They need entries that carry no ledger_sequence."""

@@ -73,7 +73,7 @@ def another_payment_refused(story: Story) -> None:
 
 
 def failure_told_again(story: Story) -> None:
-    """A payment times out and is retried with success; then its failure is told again, twice."""
+    """A payment times out and is retried with success; then its failure is sent again, twice."""
     account = story.account
     order = _small(story, account.ledgers[0])
     story.keep_quiet()

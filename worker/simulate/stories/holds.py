@@ -175,9 +175,9 @@ def _stamped_after(story: Story, ends: str) -> None:
         else:
             row = plain_row(order, transaction_id, ends)
             story.account.emit("transaction", row | ledger.unmoved())
-        story.account.agenda.after(150, tell, order, transaction_id)
+        story.account.agenda.after(150, send, order, transaction_id)
 
-    def tell(order: Order, transaction_id: str) -> None:
+    def send(order: Order, transaction_id: str) -> None:
         story.account.emit("transaction", plain_row(order, transaction_id, "pending"))
         story.account.soon(6, 600, refuse, order.ledger)
 

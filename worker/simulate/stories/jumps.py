@@ -1,4 +1,4 @@
-"""Several jumps of one balance: balance_mismatch must tell each, and each once."""
+"""Several jumps of one balance: balance_mismatch must report each, and each once."""
 
 from worker.simulate.life.bookings import complete
 from worker.simulate.life.orders import credit
@@ -25,7 +25,7 @@ def wrong_row_after_a_jump(story: Story) -> None:
 
 
 def nothing_moved_after_a_jump(story: Story) -> None:
-    """A row of amount 0 stands behind a jump; the next jump is told for itself: two alerts."""
+    """A row of amount 0 follows a jump; the next jump is reported by itself: two alerts."""
 
     def act(ledger: Ledger) -> None:
         ledger.balance += 4 * major_unit(ledger)

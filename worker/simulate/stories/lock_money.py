@@ -1,6 +1,6 @@
 """Money of locked accounts that was under way, or had been paid, before the lock.
 
-A debit begins once: what comes of it later, a further capture or a status that is told again or too
+A debit begins once: what comes of it later, a further capture or a status that is sent again or too
 late, is none that account_lockout must find. Its twin begins after the lock.
 """
 
@@ -69,7 +69,7 @@ def capture_with_the_lock(story: Story) -> None:
 
 
 def completion_told_again(story: Story) -> None:
-    """A payment of before the lock is told once more, by another event without balances."""
+    """A payment of before the lock is sent once more, by another event without balances."""
 
     def again(scene: Locked, order: Order, transaction_id: str) -> None:
         scene.account.emit("transaction", plain_row(order, transaction_id, "completed"))

@@ -7,7 +7,7 @@ from worker.simulate.world.account import MINUTE_MS, SECOND_MS, Event
 OPENED_MS, REFUSED_MS, PAID_MS = MINUTE_MS, 2 * MINUTE_MS, 3 * MINUTE_MS
 """How long after the lock."""
 CLOSED_MS = LASTS_MS + GRACE_MS
-"""When a lock is over at which nobody was refused after its end."""
+"""When a lock is over at which no login was refused after its end."""
 
 
 def paid_after_a_refresh(story: Story) -> None:

@@ -8,7 +8,7 @@ from worker.simulate.stories import (
     moments,
     payments,
     races,
-    untold,
+    unreported,
 )
 from worker.simulate.stories.variant import Plot, Variant, Variants, of
 
@@ -28,7 +28,7 @@ ANOMALIES = (
         *races.ANOMALIES,
         *ended.ANOMALIES,
         *holds.ANOMALIES,
-        *untold.PAYMENT_ANOMALIES,
+        *unreported.PAYMENT_ANOMALIES,
         *amounts.PAYMENT_ANOMALIES,
         moments.captured_with_its_pending,
     ),
@@ -42,7 +42,7 @@ INNOCENTS = (
         *races.INNOCENTS,
         *ended.INNOCENTS,
         *holds.INNOCENTS,
-        *untold.PAYMENT_INNOCENTS,
+        *unreported.PAYMENT_INNOCENTS,
         *amounts.PAYMENT_INNOCENTS,
         moments.captured_with_its_pending_short,
     ),

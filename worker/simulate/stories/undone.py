@@ -35,7 +35,7 @@ def reversed_twice(story: Story) -> None:
 
 
 def reversal_told_again(story: Story) -> None:
-    """A payment is reversed, and that is told once more: the second row moves nothing."""
+    """A payment is reversed, and that is sent once more: the second row moves nothing."""
     _reversed_and(story, _told_again, wrong=False)
 
 
@@ -88,12 +88,12 @@ def released_twice(story: Story) -> None:
 
 
 def release_told_again(story: Story) -> None:
-    """A hold ends, and that is told once more: the second row moves nothing."""
+    """A hold ends, and that is sent once more: the second row moves nothing."""
     _released_again(story, wrong=False)
 
 
-def payout_returned_untold(story: Story) -> None:
-    """A transfer fails that had completed: the money is back without a balance that tells it."""
+def payout_returned_unreported(story: Story) -> None:
+    """A transfer fails that had completed: the money is back without a balance that shows it."""
 
     def act(ledger: Ledger) -> None:
         order = transfer(story.account, story.account.price(ledger, 5, 60), ledger)
@@ -160,11 +160,11 @@ def _released_again(story: Story, *, wrong: bool) -> None:
             )
         ):
             story.account.agenda.after(
-                minute * 60 * SECOND_MS, tell, order, transaction_id, name, before, moves
+                minute * 60 * SECOND_MS, send, order, transaction_id, name, before, moves
             )
         story.account.agenda.after(120 * SECOND_MS, again, order, transaction_id, status)
 
-    def tell(order: Order, transaction_id: str, status: str, before: int, moves: int) -> None:
+    def send(order: Order, transaction_id: str, status: str, before: int, moves: int) -> None:
         row = hold_row(order, transaction_id, status, before, moves)
         story.account.emit("transaction", row)
 
@@ -204,7 +204,7 @@ INNOCENTS = (
     captured_and_back,
     part_captured_and_back,
     release_told_again,
-    payout_returned_untold,
+    payout_returned_unreported,
 )
 NUMBERED = (released_twice, release_told_again)
-UNNUMBERED = (payout_returned_untold,)
+UNNUMBERED = (payout_returned_unreported,)

@@ -18,18 +18,18 @@ from worker.simulate.world.ledger import Ledger
 Then = Callable[[Ledger], None]
 
 
-def reversed_untold(story: Story) -> None:
+def reversed_unreported(story: Story) -> None:
     """A payment is reversed without balances; the next row starts where that has led."""
     _undone(story, _paid, "reversed", lambda ledger: _next(story, ledger))
 
 
-def topup_reversed_untold(story: Story) -> None:
+def topup_reversed_unreported(story: Story) -> None:
     """A topup is reversed without balances: money that is gone."""
     _undone(story, _topped_up, "reversed", lambda ledger: _next(story, ledger))
 
 
-def topup_disputed_untold(story: Story) -> None:
-    """A card scheme takes the money of a topup when its holder disputes it; no balance is told."""
+def topup_disputed_unreported(story: Story) -> None:
+    """A card scheme takes the money of a topup at its dispute; no balance is reported."""
     _undone(story, _topped_up, "disputed", lambda ledger: _next(story, ledger))
 
 
@@ -49,19 +49,19 @@ def never_paid_and_back(story: Story) -> None:
     story.undisturbed(act)
 
 
-def refused_after_untold(story: Story) -> None:
-    """A payment is refused when the balance is unknown, since one was reversed untold."""
+def refused_after_unreported(story: Story) -> None:
+    """A payment is refused when the balance is unknown, since one was reversed unreported."""
     _undone(story, _paid, "reversed", lambda ledger: _refuse(story, ledger, alerts=False))
 
 
 def refused_after_told(story: Story) -> None:
-    """A payment is refused after a row that has told the balance again."""
+    """A payment is refused after a row that has reported the balance again."""
 
-    def tell(ledger: Ledger) -> None:
+    def send(ledger: Ledger) -> None:
         complete(story.account, purchase(story.account, ledger.money.unit, ledger))
         story.account.agenda.after(10 * SECOND_MS, lambda: _refuse(story, ledger, alerts=True))
 
-    _undone(story, _paid, "reversed", tell)
+    _undone(story, _paid, "reversed", send)
 
 
 def refused_after_cancelled(story: Story) -> None:
@@ -119,9 +119,9 @@ def _topped_up(account: SimulatedAccount, ledger: Ledger) -> Order:
 
 
 ANOMALIES = (never_paid_and_back,)
-INNOCENTS = (reversed_untold, topup_reversed_untold, topup_disputed_untold)
+INNOCENTS = (reversed_unreported, topup_reversed_unreported, topup_disputed_unreported)
 NUMBERED = ANOMALIES
 PAYMENT_ANOMALIES = (refused_after_told, refused_after_cancelled)
-PAYMENT_INNOCENTS = (refused_after_untold,)
-UNNUMBERED = (*INNOCENTS, refused_after_told, refused_after_untold)
+PAYMENT_INNOCENTS = (refused_after_unreported,)
+UNNUMBERED = (*INNOCENTS, refused_after_told, refused_after_unreported)
 """Numbers without a gap prove that no entry is missing: then the next row would be a break."""
