@@ -1,4 +1,4 @@
-"""Numbers of things for people: "1 failed login", "5 failed logins". Pure."""
+"""Numbers of things for people: "1 failed login", "1,250 failed logins". Pure."""
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -7,4 +7,4 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     Args:
         plural: of a noun that does not just take an s.
     """
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

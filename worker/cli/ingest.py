@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from rules.counts import counted
 from schemas.time import format_time, parse_time
 from schemas.topics import DETECT_INPUTS, INPUTS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, writable_log
@@ -152,7 +153,7 @@ class Appender:
         count = self.dead_letters.total()
         if not count:
             return
-        yield f"{count:,} {'line' if count == 1 else 'lines'} could not be used:"
+        yield f"{counted(count, 'line')} could not be used:"
         yield from self._first
         if count > len(self._first):
             yield f"  and {count - len(self._first):,} more"

@@ -154,7 +154,7 @@ def test_an_incident_that_lists_fewer_than_it_had_says_so() -> None:
     incident = incident_of(raised()[0])
     for listed, total, said in (
         (0, 3, "It lists 0 of its 3 alerts."),
-        (1, 1_234, "It lists 1 of its 1234 alerts."),
+        (1, 1_234, "It lists 1 of its 1,234 alerts."),
     ):
         changed = {
             **incident,

@@ -9,6 +9,7 @@ import msgspec
 import typer
 from msgspec import Struct
 
+from rules.counts import counted
 from schemas.alert import AlertKind
 from schemas.base import SEVERITIES, Severity
 from schemas.dead_letter import DeadLetterHeaders
@@ -127,10 +128,9 @@ def show_summary(summary: dict[str, Any], files: Sequence[str], out: Path | None
         for what, count in summary[column.name].items():
             typer.echo(f"{column.name.replace('_', ' ')}: {count:,} {what}")
     if summary["undecided"]:
-        pending = len(summary["undecided"])
-        timers = "timer" if pending == 1 else "timers"
+        pending = counted(len(summary["undecided"]), "timer")
         typer.echo(
-            f"Undecided at the end, since no later event came: {pending:,} {timers} pending "
+            f"Undecided at the end, since no later event came: {pending} pending "
             "(--json lists them)"
         )
 
@@ -194,8 +194,7 @@ def unusable(result: Replayed, out: Path | None) -> Iterator[str]:
     letters = list(stored(result.log, DEAD_LETTERS))
     if not letters:
         return
-    what = "record" if len(letters) == 1 else "records"
-    yield f"{len(letters):,} {what} could not be used:"
+    yield f"{counted(len(letters), 'record')} could not be used:"
     for at, record in letters[:_LISTED]:
         known = headers_of(result, at, record)
         read = DeadLetterHeaders.from_headers((k, v.encode()) for k, v in known.items())
