@@ -22,14 +22,19 @@ PAYOUT_MS: Final = 7 * 24 * 3_600_000
 _ROW: Final = struct.Struct(">IqB")
 """Mark of the transaction_id, occurred_at of its newest end (milliseconds), how it ended."""
 _MARK: Final = struct.Struct(">I")
-_ENDED_BYTES: Final = MAX_ENDED * _ROW.size
-_PAYOUT_BYTES: Final = MAX_PAYOUTS * _ROW.size
+_ROW_BYTES: Final = _ROW.size
+_MARK_BYTES: Final = _MARK.size
+_ENDED_BYTES: Final = MAX_ENDED * _ROW_BYTES
+_PAYOUT_BYTES: Final = MAX_PAYOUTS * _ROW_BYTES
 _KEY_BYTES: Final = 8
 
 _STATUSES: Final = ("completed", "failed", "cancelled", "expired", "reversed")
-_CODES: Final = {status: code for code, status in enumerate(_STATUSES)}
 # These numbers are in saved state: never renumber, only add.
 _HAS_COMPLETED: Final = 0x80
+_HOW: Final = {
+    status: code | (_HAS_COMPLETED if status == "completed" else 0)
+    for code, status in enumerate(_STATUSES)
+}
 
 _pack, _unpack_from = _ROW.pack, _ROW.unpack_from
 
@@ -63,7 +68,7 @@ class Ended(Struct, array_like=True, omit_defaults=True, gc=False):
         """Return how the transaction with this mark has ended; None if that is not known."""
         wanted = _MARK.pack(mark)
         for rows in (self.others, self.payouts):
-            found = _find(rows, wanted, _ROW.size)
+            found = _find(rows, wanted, _ROW_BYTES)
             if found >= 0:
                 _, at, how = _unpack_from(rows, found)
                 return End(at, _STATUSES[how & ~_HAS_COMPLETED], bool(how & _HAS_COMPLETED))
@@ -76,30 +81,26 @@ class Ended(Struct, array_like=True, omit_defaults=True, gc=False):
             _find(answered, key, _KEY_BYTES) >= 0 for key in _keys_of(event)
         )
 
-    def add(self, mark: int, event: Transaction) -> bool:
-        """Remember the end of a transaction; return whether another had to be forgotten for it."""
-        at, how = event.occurred_at, _CODES[event.status]
-        if not how:
-            how = _HAS_COMPLETED
-            if event.idempotency_key or event.external_reference:
-                self._add_keys(event)
-        is_payout = event.type == "withdrawal" or (
-            event.type == "transfer_out" and event.rail is not None
-        )
-        rows, most = (self.payouts, _PAYOUT_BYTES) if is_payout else (self.others, _ENDED_BYTES)
-        row = _pack(mark, at, how)
-        if row[: _MARK.size] in rows or (rows and _time_at(rows, len(rows) - _ROW.size) > at):
-            rows = _with_known_or_late(rows, mark, at, how)
-        else:  # nearly always
-            rows += row
-        is_full = len(rows) > most
-        if is_full:
-            rows = rows[_ROW.size :]
-        if is_payout:
-            self.payouts = rows
+    def add(self, mark: int, event: Transaction, late: bool) -> bool:
+        """Remember the end of a transaction; return whether another had to be forgotten for it.
+
+        One that is not late is not older than what is remembered.
+        """
+        how = _HOW[event.status]
+        if how & _HAS_COMPLETED and (event.idempotency_key or event.external_reference):
+            self._add_keys(event)
+        kind = event.type
+        if kind == "withdrawal" or (kind == "transfer_out" and event.rail is not None):
+            rows = self.payouts = _with_end(self.payouts, mark, event.occurred_at, how, late)
+            if len(rows) <= _PAYOUT_BYTES:
+                return False
+            self.payouts = rows[_ROW_BYTES:]
         else:
-            self.others = rows
-        return is_full
+            rows = self.others = _with_end(self.others, mark, event.occurred_at, how, late)
+            if len(rows) <= _ENDED_BYTES:
+                return False
+            self.others = rows[_ROW_BYTES:]
+        return True
 
     def forget_before(self, others: int, payouts: int) -> None:
         """Forget what ended before these times (milliseconds), and keys when nothing is left."""
@@ -110,7 +111,7 @@ class Ended(Struct, array_like=True, omit_defaults=True, gc=False):
     @property
     def newest_payout_at(self) -> int | None:
         """The newest end of a payout, milliseconds; None: none is remembered."""
-        return _time_at(self.payouts, len(self.payouts) - _ROW.size) if self.payouts else None
+        return _time_at(self.payouts, len(self.payouts) - _ROW_BYTES) if self.payouts else None
 
     def _add_keys(self, event: Transaction) -> None:
         if event.type not in DEBITS:
@@ -132,17 +133,25 @@ def _find(rows: bytes, wanted: bytes, size: int) -> int:
     return found
 
 
+def _with_end(rows: bytes, mark: int, at: int, how: int, late: bool) -> bytes:
+    """Return the rows with an end of a transaction, which is not older than they unless late."""
+    row = _pack(mark, at, how)
+    if late or rows.find(row[:_MARK_BYTES]) >= 0:
+        return _with_known_or_late(rows, mark, at, how)
+    return rows + row
+
+
 def _with_known_or_late(rows: bytes, mark: int, at: int, how: int) -> bytes:
     """Return the rows with an end of a transaction that has one already, or that is older."""
-    found = _find(rows, _MARK.pack(mark), _ROW.size)
+    found = _find(rows, _MARK.pack(mark), _ROW_BYTES)
     if found >= 0:
         _, known_at, known_how = _unpack_from(rows, found)
-        rows = rows[:found] + rows[found + _ROW.size :]
+        rows = rows[:found] + rows[found + _ROW_BYTES :]
         newer, older = (how, known_how) if at >= known_at else (known_how, how)
         at, how = max(at, known_at), newer | (older & _HAS_COMPLETED)
     place = len(rows)
-    while place and _time_at(rows, place - _ROW.size) > at:
-        place -= _ROW.size
+    while place and _time_at(rows, place - _ROW_BYTES) > at:
+        place -= _ROW_BYTES
     return rows[:place] + _pack(mark, at, how) + rows[place:]
 
 
@@ -150,7 +159,7 @@ def _since(rows: bytes, oldest: int) -> bytes:
     """Return the rows from the first that is not before a time on."""
     place = 0
     while place < len(rows) and _time_at(rows, place) < oldest:
-        place += _ROW.size
+        place += _ROW_BYTES
     return rows[place:]
 
 

@@ -213,7 +213,8 @@ def learn_debit(habits: Habits, event: Transaction, marks: Marks, late: bool) ->
     at = event.occurred_at
     if habits.since is None or at < habits.since:
         habits.since = at
-    forget_place_before(habits)
+    if len(habits.places) > 1:
+        forget_place_before(habits)
     see_owner(habits, event, marks)
     habits.payee_is_new = False
     if event.counterparty_id is not None:
@@ -234,8 +235,7 @@ def learn_debit(habits: Habits, event: Transaction, marks: Marks, late: bool) ->
 
 def forget_place_before(habits: Habits) -> None:
     """Forget the place before the last one: only the login after it needs it."""
-    if len(habits.places) > 1:
-        habits.places = habits.places[-1:]
+    habits.places = habits.places[-1:]
 
 
 def see_owner(habits: Habits, event: Login | Transaction, marks: Marks) -> None:

@@ -30,7 +30,8 @@ def learn_login(habits: Habits, event: Login, source: Source, late: bool) -> Non
         habits.logins_since = at
     if habits.since is None or at < habits.since:
         habits.since = at
-    forget_place_before(habits)
+    if len(habits.places) > 1:
+        forget_place_before(habits)
     habits.session_known = False
     if event.outcome == "failure":
         if event.action == "login":

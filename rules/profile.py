@@ -144,16 +144,16 @@ def remember_transaction(profile: Profile, event: Transaction, late: bool) -> bo
 
     Returns whether another transaction had to be forgotten for it.
     """
-    status, mark = event.status, mark_of(event.transaction_id)
+    mark, has_ended = mark_of(event.transaction_id), event.status in TERMINAL
     if event.hold_remaining is not None:
         if _set_remaining(profile, mark, event, event.hold_remaining, late):
             return False
-    elif status == "pending":
-        if not late and event.type in DEBITS and profile.ended.end_of(mark) is None:
-            _open_hold(profile, mark, event)  # of a late one the end may have been seen already
-    elif profile.holds and status in TERMINAL:
-        _close_hold(profile, mark)
-    return status in TERMINAL and profile.ended.add(mark, event)
+    elif has_ended:
+        if profile.holds:
+            _close_hold(profile, mark)
+    elif event.status == "pending" and not late and profile.ended.end_of(mark) is None:
+        _open_hold(profile, mark, event)  # of a late one the end may have been seen already
+    return has_ended and profile.ended.add(mark, event, late)
 
 
 def forget_outdated(profile: Profile, now: int, horizon_ms: int) -> int | None:
@@ -231,7 +231,7 @@ def _forget_known(profile: Profile, currency: str, until: int) -> None:
 
 def _open_hold(profile: Profile, mark: int, event: Transaction) -> None:
     """Hold what a pending debit will take: all of it, also of one that is pending already."""
-    minor = paid_by_balance(event)
+    minor = paid_by_balance(event) if event.type in DEBITS else 0
     if minor:
         at = event.occurred_at
         _set_hold(profile, Hold(mark, event.currency, minor, at, at))

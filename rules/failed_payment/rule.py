@@ -115,7 +115,8 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
     ) -> None:
         """Judge a failed debit; let a completed one cure."""
         if event.type not in DEBITS:
-            self._handle_credit(state, event)
+            if raises_balance(event):
+                self._handle_credit(state, event)
         elif event.status == "failed":
             self._handle_failure(state, event, profile, fx)
         else:
@@ -126,8 +127,8 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
     ) -> None:
         """Let a late completed debit cure or retract, and what explains a refusal lower it."""
         if event.type not in DEBITS:
-            self._handle_credit(state, event)
             if raises_balance(event):
+                self._handle_credit(state, event)
                 self._contest_alerts(event, fx)
         elif event.status == "failed":
             _count_attempt(event, family(event.failure_code_system, event.failure_code), fx)
@@ -167,10 +168,9 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
             contest_waiting(state, event, within_ms)
 
     def _handle_credit(self, state: FailedPaymentState, event: Transaction) -> None:
-        if raises_balance(event):
-            remember_credit(state, event)
-            if state.waiting:
-                contest_waiting(state, event, self.params.concurrent_debit_ms)
+        remember_credit(state, event)
+        if state.waiting:
+            contest_waiting(state, event, self.params.concurrent_debit_ms)
 
     def _judge_failure(
         self,

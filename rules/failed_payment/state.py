@@ -68,14 +68,13 @@ def remember_debit(state: FailedPaymentState, event: Transaction, within_ms: int
 
 def remember_credit(state: FailedPaymentState, event: Transaction) -> None:
     """Keep the time of a credit if it is the newest of its currency."""
-    currency, at = event.currency, event.occurred_at
-    others = []
+    new, others = Credit(event.currency, event.occurred_at), []
     for credit in state.credits:
-        if credit.currency != currency:
+        if credit.currency != new.currency:
             others.append(credit)
-        elif at <= credit.at:
+        elif new.at <= credit.at:
             return
-    state.credits = (*others, Credit(currency, at))[-MAX_CURRENCIES:]
+    state.credits = (*others, new)[-MAX_CURRENCIES:]
 
 
 def is_contested(state: FailedPaymentState, event: Transaction, within_ms: int) -> bool:

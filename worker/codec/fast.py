@@ -27,7 +27,7 @@ from schemas.base import (
     ShortText,
     Timestamp,
 )
-from schemas.money import MAX_LENGTH
+from schemas.money import MAX_DIGITS
 from schemas.time import parse_time
 from schemas.topics import INPUTS
 from schemas.transaction import Authorization
@@ -49,7 +49,7 @@ _ExtraText = Annotated[str, Meta(max_length=256)]
 _WIRE_TYPES: Final[Sequence[tuple[Any, Any]]] = (
     (Id, Annotated[str, Meta(min_length=1, max_length=128)]),
     (ShortText, Annotated[str, Meta(min_length=1, max_length=256)]),
-    (Amount, Annotated[str, Meta(max_length=MAX_LENGTH)]),
+    (Amount, Annotated[str, Meta(max_length=MAX_DIGITS)]),
     (Currency, Annotated[str, Meta(max_length=10)]),
     (Timestamp, Annotated[str, Meta(max_length=40)]),
     (Country, Annotated[str, Meta(min_length=2, max_length=2)]),

@@ -1,6 +1,6 @@
 """From the fields of a valid record to the event of the rules: money in minor units. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from rules import events
@@ -15,7 +15,15 @@ _TX_AMOUNT, _TX_TYPE, _TX_CURRENCY = _TX["amount"], _TX["type"], _TX["currency"]
 _TX_KIND, _TX_BEFORE, _TX_AFTER = _TX["balance_kind"], _TX["balance_before"], _TX["balance_after"]
 _TX_AMOUNTS = tuple(
     _TX[name]
-    for name in ("balance_before", "balance_after", "fee", "funding_from_balance", "hold_remaining")
+    for name in (
+        "available_balance",
+        "amount",
+        "balance_before",
+        "balance_after",
+        "fee",
+        "funding_from_balance",
+        "hold_remaining",
+    )
 )
 _TX_AVAILABLE = _TX["available_balance"]
 _TX_HELD = _TX["hold_remaining"]
@@ -28,33 +36,40 @@ def _transaction(
     exponent = currencies.get(values[_TX_CURRENCY])
     if exponent is None:
         return bad("currency", "currency", "unknown_currency")
-    index = _TX_AVAILABLE
-    available, before = values[index], values[_TX_BEFORE]
-    try:
-        if available is not None and available != before:
-            values[index] = to_minor(available, exponent)
-        index = _TX_AMOUNT
-        amount = values[index] = to_minor(values[index], exponent)
-        for index in _TX_AMOUNTS:
-            if values[index] is not None:
-                values[index] = to_minor(values[index], exponent)
-    except ValueError:
-        return _decimals(_name(index), values[_TX_CURRENCY], exponent)
+    available, before = values[_TX_AVAILABLE], values[_TX_BEFORE]
     if available is not None and available == before:  # nearly always: nothing is held
+        values[_TX_AVAILABLE] = None
+    for index in _TX_AMOUNTS:
+        text = values[index]
+        if text is None:
+            continue
+        # The usual case, "12.50" at exponent 2, without a call: here every event pays.
+        whole, _, fraction = text.rpartition(".")
+        if len(fraction) == exponent and whole and (digits := whole + fraction).isdecimal():
+            values[index] = int(digits)
+            continue
+        try:
+            minor = values[index] = to_minor(text, exponent)
+        except ValueError:
+            return _decimals(_name(index), values[_TX_CURRENCY], exponent)
+        if minor < 0 and (wrong := _wrong_sign(index, values)) is not None:
+            return wrong
+    if available is not None and available == before:
         values[_TX_AVAILABLE] = values[_TX_BEFORE]
-    if amount < 0 and values[_TX_TYPE] != "adjustment":
-        return bad("amount", "amount", "negative_amount")
-    for index in _TX_UNSIGNED:
-        if values[index] is not None and values[index] < 0:
-            return bad("amount", _name(index), "negative")
     if values[_TX_HELD] is not None and values[_TX_TYPE] not in events.DEBITS:
         return bad("amount", "hold_remaining", "only_debits")
-    if values[_TX_KIND] is None and (
-        values[_TX_BEFORE] is not None or values[_TX_AFTER] is not None
-    ):
+    if values[_TX_KIND] is None and (before is not None or values[_TX_AFTER] is not None):
         return bad("schema", "balance_kind", "balance_kind", message=NEEDS_BALANCE_KIND)
     values.append(exponent)
     return events.Transaction(*values)
+
+
+def _wrong_sign(index: int, values: Sequence[Any]) -> BadRecord | None:
+    """Return what is wrong with a negative amount, if it may not be one."""
+    if index == _TX_AMOUNT:
+        is_right = values[_TX_TYPE] == "adjustment"
+        return None if is_right else bad("amount", "amount", "negative_amount")
+    return bad("amount", _name(index), "negative") if index in _TX_UNSIGNED else None
 
 
 def _decimals(where: str, currency: str, exponent: int) -> BadRecord:

@@ -23,6 +23,7 @@ both: rows of a layout before are then recognised by their id alone."""
 _MANY_FIELDS: Final = 0xDE
 """Begins a map of more than 15 fields in msgpack: two bytes more in front of the first field."""
 _LAYOUT_AT: Final = 4
+_FIELD: Final = ord(LAYOUT_FIELD)
 
 
 class Account(
@@ -74,10 +75,9 @@ def _has_layout(payload: bytes | memoryview) -> bool:
 
     One of layout 1 does not, and may look like one of today that lacks it.
     """
-    field = ord(LAYOUT_FIELD)
     if len(payload) <= _LAYOUT_AT:
         return False
-    return payload[2] == field or (payload[0] == _MANY_FIELDS and payload[_LAYOUT_AT] == field)
+    return payload[2] == _FIELD or (payload[0] == _MANY_FIELDS and payload[_LAYOUT_AT] == _FIELD)
 
 
 class SavedAccounts:
