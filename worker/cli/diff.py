@@ -26,7 +26,7 @@ from worker.errors import CheckFailed, UsageError
 from worker.evaluate.compare import Decider, Difference, Found, Run, compare, pages_of
 from worker.explain.lives import lives_of
 from worker.run.replay import Replayed, replay
-from worker.run.runner import policy_of
+from worker.run.runner import policy_of_files
 from worker.run.spool import Room
 
 _CHANGES: Final = ("removed", "added", "changed", "moved")
@@ -109,9 +109,9 @@ def _copy(name: str, path: str) -> None:
 
 
 def _run(settings: Settings, files: Files, room: Room) -> Run:
-    policy = policy_of(settings)
+    policy = policy_of_files(settings)
     live = [rule for rule in policy.rules if rule.mode == "live"]
-    policy = replace(policy, rules=live, dead_letter_limit=None)
+    policy = replace(policy, rules=live)
     replayed = replay(watched(_lines(files), "lines"), policy, keep_inputs=False, room=room)
     return Run(
         rules={rule.id: rule for rule in policy.known_rules if rule.mode == "live"},

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +25,7 @@ from worker.explain.lives import life_of, lives_in
 from worker.explain.render import alert_lines
 from worker.explain.revisions import revisions
 from worker.run.replay import replay
-from worker.run.runner import policy_of
+from worker.run.runner import policy_of, policy_of_files
 
 
 def explain(
@@ -94,7 +93,7 @@ def _place(
             yield Place(opened, policy, loaded.settings.rules.known)
         return
     settings = load_settings(config, environment(), rules).settings
-    policy = replace(policy_of(settings), dead_letter_limit=None)
+    policy = policy_of_files(settings)
     reading = Reading(files)
     log_of_files = replay(reading.lines(), policy, as_is).log
     for failure in reading.failures:

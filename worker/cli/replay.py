@@ -4,7 +4,6 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -33,7 +32,7 @@ from worker.errors import CheckFailed, Exit, UsageError
 from worker.evaluate.score_report import Explain, report
 from worker.evaluate.scoring import Census, alerts_of, read_truth, score
 from worker.run.replay import Replayed, replay
-from worker.run.runner import policy_of
+from worker.run.runner import policy_of_files
 from worker.run.spool import Room
 
 _OUTPUTS: Final = {
@@ -77,7 +76,7 @@ def replay_command(
     """Find what is wrong in files of events, of any size, and print a summary.
 
     Events are sorted by occurred_at first, on disk if they are many; every input ends 1 ms after
-    the last of them.
+    the last of them. Alerts do not expire: between two events of a file years may lie.
 
     With --truth, also print a score: per rule and variant what was found, missed and false, how
     late it was, and the command that explains each error. Delays are in event time.
@@ -94,7 +93,7 @@ def replay_command(
     Example: walletwatch replay events.ndjson --truth truth.ndjson
     """
     settings = load_settings(config, environment(), rules).settings
-    policy = replace(policy_of(settings), dead_letter_limit=None)
+    policy = policy_of_files(settings)
     refuse_unreadable(files, "Nothing was replayed.")
     command = explainer(files, as_is=as_is, rules=rules, config=config)
     trial = None if truth is None else _Trial(_truth(truth, policy), max_delay, command)

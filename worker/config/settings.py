@@ -251,7 +251,7 @@ class EngineSettings(Section):
         7 * _DAY,
         ge=_MINUTE,
         le=366 * _DAY,
-        description="Milliseconds after which an open alert expires.",
+        description="Milliseconds after which an open alert expires; in `replay` none does.",
     )
     max_buffered: int = Field(
         1_000,

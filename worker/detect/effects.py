@@ -51,7 +51,7 @@ class Applier:
     Args:
         fx: what the rules of the task ask with.
         known: all rules by state code; alerts of one that was switched off still expire.
-        max_open: milliseconds after which an open alert expires.
+        max_open: milliseconds after which an open alert expires; None: none does.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Applier:
         known: Mapping[str, AnyRule],
         publisher: Publisher,
         rare_events: RareEvents,
-        max_open: int,
+        max_open: int | None,
     ) -> None:
         self._fx = fx
         self._known = known
@@ -107,14 +107,16 @@ class Applier:
 
     def expire_old(self, live: Account, now: int, context: Context) -> None:
         """Close the alerts that have been open for too long."""
-        for alert in [alert for alert in live.alerts if alert.raised_at <= now - self._max_open]:
-            self._close(live, alert, Change("expired"), context)
+        if self._max_open is not None:
+            oldest = now - self._max_open
+            for alert in [alert for alert in live.alerts if alert.raised_at <= oldest]:
+                self._close(live, alert, Change("expired"), context)
         self.set_expiry(live, context)
 
     def set_expiry(self, live: Account, context: Context) -> None:
         """Let the engine come back when the oldest open alert has been open for too long."""
         context.cancel_timer(live, ENGINE, EXPIRE)
-        if live.alerts:
+        if live.alerts and self._max_open is not None:
             due = live.alerts[0].raised_at + self._max_open
             context.set_timer(live, Timer(due, ENGINE, EXPIRE))
 

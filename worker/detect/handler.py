@@ -52,7 +52,8 @@ class Horizons(Struct, frozen=True):
     """How long the engine remembers, in milliseconds."""
 
     dedup: int = 24 * 3_600_000
-    max_open: int = 7 * 24 * 3_600_000
+    max_open: int | None = 7 * 24 * 3_600_000
+    """None: alerts do not expire."""
 
 
 class AccountHandler:

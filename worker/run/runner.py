@@ -1,6 +1,7 @@
 """Running stages on a log until asked to stop, or until every input has ended."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from schemas.money import CURRENCIES
@@ -65,6 +66,19 @@ def policy_of(
         accepted_dead_letters=accepted or {},
         resolved_retention=engine.resolved_retention_ms,
     )
+
+
+def policy_of_files(settings: Settings) -> Policy:
+    """Return the policy for files that are judged as a whole.
+
+    All that can be read is judged. No alert expires: years may lie between two events of a file.
+
+    Raises:
+        ConfigError: a key file or the candidate's file cannot be used.
+    """
+    policy = policy_of(settings)
+    horizons = Horizons(policy.horizons.dedup, max_open=None)
+    return replace(policy, dead_letter_limit=None, horizons=horizons)
 
 
 def _input_policy(kind: int, topic: str, given: InputSettings) -> InputPolicy:

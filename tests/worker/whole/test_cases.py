@@ -10,16 +10,9 @@ from tests.support.commands import ROOT
 
 pytestmark = pytest.mark.needs_cases
 
-EXPIRED = ("14-retired-currencies",)
 
-
-def test_what_is_found_is_what_is_right(
-    case: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_what_is_found_is_what_is_right(case: Path, tmp_path: Path) -> None:
     """As the judge of the cases says, which runs the command itself."""
-    if case.name in EXPIRED:
-        why = "the alert is found, but expires in the years that the file passes over"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=why))
     command = tmp_path / "walletwatch"
     command.write_text(
         f"#!/bin/sh\nPYTHONPATH='{ROOT}' exec '{sys.executable}' -m worker.cli.app \"$@\"\n"
