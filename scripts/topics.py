@@ -109,7 +109,8 @@ field is cut, cleaned or dropped, and counted by field (`fields_mended` in
 {table(_FIELDS_HEAD, _fields())}
 Where a field is not required it may be absent or null; `balance_kind` is required with a balance.
 A record is rejected as a whole if it is no JSON object in UTF-8, gives a name twice, is nested more
-than 16 levels deep, or has more than `engine.max_event_bytes`.
+than 16 levels deep, or has more than `engine.max_event_bytes`. A line of a file is never read
+beyond that: its dead letter has the first 1,024 bytes of it and three dots.
 """
 
 

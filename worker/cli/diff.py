@@ -112,7 +112,8 @@ def _run(settings: Settings, files: Files, room: Room) -> Run:
     policy = policy_of_files(settings)
     live = [rule for rule in policy.rules if rule.mode == "live"]
     policy = replace(policy, rules=live)
-    replayed = replay(watched(_lines(files), "lines"), policy, keep_inputs=False, room=room)
+    lines = _lines(files, policy.limits.max_event_bytes)
+    replayed = replay(watched(lines, "lines"), policy, keep_inputs=False, room=room)
     return Run(
         rules={rule.id: rule for rule in policy.known_rules if rule.mode == "live"},
         modes={rule.id: settings.rules.mode_of(rule.id) for rule in settings.rules.known},
@@ -126,9 +127,9 @@ def _run(settings: Settings, files: Files, room: Room) -> Run:
     )
 
 
-def _lines(files: Files) -> Iterator[tuple[str, int, bytes]]:
+def _lines(files: Files, at_most: int) -> Iterator[tuple[str, int, bytes]]:
     for name, path in files:
-        for number, line in read_lines(path):
+        for number, line in read_lines(path, at_most):
             yield name, number, line
 
 

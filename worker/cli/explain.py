@@ -94,7 +94,7 @@ def _place(
         return
     settings = load_settings(config, environment(), rules).settings
     policy = policy_of_files(settings)
-    reading = Reading(files)
+    reading = Reading(files, policy.limits.max_event_bytes)
     log_of_files = replay(reading.lines(), policy, as_is).log
     for failure in reading.failures:
         say(failure)

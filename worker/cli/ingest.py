@@ -59,13 +59,13 @@ def ingest(
     """
     refuse_unreadable(files, "Nothing was appended.")
     loaded = load_settings(config, environment(), log_url=log)
-    failures, now = [], wall_clock()
+    failures, now, most = [], wall_clock(), loaded.settings.engine.max_event_bytes
     with writable_log(loaded) as opened:
         appender = Appender(opened, loaded.settings, now)
         try:
             for name in files:
                 try:
-                    appender.take(name, watched(read_lines(name), "lines"))
+                    appender.take(name, watched(read_lines(name, most), "lines"))
                 except CheckFailed as failure:
                     appender.flush()
                     failures.append(str(failure))
@@ -108,6 +108,7 @@ class Appender:
         self._log = log
         self._chunk: list[NewRecord] = []
         self._bytes = 0
+        self._at_most = settings.engine.max_event_bytes
         # An event beyond this will be a dead letter: it must not move the end.
         self._latest = {
             each.topic: now + settings.inputs.of(each).max_clock_skew_ms for each in INPUTS
@@ -161,7 +162,7 @@ class Appender:
 
     def _add(self, source: str, number: int, raw: bytes) -> None:
         self._bytes += len(raw)
-        line = place(raw)
+        line = place(raw, self._at_most)
         if isinstance(line, PlacedLine) and line.partition is not None:
             line = self._in_range(line)
         if isinstance(line, BadRecord):

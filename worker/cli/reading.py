@@ -24,10 +24,15 @@ def refuse_unreadable(files: Sequence[str], effect: str) -> None:
 
 
 class Reading:
-    """Reads files one after the other; one that breaks off does not stop the others."""
+    """Reads files one after the other; one that breaks off does not stop the others.
 
-    def __init__(self, files: Sequence[str]) -> None:
+    Args:
+        at_most: of a line of more bytes only the beginning is read.
+    """
+
+    def __init__(self, files: Sequence[str], at_most: int) -> None:
         self._files = files
+        self._at_most = at_most
         self.failures: list[str] = []
         """A sentence for each file that broke off."""
 
@@ -40,7 +45,7 @@ class Reading:
         for name in self._files:
             source = source_name(name)
             try:
-                for number, line in read_lines(name):
+                for number, line in read_lines(name, self._at_most):
                     yield source, number, line
             except CheckFailed as error:
                 self.failures.append(f"{error}. The lines before that were replayed.")

@@ -30,7 +30,7 @@ from worker.engine.log import stored
 from worker.engine.records import Record, TopicPartition
 from worker.errors import CheckFailed, Exit, UsageError
 from worker.evaluate.score_report import Explain, report
-from worker.evaluate.scoring import Census, alerts_of, read_truth, score
+from worker.evaluate.scoring import MAX_PLANT_BYTES, Census, alerts_of, read_truth, score
 from worker.run.replay import Replayed, replay
 from worker.run.runner import policy_of_files
 from worker.run.spool import Room
@@ -99,7 +99,7 @@ def replay_command(
     trial = None if truth is None else _Trial(_truth(truth, policy), max_delay, command)
     if out is not None:
         _refuse_unwritable(out, files)
-    reading = Reading(files)
+    reading = Reading(files, policy.limits.max_event_bytes)
     lines = reading.lines() if trial is None else trial.census.counted(reading.lines())
     began_wall, began_cpu = time.perf_counter(), time.process_time()
     room = Room(directory=tmp_dir)
@@ -128,7 +128,8 @@ def _report(summary: dict[str, Any], as_json: bool, files: Sequence[str], out: P
 
 def _truth(file: Path, policy: Policy) -> list[Plant]:
     rules = {rule.id for rule in policy.known_rules}
-    return read_truth(visible(str(file)), read_lines(str(file)), rules)
+    lines = read_lines(str(file), MAX_PLANT_BYTES)
+    return read_truth(visible(str(file)), lines, rules)
 
 
 class _Trial:

@@ -107,6 +107,11 @@ def bad(reason: DeadLetterReason, where: str, code: str, /, **about: object) -> 
     return BadRecord(reason, (problem(where, code, **about),))
 
 
+def too_large(most: int) -> BadRecord:
+    """Return a record or line of more than `most` bytes."""
+    return bad("too_large", RECORD, "too_large", most=most)
+
+
 def one_of(allowed: Sequence[str]) -> str:
     """Return what is allowed in words: "a", or "one of a, b, c"."""
     return allowed[0] if len(allowed) == 1 else f"one of {', '.join(allowed)}"

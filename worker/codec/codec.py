@@ -24,7 +24,7 @@ from msgspec import Raw, Struct
 from rules.events import Event, Kind
 from schemas.control import End, Heartbeat
 from schemas.money import CURRENCIES
-from worker.codec.bad_record import RECORD, BadRecord, Refused, bad
+from worker.codec.bad_record import RECORD, BadRecord, Refused, bad, too_large
 from worker.codec.fast import MODELS, SCHEMA_VERSION, shape_of
 from worker.codec.mending import Mended, mended, raw_values
 from worker.codec.money import CONVERTERS
@@ -79,7 +79,7 @@ class Codec:
         if value is None:
             return bad("not_json", RECORD, "no_value")
         if len(value) > self._limits.max_event_bytes:
-            return bad("too_large", RECORD, "too_large", most=self._limits.max_event_bytes)
+            return too_large(self._limits.max_event_bytes)
         values = self._shape.quick(value)
         if values is not None:
             event = self._convert(values, self._limits.currencies)

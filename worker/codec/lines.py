@@ -7,16 +7,16 @@ a dead letter with the name of the file and the number of the line.
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
 from pydantic_core import from_json
 
 from schemas.topics import DETECT_INPUTS, KINDS, TOPICS
-from worker.codec.bad_record import BadRecord, bad, one_of, problem
+from worker.codec.bad_record import BadRecord, bad, one_of, problem, too_large
 from worker.codec.codec import why_no_object
-from worker.codec.files import UTF8_MARK, open_input
+from worker.codec.files import UTF8_MARK, bounded_lines, open_input
 from worker.codec.mending import raw_values
 from worker.errors import CheckFailed, UsageError
 
@@ -50,8 +50,14 @@ _HEAD = msgspec.json.Decoder(Head)
 _OF_HEAD: Final = frozenset(Head.__struct_fields__)
 
 
-def place(line: bytes) -> PlacedLine | BadRecord:
-    """Return the line with its topic and key, or the reason why it has none."""
+def place(line: bytes, at_most: int | None = None) -> PlacedLine | BadRecord:
+    """Return the line with its topic and key, or the reason why it has none.
+
+    Args:
+        at_most: how many bytes it may have; None: any number.
+    """
+    if at_most is not None and len(line) > at_most:  # perhaps only its beginning has been read
+        return too_large(at_most)
     try:
         head = _HEAD.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
@@ -107,14 +113,14 @@ def _value(raw: Raw) -> Any:
         return True
 
 
-def read_lines(name: str, at_most: int | None = None) -> Iterator[tuple[int, bytes]]:
+def read_lines(name: str, at_most: int) -> Iterator[tuple[int, bytes]]:
     """Yield (number from 1, line without its end) of a file, gzip file, or "-" for stdin.
 
     Empty lines are skipped, and so is a byte order mark before the first line.
 
     Args:
-        at_most: of a longer line only the beginning is read into memory and yielded, in more
-            bytes than these; None: every line is whole.
+        at_most: of a line of more bytes only the beginning is read into memory and yielded, in
+            more bytes than these.
 
     Raises:
         UsageError: the file cannot be opened.
@@ -122,7 +128,7 @@ def read_lines(name: str, at_most: int | None = None) -> Iterator[tuple[int, byt
     """
     try:
         with open_input(name) as stream:
-            yield from _numbered(stream if at_most is None else _beginnings(stream, at_most))
+            yield from _numbered(bounded_lines(stream, at_most))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CheckFailed(f"{name}: the gzip data is cut short or damaged") from error
     except OSError as error:
@@ -136,15 +142,3 @@ def _numbered(stream: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
             stripped = stripped.removeprefix(UTF8_MARK)
         if stripped and not stripped.isspace():
             yield number, stripped
-
-
-def _beginnings(stream: BinaryIO, at_most: int) -> Iterator[bytes]:
-    """Yield lines with their ends; of one that is too long its beginning, and dots."""
-    room = len(UTF8_MARK) + at_most + len(b"\r\n")
-    while line := stream.readline(room):
-        if len(line) < room or line.endswith(b"\n"):
-            yield line
-            continue
-        yield line + b"..."  # what is left may end with what is stripped, or be blank
-        while line and not line.endswith(b"\n"):
-            line = stream.readline(room)

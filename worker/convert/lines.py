@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from worker.codec.files import UTF8_MARK
+from worker.codec.files import UTF8_MARK, bounded_lines
 from worker.errors import CheckFailed
 
 MAX_LINE_BYTES = 256 * 1024
@@ -29,15 +29,14 @@ def read_lines(stream: IO[bytes], name: str, encoding: str) -> Iterator[TextLine
     Raises:
         CheckFailed: the stream is empty, breaks off, or is UTF-16.
     """
-    number = 0
-    while data := _next_line(stream, name, number):
+    number, lines = 0, bounded_lines(stream, MAX_LINE_BYTES)
+    while data := _next(lines, name, number):
         number += 1
         if number == 1:
             if data.startswith(_UTF16_MARKS):
                 raise CheckFailed(f"{name} is UTF-16 text: convert it to UTF-8 first")
             data = data.removeprefix(UTF8_MARK)
         if len(data) > MAX_LINE_BYTES:
-            _skip_rest_of_line(stream, name, number, data)
             yield TextLine(number, "", f"longer than {MAX_LINE_BYTES} bytes")
         else:
             yield _decoded(number, data, encoding)
@@ -54,9 +53,9 @@ def _decoded(number: int, data: bytes, encoding: str) -> TextLine:
         return TextLine(number, "", f"not {encoding} text")
 
 
-def _next_line(stream: IO[bytes], name: str, read: int) -> bytes:
+def _next(lines: Iterator[bytes], name: str, read: int) -> bytes:
     try:
-        return stream.readline(MAX_LINE_BYTES + 1)
+        return next(lines, b"")
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise CheckFailed(
             f"{name}: the gzip data is damaged or breaks off after line {read};"
@@ -66,8 +65,3 @@ def _next_line(stream: IO[bytes], name: str, read: int) -> bytes:
         raise CheckFailed(
             f"{name}: reading failed after line {read}: {error.strerror or 'unknown error'}"
         ) from None
-
-
-def _skip_rest_of_line(stream: IO[bytes], name: str, number: int, data: bytes) -> None:
-    while data and not data.endswith(b"\n"):
-        data = _next_line(stream, name, number)

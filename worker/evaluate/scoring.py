@@ -22,6 +22,9 @@ from worker.errors import UsageError
 BACKGROUND: Final = "background"
 """The variant of false alerts that touch nothing planted."""
 
+MAX_PLANT_BYTES: Final = 1024 * 1024
+"""What a line of a truth may have."""
+
 
 def read_truth(
     name: str, lines: Iterable[tuple[int, bytes]], rules: Collection[str]
@@ -33,6 +36,8 @@ def read_truth(
     """
     plants = []
     for number, line in lines:
+        if len(line) > MAX_PLANT_BYTES:  # perhaps only its beginning has been read
+            raise UsageError(f"{name}, line {number}: has more than {MAX_PLANT_BYTES} bytes.")
         try:
             plant = Plant.model_validate_json(line)
         except ValidationError as error:

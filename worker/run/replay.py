@@ -42,6 +42,8 @@ _FORGOTTEN: Final = dict.fromkeys(READERS, 0)
 _LINE: Final = "line"
 """Header of an input record here: number of its file << 40 | number of its line, 8 bytes."""
 _NUMBER_BITS: Final = 40
+_BEGINNING_BYTES: Final = 1024
+"""What is kept of a line that is too large."""
 
 Line = tuple[str, int]
 """Name of a file, and number of a line from 1."""
@@ -63,8 +65,9 @@ class Replayed:
 class _Arrival:
     """Places lines: into the spool what belongs to a topic, aside what does not."""
 
-    def __init__(self, partitions: int, spool: Spool) -> None:
+    def __init__(self, partitions: int, spool: Spool, at_most: int) -> None:
         self._partitions = partitions
+        self._at_most = at_most
         self._spool = spool
         self._time = BEGINNING
         """Of the last record; one whose own cannot be read keeps its place behind it."""
@@ -76,7 +79,7 @@ class _Arrival:
         self.lines = 0
 
     def add(self, name: str, number: int, raw: bytes) -> None:
-        line = place(raw)
+        line = place(raw, self._at_most)
         if isinstance(line, BadRecord):
             self.dead.append(dead_line(name, number, raw, line))
             self.refused[DeadLettered("lines", line.reason)] += 1
@@ -181,7 +184,10 @@ class _Origins:
 def dead_line(
     name: str, number: int, raw: bytes, bad: BadRecord, stage: str = "detect"
 ) -> NewRecord:
-    """Return the dead letter of a line that belongs to no topic."""
+    """Return the dead letter of a line that belongs to no topic.
+
+    Of one that is too large it has the beginning: the file has the rest, and memory is for others.
+    """
     headers = DeadLetterHeaders(
         dlq_reason=bad.reason,
         dlq_error=bad.error,
@@ -190,6 +196,8 @@ def dead_line(
         dlq_offset=number,
         dlq_stage=stage,
     )
+    if bad.reason == "too_large":
+        raw = raw[:_BEGINNING_BYTES] + b"..."
     return NewRecord(DEAD_LETTERS, b"", raw, headers=headers.to_headers())
 
 
@@ -222,7 +230,7 @@ def _replay(
     retention: Mapping[str, int] | None,
     room: Room,
 ) -> Replayed:
-    arrival = _Arrival(partitions, spool)
+    arrival = _Arrival(partitions, spool, policy.limits.max_event_bytes)
     for name, number, raw in lines:
         arrival.add(name, number, raw)
     log = MemoryLog(partitions=partitions)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rules.events import Event
-from worker.codec.bad_record import BadRecord, bad
+from worker.codec.bad_record import BadRecord, bad, too_large
 from worker.codec.codec import Codec, Control
 from worker.codec.lines import place
 from worker.codec.mending import Mended
@@ -73,7 +73,7 @@ class Validator:
         """Return what a worker would do with a line, given by the file's name and its number."""
         most = self._limits.max_event_bytes
         if len(raw) > most:  # perhaps only its beginning has been read
-            return Verdict(bad("too_large", "record", "too_large", most=most))
+            return Verdict(too_large(most))
         topic = self._topic
         if topic is None:
             line = place(raw)

@@ -16,6 +16,7 @@ from worker.codec.bad_record import BadRecord
 from worker.codec.lines import PlacedLine, place, read_lines
 from worker.errors import CheckFailed, Exit, UsageError
 
+MOST = 1 << 20
 SECRET = "zq9-marked-zq9"
 LINES = [compact(full_login(event_id=f"e{number}")) for number in range(2000)]
 
@@ -23,7 +24,7 @@ LINES = [compact(full_login(event_id=f"e{number}")) for number in range(2000)]
 def read(path: Path, content: bytes) -> list[tuple[int, bytes]]:
     """Return what is read of a file with that content."""
     path.write_bytes(content)
-    return list(read_lines(str(path)))
+    return list(read_lines(str(path), MOST))
 
 
 # -- files --------------------------------------------------------------------------------
@@ -50,7 +51,7 @@ def test_gzip_is_recognised_by_its_first_bytes_also_in_several_members(tmp_path:
 
 def test_stdin_is_a_file_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"{1}\n{2}")))
-    assert list(read_lines("-")) == [(1, b"{1}"), (2, b"{2}")]
+    assert list(read_lines("-", MOST)) == [(1, b"{1}"), (2, b"{2}")]
 
 
 def damaged(content: bytes, how: str) -> bytes:
@@ -94,7 +95,7 @@ def test_damaged_gzip_gives_its_good_lines_and_then_one_sentence(tmp_path: Path,
     path.write_bytes(damaged(gzip.compress(b"\n".join(LINES) + b"\n"), how))
     found: list[tuple[int, bytes]] = []
     with pytest.raises(CheckFailed) as raised:
-        found.extend(read_lines(str(path)))
+        found.extend(read_lines(str(path), MOST))
     whole = [line for _, line in found][:-1]
     # What flipped bytes inflate to is anybody's guess; then only the sentence counts.
     assert how in ("flipped", "no deflate") or whole == LINES[: len(whole)]
@@ -109,7 +110,7 @@ def test_what_cannot_be_opened_is_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"^(nowhere\.ndjson: No such file|\.: Is a directory)"):
-        list(read_lines(name))
+        list(read_lines(name, MOST))
 
 
 def test_every_encoding_but_utf8_is_dead_letters_not_an_error(tmp_path: Path) -> None:
