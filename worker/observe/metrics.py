@@ -56,6 +56,10 @@ class Family(NamedTuple):
     meaning: str
 
 
+class UnknownFormat(Exception):
+    """An Accept header cannot be understood."""
+
+
 class Metrics:
     """The metrics of some stages, in a registry of their own.
 
@@ -81,8 +85,17 @@ class Metrics:
                 self._start_fields(each)
 
     def text(self, accepts: str) -> tuple[bytes, str]:
-        """Return all metrics in a format that the Accept header allows, and its content type."""
-        encode, content_type = choose_encoder(accepts)
+        """Return all metrics in a format that the Accept header allows, and its content type.
+
+        Raises:
+            UnknownFormat: the header asks for a version of a format that is no version.
+        """
+        try:
+            encode, content_type = choose_encoder(accepts)
+        except (TypeError, ValueError):  # a version with other parts than numbers, or none
+            raise UnknownFormat from None
+        if not content_type.isprintable():  # it quotes the version, which may be folded
+            raise UnknownFormat
         return encode(self.registry), content_type
 
     def count(self, outcome: Outcome, number: int) -> None:

@@ -9,8 +9,8 @@ from worker.engine.observer import Observer, Observers
 from worker.logs.sqlite.log import wall_clock
 from worker.observe.health import Health
 from worker.observe.meter import Meter
-from worker.observe.metrics import Metrics
-from worker.observe.serving import Answer, probe, serving
+from worker.observe.metrics import Metrics, UnknownFormat
+from worker.observe.serving import Answer, Page, bad_request, probe, serving
 
 
 @contextmanager
@@ -26,9 +26,21 @@ def watching(
     metrics = Metrics(stages, running)
     health = Health(stages, settings.metrics.stalled_after_ms / 1000)
     pages = {
-        "/metrics": lambda accepts: Answer(*metrics.text(accepts)),
+        "/metrics": _metrics_page(metrics),
         "/livez": probe(health.ailment),
         "/readyz": probe(health.unreadiness),
     }
     with serving(settings.metrics.host, settings.metrics.port or 0, pages) as url:
         yield Observers(health, Meter(metrics, offsets, wall_clock)), url
+
+
+def _metrics_page(metrics: Metrics) -> Page:
+    def page(accepts: str) -> Answer:
+        try:
+            return Answer(*metrics.text(accepts))
+        except UnknownFormat:
+            return bad_request(
+                "The Accept header asks for a version of a format that is no version."
+            )
+
+    return page
