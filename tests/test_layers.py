@@ -15,6 +15,7 @@ ROOT: Final = Path(__file__).parents[1]
 LAYERS: Final = (
     "schemas",
     "worker.errors",
+    "worker.terminal",
     "worker.simulate",
     "rules.<words>",
     "worker.engine",

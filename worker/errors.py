@@ -24,9 +24,17 @@ class Exit(IntEnum):
 
 
 class WalletwatchError(Exception):
-    """Ends a command with one clear sentence."""
+    """Ends a command with one clear sentence.
+
+    Attributes:
+        lines: the sentence, and what is listed below it: each is printed as a line.
+    """
 
     exit_code = Exit.INTERNAL
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
 
 
 class UsageError(WalletwatchError):

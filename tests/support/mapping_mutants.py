@@ -173,7 +173,7 @@ def sentences(one: Mutant, folder: Path) -> list[str]:
             else:
                 msgspec.json.encode(outcome)
     except WalletwatchError as error:
-        said += str(error).split("\n")
+        said += error.lines
     return said
 
 

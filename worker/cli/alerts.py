@@ -19,7 +19,7 @@ from worker.cli.filters import (
     time_of,
 )
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
-from worker.cli.printing.output import emit, table
+from worker.cli.printing.output import echo, emit, table
 from worker.config.load import load_settings
 from worker.detect import silence
 from worker.engine.log import Log, stored
@@ -121,7 +121,7 @@ def list_command(
     elif wanted:
         _print(wanted)
     else:
-        typer.echo("There is no such alert." if found else "There is no alert.")
+        echo("There is no such alert." if found else "There is no alert.")
 
 
 def listed(log: Log, topic: str) -> list[Listed]:

@@ -1,7 +1,9 @@
 """The console command: every command by its name, and how each error ends it."""
 
+import logging
 import os
 import sys
+import threading
 import traceback
 from importlib.metadata import PackageNotFoundError, version
 from io import TextIOWrapper
@@ -18,13 +20,14 @@ from worker.cli.explain import explain
 from worker.cli.forget import forget_command
 from worker.cli.ingest import ingest
 from worker.cli.options import environment
-from worker.cli.printing.output import say
+from worker.cli.printing.output import echo, say, visible
 from worker.cli.replay import replay_command
 from worker.cli.run import run
 from worker.cli.simulate import simulate
 from worker.cli.tail import tail
 from worker.cli.validate import validate
 from worker.errors import Exit, WalletwatchError
+from worker.terminal import LogLines, Mark, say_exception
 
 _PACKAGES: Final = ("schemas.", "rules.", "worker.")
 _PIPE_CLOSED: Final = 141
@@ -34,6 +37,13 @@ _PIPE_CLOSED: Final = 141
 class Commands(TyperGroup):
     """Ends every command with one sentence and an exit code, never with a traceback."""
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Parse the options before a command; one that is wrong is escaped, as everything is."""
+        try:
+            return super().make_context(*args, **extra)
+        except typer.TyperException as error:
+            raise _escaped(error) from None
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an exception becomes a sentence on stderr and an exit code."""
         try:
@@ -41,16 +51,25 @@ class Commands(TyperGroup):
             sys.stdout.flush()
             return outcome
         except WalletwatchError as error:
-            say(f"{typer.style('walletwatch:', fg='red', bold=True)} {error}")
+            first, *others = error.lines
+            say(f" {first}", *others, mark=Mark("walletwatch:", "red"))
             raise typer.Exit(error.exit_code) from None
         except BrokenPipeError:
             _drop_output()
             raise typer.Exit(_PIPE_CLOSED) from None
-        except (typer.TyperException, typer.Exit, typer.Abort):
-            raise  # wrong usage and the like, which typer reports itself
+        except typer.TyperException as error:
+            raise _escaped(error) from None
+        except (typer.Exit, typer.Abort):
+            raise
         except Exception as error:  # noqa: BLE001 - the last resort
             _print_internal(error)
             raise typer.Exit(Exit.INTERNAL) from None
+
+
+def _escaped(error: typer.TyperException) -> typer.TyperException:
+    """Return an error of wrong usage, which typer prints itself: it quotes the command line."""
+    error.message = visible(error.message)
+    return error
 
 
 def _drop_output() -> None:
@@ -74,15 +93,15 @@ def _print_internal(error: Exception) -> None:
         "personal data."
     )
     if environment().get("WALLETWATCH_DEBUG") == "1":
-        traceback.print_exception(error)
+        say_exception(error)
 
 
 def _version(asked: bool) -> None:
     if asked:
         try:
-            typer.echo(f"walletwatch {version('walletwatch')}")
+            echo(f"walletwatch {version('walletwatch')}")
         except PackageNotFoundError:
-            typer.echo("walletwatch, not installed")
+            echo("walletwatch, not installed")
         raise typer.Exit
 
 
@@ -131,11 +150,19 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(schema.app, name="schema")
 
 
+def _say_failure(failure: threading.ExceptHookArgs) -> None:
+    if failure.exc_value is not None:
+        say_exception(failure.exc_value)
+
+
 def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    logging.getLogger().addHandler(LogLines(logging.WARNING))
+    logging.captureWarnings(True)
+    threading.excepthook = _say_failure
     app(prog_name="walletwatch")
 
 

@@ -1,11 +1,9 @@
 """`walletwatch config`: check, show and describe the configuration."""
 
-import json
-
 import typer
 
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment
-from worker.cli.printing.output import emit, table
+from worker.cli.printing.output import echo, emit, table
 from worker.config.load import known_keys, load_settings, model_of, value_at
 from worker.config.report import dotted, shown
 from worker.config.rule_settings import build_rules
@@ -31,13 +29,13 @@ def check(
         tokens_for(loaded.settings, loaded.settings.log.url)
     except ConfigError as error:
         if as_json:
-            emit({"ok": False, "problems": str(error).splitlines()})
+            emit({"ok": False, "problems": error.lines})
         raise
     sources = sorted(set(loaded.sources.values()) - {"default"})
     if as_json:
         emit({"ok": True, "sources": sources})
         return
-    typer.echo(f"ok: {', '.join(sources) or 'nothing but defaults'}")
+    echo(f"ok: {', '.join(sources) or 'nothing but defaults'}")
 
 
 @app.command()
@@ -77,4 +75,4 @@ def schema(*, config: ConfigOption = None) -> None:
     """
     model = model_of(config, environment())
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    typer.echo(json.dumps(dialect | model.model_json_schema(), indent=2))
+    emit(dialect | model.model_json_schema(), indent=2)

@@ -7,11 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from worker.cli.printing.output import emit, say, watched
 from worker.codec.files import open_input
 from worker.convert.apply import Converter
 from worker.convert.load import load_mapping
@@ -23,7 +21,6 @@ from worker.convert.sink import STDOUT, Sink
 from worker.errors import CheckFailed, UsageError
 
 _REJECTS_SHOWN = 5
-_ROWS_PER_STEP = 1_000
 
 
 @dataclass(slots=True)
@@ -91,7 +88,7 @@ def convert(
     with ExitStack() as stack:
         stream = stack.enter_context(open_input(source))
         # The header is read here: a wrong mapping must not empty an existing output.
-        rows = _watched(read_rows(stream, source, declared, str(mapping)))
+        rows = watched(read_rows(stream, source, declared, str(mapping)), "rows")
         events = stack.enter_context(Sink(output))
         reject_file = stack.enter_context(Sink(rejects)) if rejects else None
         try:
@@ -129,20 +126,6 @@ def _converted(
             tally.skipped += 1
 
 
-def _watched(rows: Iterator[Row]) -> Iterator[Row]:
-    """Yield the rows; on a terminal, show how many there were."""
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.completed} rows"))
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("convert", total=None)
-        for number, row in enumerate(rows, 1):
-            if number % _ROWS_PER_STEP == 0:
-                bar.update(task, completed=number)
-            yield row
-
-
 def _keep(reject: Reject, file: Sink | None, shown: list[Reject]) -> None:
     if file is not None:
         file.write(reject)
@@ -170,21 +153,20 @@ def _report(
         summary = asdict(tally)
         if shown:
             summary["first_rejects"] = [asdict(reject) for reject in shown]
-        typer.echo(msgspec.json.encode(summary), err=output == STDOUT)
+        emit(summary, err=output == STDOUT)
         return
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     for reject in shown:
-        console.print(f"line {reject.line}: {reject.reason}")
+        say(f"line {reject.line}: {reject.reason}")
     if tally.rejected > len(shown) > 0:
-        console.print("(--rejects FILE keeps the line and reason of every one)")
+        say("(--rejects FILE keeps the line and reason of every one)")
     if tally.repeated_local_times:
-        console.print(_repeated(tally.repeated_local_times, declared))
+        say(_repeated(tally.repeated_local_times, declared))
     if tally.mended:
         fields = ", ".join(f"{name} {count}" for name, count in tally.mended.items())
-        console.print(f"fields that nothing needs were cut, cleaned or dropped: {fields}")
+        say(f"fields that nothing needs were cut, cleaned or dropped: {fields}")
     unmatched = f" ({tally.unmatched} match no pattern of line)" if tally.unmatched else ""
     events = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.events.items()))
-    console.print(
+    say(
         f"{tally.rows} rows: {tally.converted} converted, {tally.skipped} skipped,"
         f" {tally.rejected} rejected{unmatched}; events: {events or 'none'}"
     )

@@ -20,7 +20,7 @@ from worker import simulate as traffic
 from worker.cli.incidents import describe, show_revisions
 from worker.cli.ingest import Appender
 from worker.cli.options import environment
-from worker.cli.printing.output import say, table, visible, watched
+from worker.cli.printing.output import echo, say, table, watched
 from worker.codec.codec import Limits
 from worker.config.load import load_settings
 from worker.config.token_keys import tokens_for
@@ -81,19 +81,19 @@ def demo(
     planted = [plant.line() for plant in truth]
     _write(directory / _TRUTH, planted)
     must = sum(plant.expect == "alert" for plant in truth)
-    _step(
+    say(
         f"1. Simulated {accounts} accounts over {days} days: {len(lines):,} events, in the order "
-        f"of their arrival.\n   Among them {must} anomalies, and {len(truth) - must} that only "
-        "look like one."
+        "of their arrival.",
+        f"   Among them {must} anomalies, and {len(truth) - must} that only look like one.",
     )
     with closing(open_log(url, settings.log.partitions, kafka=settings.kafka)) as opened:
         _refuse_used(opened, url)
         appender = Appender(opened, settings, wall_clock())
         appender.take(_EVENTS, watched(enumerate(lines, 1), "lines"))
         appender.end()
-        _step(f"2. Ingested them into {url}, {opened.partitions(ALERTS)} partitions a topic.")
+        say(f"2. Ingested them into {url}, {opened.partitions(ALERTS)} partitions a topic.")
         _run(opened, settings)
-        _step("3. Ran both stages until every input had ended: detect, then triage.")
+        say("3. Ran both stages until every input had ended: detect, then triage.")
         alerts = [_alert(record.value) for _, record in stored(opened, ALERTS)]
         known = settings.rules.known
         _show_found(opened, alerts, planted, known)
@@ -148,16 +148,14 @@ def _alert(value: bytes | None) -> Alert:
     return Alert.model_validate_json(value or b"")
 
 
-def _step(text: str) -> None:
-    say(text)
-
-
 def _show_found(log: Log, alerts: list[Alert], truth: list[bytes], known: Known) -> None:
     plants = read_truth(_TRUTH, enumerate(truth, 1), {rule.id for rule in known})
     result = score(plants, alerts_of(record.value or b"" for _, record in stored(log, ALERTS)))
-    typer.echo(
-        f"\nFound {len(result.pairs)} of the {len(result.pairs) + len(result.missed)} anomalies; "
-        f"false alerts: {len(result.false)}.\n"
+    echo(
+        "",
+        f"Found {len(result.pairs)} of the {len(result.pairs) + len(result.missed)} anomalies; "
+        f"false alerts: {len(result.false)}.",
+        "",
     )
     raised = [alert for alert in alerts if alert.kind == "raised"]
     found = Counter((alert.rule, alert.severity) for alert in raised)
@@ -184,18 +182,18 @@ def _show_alert(log: Log, alerts: list[Alert], known: Known) -> str:
     life = life_of(log, alert.alert_id)
     assert life is not None
     found = derive(life, known, reader(log), Limits())
-    typer.echo("\nOne alert, explained and derived again from the records it cites:\n")
+    echo("", "One alert, explained and derived again from the records it cites:", "")
     for line in alert_lines(life, found, derived_from(found)):
-        typer.echo(visible(line))
+        echo(line)
     return alert.alert_id
 
 
 def _show_incident(log: Log) -> None:
     """Show the incident with the most revisions."""
     longest = max(revisions(log, "").values(), key=_eventful)
-    typer.echo("\nOne incident's life:\n")
+    echo("", "One incident's life:", "")
     describe(longest[-1])
-    typer.echo()
+    echo("")
     show_revisions(longest)
 
 
@@ -206,13 +204,13 @@ def _eventful(life: list[Incident]) -> tuple[bool, int, str]:
 def _show_next(url: str, directory: Path, alert: str) -> None:
     events, truth = directory / _EVENTS, directory / _TRUTH
     me = "walletwatch" if shutil.which("walletwatch") else sys.argv[0]
-    typer.echo(
-        f"""
-What to try next:
-  {me} incidents list --all --log {url}
-  {me} explain {alert} --from-history --log {url}
-  {me} tail wallet.alerts --from-start --json --log {url}
-  {me} replay {events} --truth {truth}
-  {me} rules explain A1
-  {me} simulate --accounts 1000 | {me} replay -"""
+    echo(
+        "",
+        "What to try next:",
+        f"  {me} incidents list --all --log {url}",
+        f"  {me} explain {alert} --from-history --log {url}",
+        f"  {me} tail wallet.alerts --from-start --json --log {url}",
+        f"  {me} replay {events} --truth {truth}",
+        f"  {me} rules explain A1",
+        f"  {me} simulate --accounts 1000 | {me} replay -",
     )

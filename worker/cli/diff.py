@@ -15,7 +15,7 @@ import typer
 
 from schemas.topics import ALERTS, INCIDENTS
 from worker.cli.options import ConfigOption, JsonOption, environment
-from worker.cli.printing.output import emit, source_name, table, visible, watched
+from worker.cli.printing.output import echo, emit, source_name, table, watched
 from worker.codec.files import STDIN
 from worker.codec.lines import read_lines
 from worker.config.load import known_keys, load_settings, value_at
@@ -146,17 +146,16 @@ def _document(names: Sequence[Path], runs: Sequence[Run], found: list[Difference
 
 def _print(names: Sequence[Path], runs: Sequence[Run], found: list[Difference]) -> None:
     alerts = ", ".join(
-        f"{len(run.lives):,} with {visible(str(name))}"
-        for name, run in zip(names, runs, strict=True)
+        f"{len(run.lives):,} with {name}" for name, run in zip(names, runs, strict=True)
     )
-    typer.echo(f"Alerts: {alerts}.")
+    echo(f"Alerts: {alerts}.")
     if found:
         _print_differences(found)
     else:
-        typer.echo("No difference.")
+        echo("No difference.")
     days = sorted({day for run in runs for day in run.pages})
     if days:
-        typer.echo("\nPages per day (UTC):")
+        echo("", "Pages per day (UTC):")
         rows = [(day, *(run.pages.get(day, 0) for run in runs)) for day in days]
         table(("day", *map(str, names)), rows)
 
@@ -170,7 +169,7 @@ def _print_differences(found: list[Difference]) -> None:
             for rule in sorted({each.rule for each in found})
         ],
     )
-    typer.echo()
+    echo("")
     table(
         ("change", "rule", "at", "severity", "alert", "decided by"),
         [
@@ -179,7 +178,7 @@ def _print_differences(found: list[Difference]) -> None:
         ],
     )
     if len(found) > _LISTED:
-        typer.echo(f"and {len(found) - _LISTED:,} more (--json lists them)")
+        echo(f"and {len(found) - _LISTED:,} more (--json lists them)")
 
 
 def _one(difference: Difference) -> Found:

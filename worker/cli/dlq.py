@@ -12,7 +12,7 @@ from schemas.time import format_time
 from schemas.topics import DEAD_LETTERS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
 from worker.cli.pace import paced, refuse_wrong_rate
-from worker.cli.printing.output import emit, say, table, visible, watched
+from worker.cli.printing.output import echo, emit, say, table, visible, watched
 from worker.config.load import Loaded, load_settings
 from worker.engine.log import Log, stored
 from worker.engine.records import NewRecord
@@ -77,7 +77,7 @@ def peek(
         emit({"counts": counted_rows, "newest": [_fields(dead, values=values) for dead in newest]})
         return
     if not rows:
-        typer.echo("There are no such dead letters.")
+        echo("There are no such dead letters.")
         return
     table(("topic", "reason", "dead letters"), [(*kind, f"{count:,}") for *kind, count in rows])
     for dead in newest:
@@ -167,15 +167,15 @@ def _kind(dead: DeadLetter) -> tuple[str, str]:
 def _show(dead: DeadLetter, *, values: bool) -> None:
     headers, at = dead.headers, f"{dead.at.partition}/{dead.record.offset}"
     if headers is None:
-        typer.echo(f"{_when(dead) or '-'}  {at}  not written by walletwatch")
+        echo(f"{_when(dead) or '-'}  {at}  not written by walletwatch")
     else:
         origin = f"{headers.dlq_topic}/{headers.dlq_partition}:{headers.dlq_offset}"
-        what = f"{visible(origin)}  {headers.dlq_reason}  {visible(headers.dlq_error)}"
-        typer.echo(f"{_when(dead) or '-'}  {at}  {what}")
+        what = f"{origin}  {headers.dlq_reason}  {headers.dlq_error}"
+        echo(f"{_when(dead) or '-'}  {at}  {what}")
     if values:
         value = dead.record.value
         text = "(none)" if value is None else value.decode(errors="backslashreplace")
-        typer.echo(f"    {visible(text)}")
+        echo(f"    {text}")
 
 
 def _when(dead: DeadLetter) -> str | None:

@@ -5,7 +5,7 @@ from typing import Final
 import typer
 
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
-from worker.cli.printing.output import emit, visible
+from worker.cli.printing.output import Mark, echo, emit
 from worker.config.load import load_settings
 from worker.errors import Exit
 from worker.logs.finding import Finding, Verdict
@@ -46,7 +46,7 @@ def doctor(
 
 
 def _show(finding: Finding) -> None:
-    verdict = typer.style(f"{finding.verdict:<4}", fg=_COLORS.get(finding.verdict))
-    typer.echo(f"{verdict}  {visible(finding.check)}: {visible(finding.told)}")
+    mark = Mark(f"{finding.verdict:<4}", _COLORS.get(finding.verdict))
+    echo(f"  {finding.check}: {finding.told}", mark=mark)
     if finding.advice:
-        typer.echo(f"      -> {visible(finding.advice)}")
+        echo(f"      -> {finding.advice}")

@@ -12,7 +12,7 @@ from schemas.incident import Incident
 from schemas.topics import ALERTS
 from worker.cli.incidents import describe
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
-from worker.cli.printing.output import emit, say, table, visible
+from worker.cli.printing.output import echo, emit, say, table, visible
 from worker.cli.reading import Reading
 from worker.config.load import load_settings
 from worker.config.token_keys import tokens_for
@@ -151,7 +151,7 @@ def _explain_alert(place: Place, alert_id: str, from_history: bool, as_json: boo
 
 def _show(checked: Checked) -> None:
     for line in alert_lines(checked.life, checked.found, checked.result):
-        typer.echo(visible(line))
+        echo(line)
 
 
 def _explain_incident(place: Place, incident_id: str, from_history: bool, as_json: bool) -> None:
@@ -181,12 +181,12 @@ def _show_incident(incident: Incident, checked: list[Checked], gone: list[str]) 
     describe(incident)
     listed, total = len(incident.alert_ids), incident.alerts.total
     if listed < total:
-        typer.echo(f"\nIt lists {listed:,} of its {counted(total, 'alert')}.")
+        echo("", f"It lists {listed:,} of its {counted(total, 'alert')}.")
     for number, each in enumerate(checked, 1):
-        typer.echo(f"\nAlert {number} of {len(checked)}\n")
+        echo("", f"Alert {number} of {len(checked)}", "")
         _show(each)
     for alert_id in gone:
-        typer.echo(f"\nAlert {alert_id} is no longer in the log: it has been pruned.")
+        echo("", f"Alert {alert_id} is no longer in the log: it has been pruned.")
 
 
 def _explain_event(place: Place, event: Named, as_json: bool) -> None:
@@ -195,6 +195,6 @@ def _explain_event(place: Place, event: Named, as_json: bool) -> None:
     if as_json:
         emit(fate.document(found))
         return
-    typer.echo(visible(f"Event {event.id}, {found.record}"))
+    echo(f"Event {event.id}, {found.record}")
     for line in fate.lines(found, place.policy):
-        typer.echo(f"  {visible(line)}")
+        echo(f"  {line}")

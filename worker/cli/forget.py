@@ -11,7 +11,7 @@ from schemas.privacy import forms_of, place_of
 from schemas.time import format_span, format_time
 from schemas.topics import TOPICS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
-from worker.cli.printing.output import emit, table
+from worker.cli.printing.output import ask, echo, emit, table
 from worker.config.load import load_settings
 from worker.config.settings import Settings
 from worker.config.token_keys import tokens_for
@@ -51,7 +51,7 @@ def forget_command(
         tokens = tokens_for(settings, settings.log.url)
         token, now = tokens.of(account), wall_clock()
         if not yes and _asks():
-            typer.confirm(f"Forget account {token} in {settings.log.url}?", abort=True, err=True)
+            ask(f"Forget account {token} in {settings.log.url}?")
         try:
             found = forget(opened, policy_of(settings, tokens=tokens), account, now)
         except TaskTaken as error:
@@ -85,12 +85,12 @@ def _remains(settings: Settings, now: int) -> Iterator[dict[str, str]]:
 
 def _print(token: str, found: Forgotten, remains: list[dict[str, str]]) -> None:
     profile = found.balances + found.holds + found.habits
-    typer.echo(
+    echo(
         f"Forgot account {token}: {found.open_alerts:,} open alerts, which expire now, "
         f"{found.event_ids:,} event ids, {profile:,} balances, holds and habits, "
         f"{found.timers:,} timers."
     )
-    typer.echo("\nWhat was published or written of it before stays on topics, at the latest until:")
+    echo("", "What was published or written of it before stays on topics, at the latest until:")
     rows = [(each["topic"], _FORMS[each["account"]], each["until"]) for each in remains]
     table(("topic", "the account", "until"), rows)
-    typer.echo(f"\n{_AGAIN}")
+    echo("", _AGAIN)

@@ -19,7 +19,7 @@ from worker.cli.filters import (
     time_of,
 )
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
-from worker.cli.printing.output import emit, table, visible
+from worker.cli.printing.output import echo, emit, table
 from worker.config.load import load_settings
 from worker.config.token_keys import tokens_for
 from worker.detect import silence
@@ -99,7 +99,7 @@ def list_command(
     if not found:
         which = "" if chosen == Chosen(rules=set()) else " that is chosen"
         whose = "" if account is None else " of this account"
-        typer.echo(f"No incident{whose}{which} is {' or '.join(wanted)}.")
+        echo(f"No incident{whose}{which} is {' or '.join(wanted)}.")
         return
     _print(found)
 
@@ -165,7 +165,7 @@ def show(
         emit({"incident": _fields(life[-1]), "revisions": [_revision(each) for each in life]})
         return
     describe(life[-1])
-    typer.echo()
+    echo("")
     show_revisions(life)
 
 
@@ -189,7 +189,7 @@ def _revision(incident: Incident) -> dict[str, Any]:
 
 def describe(incident: Incident) -> None:
     """Print the newest revision of an incident."""
-    typer.echo(visible(incident.title))
+    echo(incident.title)
     facts = {
         "incident": incident.incident_id,
         "status": incident.status,
@@ -208,7 +208,7 @@ def describe(incident: Incident) -> None:
     }
     for name, value in facts.items():
         if value:
-            typer.echo(f"  {name:<12} {visible(str(value))}")
+            echo(f"  {name:<12} {value}")
 
 
 def _amount(money: Money) -> str:
@@ -218,18 +218,18 @@ def _amount(money: Money) -> str:
 def show_revisions(life: list[Incident]) -> None:
     """Print the revisions of an incident, oldest first, its alerts, and where its evidence is."""
     if life[0].revision > 1:
-        typer.echo(f"The log no longer has the revisions before {life[0].revision}.")
+        echo(f"The log no longer has the revisions before {life[0].revision}.")
     rows = [_revision(each) for each in life]
     table(tuple(rows[0]), [tuple(row.values()) for row in rows])
     newest = life[-1]
     if newest.alert_ids:
         listed, total = len(newest.alert_ids), newest.alerts.total
-        typer.echo(f"\nAlerts, {listed} of {total:,}; walletwatch explain takes their ids:")
+        echo("", f"Alerts, {listed} of {total:,}; walletwatch explain takes their ids:")
         for alert_id in newest.alert_ids:
-            typer.echo(f"  {visible(alert_id)}")
+            echo(f"  {alert_id}")
     if newest.evidence:
         records = counted(newest.evidence_total, "record")
-        typer.echo(f"\nEvidence, {len(newest.evidence)} of {records}:")
+        echo("", f"Evidence, {len(newest.evidence)} of {records}:")
         table(
             ("role", "topic", "partition", "offset", "event"),
             [(e.role, e.topic, e.partition, e.offset, e.event_id) for e in newest.evidence],

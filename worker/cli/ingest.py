@@ -59,7 +59,8 @@ def ingest(
     """
     refuse_unreadable(files, "Nothing was appended.")
     loaded = load_settings(config, environment(), log_url=log)
-    failures, now, most = [], wall_clock(), loaded.settings.engine.max_event_bytes
+    failures: list[str] = []
+    now, most = wall_clock(), loaded.settings.engine.max_event_bytes
     with writable_log(loaded) as opened:
         appender = Appender(opened, loaded.settings, now)
         try:
@@ -68,7 +69,7 @@ def ingest(
                     appender.take(name, watched(read_lines(name, most), "lines"))
                 except CheckFailed as failure:
                     appender.flush()
-                    failures.append(str(failure))
+                    failures += failure.lines
             if end and not failures:
                 appender.end()
         finally:
@@ -78,7 +79,7 @@ def ingest(
         _warn_of_the_past(appender.newest, now - engine.max_open_ms)
     failures += ["The end was not marked."] if failures and end else []
     if failures := [*failures, *appender.unusable(_peek(log, config))]:
-        raise CheckFailed("\n".join(failures))
+        raise CheckFailed(*failures)
 
 
 def _peek(log: str | None, config: Path | None) -> str:

@@ -12,7 +12,7 @@ import typer
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
 from schemas.truth import Plant
 from worker.cli.options import ConfigOption, JsonOption, environment
-from worker.cli.printing.output import visible
+from worker.cli.printing.output import emit, visible
 from worker.cli.printing.replayed import (
     failed_rules,
     headers_of,
@@ -112,14 +112,14 @@ def replay_command(
         summary["truth"] = trial.judged(result)
     _report(summary, as_json, files, out)
     if failures := [*reading.failures, *unusable(result, out), *failed_rules(result)]:
-        raise CheckFailed("\n".join(failures))
+        raise CheckFailed(*failures)
     if trial is not None and not summary["truth"]["right"]:
         raise typer.Exit(Exit.FOUND)
 
 
 def _report(summary: dict[str, Any], as_json: bool, files: Sequence[str], out: Path | None) -> None:
     if as_json:
-        typer.echo(json.dumps(summary, indent=2))
+        emit(summary, indent=2)
         return
     show_summary(summary, files, out)
     if "truth" in summary:

@@ -9,7 +9,7 @@ import typer
 from rules.registry import RuleType
 from worker.cli.diff import diff
 from worker.cli.options import ConfigOption, JsonOption, environment
-from worker.cli.printing.output import emit, table
+from worker.cli.printing.output import echo, emit, table
 from worker.config.load import Loaded, known_keys, load_settings, value_at
 from worker.config.registration import doc_of
 from worker.config.report import dotted, shown
@@ -80,15 +80,16 @@ def explain(
         doc = {"doc": doc_of(found), "parameters": parameters, "examples": examples}
         emit(head | doc)
         return
-    typer.echo(", ".join(f"{name} {value}" for name, value in head.items()))
-    typer.echo(f"\n{doc_of(found)}\n\nParameters, in [rules.{found.id}] of the configuration:")
+    echo(", ".join(f"{name} {value}" for name, value in head.items()))
+    echo("", *doc_of(found).splitlines())
+    echo("", f"Parameters, in [rules.{found.id}] of the configuration:")
     for each in parameters:
-        typer.echo(f"\n  {each['name']} = {shown(each['value'])}  ({each['source']})")
-        typer.echo(f"    {each['allowed']}; default {shown(each['default'])}")
-        typer.echo(f"    {each['description']}")
-    typer.echo("\nExamples, which `walletwatch rules test` runs:\n")
+        echo("", f"  {each['name']} = {shown(each['value'])}  ({each['source']})")
+        echo(f"    {each['allowed']}; default {shown(each['default'])}")
+        echo(f"    {each['description']}")
+    echo("", "Examples, which `walletwatch rules test` runs:", "")
     for name in examples:
-        typer.echo(f"  {name}")
+        echo(f"  {name}")
 
 
 @app.command("test")
@@ -122,8 +123,9 @@ def run_examples(
         if as_json:
             emit({"rule": each.id, "example": example.name, "differs": differs})
         else:
-            typer.echo(f"{'ok  ' if differs is None else 'FAIL'}  {each.code}  {example.name}")
-            typer.echo(f"          {differs}\n" if differs else "", nl=False)
+            echo(f"{'ok  ' if differs is None else 'FAIL'}  {each.code}  {example.name}")
+            if differs is not None:
+                echo(f"          {differs}")
     if failed:
         raise CheckFailed(f"{failed} of {len(pairs)} examples do not hold.")
 

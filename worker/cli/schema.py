@@ -7,7 +7,7 @@ import typer
 
 from schemas.export import export
 from worker.cli.options import JsonOption
-from worker.cli.printing.output import emit
+from worker.cli.printing.output import echo, emit
 from worker.errors import UsageError
 
 app = typer.Typer(help="The records that walletwatch reads and writes.", no_args_is_help=True)
@@ -33,4 +33,4 @@ def export_command(
         emit(paths)
         return
     for path in paths:
-        typer.echo(path)
+        echo(path)

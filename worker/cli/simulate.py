@@ -17,7 +17,7 @@ from worker import simulate as traffic
 from worker.cli.ingest import Appender
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, writable_log
 from worker.cli.pace import paced, refuse_wrong_rate
-from worker.cli.printing.output import say
+from worker.cli.printing.output import emit, say
 from worker.config.load import load_settings
 from worker.errors import UsageError
 from worker.logs.sqlite.log import wall_clock
@@ -174,7 +174,7 @@ def _report(
     silent = len(planted) - alerts
     if as_json:
         counts = {"events": kinds, "must_alert": alerts, "must_not": silent, "stopped": stopped}
-        typer.echo(msgspec.json.encode(counts), err=on_stderr)
+        emit(counts, err=on_stderr)
         return
     parts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
     say(

@@ -11,7 +11,7 @@ import typer
 from schemas.time import format_time
 from schemas.topics import TOPICS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
-from worker.cli.printing.output import emit, visible
+from worker.cli.printing.output import echo, emit, visible
 from worker.config.load import load_settings
 from worker.engine.log import Log
 from worker.engine.records import Record
@@ -65,7 +65,7 @@ def tail(
         if as_json:
             emit(_fields(topic, partition, record))
         else:
-            typer.echo(_line(partition, record))
+            echo(_line(partition, record))
 
     with readable_log(loaded) as opened:
         ends = [end for _, end in opened.offsets(topic)]
@@ -156,4 +156,4 @@ def _value(value: bytes | None) -> dict[str, Any]:
 
 
 def _text(raw: bytes) -> str:
-    return visible(raw.decode(errors="backslashreplace"))
+    return raw.decode(errors="backslashreplace")

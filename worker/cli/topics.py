@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment
-from worker.cli.printing.output import emit, table
+from worker.cli.printing.output import echo, emit, table
 from worker.config.load import load_settings
 from worker.errors import Exit
 from worker.logs.kafka.names import Names
@@ -45,7 +45,7 @@ def create(
     made = topics.create()
     if not as_json:
         for name in made:
-            typer.echo(f"made {name}")
+            echo(f"made {name}")
     _report(topics.differences(), as_json, made)
 
 
@@ -97,7 +97,7 @@ def list_acls(
             emit(acl._asdict())
     elif principal is not None:
         for acl in needed:
-            typer.echo(acl.arguments(principal))
+            echo(acl.arguments(principal))
     else:
         rows = [(acl.kind, acl.name, acl.pattern, acl.operation, acl.why) for acl in needed]
         table(("resource", "name", "pattern", "operation", "why"), rows)
@@ -125,8 +125,8 @@ def _report(found: "Sequence[Difference]", as_json: bool, made: Sequence[str] = 
         )
     else:
         for difference in found:
-            typer.echo(str(difference))
+            echo(str(difference))
         if not found:
-            typer.echo("ok: every topic is as it should be")
+            echo("ok: every topic is as it should be")
     if found:
         raise typer.Exit(Exit.FOUND)

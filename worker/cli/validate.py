@@ -7,7 +7,7 @@ import typer
 
 from schemas.topics import DETECT_INPUTS
 from worker.cli.options import ConfigOption, JsonOption, environment
-from worker.cli.printing.output import emit, say, visible, watched
+from worker.cli.printing.output import echo, emit, say, visible, watched
 from worker.codec.bad_record import Problem
 from worker.codec.files import STDIN
 from worker.codec.lines import read_lines
@@ -68,7 +68,7 @@ def validate(
             failures.append(f"{failure}. The lines before that were checked.")
     report.end()
     if failures:
-        raise CheckFailed("\n".join(failures))
+        raise CheckFailed(*failures)
     if report.bad:
         raise typer.Exit(Exit.FOUND)
 
@@ -102,7 +102,7 @@ class _Report:
             emit({"file": file, "line": number, "reason": reason, "problems": problems})
             return
         for each in problems:
-            typer.echo(f"{file}:{number}: {each.where}: {each.what} ({reason})")
+            echo(f"{file}:{number}: {each.where}: {each.what} ({reason})")
 
     def end(self) -> None:
         """Print the summary."""

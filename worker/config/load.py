@@ -107,7 +107,7 @@ def load_settings(
     try:
         settings = model.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(sentences(error, keys, sources)) from None
+        raise ConfigError(*sentences(error, keys, sources)) from None
     return Loaded(
         settings,
         {dotted(key): _origin(key, sources) for key in keys},
@@ -139,7 +139,7 @@ def _outside(layers: _Layers) -> dict[RuleType, str]:
     try:
         modules = own.model_validate({"rules": named}).rules.modules
     except ValidationError as error:
-        raise ConfigError(sentences(error, known_keys(own), sources)) from None
+        raise ConfigError(*sentences(error, known_keys(own), sources)) from None
     return outside_rules(modules, set_by(MODULES, sources))
 
 

@@ -50,7 +50,7 @@ def outside_rules(modules: Sequence[str], source: str) -> dict[RuleType, str]:
     ]
     problems = problems or list(_clashes(found.values()))
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError(*problems)
     ordered = sorted(found.values(), key=lambda each: _order(each.rule.code))
     return {each.rule: each.origin for each in ordered}
 

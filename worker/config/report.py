@@ -84,14 +84,14 @@ def _range(schema: Mapping[str, Any]) -> str:
 
 def sentences(
     error: ValidationError, keys: Mapping[KeyPath, Key], sources: Mapping[KeyPath, str]
-) -> str:
+) -> list[str]:
     """Return one line per problem: where it is set, the key, what it may be. Never a value."""
     problems = error.errors(include_input=False, include_url=False, include_context=False)
     lines = []
     for problem in problems:
         path = tuple(str(part) for part in problem["loc"])
         lines.append(f"{set_by(path, sources)}: {_what(problem, path, keys)}.")
-    return "\n".join(dict.fromkeys(lines))
+    return list(dict.fromkeys(lines))
 
 
 def _what(problem: Mapping[str, Any], path: KeyPath, keys: Mapping[KeyPath, Key]) -> str:

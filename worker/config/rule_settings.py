@@ -49,7 +49,7 @@ def candidate_of(settings: Settings) -> Mapping[str, Params]:
     try:
         overlaid = model.model_validate(tree).rules
     except ValidationError as error:
-        raise ConfigError(sentences(error, known_keys(model), sources)) from None
+        raise ConfigError(*sentences(error, known_keys(model), sources)) from None
     named = dict.fromkeys(entry.path[1] for entry in entries if entry.path[1:])
     return {name: overlaid.of(name) for name in named if overlaid.mode_of(name) != "off"}
 

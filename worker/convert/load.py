@@ -35,7 +35,7 @@ def load_mapping(path: Path) -> Mapping:
             f"{'must be a table' if mistake['type'] == 'model_type' else mistake['msg']}"
             for mistake in mistakes
         ]
-        raise ConfigError("\n".join(dict.fromkeys(map(_printable, lines)))) from None
+        raise ConfigError(*dict.fromkeys(map(_printable, lines))) from None
 
 
 def _printable(line: str) -> str:

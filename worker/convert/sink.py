@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
 from worker.errors import CheckFailed, UsageError
+from worker.terminal import json_line
 
 STDOUT = "-"
 
@@ -34,7 +33,7 @@ class Sink:
     def write(self, record: object) -> None:
         """Append one record as a line of JSON."""
         with self._failures():
-            self._file.write(msgspec.json.encode(record) + b"\n")
+            self._file.write(json_line(record) + b"\n")
 
     @contextmanager
     def _failures(self) -> Iterator[None]:

@@ -229,12 +229,16 @@ def test_a_limit_changes_no_line_within_it(
 # -- nothing but sentences ----------------------------------------------------------------
 
 
-def test_mutants_give_sentences_and_no_value() -> None:
-    lines = [raw.replace(b"\n", b" ") for _, _, raw in mutants(2000, seed=11)]
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    "count", [2_000, pytest.param(10_000, id="large", marks=pytest.mark.bench)]
+)
+def test_mutants_give_sentences_and_no_value(count: int) -> None:
+    lines = [raw.replace(b"\n", b" ") for _, _, raw in mutants(count, seed=11)]
     result = run(written("mutants.ndjson", *lines))
     assert result.exit_code == 1
     shown = result.stdout.splitlines()
-    assert len(shown) > 600
+    assert len(shown) > count * 3 // 10
     for line in shown:
         file, number, where, what = line.split(":", 3)
         assert (file, number.isdigit(), bool(what.strip())) == ("mutants.ndjson", True, True)

@@ -1,44 +1,38 @@
 """The output of commands: results on stdout, everything about them on stderr.
 
-Rich on a terminal, plain text elsewhere, JSON where it is asked for.
+Rich on a terminal, plain text elsewhere, JSON where it is asked for. `worker.terminal` prints it,
+or it is escaped as there.
 """
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-import msgspec
 import typer
 from rich import box
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from worker.terminal import Mark, echo, emit, say, visible
+
+__all__ = [
+    "Mark",
+    "ask",
+    "echo",
+    "emit",
+    "say",
+    "source_name",
+    "table",
+    "visible",
+    "watched",
+]
+
 _ITEMS_PER_STEP: Final = 1_000
 _LONGEST_NAME: Final = 256
 
 T = TypeVar("T")
-
-
-def say(text: str) -> None:
-    """Print a message for people, on stderr."""
-    typer.echo(text, err=True)
-
-
-def emit(value: Any) -> None:
-    """Print a value as one line of JSON; paths are texts."""
-    typer.echo(msgspec.json.encode(value, enc_hook=str))
-
-
-def visible(text: str) -> str:
-    """Return the text with every character escaped that a terminal might execute or hide."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
-        for char in text
-    )
 
 
 def source_name(file: str) -> str:
@@ -48,17 +42,22 @@ def source_name(file: str) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows under their heads: a table on a terminal, else aligned columns."""
-    lines = [[visible(str(cell)) for cell in row] for row in rows]
+    head, *lines = [[visible(str(cell)) for cell in row] for row in (head, *rows)]
     if sys.stdout.isatty():
         rich = Table(*head, box=box.SIMPLE_HEAD)
         for line in lines:
             rich.add_row(*line)
-        Console(markup=False, highlight=False).print(rich)
+        Console(markup=False, highlight=False, emoji=False).print(rich)
         return
     widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
     for line in [list(head), *lines]:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        typer.echo("  ".join(cells).rstrip())
+        echo("  ".join(cells).rstrip())
+
+
+def ask(question: str) -> None:
+    """Ask for a yes on stderr; anything else ends the command."""
+    typer.confirm(visible(question), abort=True, err=True)
 
 
 def watched(items: Iterable[T], what: str) -> Iterator[T]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import typer
 from msgspec import Struct
 
 from rules.counts import counted
@@ -15,7 +14,7 @@ from schemas.base import SEVERITIES, Severity
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.time import format_time
 from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS
-from worker.cli.printing.output import table, visible
+from worker.cli.printing.output import echo, table, visible
 from worker.engine.log import stored
 from worker.engine.outcomes import OUTCOMES, AlertPublished, Counts, RuleFailure, summed
 from worker.engine.records import Record, TopicPartition
@@ -110,26 +109,26 @@ def _incidents(result: Replayed) -> dict[str, int]:
 
 def show_summary(summary: dict[str, Any], files: Sequence[str], out: Path | None) -> None:
     """Print it for people; `out` is where the alerts of the files were written."""
-    typer.echo(
+    echo(
         f"{summary['events']:,} events in {summary['seconds']:.1f} s "
         f"({summary['events_per_cpu_second']:,} per CPU-second)"
     )
     if summary["alerts"]:
-        typer.echo("Alerts, by the severity at which they were raised:")
+        echo("Alerts, by the severity at which they were raised:")
         _table(summary["alerts"])
         if "truth" not in summary:  # else the score names the commands, of what is not right
             _show_explainable(summary, files, out)
     else:
-        typer.echo("No alerts.")
+        echo("No alerts.")
     incidents = summary["incidents"]
     by_status = ", ".join(f"{n:,} {status}" for status, n in incidents.items() if status != "total")
-    typer.echo(f"Incidents: {incidents['total']:,}" + (f" ({by_status})" if by_status else ""))
+    echo(f"Incidents: {incidents['total']:,}" + (f" ({by_status})" if by_status else ""))
     for _, column in _COLUMNS:
         for what, count in summary[column.name].items():
-            typer.echo(f"{column.name.replace('_', ' ')}: {count:,} {what}")
+            echo(f"{column.name.replace('_', ' ')}: {count:,} {what}")
     if summary["undecided"]:
         pending = counted(len(summary["undecided"]), "timer")
-        typer.echo(
+        echo(
             f"Undecided at the end, since no later event came: {pending} pending "
             "(--json lists them)"
         )
@@ -156,14 +155,14 @@ def _table(alerts: dict[str, dict[str, dict[str, int]]]) -> None:
 def _show_explainable(summary: dict[str, Any], files: Sequence[str], out: Path | None) -> None:
     raised = sum(sum(kinds.get("raised", {}).values()) for kinds in summary["alerts"].values())
     listed = summary["explain"]
-    typer.echo("Why, and whether the records still prove it:")
+    echo("Why, and whether the records still prove it:")
     for item in listed:
-        typer.echo(f"  {item['severity']} {item['rule']}: {item['command']}")
+        echo(f"  {item['severity']} {item['rule']}: {item['command']}")
     if raised > len(listed):
-        typer.echo(f"  and {raised - len(listed):,} more, in {_written('alerts.ndjson', out)}")
+        echo(f"  and {raised - len(listed):,} more, in {_written('alerts.ndjson', out)}")
     for name in files:
         if not Path(name).is_file():  # stdin or a pipe
-            typer.echo(f"  ({visible(name)} is read again: give it the same input)")
+            echo(f"  ({visible(name)} is read again: give it the same input)")
 
 
 def _written(name: str, out: Path | None) -> str:

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import typer
-
-from worker.cli.printing.output import table
+from worker.cli.printing.output import echo, table
 from worker.evaluate.score_report import PROBLEMS, Explain
 
 _LISTED: Final = 20
@@ -37,16 +35,17 @@ def explainer(
 def show(truth: dict[str, Any]) -> None:
     """Print the report of a score, and the counts of events."""
     events = truth["events"]
-    typer.echo(
-        f"\nAgainst the truth ({events['background_share']:.1%} of {events['total']:,} events are "
-        "background, about which nothing may alert):"
+    echo(
+        "",
+        f"Against the truth ({events['background_share']:.1%} of {events['total']:,} events are "
+        "background, about which nothing may alert):",
     )
     problems = [name for name in PROBLEMS if name in _ALWAYS or truth["total"][name]]
     head = ["", "planted", "silent", "found", *(name.replace("_", " ") for name in problems)]
     table(
         [*head, "precision", "recall", *_DELAYS], [_cells(*row, problems) for row in _rows(truth)]
     )
-    typer.echo("Delays in seconds of event time, half of them up to / all of them up to.")
+    echo("Delays in seconds of event time, half of them up to / all of them up to.")
     _list(truth["problems"])
 
 
@@ -80,15 +79,15 @@ def _seconds(spread: dict[str, int] | None) -> str:
 
 def _list(problems: list[dict[str, Any]]) -> None:
     if not problems:
-        typer.echo("All of it is right.")
+        echo("All of it is right.")
         return
-    typer.echo("What is not right:")
+    echo("What is not right:")
     for item in problems[:_LISTED]:
         details = ", ".join(f"{name} {item[name]}" for name in _DETAILS if name in item)
-        typer.echo(
+        echo(
             f"  {item['problem'].replace('_', ' ')}: {item['rule']}, {item['variant']}, at "
             f"{item['at']}" + (f" ({details})" if details else "")
         )
-        typer.echo(f"    {item['explain']}")
+        echo(f"    {item['explain']}")
     if len(problems) > _LISTED:
-        typer.echo(f"  and {len(problems) - _LISTED:,} more (--json lists them)")
+        echo(f"  and {len(problems) - _LISTED:,} more (--json lists them)")

@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Final
 
 from worker.errors import Exit
+from worker.terminal import say
 
 _OVERSLEPT: Final = 1.0
 """Seconds by which a wait may be late before the whole process must have been frozen."""
@@ -22,8 +23,7 @@ _OVERSLEPT: Final = 1.0
 
 def end_process(what: str, seconds: float) -> None:
     """Write what hung and the stack of every thread to stderr, and end the process at once."""
-    text = f"walletwatch: {what} has not come back for {seconds:.0f} s: ending the process.\n"
-    sys.stderr.write(text)
+    say(f"walletwatch: {what} has not come back for {seconds:.0f} s: ending the process.")
     faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
     sys.stderr.flush()
     os._exit(Exit.INTERNAL)
