@@ -77,7 +77,17 @@ Where a field may stand as it came, its token may stand too. Values that the rul
 as amounts that are missing, distances or numbers of devices, stand with the amounts on alerts.
 
 {table(("place", "topics", "what it is"), places)}
-Secrets, such as the key behind tokens and marks, stand nowhere but in their own file. With
+An account remembers its recent events by keyed hashes: 128 bits of topic and `event_id`, 64 bits
+of what the event says, so that no producer can make an event that is taken for the redelivery of
+another one and dropped. The key of these hashes is derived from the token key with which a task
+makes its first commit, or drawn at random where tokens are public. It is kept in the saved state of
+the task, beside the hashes: it does not change when the token key does, and the token key cannot be
+found from it. What can read the saved state can read this key, so keep producers from it; `topics
+acls` gives workers alone the right to read the changelogs. `replay` and `explain --from` use a
+fixed key: what they find does not depend on it. Rows that a release before has saved are compared
+as that release did, for a dedup horizon (`engine.dedup_horizon_ms`) after the update.
+
+Other secrets, such as the key behind tokens and marks, stand nowhere but in their own file. With
 `WALLETWATCH_DEBUG=1` an internal error prints its traceback, which may quote an event: set it only
 where only you read what is printed.
 

@@ -13,6 +13,8 @@ from rules.marks import Marks
 
 _HEX_DIGITS: Final = 16
 
+_REDELIVERY: Final = b"walletwatch: the key of hashes of recent ids"
+
 Key = tuple[str, bytes]
 """(key id, secret)"""
 
@@ -23,10 +25,18 @@ class Tokens:
     Args:
         key: what new tokens are made with.
         former: the key before it, while it is active.
+        redelivery_key: see the attribute; None: made from the key.
+
+    Attributes:
+        redelivery_key: 32 bytes for the hashes by which a task that begins recognises
+            redeliveries. It keeps them, whatever key comes later.
     """
 
-    def __init__(self, key: Key, former: Key | None = None) -> None:
+    def __init__(
+        self, key: Key, former: Key | None = None, redelivery_key: bytes | None = None
+    ) -> None:
         self._former = former
+        self.redelivery_key = redelivery_key or hmac.digest(key[1], _REDELIVERY, hashlib.sha256)
         self.marks = Marks(*key, former)
         self.of = lru_cache(maxsize=10_000)(lambda value: _token(key, value))
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from worker.config.settings import Settings
 from worker.errors import ConfigError
-from worker.tokens import PUBLIC, Key, Tokens
+from worker.tokens import PUBLIC, PUBLIC_KEY, Key, Tokens
 
 _SHORTEST: Final = 16
 _BYTES: Final = 32
@@ -31,6 +31,9 @@ def tokens_for(
 ) -> Tokens:
     """Return what makes account tokens: by the configured key, else the log's own, else the public.
 
+    Where records stay and tokens use the public key, the key for redeliveries is drawn: a task
+    keeps that of its first commit.
+
     Args:
         log_url: where the records are; None: in no log that stays.
         create: make the log's own key if there is none.
@@ -44,7 +47,7 @@ def tokens_for(
         path = key_beside(log_url)
         if path is None:
             report("Account tokens use the public key, which hides nothing: set tokens.key_file.")
-            return PUBLIC
+            return Tokens(PUBLIC_KEY, redelivery_key=secrets.token_bytes(_BYTES))
         if create and _make(path):
             report(f"Made a key for account tokens: {path}; keep it secret, keep it with the log.")
         key = own_key(path)

@@ -11,15 +11,16 @@ from rules.contract import AnyRule
 from rules.profile import Profile
 from worker.detect.account_upgrade import LAYOUT_FIELD, saved_name, unreadable, upgraded
 from worker.detect.kept_alerts import KeptAlert, decoded_of
-from worker.detect.redelivery import without_content
+from worker.detect.redelivery import ROWS
+from worker.detect.unkeyed_ids import UNKEYED
 from worker.engine.keyed_state import Timer
 from worker.engine.outcomes import Counts
 from worker.engine.packing import Unpacker
 
 LAYOUT: Final = 3
 KNOWN_FIELDS_SINCE: Final = 3
-"""The first layout whose `ids` cover all fields of events that are known today. A field more raises
-both: rows of a layout before are then recognised by their id alone."""
+"""The first layout whose rows of ids cover all fields of events that are known today. A field more
+raises both: rows of a layout before are then recognised by their id alone."""
 _MANY_FIELDS: Final = 0xDE
 """Begins a map of more than 15 fields in msgpack: two bytes more in front of the first field."""
 _LAYOUT_AT: Final = 4
@@ -40,7 +41,10 @@ class Account(
     or None. So another version of one rule leaves the rest of the record as it is.
     """
 
-    ids: bytearray = msgspec.field(default_factory=bytearray, name="i")
+    ids: bytearray = msgspec.field(default_factory=bytearray, name="r")
+    """Rows of recent events, see `redelivery.ROWS`."""
+    unkeyed_ids: bytes = msgspec.field(default=b"", name="i")
+    """Rows of the time before ids were hashed with a key, until they are forgotten."""
     profile: Profile = msgspec.field(default_factory=Profile, name="f")
     alerts: list[KeptAlert] = msgspec.field(default_factory=list, name="a")
     """The open ones, oldest first."""
@@ -109,7 +113,8 @@ class SavedAccounts:
             layout, account, afresh = upgraded(payload, self.new, LAYOUT, self._rules)
             self.afresh.update(afresh)
             if layout < KNOWN_FIELDS_SINCE:
-                account.ids = without_content(account.ids)
+                account.ids = ROWS.without_content(account.ids)
+                account.unkeyed_ids = bytes(UNKEYED.without_content(account.unkeyed_ids))
         if account.alerts:
             self._refuse_unknown(account.alerts)
         return account

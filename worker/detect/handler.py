@@ -29,7 +29,8 @@ from worker.detect.dispatch import Bound, Calls, Dispatch
 from worker.detect.effects import ENGINE, Applier, address_of
 from worker.detect.kept_alerts import KeptAlert
 from worker.detect.rare_events import RareEvents
-from worker.detect.redelivery import RecentIds, without_old
+from worker.detect.redelivery import ROWS, RecentIds
+from worker.detect.unkeyed_ids import UNKEYED, unkeyed_identity
 from worker.engine.context import Context, Family, Place, RuleFailed
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outcomes import (
@@ -192,6 +193,9 @@ class AccountHandler:
         order, occurred, identity = entry[ORDER], entry[OCCURRED], entry[IDENTITY]
         ids, horizon = live.ids, self._horizons.dedup
         known = self._recent_ids.known_as(ids, identity, order - horizon) if ids else None
+        if known is None and live.unkeyed_ids:
+            before = unkeyed_identity(self._addresses[entry[SOURCE]].topic, entry[EVENT])
+            known = UNKEYED.known_as(live.unkeyed_ids, before, order - horizon)
         if known is not None:
             at = self._addresses[entry[SOURCE]]
             if known:
@@ -204,7 +208,7 @@ class AccountHandler:
             context.outbox.counts[TooOld(self._addresses[entry[SOURCE]].topic)] += 1
             self._publish_late(entry, context)
             return False
-        if not ids:
+        if not (ids or live.unkeyed_ids):
             context.set_timer(live, Timer(occurred + horizon + 1, ENGINE, _FORGET_IDS))
         ids += identity
         return True
@@ -304,7 +308,9 @@ class AccountHandler:
         """
         horizon = self._horizons.dedup
         again = forget_outdated(live.profile, due, horizon)
-        live.ids, times = without_old(live.ids, due - horizon)
+        live.ids, times = ROWS.without_old(live.ids, due - horizon)
+        live.unkeyed_ids, before = UNKEYED.without_old(live.unkeyed_ids, due - horizon)
+        times += before
         if times:
             again = max(times) + horizon + 1
             if len(times) > _MANY_IDS:

@@ -1,6 +1,7 @@
 """The reader of detect: records of the three inputs into entries, time and dead letters. Pure."""
 
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Final
 
 from msgspec import Struct
@@ -45,7 +46,8 @@ class EventReader:
     ) -> None:
         self._inputs = inputs
         self._codecs = [Codec(policy.kind, limits) for policy in inputs]
-        self._hashes = [begun(policy.topic) for policy in inputs]
+        self._hashes: list[blake2b] = []
+        """Per input, made with the key of the task."""
         self._window = window
         self._partition_of = partition_of
 
@@ -58,6 +60,8 @@ class EventReader:
         again; events that were applied before it are skipped.
         """
         at, codec = task.addresses[source.index], self._codecs[source.index]
+        if not self._hashes:
+            self._hashes = [begun(policy.topic, task.secret) for policy in self._inputs]
         entries = self._entries(task, source, records, outbox)
         self._window.check(at, source)
         if codec.unknown_fields:

@@ -73,7 +73,14 @@ def detect(
         )
         shown = wrap(handler)
         return Task(
-            number, DETECT, dict.fromkeys(topics, 1), reader, shown, saved.meta, saved.states
+            number,
+            DETECT,
+            dict.fromkeys(topics, 1),
+            reader,
+            shown,
+            saved.meta,
+            saved.states,
+            policy.tokens.redelivery_key,
         )
 
     def clock_policy(log: Log, pace: Pace) -> DetectClock:

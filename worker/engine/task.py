@@ -45,6 +45,7 @@ class Task:
         handler: Handler,
         meta: bytes | None,
         states: Iterable[tuple[bytes, bytes]],
+        secret: bytes = b"",
     ) -> None:
         """Restore the task.
 
@@ -53,6 +54,8 @@ class Task:
                 in `Timer.awaits`, and in the saved layout that did not name sources.
             meta: what its last commit saved of the task; None: it has never committed.
             states: (key, value) of every key.
+            secret: a key for hashes in its states, kept for the life of the task; that of its
+                first commit counts.
 
         Raises:
             LogError: a newer release has saved it, or it is damaged.
@@ -69,6 +72,7 @@ class Task:
         self.applied_until = self.watermark
         """Re-read events with an order time below this were applied before the restart."""
         self.stage_meta = saved.stage
+        self.secret = saved.secret or secret
         self._inputs = [time for source in self.sources for time in source.inputs]
         self._reader = reader
         self._handler = handler
@@ -258,7 +262,13 @@ class Task:
                 offsets[at] = saved.offset
         context = self._context
         meta = TaskMeta(
-            LAYOUT, self.watermark, context.now, context.signals, sources, self.stage_meta
+            LAYOUT,
+            self.watermark,
+            context.now,
+            context.signals,
+            sources,
+            self.stage_meta,
+            self.secret,
         )
         return changes, offsets, msgspec.msgpack.encode(meta)
 

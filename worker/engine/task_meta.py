@@ -30,6 +30,8 @@ class TaskMeta(Struct, array_like=True):
     """By topic."""
     stage: bytes = b""
     """What the stage itself keeps per task, opaque here."""
+    secret: bytes = b""
+    """A key for hashes in the states of the task, made with it; empty: it has none yet."""
 
     def source(self, topic: str, inputs: int) -> SourceTime:
         """Return what is saved of a source with that number of inputs.

@@ -12,10 +12,10 @@ from rules.habits import Habits
 from schemas.topics import DETECT_INPUTS
 from worker.detect.account import Account, SavedAccounts
 from worker.detect.alerts import Change, Publisher
-from worker.detect.redelivery import without_old
+from worker.detect.redelivery import ROWS
 from worker.detect.stage import DETECT, Policy
+from worker.detect.unkeyed_ids import UNKEYED
 from worker.engine.context import Context
-from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import payload_of
 from worker.engine.log import Log
 from worker.engine.murmur2 import partition_of
@@ -87,10 +87,9 @@ def _expire_all(account: Account, policy: Policy, context: Context) -> None:
 
 
 def _count(account: Account) -> Forgotten:
-    _, times = without_old(account.ids, BEGINNING)
     return Forgotten(
         open_alerts=len(account.alerts),
-        event_ids=len(times),
+        event_ids=len(account.ids) // ROWS.size + len(account.unkeyed_ids) // UNKEYED.size,
         balances=len(account.profile.balances),
         holds=len(account.profile.holds),
         habits=_count_habits(account.profile.habits),

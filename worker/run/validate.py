@@ -1,6 +1,6 @@
 """Lines of files checked as a worker would read them: what is wrong with each, and why. Pure.
 
-Of every event a hash of its identity and of its content is kept, about 250 bytes.
+Of every event a hash of its identity and of its content is kept, about 270 bytes.
 """
 
 from collections import Counter
@@ -13,11 +13,8 @@ from worker.codec.codec import Codec, Control
 from worker.codec.lines import place
 from worker.codec.mending import Mended
 from worker.detect.reader import future
-from worker.detect.redelivery import begun, identity_of
+from worker.detect.redelivery import ROWS, begun, identity_of
 from worker.detect.stage import Policy
-
-_CONTENT = slice(8, 12)
-_ID = slice(0, 8)
 
 
 class _First(NamedTuple):
@@ -61,7 +58,8 @@ class Validator:
         self._horizon = policy.horizons.dedup
         self._inputs = {each.topic: each for each in policy.inputs}
         self._codecs = {each.topic: Codec(each.kind, policy.limits) for each in policy.inputs}
-        self._hashes = {each.topic: begun(each.topic) for each in policy.inputs}
+        key = policy.tokens.redelivery_key
+        self._hashes = {each.topic: begun(each.topic, key) for each in policy.inputs}
         self._now = now
         self._topic = topic
         self._first: dict[tuple[str, bytes], _First] = {}
@@ -105,8 +103,8 @@ class Validator:
 
     def _conflict(self, topic: str, event: Event, file: str, number: int) -> BadRecord | None:
         identity = identity_of(self._hashes[topic], event)
-        key = event.account_id, identity[_ID]
-        found = _First(identity[_CONTENT], event.occurred_at, file, number)
+        key = event.account_id, identity[ROWS.id]
+        found = _First(identity[ROWS.content], event.occurred_at, file, number)
         first = self._first.setdefault(key, found)
         if first is found or abs(first.occurred_at - event.occurred_at) > self._horizon:
             self._first[key] = found

@@ -357,7 +357,7 @@ def test_a_redelivery_is_mended_in_the_same_way(seed: int) -> None:
     event = full_login(user_agent="x\n" * 300, network="5g", extra={"a": "\ud83d"})
     pairs = list(event.items())
     random.Random(seed).shuffle(pairs)
-    hashed = begun("wallet.logins")
+    hashed = begun("wallet.logins", b"key")
     first, again = (decoded(LOGIN, ascii_of(each)) for each in (event, dict(pairs)))
     assert first == again
     assert identity_of(hashed, first[0]) == identity_of(hashed, again[0])

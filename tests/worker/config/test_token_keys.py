@@ -70,6 +70,26 @@ def test_a_configured_key_counts_everywhere() -> None:
     assert not OWN.exists()
 
 
+def test_the_key_of_redeliveries_is_made_from_that_of_tokens() -> None:
+    """The same for the same key, another than the key itself; fixed where nothing stays."""
+    keep("key", SECRET)
+    keep("new", b"0123456789abcdef")
+    one = tokens_for(settings(KEYS)).redelivery_key
+    other = tokens_for(settings(BOTH)).redelivery_key
+    assert tokens_for(settings(KEYS), URL, create=True).redelivery_key == one
+    assert len({one, other, SECRET, PUBLIC.redelivery_key}) == 4
+    assert {len(one), len(other), len(PUBLIC.redelivery_key)} == {32}
+    assert tokens_for(settings()).redelivery_key == PUBLIC.redelivery_key
+
+
+def test_the_key_of_redeliveries_is_secret_where_tokens_are_public() -> None:
+    """On a log that stays and has no file for a key beside it: it is drawn."""
+    first, second = (tokens_for(settings(), "kafka://broker:9092") for _ in range(2))
+    assert first.of("acc-1") == second.of("acc-1") == PUBLIC.of("acc-1")
+    keys = {each.redelivery_key for each in (first, second, PUBLIC)}
+    assert len(keys) == 3
+
+
 def test_two_keys_are_active_during_a_rotation() -> None:
     """The present one makes tokens; what the former one named is found."""
     keep("key", SECRET)

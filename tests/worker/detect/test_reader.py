@@ -10,6 +10,7 @@ from rules.contract import AnyRule
 from rules.registry import ALL
 from schemas.time import parse_time
 from schemas.topics import ALERTS, BALANCES, DEAD_LETTERS, LATE, LOGINS, TRANSACTIONS
+from tests.support.events.forging import checksum, forged
 from tests.support.events.mutations import compact, full_login, full_transaction
 from worker.detect.stage import Policy, detect
 from worker.engine.log import stored
@@ -186,6 +187,20 @@ def test_a_known_id_with_the_same_content_is_a_redelivery_however_it_is_written(
     assert bench.reasons() == []
     assert bench.counts[Redelivered(LOGINS)] == 3
     assert bench.counts[UnknownFields(LOGINS)] == 1
+
+
+def test_a_forged_event_with_a_known_id_is_a_conflict_whatever_its_checksum() -> None:
+    """A producer can choose free text so that the CRC-32 of other content is the same."""
+    bench = Bench()
+    first = compact(full_login(outcome="failure"))
+    other = forged(first, outcome="success")
+    assert checksum(other) == checksum(first)
+    for raw in (first, other, first):
+        bench.give(raw)
+    bench.end()
+    bench.work()
+    assert bench.reasons() == ["event_id_conflict"]
+    assert bench.counts[Redelivered(LOGINS)] == 1
 
 
 def test_wrong_values_of_fields_that_nothing_needs_reject_no_event_and_are_counted() -> None:

@@ -32,8 +32,8 @@ from worker.detect.account import KNOWN_FIELDS_SINCE, LAYOUT, Account, SavedAcco
 from worker.detect.account_upgrade import saved_name
 from worker.detect.cause_counts import PREFIX, KeptBuckets
 from worker.detect.reader import InputPolicy
-from worker.detect.redelivery import without_content
 from worker.detect.stage import DETECT, detect
+from worker.detect.unkeyed_ids import UNKEYED
 from worker.engine.event_time import BEGINNING
 from worker.engine.keyed_state import Timer, pack, payload_of
 from worker.engine.outcomes import (
@@ -137,10 +137,11 @@ def test_what_an_account_knew_it_still_knows(folder: Path) -> None:
     for payload in accounts_of(folder).values():
         raw, account = msgspec.msgpack.decode(payload), saved.read(payload)
         facts = [*raw.get("f", ()), [], []]
-        ids = bytearray(raw.get("i", b""))
-        assert account.ids == (
-            ids if raw.get("v", 1) >= KNOWN_FIELDS_SINCE else without_content(ids)
-        )
+        ids, unkeyed = raw.get("r", b""), raw.get("i", b"")
+        assert not (unkeyed if folder == newest() else ids)
+        if raw.get("v", 1) < KNOWN_FIELDS_SINCE:
+            unkeyed = UNKEYED.without_content(unkeyed)
+        assert (account.ids, account.unkeyed_ids) == (ids, unkeyed)
         assert [known.minor for known in account.profile.balances] == [row[2] for row in facts[0]]
         assert [hold.minor for hold in account.profile.holds] == [row[2] for row in facts[1]]
         assert [a.decoded().alert_id for a in account.alerts] == _alert_ids(payload)
@@ -301,7 +302,7 @@ def test_an_older_layout_with_amounts_beyond_64_bits_is_read(
     known = ["ETH", "posted", 10**20, 5, 7, "event-1", 0, 4]
     old = {"i": bytearray(20), "f": [[known], [["tx-1", "ETH", 10**20, 3]]]}
     account = SavedAccounts(RULES).read(encode(old))
-    assert account.ids == bytes(20)
+    assert account.unkeyed_ids == bytes(20)
     assert (account.profile.balances[0].minor, account.profile.balances[0].ref.offset) == (
         10**20,
         7,
