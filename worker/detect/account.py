@@ -45,6 +45,8 @@ class Account(
     """Rows of recent events, see `redelivery.ROWS`."""
     unkeyed_ids: bytes = msgspec.field(default=b"", name="i")
     """Rows of the time before ids were hashed with a key, until they are forgotten."""
+    segments: tuple[int, int] | None = msgspec.field(default=None, name="s")
+    """Numbers of the first segment of older rows and of the next one, see `id_segments`."""
     profile: Profile = msgspec.field(default_factory=Profile, name="f")
     alerts: list[KeptAlert] = msgspec.field(default_factory=list, name="a")
     """The open ones, oldest first."""

@@ -27,10 +27,10 @@ from worker.detect.cause_counts import (
 )
 from worker.detect.dispatch import Bound, Calls, Dispatch
 from worker.detect.effects import ENGINE, Applier, address_of
+from worker.detect.id_segments import KeptSegments
 from worker.detect.kept_alerts import KeptAlert
 from worker.detect.rare_events import RareEvents
-from worker.detect.redelivery import ROWS, RecentIds
-from worker.detect.unkeyed_ids import UNKEYED, unkeyed_identity
+from worker.detect.remembered_ids import RememberedIds
 from worker.engine.context import Context, Family, Place, RuleFailed
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outcomes import (
@@ -44,9 +44,9 @@ from worker.engine.outcomes import (
 from worker.engine.packing import Unpacker, packed
 from worker.engine.records import TopicPartition
 from worker.engine.reorder import EVENT, IDENTITY, OCCURRED, ORDER, RECORD, SOURCE, Entry
+from worker.engine.segments import SEGMENT
 
 _FORGET_IDS: Final = "ids"
-_MANY_IDS: Final = 64
 
 
 class Horizons(Struct, frozen=True):
@@ -84,8 +84,12 @@ class AccountHandler:
         self._on = Dispatch(self._rules, "on")
         self._late = Dispatch(self._rules, "late")
         self._rare_events = rare_events
-        self._recent_ids = RecentIds()
-        self.families: Mapping[bytes, Family] = {b"": self, PREFIX: KeptBuckets()}
+        self._ids = RememberedIds(addresses, horizons.dedup)
+        self.families: Mapping[bytes, Family] = {
+            b"": self,
+            PREFIX: KeptBuckets(),
+            SEGMENT: KeptSegments(),
+        }
         self._fx = Effects(marks, address_of)
         by_code = {rule.state_code: rule for rule in known}
         self.applier = Applier(self._fx, by_code, publisher, rare_events, horizons.max_open)
@@ -190,12 +194,9 @@ class AccountHandler:
 
     def _is_new(self, live: Account, entry: Entry, context: Context) -> bool:
         """Recognise redeliveries and events too old to know; remember the others."""
-        order, occurred, identity = entry[ORDER], entry[OCCURRED], entry[IDENTITY]
-        ids, horizon = live.ids, self._horizons.dedup
-        known = self._recent_ids.known_as(ids, identity, order - horizon) if ids else None
-        if known is None and live.unkeyed_ids:
-            before = unkeyed_identity(self._addresses[entry[SOURCE]].topic, entry[EVENT])
-            known = UNKEYED.known_as(live.unkeyed_ids, before, order - horizon)
+        horizon, occurred = self._horizons.dedup, entry[OCCURRED]
+        oldest = entry[ORDER] - horizon
+        known = self._ids.known_as(live, entry, oldest, context)
         if known is not None:
             at = self._addresses[entry[SOURCE]]
             if known:
@@ -204,13 +205,12 @@ class AccountHandler:
                 error = bad("event_id_conflict", "event_id", "used_again").error
                 context.outbox.dead_letter(at, entry[RECORD], "event_id_conflict", error)
             return False
-        if occurred < order - horizon:
+        if occurred < oldest:
             context.outbox.counts[TooOld(self._addresses[entry[SOURCE]].topic)] += 1
             self._publish_late(entry, context)
             return False
-        if not (ids or live.unkeyed_ids):
+        if self._ids.remember(live, entry[IDENTITY], context):
             context.set_timer(live, Timer(occurred + horizon + 1, ENGINE, _FORGET_IDS))
-        ids += identity
         return True
 
     def _publish_late(self, entry: Entry, context: Context) -> None:
@@ -301,20 +301,11 @@ class AccountHandler:
         return None if counter is None else counter.finish(watermark, context)
 
     def _forget_ids(self, live: Account, due: int, context: Context) -> None:
-        """Drop the ids whose horizon has passed; come back once for the rest.
-
-        Few ids wait until the newest may go, many leave by the hour: so memory stays bounded by
-        about the horizon and an account costs one or two timers a day.
-        """
-        horizon = self._horizons.dedup
-        again = forget_outdated(live.profile, due, horizon)
-        live.ids, times = ROWS.without_old(live.ids, due - horizon)
-        live.unkeyed_ids, before = UNKEYED.without_old(live.unkeyed_ids, due - horizon)
-        times += before
-        if times:
-            again = max(times) + horizon + 1
-            if len(times) > _MANY_IDS:
-                again = min(again, due + horizon // 24)
+        """Drop what is outdated in the profile, and the ids whose horizon has passed."""
+        again = forget_outdated(live.profile, due, self._horizons.dedup)
+        next_ids = self._ids.forget_old(live, due, context)
+        if next_ids is not None:
+            again = next_ids
         if again is not None:
             context.set_timer(live, Timer(again, ENGINE, _FORGET_IDS))
 

@@ -16,6 +16,7 @@ Both hashes are made when the event is decoded, while its fields are still in th
 """
 
 import struct
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final, TypeVar
 
@@ -61,12 +62,20 @@ class RowForm:
             at = ids.find(digest, at + 1)
         return None
 
+    def times(self, ids: bytes | bytearray) -> list[int]:
+        """Return the occurred_at of every row."""
+        return [row[2] for row in self._row.iter_unpack(ids)]
+
+    def ids(self, rows: bytes) -> Iterator[bytes]:
+        """Yield the hash of topic and event_id of every row."""
+        return (row[0] for row in self._row.iter_unpack(rows))
+
     def without_old(self, ids: Rows, oldest: int) -> tuple[Rows, list[int]]:
         """Return the rows from the first one that is not before `oldest` on, and their times.
 
         So an old row that came late stays as long as those that came before it.
         """
-        times = [row[2] for row in self._row.iter_unpack(ids)]
+        times = self.times(ids)
         gone = next((at for at, time in enumerate(times) if time >= oldest), len(times))
         return ids[gone * self.size :], times[gone:]
 

@@ -86,6 +86,7 @@ class Context:
         signals: how many have been numbered.
         careful: guard each rule with a copy of its state.
         touch: returns the decoded state of a key without events, which will be saved.
+        read: returns the same, to be left as it is.
         unit: what the handler keeps over one unit of work; None until it does.
         limit: timers with an order time below it fire in this unit of work.
         due: those of the key, as a heap.
@@ -100,6 +101,7 @@ class Context:
         "origin",
         "outbox",
         "place",
+        "read",
         "signals",
         "task",
         "touch",
@@ -120,12 +122,17 @@ class Context:
         self.begin(now, self.outbox)
 
     def begin(
-        self, limit: int, outbox: Outbox, touch: Callable[[bytes], Any] | None = None
+        self,
+        limit: int,
+        outbox: Outbox,
+        touch: Callable[[bytes], Any] | None = None,
+        read: Callable[[bytes], Any] | None = None,
     ) -> None:
-        """Begin a unit of work; without `touch`, or what is published beside one."""
+        """Begin a unit of work; without `touch` and `read`, or what is published beside one."""
         self.limit = limit
         self.outbox = outbox
         self.touch = touch or _untouchable
+        self.read = read or _untouchable
         self.due: list[DueTimer] = []
         self.unit: Any = None
 

@@ -19,6 +19,7 @@ from worker.engine.keyed_state import NEVER, next_due
 from worker.engine.outbox import Outbox, numbered
 from worker.engine.records import NewRecord, Record, StateChange, TopicPartition
 from worker.engine.reorder import KEY, Entry, ReorderBuffer
+from worker.engine.segments import is_segment
 from worker.engine.task_meta import LAYOUT, TaskMeta, read_meta
 from worker.engine.timer_index import TimerIndex
 from worker.engine.unit import UnitOfWork
@@ -114,8 +115,8 @@ class Task:
 
     @property
     def keys(self) -> int:
-        """How many keys have state."""
-        return len(self._states)
+        """How many keys have state; segments of them do not count."""
+        return sum(not is_segment(key) for key in self._states)
 
     @property
     def states(self) -> Mapping[bytes, bytes]:

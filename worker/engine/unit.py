@@ -62,7 +62,7 @@ class UnitOfWork:
         """Decoded states of keys without events, by key; saved at the end of the unit."""
         self._published: list[tuple[Place, bytes, list[Output]]] = []
         """(place in the order, key, what was published there)."""
-        context.begin(limit, outbox, self._touch)
+        context.begin(limit, outbox, self._touch, self._read)
 
     def run(self, entries: Sequence[Entry], visits: Mapping[bytes, Sequence[Entry]]) -> None:
         """Handle events and timers.
@@ -187,10 +187,12 @@ class UnitOfWork:
             self.scheduled.append((key, live.timers))
 
     def _touch(self, key: bytes) -> Any:
-        live = self._kept.get(key)
-        if live is None:
-            live = self._kept[key] = self._family(key).load(self._states.get(key))
+        live = self._kept[key] = self._read(key)
         return live
+
+    def _read(self, key: bytes) -> Any:
+        live = self._kept.get(key)
+        return self._family(key).load(self._states.get(key)) if live is None else live
 
     def _family(self, key: bytes) -> Family:
         return family_of(key, self._handler.families)

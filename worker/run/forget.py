@@ -3,6 +3,7 @@
 Records on topics are not touched: they go when their retention has passed.
 """
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from rules.habits import Habits
 from schemas.topics import DETECT_INPUTS
 from worker.detect.account import Account, SavedAccounts
 from worker.detect.alerts import Change, Publisher
+from worker.detect.id_segments import KeptSegments
 from worker.detect.redelivery import ROWS
 from worker.detect.stage import DETECT, Policy
 from worker.detect.unkeyed_ids import UNKEYED
@@ -21,6 +23,7 @@ from worker.engine.log import Log
 from worker.engine.murmur2 import partition_of
 from worker.engine.outbox import numbered
 from worker.engine.records import Commit, StateChange
+from worker.engine.segments import is_segment, owner_of
 from worker.engine.task_meta import TaskMeta, read_meta
 
 
@@ -52,12 +55,12 @@ def forget(log: Log, policy: Policy, account_id: str, now: int) -> Forgotten | N
     task = partition_of(key, log.partitions(DETECT_INPUTS[0]))
     with closing(log.open_session(DETECT, DETECT_INPUTS, [task])) as session:
         snapshot = session.restore(task)
-        stored = next((value for each, value in snapshot.states if each == key), None)
-        if stored is None or snapshot.meta is None:
+        kept = {each: value for each, value in snapshot.states if owner_of(each) == key}
+        if key not in kept or snapshot.meta is None:
             return None
         meta = read_meta(snapshot.meta, DETECT, DETECT_INPUTS)
-        account = SavedAccounts(policy.known_rules).read(payload_of(stored))
-        found = _count(account)
+        account = SavedAccounts(policy.known_rules).read(payload_of(kept[key]))
+        found = _count(account, kept)
         context = _context(task, meta, key, now)
         _expire_all(account, policy, context)
         outputs = numbered(context.outbox.outputs, context.next_signal)
@@ -65,7 +68,7 @@ def forget(log: Log, policy: Policy, account_id: str, now: int) -> Forgotten | N
         session.commit(
             Commit(
                 outputs=outputs,
-                states=[StateChange(task, key, b"")],
+                states=[StateChange(task, each, b"") for each in kept],
                 metas={task: msgspec.msgpack.encode(advanced)},
             )
         )
@@ -86,10 +89,12 @@ def _expire_all(account: Account, policy: Policy, context: Context) -> None:
         publisher.publish(rules[alert.rule], alert.decoded(), Change("expired"), context)
 
 
-def _count(account: Account) -> Forgotten:
+def _count(account: Account, kept: Mapping[bytes, bytes]) -> Forgotten:
+    segments = [KeptSegments().load(value) for key, value in kept.items() if is_segment(key)]
+    rows = sum(len(each.rows) for each in segments) + len(account.ids)
     return Forgotten(
         open_alerts=len(account.alerts),
-        event_ids=len(account.ids) // ROWS.size + len(account.unkeyed_ids) // UNKEYED.size,
+        event_ids=rows // ROWS.size + len(account.unkeyed_ids) // UNKEYED.size,
         balances=len(account.profile.balances),
         holds=len(account.profile.holds),
         habits=_count_habits(account.profile.habits),
