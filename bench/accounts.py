@@ -45,6 +45,8 @@ class Traffic(NamedTuple):
     """How many alerts of each account are open before."""
     busy: bool = False
     """Half of the events are of one account."""
+    busy_before: int = 0
+    """How many events the busy account has had before."""
 
 
 TRAFFICS: Final = {
@@ -55,6 +57,7 @@ TRAFFICS: Final = {
     "20k alerting": Traffic(20_000, alerting=0.12),
     "20k open": Traffic(20_000, open_alerts=5),
     "20k busy": Traffic(20_000, busy=True),
+    "20k merchant": Traffic(20_000, busy=True, busy_before=150_000),
 }
 
 
@@ -71,11 +74,13 @@ class _Wallets:
         self._at = _BEGIN
 
     def history(self) -> Iterator[tuple[str, Record]]:
-        """Yield one payment of each account, and those that leave its alerts open."""
+        """Yield one payment of each account, its open alerts, and what the busy one had before."""
         for account in range(self._traffic.accounts):
             for _ in range(self._traffic.open_alerts):
                 yield self._transaction(account, fails=True)
             yield self._transaction(account)
+        for _ in range(self._traffic.busy_before):
+            yield self._transaction(0)
 
     def events(self, count: int) -> Iterator[tuple[str, Record]]:
         """Yield four transactions to a login, skewed towards the first accounts."""

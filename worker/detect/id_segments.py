@@ -25,8 +25,8 @@ from worker.engine.segments import segment_key
 
 SEGMENT_ROWS: Final = 256
 """Rows of a segment: 8 KiB, about as much as the record of the account."""
-MOST_ROWS: Final = 4_096
-"""Rows of an account before it gets segments: 128 KiB, half of what a record may have."""
+MOST_ROWS: Final = 2_048
+"""Rows of an account before it gets segments: 64 KiB, a quarter of what a record may have."""
 _WHAT: Final = "recent ids"
 
 
