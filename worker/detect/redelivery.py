@@ -4,7 +4,7 @@ Identity is (input topic, account, event_id). An account keeps, per recent event
 of topic and event_id, 64 bits of a hash of what the event says, and its occurred_at: 32 bytes in
 one row. The same id with other content is a producer that reuses ids, not a redelivery.
 
-Both hashes are keyed. Whoever does not have the key can neither find two ids that are taken for the
+Both hashes are keyed. Without the key a producer can neither find two ids that are taken for the
 same, nor write other content that is taken for a redelivery and dropped.
 
 The content is compared by its known fields. Rows of a release that knew fewer are recognised by
