@@ -9,9 +9,9 @@ import pytest
 from kafka import TopicPartition
 from kafka.admin import MemberToRemove, NewTopic
 
-from tests.support.crashing_worker import wait_until
 from tests.support.kafka_broker import kafka_address  # noqa: F401 - a fixture
 from tests.support.kafka_clients import library_client
+from tests.support.open_transaction import OpenTransaction
 from worker.engine.log import Log
 from worker.engine.records import NewRecord
 from worker.errors import LogError
@@ -40,6 +40,19 @@ class Clock:
         return self.now
 
 
+class Pending(Protocol):
+    """An append of another producer that is not decided yet."""
+
+    has_offsets: bool
+    """Whether its records have offsets already, which a log of one process gives last."""
+
+    def commit(self) -> None:
+        """Let the records be read."""
+
+    def abort(self) -> None:
+        """Let the records be none."""
+
+
 class World(Protocol):
     """One log, and what happens to it from outside."""
 
@@ -55,6 +68,9 @@ class World(Protocol):
 
     def abort(self, records: Sequence[NewRecord]) -> None:
         """Append records in a transaction that is aborted: they can never be read."""
+
+    def begin(self, records: Sequence[NewRecord]) -> Pending:
+        """Begin to append records of one partition, in a transaction that stays open."""
 
     def empty(self, topic: str) -> None:
         """Drop all records of a topic, as retention does."""
@@ -73,9 +89,28 @@ class Embedded:
         with pytest.raises(LogError, match="nowhere"):
             self.log.append([*records, NewRecord("nowhere", b"k", b"v")])
 
+    def begin(self, records: Sequence[NewRecord]) -> Pending:
+        return Unwritten(self, records)
+
     def empty(self, topic: str) -> None:
         self._clock.now += 1
         self.log.prune({topic: 0}, {})
+
+
+class Unwritten:
+    """An append that a log of one process has not begun."""
+
+    has_offsets = False
+
+    def __init__(self, world: Embedded, records: Sequence[NewRecord]) -> None:
+        self._world = world
+        self._records = records
+
+    def commit(self) -> None:
+        self._world.log.append(self._records)
+
+    def abort(self) -> None:
+        self._world.abort(self._records)
 
 
 class MemoryWorld(Embedded):
@@ -157,18 +192,10 @@ class KafkaWorld:
                     self._admin.remove_group_members(group, gone)
 
     def abort(self, records: Sequence[NewRecord]) -> None:
-        producer = self._cluster.producer(self._cluster.transactional_id("test", "aborting"))
-        producer.init_transactions()
-        producer.begin_transaction()
-        outgoing = [self.log._address(record) for record in records]
-        ends = producer.send(outgoing, self._clock.now, 30)
-        library_client(producer).abort_transaction()
-        producer.close()
-        # The markers are written after the answer.
-        extents = self.log._reader.extents
-        wait_until(
-            lambda: all(extents([at])[0][1] > end for at, end in ends.items()), "the markers"
-        )
+        self.begin(records).abort()
+
+    def begin(self, records: Sequence[NewRecord]) -> OpenTransaction:
+        return OpenTransaction(self._cluster, [self.log._address(each) for each in records])
 
     def empty(self, topic: str) -> None:
         name = self._cluster.topic(topic)

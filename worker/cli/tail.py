@@ -68,15 +68,17 @@ def tail(
             echo(_line(partition, record))
 
     with readable_log(loaded) as opened:
-        ends = [end for _, end in opened.offsets(topic)]
-        records = _oldest(opened, topic, ends) if from_start else _newest(opened, topic, number)
+        ends = readable_ends(opened, topic)
+        records = (
+            _oldest(opened, topic, ends) if from_start else _newest(opened, topic, ends, number)
+        )
         for shown, (partition, record) in enumerate(records):
             if shown == number:
                 break
             show(partition, record)
         while follow:
             time.sleep(_FOLLOW_SECONDS)
-            for partition, record in _new(opened, topic, ends):
+            for partition, record in appended(opened, topic, ends):
                 show(partition, record)
 
 
@@ -87,27 +89,39 @@ def _refuse_unknown(topic: str) -> None:
         raise UsageError(f"There is no topic {visible(topic)}; the nearest is {close}.")
 
 
+def readable_ends(log: Log, topic: str) -> list[int]:
+    """Return per partition the offset up to which records can be read now."""
+    ends = [end for _, end in log.offsets(topic)]
+    return [end - hidden for end, hidden in zip(ends, log.hidden(topic), strict=True)]
+
+
 def _oldest(log: Log, topic: str, ends: list[int]) -> Iterator[Addressed]:
     for partition, (offset, _) in enumerate(log.offsets(topic)):
         yield from _between(log, topic, partition, offset, ends[partition])
 
 
-def _newest(log: Log, topic: str, number: int | None) -> list[Addressed]:
+def _newest(log: Log, topic: str, ends: list[int], number: int | None) -> list[Addressed]:
     count = _LATEST if number is None else number
     found = [
         addressed
-        for partition, (first, end) in enumerate(log.offsets(topic))
-        for addressed in _between(log, topic, partition, max(first, end - count), end)
+        for partition, (first, _) in enumerate(log.offsets(topic))
+        for addressed in _between(
+            log, topic, partition, max(first, ends[partition] - count), ends[partition]
+        )
     ]
     found.sort(key=lambda each: (each[1].append_time or 0, each[0], each[1].offset))
     return found[len(found) - min(count, len(found)) :]
 
 
-def _new(log: Log, topic: str, ends: list[int]) -> Iterator[Addressed]:
-    """Yield the records after the ends, and move the ends."""
+def appended(log: Log, topic: str, ends: list[int]) -> Iterator[Addressed]:
+    """Yield the records after the ends, and move each end past what was yielded.
+
+    Not past what an open transaction hides: its records come when it commits.
+    """
     for partition, (_, end) in enumerate(log.offsets(topic)):
-        yield from _between(log, topic, partition, ends[partition], end)
-        ends[partition] = end
+        for addressed in _between(log, topic, partition, ends[partition], end):
+            ends[partition] = addressed[1].offset + 1
+            yield addressed
 
 
 def _between(log: Log, topic: str, partition: int, offset: int, end: int) -> Iterator[Addressed]:

@@ -96,10 +96,15 @@ class DetectClock:
             topic = task.addresses[source.index].topic
             last = self._topics.last(topic)
             since = last.append_time
-            if since is not None and not self._inputs[source.index].may_be_silent:
-                # Not what the task has read decides: it may be far behind.
-                ended = now - since > limit and last.ended
-                newest[topic] = now if ended else since
+            if since is None or self._inputs[source.index].may_be_silent:
+                continue
+            # Not what the task has read decides: it may be far behind.
+            if now - since <= limit:
+                newest[topic] = since
+            elif last.ended:
+                newest[topic] = now
+            elif not any(self._topics.hidden(topic)):
+                newest[topic] = since
         context = task.context(outbox)
         task.stage_meta = watch(task.stage_meta, newest, limit, now, context)
 
@@ -142,6 +147,10 @@ class _Topics:
             if known is None or known.records != last.records:
                 self._last[topic] = last
         return self._last[topic]
+
+    def hidden(self, topic: str) -> list[int]:
+        """Return per partition how many offsets at its end open transactions hide."""
+        return self._log.hidden(topic)
 
 
 class _LastRecords:

@@ -52,6 +52,9 @@ class Session(Protocol):
         Partitions with records share the limit evenly; paused ones return none (but may be
         `at_end`). Waits up to `wait` seconds when there is nothing to return.
 
+        Records of a transaction that is open have offsets, and hide themselves and all that follow
+        until it ends: such a partition is `held`, not at its end.
+
         Raises:
             TasksMoved: only where the session was opened for whatever tasks it gets.
             LogError: the log cannot be read.
@@ -83,13 +86,19 @@ class Log(Protocol):
         """
 
     def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
-        """Return up to `limit` records from the first stored one at or after `offset`."""
+        """Return up to `limit` records from the first stored one at or after `offset`.
+
+        Ends before what an open transaction hides, without waiting for it.
+        """
 
     def offsets(self, topic: str) -> list[tuple[int, int]]:
         """Return per partition (the oldest stored offset, the offset that is appended next)."""
 
+    def hidden(self, topic: str) -> list[int]:
+        """Return per partition how many offsets at its end open transactions hide."""
+
     def last_records(self, topic: str) -> list[Record | None]:
-        """Return the newest stored record of each partition; None where nothing is stored."""
+        """Return the newest record of each partition that can be read; None where none can."""
 
     def open_session(
         self, stage: str, inputs: Sequence[str], tasks: Sequence[int] | None

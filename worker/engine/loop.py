@@ -7,6 +7,7 @@ fails in here is not repaired: the caller drops the worker, and a new one starts
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
+from worker.engine.holds import Holds
 from worker.engine.log import Log, TasksMoved
 from worker.engine.observer import UNOBSERVED, Observer, Work
 from worker.engine.outcomes import Counts
@@ -47,6 +48,8 @@ class StageWorker:
         self._clock_policy = stage.clock_policy(log, pace)
         self.counts = Counts()
         """What was committed."""
+        self._at_end: Collection[TopicPartition] = ()
+        self._holds = Holds()
         self.tasks: dict[int, Task] = {}
         self._follow(TasksMoved(self._session.tasks, ()))
 
@@ -56,13 +59,19 @@ class StageWorker:
 
     @property
     def ended(self) -> bool:
-        """Whether the last record read of every input was an end, and all is published.
+        """Whether every input is read to its end, which is an end, and all is published.
 
         A worker without tasks waits for some.
         """
         return bool(self.tasks) and all(
-            all(source.ended for source in task.sources) and self._clock_policy.is_settled(task)
+            self._has_read_ends(task) and self._clock_policy.is_settled(task)
             for task in self.tasks.values()
+        )
+
+    def _has_read_ends(self, task: Task) -> bool:
+        # Behind an end, records may follow that an open transaction hides.
+        return all(
+            source.ended and task.addresses[source.index] in self._at_end for source in task.sources
         )
 
     def run_once(self, wait: float = 0) -> bool:
@@ -81,7 +90,9 @@ class StageWorker:
         except TasksMoved as change:
             self._follow(change)
             return True
-        work = Work(self._stage.name, now, self.tasks.values(), batch.at_end)
+        self._at_end = batch.at_end
+        held = self._holds.follow(batch.held, now)
+        work = Work(self._stage.name, now, self.tasks.values(), batch.at_end, held)
         for at, records in batch.records.items():
             work.read[at.topic] += self.tasks[at.partition].read(at, records)
         moved = self._pace.idle_advances and self._advance(batch.at_end, now)

@@ -5,10 +5,11 @@ and none per event; what they do is waited for.
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from worker.engine.holds import Hold
 from worker.engine.outcomes import Counts
 from worker.engine.records import StateChange, TopicPartition
 from worker.engine.reorder import Entry
@@ -26,6 +27,8 @@ class Work:
     """Those that the worker holds."""
     at_end: Collection[TopicPartition]
     """Inputs that had been read to their end when it began to work."""
+    held: Mapping[TopicPartition, Hold] = field(default_factory=dict)
+    """Inputs that an open transaction of another producer holds."""
     committed: bool = False
     """Whether there was anything to commit; if not, the other fields mean nothing."""
     read: Counter[str] = field(default_factory=Counter)

@@ -48,7 +48,9 @@ class Batch:
     records: dict[TopicPartition, list[Record]] = field(default_factory=dict)
     """In offset order; only partitions with at least one record."""
     at_end: set[TopicPartition] = field(default_factory=set)
-    """Assigned partitions of which nothing more was there to read when the poll returned."""
+    """Assigned partitions of which nothing more was there when the poll returned."""
+    held: dict[TopicPartition, range] = field(default_factory=dict)
+    """Partitions read up to an open transaction of another producer: the offsets that it hides."""
 
 
 class StateChange(NamedTuple):

@@ -83,6 +83,10 @@ class MemoryLog:
         """Return per partition (the oldest stored offset, the offset that is appended next)."""
         return [partition.extent for partition in self._topic(topic)]
 
+    def hidden(self, topic: str) -> list[int]:
+        """Return 0 per partition: no transaction stays open."""
+        return [0] * self.partitions(topic)
+
     def last_records(self, topic: str) -> list[Record | None]:
         """Return the newest stored record of each partition; None where nothing is stored."""
         each = (partition.records for partition in self._topic(topic))

@@ -1,7 +1,7 @@
 """The clock policy of triage: an origin of signals that is silent for too long is passed over.
 
 Each detect task is an origin, an input of its own within a source of signals. Its silence counts
-only while this triage task has read all signals there are.
+once this triage task has read all signals there are: then it has sent nothing since its last one.
 """
 
 from collections.abc import Collection
@@ -44,9 +44,9 @@ class OriginTimeouts:
         for origin, time in enumerate(source.inputs):
             key = task.number, source.index, origin
             proof, since = self._proofs.get(key, (None, now))
-            if not is_waiting or time.proof != proof:
+            if time.proof != proof:
                 self._proofs[key] = (time.proof, now)
-            elif now - since >= self._timeout:
+            elif is_waiting and now - since >= self._timeout:
                 furthest = max(other.frontier for other in source.inputs)
                 moved |= source.advance(origin, furthest, proves=False)
         return moved

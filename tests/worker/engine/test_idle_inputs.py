@@ -1,6 +1,8 @@
 """Inputs at their end: ends, idle advances, heartbeats, and origins of signals (design §4)."""
 
+from itertools import count
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -180,6 +182,31 @@ def test_an_origin_that_is_silent_at_the_end_is_passed_over() -> None:
     assert len(after) == 2
     assert set(before) < set(after)
     assert station.triage.counts[LateSignal("detect-1")] == 1
+
+
+def test_an_origin_is_passed_over_although_signals_are_hidden_at_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each commit of another worker hides some for a moment: at the end, all have been read."""
+    station = Station(partitions=2)
+    station.restart(detecting=(0,))
+    poll, polls = station.triage._session.poll, count()
+
+    def hiding(*arguments: Any, **options: Any) -> Any:
+        batch = poll(*arguments, **options)
+        if next(polls) % 2:
+            batch.at_end.clear()
+        return batch
+
+    monkeypatch.setattr(station.triage._session, "poll", hiding)
+    (owner,) = names_on(0, 2, 1)
+    station.transaction(owner, START, "failed", **GLITCH)
+    told = []
+    for now in range(START, START + 10 * MINUTE, TICK):
+        station.work(now)
+        if comparable(station.log).incidents:
+            told.append(now)
+    assert START + 5 * MINUTE <= told[0] <= START + 5 * MINUTE + 3 * TICK
 
 
 def test_an_origin_is_waited_for_while_there_are_signals_to_read() -> None:

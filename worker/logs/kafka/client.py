@@ -162,7 +162,15 @@ class Consumer(Protocol):
     def end_offsets(
         self, partitions: Collection[ClusterPartition], timeout_ms: int | None = None
     ) -> dict[ClusterPartition, int]:
-        """Return the offset of each partition before which all committed records can be read."""
+        """Return the offset of each partition after its newest record, committed or not."""
+
+    def stable_offsets(
+        self, partitions: Collection[ClusterPartition], timeout_ms: int | None = None
+    ) -> dict[ClusterPartition, int]:
+        """Return the offset of each partition before which all committed records can be read.
+
+        It is where the oldest open transaction begins: what follows is hidden until that ends.
+        """
 
     def committed(self, partition: ClusterPartition, timeout_ms: int) -> CommittedOffset | None:
         """Return what the group has committed last; None if nothing.

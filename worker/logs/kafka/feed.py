@@ -1,6 +1,6 @@
 """What a group consumer fetches of its partitions: buffered here, and returned in fair shares."""
 
-from collections.abc import Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, MutableMapping
 from time import monotonic
 from typing import Final
 
@@ -10,6 +10,8 @@ from worker.logs.kafka.group_consumer import GroupConsumer
 from worker.logs.reading import Fairness, even
 
 _SLICE_MS: Final = 200
+_PROMPT_MS: Final = 20
+"""Brokers deliver what can be read sooner, unless they are busy."""
 _FETCH_SECONDS: Final = 5.0
 """After which a poll goes on without what a broker has not delivered."""
 
@@ -28,7 +30,7 @@ class Feed:
     """
 
     def __init__(
-        self, consumer: GroupConsumer, prefix: str, written: Mapping[ClusterPartition, int]
+        self, consumer: GroupConsumer, prefix: str, written: dict[ClusterPartition, int]
     ) -> None:
         self._consumer = consumer
         self._prefix = prefix
@@ -40,6 +42,11 @@ class Feed:
         self._buffers: dict[TopicPartition, list[Record]] = {}
         """Fetched and not returned yet."""
         self._ends: dict[TopicPartition, int] = {}
+        """After the newest record, committed or not."""
+        self._readable: dict[TopicPartition, int] = {}
+        """Up to where records can be read: the end, until an open transaction is found."""
+        self._held: Collection[TopicPartition] = ()
+        """The partitions that the last poll found held."""
         self._fairness = Fairness()
 
     def start(self, at: TopicPartition, offset: int) -> None:
@@ -51,7 +58,7 @@ class Feed:
 
     def stop(self, at: TopicPartition) -> None:
         """Forget a partition that another worker has now."""
-        for known in (self._partitions, self._fetched, self._buffers, self._ends):
+        for known in (self._partitions, self._fetched, self._buffers, self._ends, self._readable):
             known.pop(at, None)
 
     def seek_back(self) -> None:
@@ -102,13 +109,15 @@ class Feed:
             self._fetch(ready, min(int(left * 1000) + 1, _SLICE_MS))
 
     def _fill(self, positions: Positions, ready: list[TopicPartition], limit: int) -> None:
-        """Fetch until there is more than each share, or all that is stored."""
+        """Fetch until there is more than each share, or all that can be read."""
         self._look_for_ends(positions, limit)
-        stored = {at: self._ends[at] - positions[at] for at in ready}
+        stored = {at: self._readable[at] - positions[at] for at in ready}
         shares = even({at: count for at, count in stored.items() if count > 0}, limit)
-        deadline = monotonic() + _FETCH_SECONDS
+        deadline, slice_ms = monotonic() + _FETCH_SECONDS, _PROMPT_MS
         while lacking := [at for at, share in shares.items() if self._lacks(at, share)]:
-            self._fetch(lacking, _SLICE_MS)
+            if not self._fetch(lacking, slice_ms):
+                slice_ms = _SLICE_MS
+                self._look_for_hidden(lacking)
             if monotonic() > deadline:
                 return
         if not shares:
@@ -117,27 +126,52 @@ class Feed:
     def _look_for_ends(self, positions: Iterable[TopicPartition], limit: int) -> None:
         """Ask where the partitions end, unless each is known to have more than is wanted."""
         positions = list(positions)
-        if all(self._ends.get(at, 0) - self._fetched[at] > limit for at in positions):
+        if all(self._readable.get(at, 0) - self._fetched[at] > limit for at in positions):
             return
-        ends = self._consumer.end_offsets([self._partitions[at] for at in positions])
-        for at in positions:
+        self._ask_ends(positions)
+        held = [at for at in positions if at in self._held and self._fetched[at] < self._ends[at]]
+        if held:
+            self._ask_readable(held)
+
+    def _ask_ends(self, asked: Collection[TopicPartition]) -> None:
+        ends = self._consumer.end_offsets([self._partitions[at] for at in asked])
+        for at in asked:
+            self._ends[at] = self._readable[at] = ends[self._partitions[at]]
+
+    def _ask_readable(self, asked: Collection[TopicPartition]) -> None:
+        stable = self._consumer.stable_offsets([self._partitions[at] for at in asked])
+        for at in asked:
             partition = self._partitions[at]
             # What this process has committed counts, though the brokers may not show it yet.
-            self._ends[at] = max(ends[partition], self._written.get(partition, 0))
+            self._readable[at] = max(stable[partition], self._written.get(partition, 0))
+            self._ends[at] = max(self._ends[at], self._readable[at])
+
+    def _look_for_hidden(self, lacking: Collection[TopicPartition]) -> None:
+        """Look whether open transactions hide what brokers do not deliver."""
+        self._ask_ends(lacking)
+        for at in lacking:
+            # The marker of its own last commit is there: what is hidden, another producer hides.
+            if self._ends[at] > self._written.get(self._partitions[at], 0):
+                self._written.pop(self._partitions[at], None)
+        self._ask_readable(lacking)
 
     def _lacks(self, at: TopicPartition, share: int) -> bool:
         # One more than the share: it shows whether only a transaction marker follows.
-        return len(self._buffers[at]) <= share and self._fetched[at] < self._ends[at]
+        return len(self._buffers[at]) <= share and self._fetched[at] < self._readable[at]
 
-    def _fetch(self, ready: Collection[TopicPartition], timeout_ms: int) -> None:
+    def _fetch(self, ready: Collection[TopicPartition], timeout_ms: int) -> bool:
+        """Fetch more of these partitions; return whether there was any progress."""
         partitions = {self._partitions[at]: at for at in ready}
         polled = self._consumer.poll(partitions, timeout_ms)
         if self._consumer.rebalances != self._rebalances:
             raise Rebalanced
         for partition, records in polled.items():
             self._buffers[partitions[partition]] += records
+        moved = False
         for partition, at in partitions.items():
-            self._fetched[at] = self._consumer.position(partition)
+            before, self._fetched[at] = self._fetched[at], self._consumer.position(partition)
+            moved |= self._fetched[at] > before
+        return moved
 
     def _take(self, positions: Positions, ready: list[TopicPartition], limit: int) -> Batch:
         batch = Batch()
@@ -151,4 +185,7 @@ class Feed:
                 positions[at] = self._fetched[at]
                 if positions[at] >= self._ends[at]:
                     batch.at_end.add(at)
+                elif positions[at] >= self._readable[at]:
+                    batch.held[at] = range(positions[at], self._ends[at])
+        self._held = batch.held
         return batch

@@ -192,8 +192,12 @@ class GroupConsumer:
         self._consumer.seek(at, offset)
 
     def end_offsets(self, partitions: Collection[ClusterPartition]) -> Offsets:
-        """Return, as of now, the offset before which everything can be read."""
+        """Return, as of now, the offset after the newest record, committed or not."""
         return self._ask(self._consumer.end_offsets, partitions)
+
+    def stable_offsets(self, partitions: Collection[ClusterPartition]) -> Offsets:
+        """Return, as of now, the offset before which everything committed can be read."""
+        return self._ask(self._consumer.stable_offsets, partitions)
 
     def beginning_offsets(self, partitions: Collection[ClusterPartition]) -> Offsets:
         """Return the oldest offset of each partition that is still stored."""

@@ -73,8 +73,12 @@ class KafkaLog:
         """Return per partition (the oldest stored offset, the offset that is appended next)."""
         return self._reader.extents(self._partitions_of(topic))
 
+    def hidden(self, topic: str) -> list[int]:
+        """Return per partition how many offsets at its end open transactions hide."""
+        return self._reader.hidden(self._partitions_of(topic))
+
     def last_records(self, topic: str) -> list[Record | None]:
-        """Return the newest stored record of each partition; None where nothing is stored."""
+        """Return the newest record of each partition that can be read; None where none can."""
         return self._reader.last_records(self._partitions_of(topic))
 
     def open_session(

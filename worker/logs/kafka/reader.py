@@ -23,9 +23,10 @@ _FETCH_WAIT_MS: Final = 5
 class Reader:
     """A consumer outside any group. Connects when first used."""
 
-    def __init__(self, cluster: Cluster, written: Mapping[ClusterPartition, int]) -> None:
+    def __init__(self, cluster: Cluster, written: dict[ClusterPartition, int]) -> None:
         self._written = written
-        """Per partition the offset after the last record that this process committed."""
+        """Per partition the offset after the last record that this process committed, unless
+        an open transaction of another producer hides it."""
         self._cluster = cluster
         self._connected: Consumer | None = None
         self._at: tuple[ClusterPartition, int] | None = None
@@ -38,19 +39,43 @@ class Reader:
         return self._ask(self._consumer.partition_count, topic)
 
     def extents(self, partitions: Sequence[ClusterPartition]) -> list[tuple[int, int]]:
-        """Return (oldest stored, next readable) offset of each partition."""
-        first = self._ask(self._consumer.beginning_offsets, partitions, _ANSWER_MS)
+        """Return (oldest stored, appended next) offset of each partition."""
+        first = self._first(partitions)
         following = self._ask(self._consumer.end_offsets, partitions, _ANSWER_MS)
-        # What this process has committed counts, though the brokers may not show it yet.
-        written = self._written
-        return [(first[at], max(following[at], written.get(at, 0))) for at in partitions]
+        return [(first[at], following[at]) for at in partitions]
+
+    def hidden(self, partitions: Sequence[ClusterPartition]) -> list[int]:
+        """Return how many offsets at the end of each partition open transactions hide."""
+        following = self._ask(self._consumer.end_offsets, partitions, _ANSWER_MS)
+        readable = self._ask(self._consumer.stable_offsets, partitions, _ANSWER_MS)
+        return [max(0, following[at] - readable[at]) for at in partitions]
 
     def last_records(self, partitions: Sequence[ClusterPartition]) -> list[Record | None]:
-        """Return the newest stored record of each partition; None where nothing is stored."""
-        extents = self.extents(partitions)
-        return [
-            self._last_record(at, *extent) for at, extent in zip(partitions, extents, strict=True)
-        ]
+        """Return the newest record of each partition that can be read; None where none can."""
+        first, end = self._first(partitions), self._readable(partitions)
+        return [self._last_record(at, first[at], end[at]) for at in partitions]
+
+    def _first(self, partitions: Sequence[ClusterPartition]) -> Mapping[ClusterPartition, int]:
+        return self._ask(self._consumer.beginning_offsets, partitions, _ANSWER_MS)
+
+    def _readable(
+        self, partitions: Sequence[ClusterPartition], deadline: float | None = None
+    ) -> Mapping[ClusterPartition, int]:
+        """Return the offset before which each partition can be read.
+
+        Waits until the brokers show what this process has committed, but not again for what an
+        open transaction of another producer hides.
+        """
+        deadline = deadline or monotonic() + _ANSWER_MS / 1000
+        while True:
+            found = self._ask(self._consumer.stable_offsets, partitions, _ANSWER_MS)
+            lacking = [at for at in partitions if found[at] < self._written.get(at, 0)]
+            if not lacking:
+                return found
+            if monotonic() > deadline:
+                for at in lacking:
+                    del self._written[at]
+            sleep(_FETCH_WAIT_MS / 1000)
 
     def _last_record(self, at: ClusterPartition, first: int, end: int) -> Record | None:
         known_end, record = self._last.get(at, (0, None))
@@ -79,8 +104,8 @@ class Reader:
         if self._at != (partition, offset):
             self._consumer.assign([partition])
             self._at = None
-        ((first, end),) = self.extents([partition])
-        position = max(first, offset)
+        end = self._readable([partition])[partition]
+        position = max(self._first([partition])[partition], offset)
         if self._at is None or position != offset:
             self._consumer.seek(partition, position)
         found: list[Record] = []
@@ -101,18 +126,14 @@ class Reader:
     def await_written(self) -> None:
         """Wait until every reader can read what this process has committed.
 
-        It asks for end offsets, which also a user who may only write may know.
-
-        Raises:
-            LogError: some of it is still behind an open transaction of another producer.
+        It asks for offsets, which also a user who may only write may know. Waits no longer than
+        ten seconds for what an open transaction of another producer hides: that is committed too,
+        and read once the other has ended.
         """
         deadline = monotonic() + _ANSWER_MS / 1000
-        for at, end in self._written.items():
+        for at in list(self._written):
             # One at a time: the client raises KeyError where it does not know all topics yet.
-            while self._ask(self._consumer.end_offsets, [at], _ANSWER_MS)[at] < end:
-                if monotonic() > deadline:
-                    raise LogError(f"{at.topic}/{at.partition} cannot be read up to offset {end}.")
-                sleep(_FETCH_WAIT_MS / 1000)
+            self._readable([at], deadline)
 
     def close(self) -> None:
         """Close the connections."""

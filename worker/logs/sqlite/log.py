@@ -75,6 +75,10 @@ class SqliteLog:
             )
             return [(first, end) for first, end in rows]
 
+    def hidden(self, topic: str) -> list[int]:
+        """Return 0 per partition: no transaction stays open."""
+        return [0] * self.partitions(topic)
+
     def last_records(self, topic: str) -> list[Record | None]:
         """Return the newest stored record of each partition; None where nothing is stored."""
         found = topic_of(self._topics, topic)

@@ -19,13 +19,20 @@ class FakeConsumer:
     def __init__(self) -> None:
         self.first = 0
         self.offsets: list[bool] = []
+        self.open: int | None = None
+        """Where the oldest open transaction begins."""
         self.read_from: list[int] = []
         self._position = 0
 
     def last(self) -> int | None:
-        """The offset of the last record stored."""
-        stored = (at for at in range(self.first, len(self.offsets)) if self.offsets[at])
+        """The offset of the last record that can be read."""
+        stored = (at for at in range(self.first, self.stable) if self.offsets[at])
         return max(stored, default=None)
+
+    @property
+    def stable(self) -> int:
+        """The offset before which everything can be read."""
+        return len(self.offsets) if self.open is None else self.open
 
     def beginning_offsets(
         self, partitions: Collection[ClusterPartition], timeout_ms: int
@@ -36,6 +43,11 @@ class FakeConsumer:
         self, partitions: Collection[ClusterPartition], timeout_ms: int
     ) -> dict[ClusterPartition, int]:
         return {AT: len(self.offsets)}
+
+    def stable_offsets(
+        self, partitions: Collection[ClusterPartition], timeout_ms: int
+    ) -> dict[ClusterPartition, int]:
+        return {AT: self.stable}
 
     def assign(self, partitions: Collection[ClusterPartition]) -> None:
         pass
@@ -49,7 +61,7 @@ class FakeConsumer:
     def poll(self, timeout_ms: int, limit: int) -> dict[ClusterPartition, list[Record]]:
         found: list[Record] = []
         self.read_from.append(self._position)
-        while self._position < len(self.offsets) and len(found) < limit:
+        while self._position < self.stable and len(found) < limit:
             if self.offsets[self._position]:
                 found.append(Record(self._position, 1, None, None))
             self._position += 1
@@ -65,15 +77,46 @@ def consumer(monkeypatch: pytest.MonkeyPatch) -> FakeConsumer:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_the_last_record_is_found_wherever_it_lies(consumer: FakeConsumer, seed: int) -> None:
-    """Behind few or many offsets without a record; once retention has dropped it, there is none."""
+    """Behind few or many offsets without a record; once retention has dropped it, there is none.
+
+    While an open transaction hides the end, it is the last one before that.
+    """
     rng, reader = Random(seed), Reader(Cluster(), {})
     for _ in range(50):
+        consumer.open = len(consumer.offsets) if rng.random() < 0.3 else None
         for _ in range(rng.randrange(3)):
             consumer.offsets += [True] * rng.randrange(5) + [False] * rng.choice((0, 1, 2, 7, 500))
         if rng.random() < 0.2:
-            consumer.first = rng.randint(consumer.first, len(consumer.offsets))
+            consumer.first = rng.randint(consumer.first, consumer.stable)
         (found,) = reader.last_records([AT])
         assert (found and found.offset) == consumer.last()
+
+
+def test_what_is_hidden_is_counted_and_no_record_is_read_beyond_it(consumer: FakeConsumer) -> None:
+    """The offsets of the partition go on behind an open transaction."""
+    reader = Reader(Cluster(), {})
+    consumer.offsets, consumer.open = [True] * 10, 7
+    assert reader.extents([AT]) == [(0, 10)]
+    assert reader.hidden([AT]) == [3]
+    assert [record.offset for record in reader.read(AT, 5, 9)] == [5, 6]
+    assert reader.read(AT, 8, 9) == []
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no wait be long."""
+    monkeypatch.setattr("worker.logs.kafka.reader._ANSWER_MS", 20)
+
+
+@pytest.mark.usefixtures("hurry")
+def test_what_others_hide_of_its_own_commits_is_waited_for_once(consumer: FakeConsumer) -> None:
+    """The brokers may be slow to show a commit; they show none behind an open transaction."""
+    written = {AT: 9}
+    reader = Reader(Cluster(), written)
+    consumer.offsets, consumer.open = [True] * 10, 7
+    reader.await_written()
+    assert written == {}
+    assert [record.offset for record in reader.read(AT, 5, 9)] == [5, 6]
 
 
 def test_what_was_looked_through_is_not_read_again(consumer: FakeConsumer) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.structs import MemberState as TheirState
 
@@ -34,6 +35,7 @@ class KafkaPythonConsumer(KafkaPythonClient, Consumer):
     def __init__(self, options: Mapping[str, Any]) -> None:
         assignors = [RangePartitionAssignor]
         super().__init__(KafkaConsumer, {"partition_assignment_strategy": assignors, **options})
+        self._uncommitted = _uncommitted(self._client)
 
     @translated
     def partition_count(self, topic: str) -> int:
@@ -84,6 +86,12 @@ class KafkaPythonConsumer(KafkaPythonClient, Consumer):
     def end_offsets(
         self, partitions: Collection[ClusterPartition], timeout_ms: int | None = None
     ) -> dict[ClusterPartition, int]:
+        return _own(self._uncommitted.end_offsets(_theirs(partitions), timeout_ms))
+
+    @translated
+    def stable_offsets(
+        self, partitions: Collection[ClusterPartition], timeout_ms: int | None = None
+    ) -> dict[ClusterPartition, int]:
         return _own(self._client.end_offsets(_theirs(partitions), timeout_ms))
 
     @translated
@@ -118,6 +126,15 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
         self._listener.partitions_lost()
+
+
+def _uncommitted(client: Any) -> Any:
+    """Return what asks for offsets on the consumer's connections, open transactions included.
+
+    The library lets a consumer ask by its own isolation level only.
+    """
+    options = {**client.config, "isolation_level": "read_uncommitted"}
+    return Fetcher(client._client, client._subscription, **options)
 
 
 def _theirs(partitions: Iterable[ClusterPartition]) -> list[TopicPartition]:
