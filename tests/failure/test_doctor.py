@@ -1,6 +1,7 @@
 """doctor on a real broker: no findings for a healthy one, and one sentence for each problem."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,9 +19,11 @@ from tests.support.commands import kafka_variables, walletwatch
 from tests.support.crashing_worker import wait_until
 from tests.support.kafka_clients import library_client
 from tests.support.kafka_place import TIMINGS, KafkaPlace
+from tests.support.open_transaction import OpenTransaction
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord
 from worker.logs.finding import Finding, Verdict
+from worker.logs.kafka.client import ClusterPartition
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.kafka_python import decode
 from worker.logs.kafka.kafka_python.connect import KafkaPythonClient
@@ -78,7 +81,7 @@ def test_of_one_that_is_well_every_line_is_ok(place: KafkaPlace) -> None:
     ok = [each.check for each in found if each.verdict is Verdict.OK]
     assert ok == [
         "crc32c", "client", f"broker {place.url.removeprefix('kafka://')}", "login", "version",
-        "advertised", "topics", "rights", "producers", "transaction", "clock",
+        "advertised", "topics", "rights", "producers", "held", "transaction", "clock",
     ]  # fmt: skip
     skipped = [each.told for each in found if each.verdict is Verdict.SKIP]
     assert skipped == [f"wallet.{name} has no records yet" for name in ("transactions", "balances")]
@@ -158,7 +161,9 @@ def test_without_topics_the_rest_is_skipped(kafka_address: str) -> None:
     assert done.returncode == 1
     assert "FAIL  topics: missing: nobody.made.wallet.transactions, " in done.stdout
     assert "-> walletwatch topics create makes them" in done.stdout
-    assert "skip  producers, transaction, clock: nobody.made.wallet.transactions" in done.stdout
+    assert (
+        "skip  producers, held, transaction, clock: nobody.made.wallet.transactions" in done.stdout
+    )
     assert done.stderr == ""
 
 
@@ -240,3 +245,27 @@ def test_the_embedded_log_is_opened(tmp_path: Path) -> None:
     done = command("--log", url)
     assert done.returncode == 0
     assert done.stdout == f"ok    log: {url}: opened, 4 partitions per topic\n"
+
+
+def test_an_open_transaction_that_holds_an_input_is_named(place: KafkaPlace) -> None:
+    """With its partition, transactional id, age, and the command that aborts it; short ones too."""
+    cluster = cluster_at(place.url, place.settings.kafka)
+    at = ClusterPartition(cluster.topic(LOGINS), 1)
+    give(place, 0, 50)
+    with closing(place.open()) as log:
+        (first, _), end = log.offsets(LOGINS)[1], log.offsets(LOGINS)[1][1]
+    assert end > first
+    transaction = OpenTransaction(cluster, [(at, b"key", b"value", ())])
+    (short,) = (each for each in examined(place) if each.check == "held")
+    named = f"{at.topic}/1 from offset {end} on, by a transaction of {transaction.transactional_id}"
+    assert short.told.startswith(f"{named}, open for ")
+    assert short.verdict is Verdict.OK
+    (long,) = (each for each in examined(place, 5 * MINUTE) if each.check == "held")
+    assert long.verdict is Verdict.WARN
+    assert re.fullmatch(re.escape(named) + r", open for (3\d\d) s", long.told)
+    assert long.advice.endswith(
+        f"kafka-transactions abort --topic {at.topic} --partition 1 --start-offset {end}"
+    )
+    transaction.abort()
+    (none,) = (each for each in examined(place) if each.check == "held")
+    assert (none.verdict, none.told) == (Verdict.OK, "no open transaction holds an input")

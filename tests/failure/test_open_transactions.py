@@ -6,7 +6,6 @@ A transaction hides its records, and all that follow in the partition, until it 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ import pytest
 
 from schemas.time import format_time
 from schemas.topics import ALERTS, BALANCES, DETECT_INPUTS, LATE, LOGINS, TRANSACTIONS
-from tests.support.crashing_worker import wait_until
+from tests.support.crashing_worker import DEADLINE_SECONDS, wait_until
 from tests.support.events.traffic import HOUR, MINUTE, SECOND
 from tests.support.kafka_place import KafkaPlace
 from tests.support.open_transaction import OpenTransaction
 from tests.support.producer import PARTITIONS
 from tests.support.run_comparison import documents
+from tests.support.scraping import Pages
 from worker.cli.tail import appended, readable_ends
 from worker.config.load import load_settings
 from worker.detect.stage import DETECT
@@ -99,10 +99,9 @@ class Desk:
         times = range(ago + 4 * SECOND, ago - 1, -SECOND)
         self.log.append([self.login(account, each, "failure") for each in times])
 
-    def begin(self, *records: NewRecord, seconds: int = 60) -> OpenTransaction:
+    def begin(self, *records: NewRecord, seconds: int = 600) -> OpenTransaction:
         """Append records in a transaction that brokers abort after so many seconds."""
-        timings = replace(self.cluster.timings, transaction=seconds * SECOND)
-        return OpenTransaction(replace(self.cluster, timings=timings), self.outgoing(records))
+        return OpenTransaction(self.cluster, self.outgoing(records), seconds)
 
     def outgoing(self, records: Sequence[NewRecord]) -> list[Outgoing]:
         """Return records of the owner as a producer sends them."""
@@ -237,3 +236,33 @@ def test_following_a_topic_shows_what_was_hidden(desk: Desk) -> None:
     ((partition, record),) = appended(desk.log, LOGINS, ends)
     assert (partition, list(desk.log.read(*AT, 0, 9))[-1]) == (AT.partition, record)
     assert list(appended(desk.log, LOGINS, ends)) == []
+
+
+def test_a_hold_is_shown_where_operators_look(place: KafkaPlace) -> None:
+    """In the metrics, in the probe of readiness and on stderr; it is not a reason to restart."""
+    place.environment |= {
+        "WALLETWATCH_METRICS__PORT": "0",
+        "WALLETWATCH_ENGINE__SILENCE_LIMIT_MS": "1000",
+    }
+    cluster = cluster_at(place.url, place.settings.kafka)
+    at = ClusterPartition(cluster.topic(LOGINS), 2)
+    transaction = OpenTransaction(cluster, [(at, b"owner", b"junk", ())] * 3)
+    labels = ("2", DETECT, LOGINS)
+    with place.running() as process:
+        pages = Pages(place.errors)
+        wait_until(lambda: "has been held" in pages.get("/readyz")[1], "the probe to notice")
+        assert pages.get("/readyz")[0] == 503
+        assert "wallet.logins/2 has been held for" in pages.get("/readyz")[1]
+        assert pages.get("/livez") == (200, "ok\n")
+        wait_until(lambda: pages.samples()["input_held_seconds", *labels] > 1, "the metric")
+        assert pages.samples()["consumer_lag_records", *labels] == 3
+        transaction.abort()
+        wait_until(lambda: pages.get("/readyz") == (200, "ok\n"), "the probe to be content")
+        wait_until(lambda: pages.samples()["input_held_seconds", *labels] == 0, "the metric")
+        assert pages.samples()["consumer_lag_records", *labels] == 0
+        assert pages.samples()["events_consumed_total", LOGINS] == 0
+        process.terminate()
+        assert process.wait(DEADLINE_SECONDS) == 0
+    said = place.errors.read_text()
+    assert said.count("wallet.logins/2 has been held for") == 1
+    assert said.count("wallet.logins/2 is read on: that transaction has ended.") == 1

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from tests.support.crashing_worker import wait_until
@@ -11,13 +12,18 @@ from worker.logs.kafka.cluster import Cluster
 
 
 class OpenTransaction:
-    """One transaction of a producer of its own, open from the start."""
+    """One transaction of a producer of its own, open from the start.
+
+    Args:
+        seconds: after which brokers abort it.
+    """
 
     has_offsets = True
 
-    def __init__(self, cluster: Cluster, records: Sequence[Outgoing]) -> None:
+    def __init__(self, cluster: Cluster, records: Sequence[Outgoing], seconds: int = 600) -> None:
         self.transactional_id = f"{cluster.prefix}payments-{uuid.uuid4().hex}"
-        self._producer = cluster.producer(self.transactional_id)
+        timings = replace(cluster.timings, transaction=1000 * seconds)
+        self._producer = replace(cluster, timings=timings).producer(self.transactional_id)
         self._producer.init_transactions()
         self._producer.begin_transaction()
         self._admin = cluster.admin()

@@ -12,6 +12,7 @@ import typer
 
 from schemas.topics import DETECT_INPUTS, TOPICS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, writable_log
+from worker.cli.printing.holding import Holding
 from worker.cli.printing.output import emit, say
 from worker.cli.printing.restoring import Restoring
 from worker.config.load import Settings, load_settings
@@ -108,14 +109,15 @@ def _observed(settings: Settings, stages: Sequence[str], log: Log) -> Iterator[O
     Raises:
         ConfigError: the port is not available.
     """
+    printed = Observers(Restoring(), Holding(settings.engine.silence_limit_ms))
     if settings.metrics.port is None:
-        yield Restoring()
+        yield printed
         return
     from worker.observe.watching import watching  # noqa: PLC0415 - its client takes long to load
 
     with watching(settings, stages, log.offsets) as (observer, url):
         say(f"Metrics are at {url}/metrics, probes at /livez and /readyz.")
-        yield Observers(Restoring(), observer)
+        yield Observers(printed, observer)
 
 
 @contextmanager

@@ -281,7 +281,8 @@ class EngineSettings(Section):
         _MINUTE,
         ge=_SECOND,
         le=_DAY,
-        description="Milliseconds without a record after which a topic counts as silent.",
+        description="Milliseconds without a record after which a topic counts as silent, and for "
+        "which an open transaction may hold an input before the worker counts as not ready.",
     )
     origin_timeout_ms: int = Field(
         5 * _MINUTE,

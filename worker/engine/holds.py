@@ -1,6 +1,6 @@
 """Inputs that an open transaction of another producer holds, and since when. Pure.
 
-A held input has records that nobody can read yet: its time stands still until the transaction ends.
+A held input has records that cannot be read yet: its time does not move until the transaction ends.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,10 @@ class Hold(NamedTuple):
     """Wall time at which this worker first found the transaction, milliseconds."""
     hidden: range
     """Offsets from where the oldest open transaction begins."""
+
+    def seconds(self, now: int) -> float:
+        """Return for how long the input has been held."""
+        return (now - self.since) / 1000
 
 
 class Holds:

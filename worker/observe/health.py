@@ -4,12 +4,15 @@ Alive is judged by promises: with each sign of life the worker promises when the
 So a long restore is life, and a loop that hangs is not, whatever the brokers do.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from time import monotonic
 from typing import Final
 
-from worker.engine.observer import Observer
+from worker.engine.holds import Hold
+from worker.engine.observer import Observer, Work
+from worker.engine.records import TopicPartition
 from worker.engine.task import Task
+from worker.observe.holding import describe
 
 RESTORE_SECONDS: Final = 600.0
 """How long opening the log, or restoring one task, may take; on Kafka a longer one is ended."""
@@ -20,18 +23,26 @@ class Health(Observer):
 
     Args:
         patience: seconds within which a loop that is at work gives a sign of life.
+        hold_limit: milliseconds for which an open transaction may hold an input.
         clock: seconds, from any beginning.
     """
 
     def __init__(
-        self, stages: Sequence[str], patience: float, clock: Callable[[], float] = monotonic
+        self,
+        stages: Sequence[str],
+        patience: float,
+        hold_limit: int,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._patience = patience
+        self._hold_limit = hold_limit
         self._clock = clock
         self._heard = clock()
         self._deadline = self._heard + RESTORE_SECONDS
         self._tasks: dict[str, int] = dict.fromkeys(stages, 0)
         self._unrestored: dict[str, frozenset[int]] = {}
+        self._held: dict[str, tuple[Mapping[TopicPartition, Hold], int]] = {}
+        """Per stage the inputs that are held, and when (wall time)."""
 
     def begins(self, phase: str) -> None:
         """Take it as a sign of life."""
@@ -52,6 +63,10 @@ class Health(Observer):
         self._unrestored[stage] -= {task.number}
         self._hear(RESTORE_SECONDS if self._unrestored[stage] else self._patience)
 
+    def worked(self, work: Work) -> None:
+        """Keep what is held."""
+        self._held[work.stage] = work.held, work.now
+
     def _hear(self, patience: float) -> None:
         self._heard = self._clock()
         self._deadline = self._heard + patience
@@ -64,11 +79,14 @@ class Health(Observer):
         return f"The worker has given no sign of life for {now - self._heard:.0f} s."
 
     def unreadiness(self) -> str | None:
-        """Return what is missing until the process is at work; None if nothing is."""
+        """Return what is missing until the process judges all there is; None if nothing is."""
         for stage, tasks in self._tasks.items():
             if not tasks:
                 return f"Stage {stage} has no tasks."
             if missing := self._unrestored[stage]:
                 numbers = ", ".join(map(str, sorted(missing)))
                 return f"Stage {stage} has not restored all its tasks: {numbers} to go."
+        for held, now in list(self._held.values()):
+            if sentence := describe(held, now, self._hold_limit):
+                return sentence
         return None

@@ -53,7 +53,8 @@ class Meter(Observer):
         if stage in self._held:
             metrics.rebalances.labels(stage).inc()
         for number in self._held.get(stage, frozenset()).difference(kept):
-            metrics.lag.remove_by_labels({"stage": stage, "partition": str(number)})
+            for family in (metrics.lag, metrics.held):
+                family.remove_by_labels({"stage": stage, "partition": str(number)})
             metrics.watermark.remove(stage, str(number))
         self._held[stage] = frozenset(tasks)
         metrics.assigned.labels(stage).set(len(tasks))
@@ -78,7 +79,7 @@ class Meter(Observer):
     # -- units of work --------------------------------------------------------------------
 
     def worked(self, work: Work) -> None:
-        """Take over what was committed; measure the lag, now and then.
+        """Take over what was committed; measure lags and holds, now and then.
 
         Raises:
             LogError: the log does not say how far it reaches.
@@ -134,7 +135,10 @@ class Meter(Observer):
             for task in behind:
                 lags[task.number] = max(0, ends[task.number][1] - task.sources[index].position)
             for number, lag in lags.items():
-                self._metrics.lag.labels(work.stage, topic, str(number)).set(lag)
+                hold = work.held.get(TopicPartition(topic, number))
+                labels = work.stage, topic, str(number)
+                self._metrics.lag.labels(*labels).set(lag)
+                self._metrics.held.labels(*labels).set(hold.seconds(work.now) if hold else 0)
 
     def _set_open(self) -> None:
         for severity in SEVERITIES:

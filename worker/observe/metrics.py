@@ -131,7 +131,16 @@ class Metrics:
         self.lag = self._gauge(
             "consumer_lag_records",
             "Records of an input partition behind the last one that was read and committed, "
-            "as of at most 5 s ago; on Kafka, markers of transactions may count too.",
+            "as of at most 5 s ago; on Kafka, what an open transaction hides counts, and markers "
+            "of transactions may count too.",
+            "stage",
+            "topic",
+            "partition",
+        )
+        self.held = self._gauge(
+            "input_held_seconds",
+            "For how long this worker has found an input partition held by the same open "
+            "transaction of a producer, as of at most 5 s ago; 0 if none holds it.",
             "stage",
             "topic",
             "partition",

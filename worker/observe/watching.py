@@ -24,7 +24,9 @@ def watching(
     """
     running, _ = build_rules(settings)
     metrics = Metrics(stages, running)
-    health = Health(stages, settings.metrics.stalled_after_ms / 1000)
+    health = Health(
+        stages, settings.metrics.stalled_after_ms / 1000, settings.engine.silence_limit_ms
+    )
     pages = {
         "/metrics": _metrics_page(metrics),
         "/livez": probe(health.ailment),

@@ -5,12 +5,17 @@ from typing import Any
 
 import pytest
 
+from schemas.topics import LOGINS
 from worker.detect.stage import DETECT
+from worker.engine.holds import Hold
 from worker.engine.loop import READING
+from worker.engine.observer import Work
+from worker.engine.records import TopicPartition
 from worker.observe.health import RESTORE_SECONDS, Health
 from worker.triage.stage import TRIAGE
 
 PATIENCE = 60
+LIMIT = 60_000
 
 
 class Clock:
@@ -30,7 +35,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def health(clock: Clock) -> Health:
-    return Health((DETECT, TRIAGE), PATIENCE, clock)
+    return Health((DETECT, TRIAGE), PATIENCE, LIMIT, clock)
 
 
 def task(number: int) -> Any:
@@ -80,6 +85,25 @@ def test_ready_when_every_stage_has_tasks_and_restored_them(health: Health) -> N
         "Stage detect has not restored all its tasks: 2 to go.",
         "Stage triage has no tasks.",
     ]
+    assert health.unreadiness() is None
+
+
+def test_an_input_that_is_held_for_long_makes_it_unready(health: Health) -> None:
+    """With the partition, the time and what is hidden; until the transaction has ended."""
+    for stage in (DETECT, TRIAGE):
+        health.moved(stage, (0,), ())
+        health.restored(stage, task(0))
+    held = {TopicPartition(LOGINS, 0): Hold(1_000, range(7, 9))}
+    health.worked(Work(DETECT, LIMIT + 999, (), (), held))
+    health.worked(Work(TRIAGE, LIMIT + 999, (), ()))
+    assert health.unreadiness() is None
+    health.worked(Work(DETECT, LIMIT + 1_000, (), (), held))
+    assert health.unreadiness() == (
+        "wallet.logins/0 has been held for 60 s: an open transaction of a producer hides 2 offsets "
+        "from 7 on. Its alerts wait; walletwatch doctor names the producer."
+    )
+    assert health.ailment() is None
+    health.worked(Work(DETECT, LIMIT + 1_000, (), ()))
     assert health.unreadiness() is None
 
 

@@ -19,7 +19,7 @@ from tests.worker.engine.test_idle_inputs import GLITCH, TICK
 from worker.detect.stage import DETECT, detect
 from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
-from worker.engine.records import NewRecord
+from worker.engine.records import NewRecord, TopicPartition
 from worker.engine.stage import Pace
 from worker.errors import LogError
 from worker.logs.memory import MemoryLog
@@ -274,6 +274,32 @@ def test_lag_is_what_is_left_to_read(measured: Measured) -> None:
     for topic in (LOGINS, BALANCES):
         labels = {"stage": DETECT, "topic": topic, "partition": "0"}
         assert measured.value("consumer_lag_records", **labels) == 0
+
+
+def test_holds_are_timed(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From when an open transaction is found to hide records of an input; 0 where none does."""
+    station = Station(observer=measured.meter)
+    station.log.append([NewRecord(LOGINS, b"owner", b"junk", 0)])
+    poll, at = station.detect._session.poll, TopicPartition(LOGINS, 0)
+
+    def holding(*arguments: Any, **options: Any) -> Any:
+        batch = poll(*arguments, **options)
+        if station.now < START + 20 * SECOND:
+            batch.at_end.discard(at)
+            batch.held[at] = range(1, 4)
+        return batch
+
+    monkeypatch.setattr(station.detect._session, "poll", holding)
+    measured.ends = {LOGINS: [(0, 4)]}
+    found = []
+    for now in range(START, START + 25 * SECOND, 10 * SECOND):
+        station.work(now)
+        labels = {"stage": DETECT, "topic": LOGINS, "partition": "0"}
+        names = ("input_held_seconds", "consumer_lag_records")
+        found.append(tuple(measured.value(name, **labels) for name in names))
+    assert found == [(0, 3), (10, 3), (0, 0)]
+    others = {"stage": DETECT, "topic": TRANSACTIONS, "partition": "0"}
+    assert measured.value("input_held_seconds", **others) == 0
 
 
 def test_tasks_that_leave_take_their_series_with_them(measured: Measured) -> None:

@@ -104,6 +104,19 @@ class TopicCreation(NamedTuple):
     """Why the cluster refused; None also if the topic existed already."""
 
 
+class OpenTransaction(NamedTuple):
+    """A transaction on one partition that has not ended."""
+
+    partition: ClusterPartition
+    first_offset: int
+    """Its first one on the partition."""
+    producer_id: int
+    last_append: int
+    """When its producer has appended last, milliseconds."""
+    transactional_id: str | None
+    """None if this user may not see it."""
+
+
 class RebalanceListener(Protocol):
     """Receives rebalances on the client's own thread, inside `Consumer.poll`.
 
@@ -249,8 +262,8 @@ class Admin(Protocol):
     def end_offset(self, partition: ClusterPartition, timeout_ms: int) -> int:
         """Return the offset after the newest record, committed or not."""
 
-    def open_transactions(self, partitions: Collection[ClusterPartition]) -> set[str]:
-        """Return the transactional ids with an open transaction on the partitions.
+    def open_transactions(self, partitions: Collection[ClusterPartition]) -> list[OpenTransaction]:
+        """Return the open transactions on the partitions, the oldest of each partition first.
 
         Raises:
             Unsupported: brokers before Kafka 3.0 cannot name them.

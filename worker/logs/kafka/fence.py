@@ -35,10 +35,10 @@ def fence(
         ClientError: the cluster did not answer, or does not allow it.
     """
     try:
-        found = admin.open_transactions(changelogs) - {own}
+        found = {each.transactional_id for each in admin.open_transactions(changelogs)}
     except Unsupported:
         return []
-    fenced = sorted(each for each in found if each.startswith(prefix))
+    fenced = sorted(each for each in found - {None, own} if each and each.startswith(prefix))
     for transactional_id in fenced:
         with closing(cluster.producer(transactional_id)) as successor:
             successor.init_transactions()

@@ -15,6 +15,7 @@ from worker.logs.kafka.client import (
     GroupDescription,
     GroupMember,
     NewTopic,
+    OpenTransaction,
     TopicCreation,
     TopicDescription,
     Visibility,
@@ -54,18 +55,32 @@ class KafkaPythonAdmin(KafkaPythonClient, Admin):
         return int(found[at].offset)
 
     @translated
-    def open_transactions(self, partitions: Collection[ClusterPartition]) -> set[str]:
+    def open_transactions(self, partitions: Collection[ClusterPartition]) -> list[OpenTransaction]:
         states = self._client.describe_producers([TopicPartition(*each) for each in partitions])
-        producers = {
-            producer.producer_id
-            for state in states.values()
+        producers = [
+            (ClusterPartition(*at), producer.current_transaction_start_offset, producer)
+            for at, state in states.items()
             for producer in state.active_producers
             if producer.current_transaction_start_offset >= 0
-        }
+        ]
+        names = self._transactional_ids({each.producer_id for _, _, each in producers})
+        return sorted(
+            OpenTransaction(
+                at, first, each.producer_id, each.last_timestamp, names.get(each.producer_id)
+            )
+            for at, first, each in producers
+        )
+
+    def _transactional_ids(self, producers: Collection[int]) -> dict[int, str]:
+        """Return the transactional ids of producers, as far as this user may see them."""
         if not producers:
-            return set()
+            return {}
         listed = self._client.list_transactions(producer_id_filters=sorted(producers))
-        return {each.transactional_id for listings in listed.values() for each in listings}
+        return {
+            each.producer_id: each.transactional_id
+            for listings in listed.values()
+            for each in listings
+        }
 
     @translated
     def transaction_start(self, transactional_id: str) -> int:

@@ -20,6 +20,7 @@ from worker.logs.kafka.cluster import SEE_DOCTOR, Cluster
 from worker.logs.kafka.kafka_python import library
 from worker.logs.kafka.kafka_python.decode import VERSIONS, decode_lean
 from worker.logs.kafka.ops.acls import Role, acls
+from worker.logs.kafka.ops.held import held_inputs
 from worker.logs.kafka.ops.reach import Unreachable, reach
 from worker.logs.kafka.ops.rights import not_allowed
 from worker.logs.kafka.ops.topics import Topics
@@ -78,9 +79,10 @@ class Doctor:
         yield from _guarded("rights", lambda: self._rights(admin))
         if self._partitions() is None:
             text = f"{self._cluster.topic(DETECT_INPUTS[0])} is not there, or may not be read"
-            yield Finding("producers, transaction, clock", Verdict.SKIP, text)
+            yield Finding("producers, held, transaction, clock", Verdict.SKIP, text)
             return
         yield from _guarded("producers", self._producers)
+        yield from _guarded("held", lambda: self._held(admin))
         yield from _guarded("transaction", lambda: self._transaction(admin))
 
     # -- ways to the brokers ----------------------------------------------------------------
@@ -195,6 +197,10 @@ class Doctor:
             if record.key is not None
         ]
         return len(keys), sum(partition_of(key, len(extents)) != at for key, at in keys)
+
+    def _held(self, admin: Admin) -> Iterator[Finding]:
+        limit = self._settings.engine.silence_limit_ms
+        return held_inputs(self._cluster, admin, self._log, self._clock(), limit)
 
     # -- commits ----------------------------------------------------------------------------
 
