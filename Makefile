@@ -9,10 +9,10 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-kafka kafka test lint bench chaos truth mutants schemas docs lock clean
+.PHONY: help demo demo-kafka kafka test test-containers lint bench chaos truth mutants schemas docs lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.runtime ## simulate days of a wallet, find what is wrong, show it
 	@$(BIN)/walletwatch demo
@@ -25,6 +25,10 @@ kafka: $(VENV)/.dev ## run an Apache Kafka on this machine until Ctrl-C (needs J
 
 test: $(VENV)/.dev ## run all tests but the long ones
 	@$(PYTEST) -n 2 $(ARGS)
+
+test-containers: $(VENV)/.dev ## build the image and test it, docker compose and a broker in containers (needs Docker)
+	@$(PYTEST) -m containers $(ARGS)
+	@WALLETWATCH_TEST_KAFKA=container $(PYTEST) -n 2 tests/contract -k kafka $(ARGS)
 
 lint: $(VENV)/.dev ## check style, formatting and types
 	$(BIN)/ruff check .
@@ -51,12 +55,14 @@ schemas: $(VENV)/.runtime ## write the JSON Schemas to schemas/json
 docs: $(VENV)/.runtime ## write the parts of the documentation that the code dictates
 	$(BIN)/python -m scripts.docs
 
-LOCK := uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 lock: ## pin the newest dependencies that pyproject.toml allows (needs uv)
-	$(LOCK) --group build --output-file requirements/runtime.txt
-	$(LOCK) --extra dev --constraints requirements/runtime.txt --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml --output-file requirements/runtime.txt
+	$(LOCK) --group build --output-file requirements/build.txt
+	$(LOCK) pyproject.toml --extra dev --constraints requirements/build.txt \
+		--constraints requirements/runtime.txt --output-file requirements/dev.txt
 
 clean: ## remove everything that make has made, .venv too
 	rm -rf $(VENV) build dist demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -72,9 +78,9 @@ $(VENV)/.created:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.runtime: $(VENV)/.created requirements/runtime.txt pyproject.toml
+$(VENV)/.runtime: $(VENV)/.created requirements/build.txt requirements/runtime.txt pyproject.toml
 	@echo "Installing walletwatch into $(VENV) ..."
-	@$(PIP) --require-hashes -r requirements/runtime.txt
+	@$(PIP) --require-hashes -r requirements/build.txt -r requirements/runtime.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 

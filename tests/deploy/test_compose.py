@@ -1,6 +1,7 @@
 """docker-compose.yml: valid, and every service's command does its work, run here without Docker."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from schemas.topics import ALERTS, INCIDENTS, LATE, TRANSACTIONS
 from scripts.broker import VERSION, Broker, Unavailable, free_port
 from tests.support.commands import ROOT
+from tests.support.compose_file import FILE, OURS, SERVICES, image, read
 from tests.support.crashing_worker import DEADLINE_SECONDS, wait_until
 from tests.support.dockerfile import environment, exec_form
 from tests.support.prometheus_programs import program
@@ -24,17 +25,7 @@ from worker.config.load import load_settings
 from worker.engine.log import Log
 from worker.run.open_log import open_log
 
-FILE: Final = ROOT / "docker-compose.yml"
 KAFKA, CONTROLLER = "kafka:9092", "kafka:9093"
-
-
-def read(path: Path) -> Any:
-    """Return the content of a YAML file, anchors resolved."""
-    return YAML(typ="safe").load(path)
-
-
-SERVICES: Final[dict[str, Any]] = read(FILE)["services"]
-OURS: Final = [name for name, service in SERVICES.items() if "build" in service]
 
 
 def errors(path: Path) -> int:
@@ -56,11 +47,20 @@ def test_it_is_valid(tmp_path: Path) -> None:
 
 
 def test_images_are_pinned_and_kafka_is_the_one_of_the_tests() -> None:
-    images = [service["image"] for name, service in SERVICES.items() if name not in OURS]
-    assert SERVICES["kafka"]["image"] == f"apache/kafka:{VERSION}"
-    for image in images:
-        tag = image.partition(":")[2].removeprefix("v")
-        assert len(tag.split(".")) == 3, image
+    """By a whole version; where its digest is known, by that too."""
+    kafka, prometheus = image("kafka", {}), image("prometheus", {})
+    assert kafka.partition("@")[0] == f"apache/kafka:{VERSION}"
+    assert re.fullmatch(r"apache/kafka:\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?", kafka)
+    assert re.fullmatch(r"prom/prometheus:v\d+\.\d+\.\d+@sha256:[0-9a-f]{64}", prometheus)
+
+
+def test_other_images_can_take_their_place() -> None:
+    """A variable each, and for the image that ours begins with the argument of its build."""
+    given = {name: f"mirror/{name.lower()}" for name in ("KAFKA_IMAGE", "PROMETHEUS_IMAGE")}
+    assert image("kafka", given) == given["KAFKA_IMAGE"]
+    assert image("prometheus", given) == given["PROMETHEUS_IMAGE"]
+    for name in OURS:
+        assert SERVICES[name]["build"] == {"context": ".", "args": {"PYTHON_IMAGE": None}}
 
 
 def test_our_services_can_do_little() -> None:
@@ -72,10 +72,17 @@ def test_our_services_can_do_little() -> None:
         assert service["tmpfs"] == ["/tmp"]
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["init"] is True
         assert "ports" not in service
     slots = [SERVICES[name]["environment"].get("WALLETWATCH_KAFKA__SLOT") for name in OURS]
     own = [slot for slot in slots if slot]
     assert len(own) == len(set(own)) == 2
+
+
+def test_no_service_can_take_the_whole_machine() -> None:
+    """Processors, memory and processes are limited."""
+    for name, service in SERVICES.items():
+        assert {"cpus", "mem_limit", "pids_limit"} <= set(service), name
 
 
 def test_ports_are_open_on_this_machine_only() -> None:
@@ -119,6 +126,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         {
             name.removeprefix("KAFKA_").lower().replace("_", "."): _replaced(value, moved)
             for name, value in SERVICES["kafka"]["environment"].items()
+            if name != "KAFKA_HEAP_OPTS"  # of the virtual machine, no property
         }
     )
     broker.start()

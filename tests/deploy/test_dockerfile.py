@@ -1,6 +1,6 @@
 """The image: pinned, run by an unprivileged user; its build steps work where they need no Docker.
 
-The image itself is not built here.
+tests/containers builds the image itself.
 """
 
 import re
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import ROOT
-from tests.support.dockerfile import DOCKERFILE, VENV, exec_form, stages
+from tests.support.dockerfile import DOCKERFILE, VENV, arguments, exec_form, stages
 
 
 def test_hadolint_has_nothing_to_say() -> None:
@@ -23,11 +23,11 @@ def test_hadolint_has_nothing_to_say() -> None:
 
 
 def test_it_is_pinned_and_runs_as_a_user_by_number() -> None:
-    """All stages begin with the same release of Python."""
+    """All stages begin with the same release of Python, or with another that is given."""
     build, final = stages()
-    images = {stage[0].text.partition(" ")[0] for stage in (build, final)}
-    (image,) = images
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+", image)
+    assert {stage[0].text.partition(" ")[0] for stage in (build, final)} == {"${PYTHON_IMAGE}"}
+    image = arguments()["PYTHON_IMAGE"]
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", image)
     (user,) = [each.text for each in final if each.name == "USER"]
     assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", user)
     assert [each.text for each in final if each.name == "STOPSIGNAL"] == ["SIGTERM"]
@@ -36,8 +36,11 @@ def test_it_is_pinned_and_runs_as_a_user_by_number() -> None:
 
 
 def test_only_the_venv_comes_into_the_image() -> None:
+    """It is made without pip, which with what else builds is in another."""
     copies = [each.text for each in stages()[-1] if each.name == "COPY"]
     assert copies == [f"--from=build {VENV} {VENV}"]
+    (made,) = [each.text for each in stages()[0] if "-m venv" in each.text]
+    assert f"python -m venv --without-pip {VENV}" in made
 
 
 def test_what_is_copied_is_not_ignored() -> None:
@@ -75,7 +78,9 @@ def test_the_build_makes_a_venv_that_runs_where_nothing_can_be_written(tmp_path:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "A1" in done.stdout
-    assert not list((venv / "lib").glob("python*/site-packages/tests"))
+    installed = {each.name for each in (venv / "lib").glob("python*/site-packages/*")}
+    assert {"worker", "kafka"} <= installed
+    assert not {"tests", "pip", "hatchling"} & installed
 
 
 def _copy(sources: list[str], work: Path, to: str) -> None:

@@ -134,9 +134,11 @@ class Place:
             return int(db.execute(query, (stage,)).fetchone()[0] or 0)
 
 
-def wait_until(reached: Callable[[], bool], what: str, look: float = 0.02) -> None:
-    """Look again and again until it is so; fail when time is up."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+def wait_until(
+    reached: Callable[[], bool], what: str, look: float = 0.02, limit: float = DEADLINE_SECONDS
+) -> None:
+    """Look every `look` seconds until it is so; fail after `limit` seconds."""
+    deadline = time.monotonic() + limit
     while not reached():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(look)

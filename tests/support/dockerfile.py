@@ -20,13 +20,20 @@ class Instruction(NamedTuple):
     text: str
 
 
+def arguments() -> dict[str, str]:
+    """Return the arguments of the build that come before its stages, with their defaults."""
+    texts = (each.text for each in _instructions() if each.name == "ARG")
+    return dict(text.split("=", 1) for text in texts)
+
+
 def stages() -> list[list[Instruction]]:
     """Return the instructions of each stage; the first of each is its FROM."""
     found: list[list[Instruction]] = []
     for instruction in _instructions():
         if instruction.name == "FROM":
             found.append([])
-        found[-1].append(instruction)
+        if found:
+            found[-1].append(instruction)
     return found
 
 
