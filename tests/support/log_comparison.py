@@ -41,13 +41,18 @@ class Outcome(NamedTuple):
 def outcome(place: Place) -> Outcome:
     """Read what was committed."""
     with closing(place.open()) as log:
-        aside = [
-            repr((topic, key, value, [header for header in headers if header[0] not in _WHERE]))
-            for topic, key, value, headers in set_aside(log)
-        ]
-        told = list(map(repr, volumes(log)))
-        nowhere = len(dangling(log)) + len(misplaced(log))
-        return Outcome(comparable(log), sorted(aside), told, _misnumbered(log), nowhere)
+        return outcome_of(log)
+
+
+def outcome_of(log: Log) -> Outcome:
+    """Read what was committed to an open log."""
+    aside = [
+        repr((topic, key, value, [header for header in headers if header[0] not in _WHERE]))
+        for topic, key, value, headers in set_aside(log)
+    ]
+    told = list(map(repr, volumes(log)))
+    nowhere = len(dangling(log)) + len(misplaced(log))
+    return Outcome(comparable(log), sorted(aside), told, _misnumbered(log), nowhere)
 
 
 def of_the_embedded_log(folder: Path, seed: int, events: int, poll: int) -> Outcome:
