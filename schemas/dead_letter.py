@@ -34,6 +34,9 @@ ErrorText = Annotated[
 ]
 """1 to 1,024 characters, no control characters."""
 
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256 in lower-case hexadecimal digits."""
+
 
 class OriginHeaders(Published):
     """Where the original bytes were read."""
@@ -42,9 +45,31 @@ class OriginHeaders(Published):
     dlq_partition: Count = Field(description="Partition of the record.")
     dlq_offset: Count = Field(description="Offset of the record; of a line, its number.")
     dlq_timestamp: Timestamp | None = Field(
-        default=None, description="Append time of the record; absent where there is none (files)."
+        default=None,
+        description="Append time of the record; absent where there is none, as in files.",
     )
     dlq_stage: Code = Field(description="The stage that read it: detect or triage.")
+
+    dlq_size: Count | None = Field(
+        default=None,
+        description="Bytes of the original value; only if the topic does not take them all: "
+        "then this value is its beginning.",
+    )
+    dlq_sha256: Sha256 | None = Field(
+        default=None, description="SHA-256 of the original value; only beside dlq_size."
+    )
+    dlq_key_size: Count | None = Field(
+        default=None,
+        description="Bytes of the original key; only if this key is its beginning.",
+    )
+    dlq_key_sha256: Sha256 | None = Field(
+        default=None, description="SHA-256 of the original key; only beside dlq_key_size."
+    )
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether key or value is only the beginning of the original."""
+        return self.dlq_size is not None or self.dlq_key_size is not None
 
     def to_headers(self) -> tuple[tuple[str, bytes], ...]:
         """Return the fields that have a value as record headers: names, and UTF-8 text."""
@@ -63,7 +88,7 @@ class OriginHeaders(Published):
 
 
 class DeadLetterHeaders(OriginHeaders):
-    """Headers of a dead letter; its value is the original bytes, its key the original key."""
+    """Headers of a dead letter; value and key are the original ones, or what the topic takes."""
 
     dlq_reason: DeadLetterReason = Field(description="What is wrong, as a code.")
     dlq_error: ErrorText = Field(

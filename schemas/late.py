@@ -9,7 +9,7 @@ from schemas.dead_letter import OriginHeaders
 
 
 class LateHeaders(OriginHeaders):
-    """Headers of a late event; its value is the original bytes, its key the original key."""
+    """Headers of a late event; value and key are the original ones, or what the topic takes."""
 
     dlq_reason: Literal["late"] = Field(default="late", description="Only its time is wrong.")
     late_by_ms: int = Field(ge=1, description="Milliseconds: late_order_time - occurred_at.")

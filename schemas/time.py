@@ -72,6 +72,15 @@ def _minute_text(minute: int) -> str:
     return (_NAIVE_EPOCH + timedelta(minutes=minute)).isoformat(timespec="minutes")
 
 
+_FIRST: Final = parse_time("0001-01-01T00:00:00Z")
+_LAST: Final = parse_time("9999-12-31T23:59:59.999Z")
+
+
+def is_time(millis: int) -> bool:
+    """Return whether `format_time` can write it; what a log calls a time may be any number."""
+    return _FIRST <= millis <= _LAST
+
+
 _UNITS: Final = (("d", DAY_MS), ("h", HOUR_MS), ("min", MINUTE_MS), ("s", SECOND_MS))
 
 

@@ -4,7 +4,7 @@ WalletwatchError            something the user must know; str() is a whole sente
 ├── UsageError              2   a wrong argument, a file that is not there
 ├── CheckFailed             1   it found what it was asked to look for, or input could not be read
 ├── ConfigError             78  bad configuration: file, key, allowed range
-├── DeadLetterLimit         1   too many bad records; names the first and the command that goes on
+├── DeadLetterLimit         1   too many bad records; names them, and how to see and pass them
 └── LogError                70  the log cannot be used; nothing was lost
     ├── TaskTaken           another worker has the task
     └── LogInDoubt          a commit may or may not have happened: drop the task and rebuild it
@@ -56,7 +56,7 @@ class ConfigError(WalletwatchError):
 
 
 class DeadLetterLimit(WalletwatchError):
-    """Too many of the latest records of one input partition are bad: stop instead of draining."""
+    """Too many of the latest records of input partitions are bad: stop instead of draining."""
 
     exit_code = Exit.FOUND
 

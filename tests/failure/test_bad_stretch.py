@@ -62,10 +62,12 @@ def fill(place: Place) -> list[bytes]:
             for n in range(first, first + GOOD)
         ]
 
-    values = [*good(0), *bad, *good(GOOD)]
+    keyed = [(account.encode(), value) for value in good(0)]
+    keyed += [(b"key-%d" % number, value) for number, value in enumerate(bad)]
+    keyed += [(account.encode(), value) for value in good(GOOD)]
     end = msgspec.json.encode({"kind": "end", "occurred_at": "2026-03-05T00:00:00Z"})
     with closing(place.open()) as log:
-        log.append([NewRecord(LOGINS, account.encode(), value, PARTITION) for value in values])
+        log.append([NewRecord(LOGINS, key, value, PARTITION) for key, value in keyed])
         log.append(
             [
                 NewRecord(topic, None, end, partition)
@@ -91,7 +93,8 @@ def test_the_worker_stops_and_every_bad_record_is_kept_once(
     bad = fill(place)
     first = run(place)
     assert first.code == 1
-    assert f"records of {LOGINS}, partition {PARTITION}, are bad" in first.printed
+    assert "successive records of an input partition are bad" in first.printed
+    assert f"{LOGINS}, partition {PARTITION}, offsets {GOOD} to" in first.printed
     assert run(place).printed.splitlines()[-1] == first.printed.splitlines()[-1]
     assert len(dead(place)) <= 100
 

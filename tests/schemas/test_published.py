@@ -339,6 +339,10 @@ def test_a_dead_letter_has_the_documented_headers_and_reasons() -> None:
         "dlq_timestamp",
         "dlq_stage",
         "dlq_error",
+        "dlq_size",
+        "dlq_sha256",
+        "dlq_key_size",
+        "dlq_key_sha256",
     }
     assert DEAD_LETTER_REASONS == (
         "too_large",

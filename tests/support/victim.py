@@ -23,12 +23,13 @@ from worker.config.load import Settings
 from worker.detect import account
 from worker.detect.account import Account
 from worker.detect.account_upgrade import LAYOUT_FIELD
+from worker.detect.dead_letter_limit import Ranges
 from worker.engine.log import Log
 from worker.engine.loop import COMMITTING, READING, RELEASING
 from worker.engine.observer import Observer, Observers
 from worker.engine.records import Commit
 from worker.logs.sqlite.session import SqliteSession
-from worker.run.runner import Accepted, Runner
+from worker.run.runner import Runner
 from worker.tokens import Tokens
 
 LOADING: Final = "loading"
@@ -103,7 +104,7 @@ def _watch(page: Page) -> None:
         stages: Sequence[str],
         tasks: Sequence[int] | None,
         clock: Callable[[], int],
-        accepted: Accepted,
+        accepted: Ranges,
         observer: Observer,
         tokens: Tokens,
     ) -> Runner:

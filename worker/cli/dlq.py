@@ -13,16 +13,24 @@ from schemas.topics import DEAD_LETTERS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
 from worker.cli.pace import paced, refuse_wrong_rate
 from worker.cli.printing.output import echo, emit, say, table, visible, watched
+from worker.cli.ranges import input_ranges
 from worker.config.load import Loaded, load_settings
+from worker.detect.dead_letter_limit import Ranges
 from worker.engine.log import Log, stored
 from worker.engine.records import NewRecord
 from worker.errors import Exit, UsageError
 from worker.logs.sqlite.log import wall_clock
+from worker.run.bad_ranges import bad_records
 from worker.run.requeue import DeadLetter, DeadLetterFilter, Judge, dead_letters
 from worker.run.runner import policy_of
 
 _BATCH: Final = 500
 """Records that are appended together: all of them or none."""
+
+_LATE: Final = (
+    "Those older than what a worker has judged meanwhile are late: they correct alerts and are "
+    "judged by themselves, but not what should have followed them."
+)
 
 app = typer.Typer(help="Dead letters: look at them, replay them.", no_args_is_help=True)
 
@@ -49,18 +57,32 @@ def peek(
     values: Annotated[
         bool, typer.Option("--values", help="The original bytes too: they are personal data.")
     ] = False,
+    unread: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="TOPIC/PARTITION:FROM-TO",
+            help="Instead, the records at these offsets of an input that would be dead letters; "
+            "repeatable.",
+        ),
+    ] = None,
     log: LogOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Count the dead letters by topic and reason, and show the newest with what is wrong.
 
-    Exit code 0 even if there is none, 2 if there is no log or no such reason, 70 if the log cannot
+    A worker that stops at engine.dead_letter_limit has committed none of the records that stopped
+    it. It prints the --input that shows them, judged by the configuration as it is now.
+
+    Exit code 0 even if there is none, 2 if there is no log, reason or range, 70 if the log cannot
     be used, 78 if the configuration is wrong.
 
     Example: walletwatch dlq peek --reason schema -n 3 --values
+
+    Example: walletwatch dlq peek --input wallet.logins/2:4700-4810
     """
-    wanted = _wanted(reason, topic)
+    wanted, ranges = _wanted(reason, topic), input_ranges("--input", unread or ())
     counts: Counter[tuple[str, str]] = Counter()
 
     def counted(found: Iterator[DeadLetter]) -> Iterator[DeadLetter]:
@@ -68,8 +90,10 @@ def peek(
             counts[_kind(dead)] += 1
             yield dead
 
-    with readable_log(load_settings(config, environment(), log_url=log)) as opened:
-        newest = heapq.nlargest(number, counted(_found(opened, wanted)), key=_age)[::-1]
+    loaded = load_settings(config, environment(), log_url=log)
+    with readable_log(loaded) as opened:
+        found = _unread(opened, loaded, ranges, wanted) if ranges else _found(opened, wanted)
+        newest = heapq.nlargest(number, counted(found), key=_age)[::-1]
     rows = [(*kind, count) for kind, count in sorted(counts.items())]
     if as_json:
         names = ("topic", "reason", "count")
@@ -77,9 +101,10 @@ def peek(
         emit({"counts": counted_rows, "newest": [_fields(dead, values=values) for dead in newest]})
         return
     if not rows:
-        echo("There are no such dead letters.")
+        echo(f"There are no such {'bad records' if ranges else 'dead letters'}.")
         return
-    table(("topic", "reason", "dead letters"), [(*kind, f"{count:,}") for *kind, count in rows])
+    title = "bad records" if ranges else "dead letters"
+    table(("topic", "reason", title), [(*kind, f"{count:,}") for *kind, count in rows])
     for dead in newest:
         _show(dead, values=values)
 
@@ -103,8 +128,13 @@ def replay(
     """Append again, to their own topics, the dead letters that would be accepted now.
 
     For when a schema was extended, a currency added, a limit raised, or a partitioner corrected.
-    Those that would be refused again stay where they are. To replay twice does no harm: redelivered
-    events are recognised, and events beyond engine.dedup_horizon_ms are late and not judged.
+    Those that would be refused again stay where they are, and so do those that were cut. To replay
+    twice does no harm: redelivered events are recognised.
+
+    Events older than what a worker has judged meanwhile are late: rules use them to correct alerts
+    and judge them by themselves, but not what should have followed them; those beyond
+    engine.dedup_horizon_ms are not judged. A worker that stopped at engine.dead_letter_limit has
+    committed nothing of its last unit: correct the cause and start it again, and they are in time.
 
     Exit code 0, 1 if some of them would be refused again, 2 if there is no log or no such reason,
     70 if the log cannot be used, 78 if the configuration is wrong, 130 after Ctrl-C.
@@ -139,6 +169,13 @@ def _wanted(reasons: list[str] | None, topics: list[str] | None) -> DeadLetterFi
 
 def _found(log: Log, wanted: DeadLetterFilter) -> Iterator[DeadLetter]:
     return dead_letters(watched(stored(log, DEAD_LETTERS), "dead letters"), wanted)
+
+
+def _unread(
+    log: Log, loaded: Loaded, ranges: Ranges, wanted: DeadLetterFilter
+) -> Iterator[DeadLetter]:
+    records = bad_records(log, policy_of(loaded.settings), ranges)
+    return dead_letters(watched(records, "bad records"), wanted)
 
 
 def _acceptable(
@@ -210,5 +247,7 @@ def _report(
         say(f"{count:>12,}  {'would go to' if dry_run else 'appended to'} {topic}")
     if not again:
         say("Nothing would be appended." if dry_run else "Nothing was appended.")
+    if again:
+        say(_LATE)
     for (topic, why), count in sorted(dead.items()):
         say(f"{count:>12,}  of {visible(topic)} would stay dead: {why}")

@@ -1,6 +1,5 @@
 """`walletwatch run`: work on the log until a signal stops it."""
 
-import re
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -10,25 +9,24 @@ from typing import Annotated, Final
 
 import typer
 
-from schemas.topics import DETECT_INPUTS, TOPICS
+from schemas.topics import DETECT_INPUTS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, writable_log
 from worker.cli.printing.holding import Holding
 from worker.cli.printing.output import emit, say
 from worker.cli.printing.restoring import Restoring
+from worker.cli.ranges import input_ranges
 from worker.config.load import Settings, load_settings
 from worker.config.token_keys import tokens_for
 from worker.detect.stage import DETECT
 from worker.engine.log import Log
 from worker.engine.observer import Observer, Observers
 from worker.engine.outcomes import Counts
-from worker.engine.records import TopicPartition
 from worker.errors import UsageError
 from worker.logs.sqlite.log import wall_clock
 from worker.run.open_log import refuse_wrong_topics
 from worker.run.runner import Runner
 from worker.triage.stage import TRIAGE
 
-_RANGE = re.compile(r"(?P<topic>[^/]+)/(?P<partition>\d+):(?P<first>\d+)-(?P<last>\d+)")
 _STAGES: Final = {"all": (DETECT, TRIAGE), DETECT: (DETECT,), TRIAGE: (TRIAGE,)}
 
 
@@ -42,7 +40,9 @@ def run(
     ] = None,
     accept_dead_letters: Annotated[
         list[str] | None,
-        typer.Option(help="TOPIC/PARTITION:FROM-TO, offsets that may be bad; repeatable."),
+        typer.Option(
+            metavar="TOPIC/PARTITION:FROM-TO", help="Offsets that may be bad; repeatable."
+        ),
     ] = None,
     shadow: Annotated[
         Path | None,
@@ -74,7 +74,7 @@ def run(
         raise UsageError(f"--stage: {stage} is none of {', '.join(_STAGES)}.")
     if until_ended and stage == TRIAGE:
         raise UsageError("--until-ended: only detect sees the ends; triage alone goes on.")
-    accepted = _ranges(accept_dead_letters or [])
+    accepted = input_ranges("--accept-dead-letters", accept_dead_letters or ())
     loaded = load_settings(config, environment(), log_url=log, shadow_file=shadow)
     settings = loaded.settings
     with writable_log(loaded) as opened:
@@ -158,17 +158,6 @@ def _numbers(text: str, partitions: int) -> list[int]:
     if not numbers or max(numbers) >= partitions:
         raise UsageError(f"--tasks: the log has tasks 0 to {partitions - 1}.")
     return sorted(numbers)
-
-
-def _ranges(texts: list[str]) -> dict[TopicPartition, list[tuple[int, int]]]:
-    accepted: dict[TopicPartition, list[tuple[int, int]]] = {}
-    for text in texts:
-        match = _RANGE.fullmatch(text)
-        if match is None or match["topic"] not in {topic.name for topic in TOPICS}:
-            raise UsageError(f"--accept-dead-letters: {text} is not TOPIC/PARTITION:FROM-TO.")
-        at = TopicPartition(match["topic"], int(match["partition"]))
-        accepted.setdefault(at, []).append((int(match["first"]), int(match["last"])))
-    return accepted
 
 
 def _report(counts: Counts, as_json: bool) -> None:

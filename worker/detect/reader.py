@@ -63,7 +63,6 @@ class EventReader:
         if not self._hashes:
             self._hashes = [begun(policy.topic, task.secret) for policy in self._inputs]
         entries = self._entries(task, source, records, outbox)
-        self._window.check(at, source)
         if codec.unknown_fields:
             outbox.counts[UnknownFields(at.topic)] += codec.unknown_fields
             codec.unknown_fields = 0
@@ -133,7 +132,7 @@ class EventReader:
         if record.offset >= source.reread_until:
             at = task.addresses[source.index]
             outbox.dead_letter(at, record, bad.reason, bad.error)
-            self._window.add(at, source, record.offset)
+            self._window.add(at, source, record, bad.reason)
 
 
 def _entry(order: int, index: int, record: Record, event: Event, identity: bytes) -> Entry:

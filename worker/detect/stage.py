@@ -1,13 +1,13 @@
 """The stage that applies the rules to accounts, and the policy of both stages."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rules.contract import AnyRule
 from schemas.topics import INPUTS
 from worker.codec.codec import Limits
 from worker.detect.alerts import Publisher
-from worker.detect.dead_letter_limit import DeadLetterWindow
+from worker.detect.dead_letter_limit import DeadLetterWindow, Ranges
 from worker.detect.handler import AccountHandler, Horizons
 from worker.detect.idleness import DetectClock
 from worker.detect.rare_events import RareEvents
@@ -37,9 +37,7 @@ class Policy:
     horizons: Horizons = field(default_factory=Horizons)
     tokens: Tokens = PUBLIC
     dead_letter_limit: int | None = 100
-    accepted_dead_letters: Mapping[TopicPartition, Sequence[tuple[int, int]]] = field(
-        default_factory=dict
-    )
+    accepted_dead_letters: Ranges = field(default_factory=dict)
     resolved_retention: int = 30 * 24 * 3_600_000
 
 
@@ -86,4 +84,4 @@ def detect(
     def clock_policy(log: Log, pace: Pace) -> DetectClock:
         return DetectClock(log, policy.inputs, pace)
 
-    return Stage(DETECT, tuple(topics), make, clock_policy)
+    return Stage(DETECT, tuple(topics), make, clock_policy, window.check)

@@ -99,6 +99,8 @@ class SourceTime(Struct, array_like=True):
     """The last record read was an end."""
     bad: list[int] = []
     """Offsets of dead letters among the latest records."""
+    bad_keys: list[int] = []
+    """A mark of the key of each of these; fewer where an older release saved only the offsets."""
 
 
 class Source:
@@ -114,6 +116,7 @@ class Source:
         """Below this offset everything decided at reading was decided before."""
         self.ended = saved.ended
         self.bad = list(saved.bad)
+        self.bad_keys = [0] * (len(saved.bad) - len(saved.bad_keys)) + saved.bad_keys
         self._advances = list(saved.advances)
         self._replay = deque(saved.advances)
         self._points: deque[tuple[int, list[InputTime]]] = deque()
@@ -170,7 +173,7 @@ class Source:
             offset, inputs = self._points[0]
         self._advances = [advance for advance in self._advances if advance.offset > offset]
         read = max(self.position, self.reread_until)
-        return SourceTime(offset, inputs, self._advances, read, self.ended, self.bad)
+        return SourceTime(offset, inputs, self._advances, read, self.ended, self.bad, self.bad_keys)
 
 
 def absence_judged_at(sources: Sequence[Source], due: int, awaits: int) -> int | None:

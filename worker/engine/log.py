@@ -78,6 +78,13 @@ class Log(Protocol):
     def partitions(self, topic: str) -> int:
         """Return how many partitions the topic has, fixed for its life."""
 
+    def record_limit(self, topic: str) -> int:
+        """Return how many bytes one record of the topic may take, its frame included.
+
+        Raises:
+            LogError: the log did not answer, or has no such topic.
+        """
+
     def append(self, records: Sequence[NewRecord]) -> None:
         """Append all records atomically, in order, stamped with the append time.
 

@@ -7,17 +7,20 @@ fails in here is not repaired: the caller drops the worker, and a new one starts
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
+from schemas.topics import DEAD_LETTERS, LATE
+from worker.engine.cutting import fitting
 from worker.engine.holds import Holds
 from worker.engine.log import Log, TasksMoved
 from worker.engine.observer import UNOBSERVED, Observer, Work
 from worker.engine.outcomes import Counts
-from worker.engine.records import Commit, TopicPartition
+from worker.engine.records import Commit, NewRecord, TopicPartition
 from worker.engine.stage import Pace, Stage
 from worker.engine.task import Task
 
 READING: Final = "reading"
 RELEASING: Final = "releasing"
 COMMITTING: Final = "committing"
+_OF_ANY_SIZE: Final = frozenset({DEAD_LETTERS, LATE})
 
 
 class StageWorker:
@@ -46,6 +49,8 @@ class StageWorker:
         self._observer = observer
         self._session = log.open_session(stage.name, stage.inputs, tasks)
         self._clock_policy = stage.clock_policy(log, pace)
+        self._limits: dict[str, int] = {}
+        """Per topic the bytes that a record may take, where that has been asked."""
         self.counts = Counts()
         """What was committed."""
         self._at_end: Collection[TopicPartition] = ()
@@ -95,6 +100,7 @@ class StageWorker:
         work = Work(self._stage.name, now, self.tasks.values(), batch.at_end, held)
         for at, records in batch.records.items():
             work.read[at.topic] += self.tasks[at.partition].read(at, records)
+        self._stage.check_reading()
         moved = self._pace.idle_advances and self._advance(batch.at_end, now)
         self._observer.begins(RELEASING)
         unit = self._work(work)
@@ -139,10 +145,19 @@ class StageWorker:
         for task in self.tasks.values():
             outbox = task.work(now if self._clock else None)
             self._clock_policy.publish(task, now, outbox)
-            unit.outputs += task.numbered(outbox)
+            unit.outputs += map(self._fitting, task.numbered(outbox))
             work.released.append(outbox.released)
             work.counts.update(outbox.counts)
         return unit
+
+    def _fitting(self, record: NewRecord) -> NewRecord:
+        """Cut a record that holds what a producer wrote to what its topic takes."""
+        topic = record.topic
+        if topic not in _OF_ANY_SIZE:
+            return record
+        if topic not in self._limits:
+            self._limits[topic] = self._log.record_limit(topic)
+        return fitting(record, self._limits[topic])
 
     def _advance(self, at_end: Collection[TopicPartition], now: int) -> bool:
         """Move inputs that are read to their end by the clock; return whether any moved."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from schemas.dead_letter import DeadLetterHeaders, DeadLetterReason
 from schemas.late import LateHeaders
+from schemas.time import is_time
 from schemas.topics import DEAD_LETTERS, LATE
 from worker.engine.outcomes import Counts, DeadLettered, LateEvent
 from worker.engine.records import NewRecord, Record, TopicPartition
@@ -36,7 +37,7 @@ class Outbox:
             dlq_topic=at.topic,
             dlq_partition=at.partition,
             dlq_offset=record.offset,
-            dlq_timestamp=record.append_time,
+            dlq_timestamp=_time_of(record),
             dlq_stage=self._stage,
         )
         self.counts[DeadLettered(at.topic, reason)] += 1
@@ -53,11 +54,17 @@ class Outbox:
             dlq_topic=at.topic,
             dlq_partition=at.partition,
             dlq_offset=record.offset,
-            dlq_timestamp=record.append_time,
+            dlq_timestamp=_time_of(record),
             dlq_stage=self._stage,
         )
         self.counts[LateEvent(at.topic)] += 1
         self.outputs.append(NewRecord(LATE, record.key, record.value, headers=headers.to_headers()))
+
+
+def _time_of(record: Record) -> int | None:
+    """Return when the log took a record; None where its time is a producer's, and no time."""
+    appended = record.append_time
+    return appended if appended is not None and is_time(appended) else None
 
 
 def numbered(outputs: Iterable[Output], next_number: Callable[[], int]) -> list[NewRecord]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 Headers = tuple[tuple[str, bytes], ...]
+"""Names and values. What is no UTF-8 in a name is written as \\xff; a null value is empty."""
 
 
 class TopicPartition(NamedTuple):

@@ -56,3 +56,5 @@ class Stage:
     inputs: tuple[str, ...]
     make: Callable[[int, Snapshot], Task]
     clock_policy: Callable[[Log, Pace], ClockPolicy]
+    check_reading: Callable[[], None] = lambda: None
+    """Called when all records of a unit of work have been read; drops the unit by raising."""

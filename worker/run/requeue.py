@@ -80,6 +80,8 @@ class Judge:
             return "it was not written by walletwatch"
         if headers.dlq_reason in _DECIDED:
             return _DECIDED[headers.dlq_reason]
+        if headers.is_cut:
+            return "it was cut to what its topic takes: the whole is in its input only"
         if value is None:
             return "not_json"
         topic, key = headers.dlq_topic, dead.record.key

@@ -11,6 +11,7 @@ from worker.config.load import Settings
 from worker.config.rule_settings import build_rules
 from worker.config.settings import InputSettings
 from worker.config.token_keys import tokens_for
+from worker.detect.dead_letter_limit import Ranges
 from worker.detect.handler import Horizons
 from worker.detect.reader import InputPolicy
 from worker.detect.stage import DETECT, Policy, detect
@@ -19,7 +20,6 @@ from worker.engine.loop import StageWorker
 from worker.engine.murmur2 import partition_of
 from worker.engine.observer import UNOBSERVED, Observer
 from worker.engine.outcomes import Counts
-from worker.engine.records import TopicPartition
 from worker.engine.stage import Pace
 from worker.run.gc_pause import calm_collector
 from worker.tokens import Tokens
@@ -33,11 +33,9 @@ READERS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Per topic the stages that must have passed a record before it may be pruned."""
 
-Accepted = Mapping[TopicPartition, Sequence[tuple[int, int]]]
-
 
 def policy_of(
-    settings: Settings, accepted: Accepted | None = None, tokens: Tokens | None = None
+    settings: Settings, accepted: Ranges | None = None, tokens: Tokens | None = None
 ) -> Policy:
     """Return the policy that the settings describe.
 
@@ -114,7 +112,7 @@ class Runner:
         stages: Sequence[str],
         tasks: Sequence[int] | None,
         clock: Callable[[], int],
-        accepted: Accepted | None = None,
+        accepted: Ranges | None = None,
         observer: Observer = UNOBSERVED,
         tokens: Tokens | None = None,
     ) -> None:

@@ -87,10 +87,18 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing() -> None:
     assert result.exit_code == 1
     assert [line.split(maxsplit=1) for line in result.stderr.splitlines()] == [
         ["2", "would go to wallet.logins"],
+        ["Those", module._LATE.removeprefix("Those ")],
         ["1", "of events.ndjson would stay dead: not_json"],
         ["1", "of wallet.logins would stay dead: schema"],
     ]
     assert logins() == before
+
+
+def test_replay_warns_that_old_events_will_be_late() -> None:
+    """But not where nothing is appended."""
+    warning = "Those older than what a worker has judged meanwhile are late"
+    assert warning not in run("dlq", "replay", "--config", "small.toml").stderr
+    assert warning in run("dlq", "replay").stderr
 
 
 def test_replay_appends_what_is_accepted_now() -> None:
@@ -147,6 +155,73 @@ def test_unknown_reasons_are_refused(command: str) -> None:
     result = run("dlq", command, "--reason", "late")
     assert result.exit_code == 2
     assert "There is no reason late; there are too_large, " in result.stderr
+
+
+def test_peek_shows_the_records_that_stopped_a_worker(tmp_path: Path) -> None:
+    """They are no dead letters: nothing was committed. The command is the one that it prints."""
+    rubbish = [NewRecord(LOGINS, b"key-%d" % n, b"zq9-secret", 0) for n in range(3)]
+    with closing(open_log(URL)) as log:
+        (end,) = [each for each in log.last_records(LOGINS) if each is not None]
+        log.append([*rubbish, NewRecord(LOGINS, None, end.value, 0)])
+    Path("strict.toml").write_text("[engine]\ndead_letter_limit = 2\n")
+    stopped = run("run", "--until-ended", "--config", "strict.toml")
+    assert stopped.exit_code == 1
+    assert run("dlq", "peek", "--reason", "not_json", "--topic", LOGINS).stdout.startswith("There")
+    command = stopped.stderr.partition("walletwatch dlq peek ")[2].split(" If ")[0].split()
+    shown = run("dlq", "peek", *command)
+    assert shown.exit_code == 0
+    assert [line.split() for line in shown.stdout.splitlines()[:2]] == [
+        ["topic", "reason", "bad", "records"],
+        ["wallet.logins", "not_json", "3"],
+    ]
+    assert shown.stdout.count("not_json  record: not JSON at character 0") == 3
+    assert "wallet.logins/0:5  not_json" in shown.stdout
+    assert HOLDS not in shown.stdout
+    assert HOLDS in run("dlq", "peek", *command, "--values").stdout
+    accept = stopped.stderr.partition("walletwatch run ")[2].split()
+    assert run("run", "--until-ended", "--config", "strict.toml", *accept).exit_code == 0
+    assert "3" in run("dlq", "peek", "--reason", "not_json", "--topic", LOGINS).stdout
+
+
+def test_peek_judges_a_range_by_the_configuration_of_now() -> None:
+    """Offsets 0 and 1 are large, 2 lacks an id, 3 is good, 4 is an end."""
+    every = [f"{LOGINS}/0:0-9"]
+    found = json.loads(run("dlq", "peek", "--json", "--input", *every).stdout)
+    assert found["counts"] == [{"topic": LOGINS, "reason": "schema", "count": 1}]
+    small = ("dlq", "peek", "--json", "--config", "small.toml")
+    found = json.loads(run(*small, "--input", *every).stdout)
+    assert [row["count"] for row in found["counts"]] == [1, 2]
+    ranges = ("--input", f"{LOGINS}/0:1-1", "--input", f"{LOGINS}/0:2-3")
+    found = json.loads(run(*small, *ranges, "--reason", "too_large").stdout)
+    assert [(each["dlq_offset"], each["offset"]) for each in found["newest"]] == [(1, 1)]
+    assert (
+        "There are no such bad records." in run("dlq", "peek", "--input", f"{LOGINS}/0:3-9").stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("wallet.logins/0", "is not TOPIC/PARTITION:FROM-TO"),
+        ("wallet.logins/0:5", "is not TOPIC/PARTITION:FROM-TO"),
+        ("wallet.logins/0:-5-7", "is not TOPIC/PARTITION:FROM-TO"),
+        ("wallet.logins/0:0-99999999999999999999", "is not TOPIC/PARTITION:FROM-TO"),
+        ("wallet.alerts/0:1-2", "is not TOPIC/PARTITION:FROM-TO, with a topic of wallet.trans"),
+        ("wallet.logins/0:7-5", "ends before it begins"),
+    ],
+)
+def test_a_range_that_is_none_is_refused(text: str, why: str) -> None:
+    for command, option in (("dlq peek", "--input"), ("run", "--accept-dead-letters")):
+        result = run(*command.split(), option, text)
+        assert result.exit_code == 2
+        assert option in result.stderr
+        assert why in result.stderr
+
+
+def test_a_partition_that_is_not_there_is_said() -> None:
+    result = run("dlq", "peek", "--input", f"{LOGINS}/7:0-1")
+    assert result.exit_code == 70
+    assert "has no partition 7" in result.stderr
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "1000001"])

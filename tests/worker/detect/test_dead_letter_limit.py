@@ -38,18 +38,32 @@ def good(bench: Bench, count: int) -> None:
         bench.give(full_login(event_id=f"good-{number}", account_id="other"), key="other")
 
 
-def bad(bench: Bench, count: int) -> None:
-    """Give records that are none."""
-    for _ in range(count):
-        bench.give(b"bad")
+def bad(bench: Bench, count: int, key: str | None = None, partition: int = 0) -> None:
+    """Give records that are none, each of another key, or all of one."""
+    first = bench.log.offsets(LOGINS)[partition][1]
+    for number in range(first, first + count):
+        bench.give(b"bad", key or f"key-{number}", partition=partition)
 
 
 def accepted_by(message: str) -> dict[TopicPartition, list[tuple[int, int]]]:
     """Return what the printed command accepts."""
-    found = re.search(r"walletwatch run --accept-dead-letters (\S+)/(\d+):(\d+)-(\d+)$", message)
-    assert found is not None
-    topic, partition, first, last = found.groups()
-    return {TopicPartition(topic, int(partition)): [(int(first), int(last))]}
+    _, command, arguments = message.partition("walletwatch run ")
+    assert command
+    return ranges_in(arguments, "--accept-dead-letters")
+
+
+def ranges_in(arguments: str, option: str) -> dict[TopicPartition, list[tuple[int, int]]]:
+    """Return the ranges that all arguments of a printed command give."""
+    ranges: dict[TopicPartition, list[tuple[int, int]]] = {}
+    words = arguments.split()
+    for name, text in zip(words[::2], words[1::2], strict=True):
+        found = re.fullmatch(r"(\S+)/(\d+):(\d+)-(\d+)", text)
+        assert name == option
+        assert found is not None
+        topic, *numbers = found.groups()
+        partition, first, last = map(int, numbers)
+        ranges.setdefault(TopicPartition(topic, partition), []).append((first, last))
+    return ranges
 
 
 def test_a_hundred_of_a_thousand_pass() -> None:
@@ -69,14 +83,15 @@ def test_one_more_stops_names_the_first_and_the_command(poll: int) -> None:
     with pytest.raises(DeadLetterLimit) as stopped:
         bench.work(poll, policy())
     message = str(stopped.value)
-    assert (
-        "More than 100 of 1000 successive records of wallet.logins, partition 0, are bad" in message
-    )
-    assert "the first is at offset 50, the latest at 150" in message
-    assert message.endswith("walletwatch run --accept-dead-letters wallet.logins/0:50-150")
-    assert "Nothing of this unit of work was committed." in message
+    assert "More than 100 of 1000 successive records of an input partition are bad." in message
+    ((at, ((first, last),)),) = accepted_by(message).items()
+    assert (at, last) == (TopicPartition(LOGINS, 0), 150)
+    assert f"wallet.logins, partition 0, offsets {first} to 150: {151 - first} not_json" in message
+    assert (first, last) == (50, 150) or poll <= 100
+    assert "Nothing of it was committed." in message
+    assert f"walletwatch dlq peek --input wallet.logins/0:{first}-150 " in message
     assert stopped.value.exit_code == Exit.FOUND
-    assert "bad" not in message.replace("are bad", "").replace("known bad range", "")
+    assert "bad" not in message.replace("are bad", "")
 
 
 def test_nothing_of_that_unit_of_work_is_committed() -> None:
@@ -98,9 +113,7 @@ def test_the_window_is_the_last_thousand_by_offset() -> None:
         good(bench, between)
         bad(bench, 1)
         if stops:
-            with pytest.raises(
-                DeadLetterLimit, match="the first is at offset 0, the latest at 999"
-            ):
+            with pytest.raises(DeadLetterLimit, match="offsets 0 to 999: 101 not_json"):
                 bench.work(policy=policy())
         else:
             bench.work(policy=policy())
@@ -114,7 +127,7 @@ def test_the_window_survives_restarts() -> None:
         bench.work(policy=policy())
         assert bench.counts[DeadLettered(LOGINS, "not_json")] == 1
     bad(bench, 1)
-    with pytest.raises(DeadLetterLimit, match="the first is at offset 0, the latest at 100"):
+    with pytest.raises(DeadLetterLimit, match="offsets 100 to 100: 1 not_json"):
         bench.work(policy=policy())
 
 
@@ -138,7 +151,7 @@ def test_the_command_lets_the_whole_bad_stretch_of_the_batch_pass() -> None:
     """Whoever follows it need not come back every hundred records."""
     bench = Bench()
     bad(bench, 3 * (LIMIT + 1) + 5)
-    with pytest.raises(DeadLetterLimit, match="first is at offset 0, the latest at 307") as stopped:
+    with pytest.raises(DeadLetterLimit, match="offsets 0 to 307: 308 not_json") as stopped:
         bench.work(policy=policy())
     bench.work(policy=policy(accepted=accepted_by(str(stopped.value))))
     assert len(bench.reasons()) == 308
@@ -149,9 +162,7 @@ def test_a_bad_stretch_is_told_though_the_batch_went_on_with_good_records() -> N
     bad(bench, LIMIT + 1)
     good(bench, 2 * WINDOW)
     bad(bench, 1)
-    with pytest.raises(
-        DeadLetterLimit, match=r"^More than 100 of .* first is at offset 0, "
-    ) as stop:
+    with pytest.raises(DeadLetterLimit, match="offsets 0 to 2101: 102 not_json") as stop:
         bench.work(5000, policy())
     bench.work(5000, policy(accepted=accepted_by(str(stop.value))))
     assert len(bench.reasons()) == LIMIT + 2
@@ -185,8 +196,8 @@ def test_partitions_and_inputs_are_counted_each_by_itself() -> None:
     bench = Bench(partitions=2)
     for topic in (LOGINS, TRANSACTIONS):
         for partition in range(2):
-            for _ in range(LIMIT):
-                bench.give(b"bad", "k", topic, partition)
+            for number in range(LIMIT):
+                bench.give(b"bad", f"k{number}", topic, partition)
     bench.work(policy=policy())
     assert len(bench.reasons()) == 4 * LIMIT
 
@@ -212,6 +223,115 @@ def test_a_reread_counts_no_bad_record_twice() -> None:
     good(bench, 1)
     bench.work(policy=policy())
     assert len(bench.reasons()) == LIMIT
+
+
+def test_one_key_alone_never_stops_the_others() -> None:
+    """All that it sends are dead letters; the events of the others are judged."""
+    bench = Bench()
+    bad(bench, 3 * WINDOW, "noisy")
+    good(bench, 1)
+    bench.end()
+    bench.work(policy=policy())
+    assert bench.reasons() == ["not_json"] * 3 * WINDOW
+
+
+@pytest.mark.parametrize(
+    ("of_one_key", "of_others", "stops"),
+    [
+        (20, 80, False),
+        (20, 81, True),
+        (39, 80, False),
+        (39, 81, True),
+        (40, 79, False),
+        (40, 80, True),
+        (900, 36, False),
+        (900, 37, True),
+    ],
+)
+@pytest.mark.parametrize("noisy_first", [True, False])
+def test_beyond_its_twentieth_record_a_key_counts_once_per_twenty(
+    of_one_key: int, of_others: int, stops: bool, noisy_first: bool
+) -> None:
+    bench = Bench()
+    for first in (noisy_first, not noisy_first):
+        if first:
+            bad(bench, of_one_key, "noisy")
+        else:
+            bad(bench, of_others)
+    if stops:
+        with pytest.raises(DeadLetterLimit):
+            bench.work(policy=policy())
+    else:
+        bench.work(policy=policy())
+        assert len(bench.reasons()) == of_one_key + of_others
+
+
+@pytest.mark.parametrize("key", [None, ""])
+def test_records_without_a_key_are_not_those_of_one_key(key: str | None) -> None:
+    """A producer that forgets the keys spoils every account."""
+    bench = Bench()
+    for _ in range(LIMIT + 1):
+        bench.give(b"bad", key)
+    with pytest.raises(DeadLetterLimit, match="101 not_json"):
+        bench.work(policy=policy())
+
+
+@pytest.mark.parametrize("poll", [1, 13, 5000])
+def test_what_one_key_counts_leaves_the_window_and_survives_restarts(poll: int) -> None:
+    """In the last 1,000 records there are 400 of the noisy key, which count 39, and 61 others."""
+    for more, stops in ((61, False), (62, True)):
+        bench = Bench()
+        bad(bench, 1000, "noisy")
+        bench.work(poll, policy())
+        good(bench, 600 - more)
+        bench.work(poll, policy())
+        bad(bench, more)
+        if stops:
+            with pytest.raises(DeadLetterLimit):
+                bench.work(poll, policy())
+        else:
+            bench.work(poll, policy())
+
+
+def test_all_partitions_and_reasons_are_named_and_one_command_lets_all_pass() -> None:
+    """A producer with another partitioner: every partition but the right one is bad."""
+    bench = Bench(partitions=3)
+    right = bench._partition_of()
+    for partition in range(3):
+        for number in range(400):
+            account = f"acc-{number}"
+            bench.give(full_login(event_id="e", account_id=account), account, LOGINS, partition)
+    bad(bench, 2, partition=1)
+    expected = {
+        partition: sum(right(b"acc-%d" % number) != partition for number in range(400))
+        for partition in range(3)
+    }
+    assert min(expected.values()) > LIMIT
+    with pytest.raises(DeadLetterLimit) as stopped:
+        bench.work(5000, policy())
+    message = str(stopped.value)
+    for partition, count in expected.items():
+        assert re.search(
+            rf"{LOGINS}, partition {partition}, offsets \d+ to \d+: {count} wrong_partition",
+            message,
+        )
+    assert f"{expected[1]} wrong_partition, 2 not_json" in message
+    accepted = accepted_by(message)
+    assert accepted.keys() == {TopicPartition(LOGINS, number) for number in range(3)}
+    look = message.partition("walletwatch dlq peek ")[2].partition(" If ")[0]
+    assert ranges_in(look, "--input") == accepted
+    bench.work(5000, policy(accepted=accepted))
+    assert len(bench.reasons()) == sum(expected.values()) + 2
+
+
+def test_a_partition_below_the_limit_is_not_named() -> None:
+    """Its range need not be accepted."""
+    bench = Bench(partitions=2)
+    bad(bench, LIMIT + 1)
+    bad(bench, LIMIT, partition=1)
+    with pytest.raises(DeadLetterLimit) as stopped:
+        bench.work(5000, policy())
+    assert accepted_by(str(stopped.value)).keys() == {TopicPartition(LOGINS, 0)}
 
 
 class _Raises(Rule[NoParams, State, Facts]):

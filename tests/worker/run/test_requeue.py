@@ -155,6 +155,13 @@ def test_what_another_reading_cannot_change_stays_dead(fields: dict[str, str], w
     assert why in answer
 
 
+@pytest.mark.parametrize("part", ["dlq_size", "dlq_key_size"])
+def test_what_was_cut_stays_dead(part: str) -> None:
+    """Even if its beginning is an event."""
+    answer = verdict(compact(full_login()), headers(**{part: 9_999}))
+    assert answer == "it was cut to what its topic takes: the whole is in its input only"
+
+
 @pytest.mark.parametrize("kind", ["heartbeat", "end"])
 def test_a_late_heartbeat_or_end_is_not_said_again(kind: str) -> None:
     answer = verdict(compact({"kind": kind, "occurred_at": "2026-03-02T10:00:00Z"}), headers())

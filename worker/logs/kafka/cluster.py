@@ -30,7 +30,8 @@ _LINGER_MS: Final = 100
 _BATCH_BYTES: Final = 256 * 1024
 """Well below the 1 MiB that a topic takes by default."""
 _FETCH_MAX_BYTES: Final = 16 * 1024 * 1024
-_MAX_REQUEST_BYTES: Final = 8 * 1024 * 1024
+MAX_REQUEST_BYTES: Final = 8 * 1024 * 1024
+"""The largest record that the producer sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Cluster(Names):
             # batches fill up: sent one by one, records cost a sixth more of the whole stage.
             linger_ms=min(_LINGER_MS, timings.delivery - timings.request),
             batch_size=_BATCH_BYTES,
-            max_request_size=_MAX_REQUEST_BYTES,
+            max_request_size=MAX_REQUEST_BYTES,
             retry_backoff_ms=20,
             request_timeout_ms=timings.request,
             delivery_timeout_ms=timings.delivery,

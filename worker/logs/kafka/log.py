@@ -3,12 +3,15 @@
 import os
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 
+from worker.engine.cutting import RECORD_BYTES
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord, Record
 from worker.errors import LogError, TaskTaken
 from worker.logs.kafka.client import ClusterPartition, GroupMetadata, Outgoing
-from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.client_errors import ClientError
+from worker.logs.kafka.cluster import MAX_REQUEST_BYTES, Cluster
 from worker.logs.kafka.group_consumer import GroupConsumer, owners_of
 from worker.logs.kafka.reader import Reader
 from worker.logs.kafka.session import KafkaSession
@@ -47,6 +50,16 @@ class KafkaLog:
                 raise LogError(f"The log has no topic {topic}, or it may not be read.")
             self._counts[topic] = count
         return self._counts[topic]
+
+    def record_limit(self, topic: str) -> int:
+        """Return max.message.bytes of the topic, or the limit of the client if that is lower."""
+        name, limit = self._cluster.topic(topic), "max.message.bytes"
+        try:
+            with closing(self._cluster.admin()) as admin:
+                found = admin.topic_configs({name: [limit]}).get(name, {})
+        except ClientError as error:
+            raise LogError(f"The settings of {name} cannot be read: {error}") from error
+        return min(int(found.get(limit, RECORD_BYTES)), MAX_REQUEST_BYTES)
 
     def append(self, records: Sequence[NewRecord]) -> None:
         """Append all records in one transaction; see the port."""

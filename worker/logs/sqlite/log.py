@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+from worker.engine.cutting import RECORD_BYTES
 from worker.engine.records import NewRecord, Record
 from worker.errors import ConfigError, LogError
 from worker.logs.sqlite.file import Connection, add_topics, create
@@ -54,6 +55,11 @@ class SqliteLog:
     def partitions(self, topic: str) -> int:
         """Return how many partitions the topic has, fixed for its life."""
         return topic_of(self._topics, topic).partitions
+
+    def record_limit(self, topic: str) -> int:
+        """Return the limit of all topics; it is not enforced."""
+        topic_of(self._topics, topic)
+        return RECORD_BYTES
 
     def append(self, records: Sequence[NewRecord]) -> None:
         """Append all records in one synced transaction; see the port."""

@@ -17,6 +17,7 @@ from kafka.protocol.consumer import IsolationLevel
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from worker.engine.records import Headers, Record
+from worker.logs.kafka.kafka_python.header_names import read_any_header_names, text_of
 
 VERSIONS: Final = ("3.0.12",)
 """The releases of kafka-python whose private names are known."""
@@ -32,6 +33,7 @@ def decode_lean(wanted: bool) -> bool:
     Returns:
         whether batches are decoded in this way; if wanted and not done, a warning is logged.
     """
+    read_any_header_names()
     lean = wanted and _is_safe()
     Fetcher.PartitionRecords._unpack_records = _unpack_records if lean else _STOCK
     if wanted and not lean:
@@ -55,7 +57,8 @@ def as_record(record: Any) -> Record:
     """Return what either way has decoded as a record of the log."""
     if isinstance(record, Record):
         return record
-    return Record(record.offset, record.timestamp, record.key, record.value, tuple(record.headers))
+    headers = tuple((name, value or b"") for name, value in record.headers)
+    return Record(record.offset, record.timestamp, record.key, record.value, headers)
 
 
 def _is_safe() -> bool:
@@ -141,12 +144,11 @@ def _headers(data: bytes, pos: int) -> tuple[Headers, int]:
         length, pos = _varint(data, pos)
         if length < 0:
             raise ValueError(f"a header's name of {length} bytes")
-        name = data[pos : pos + length].decode()
+        name = text_of(data[pos : pos + length])
         pos += length
         length, pos = _varint(data, pos)
-        if length < 0:
-            value: Any = None
-        else:
+        value = b""  # also of a null
+        if length > 0:
             value = data[pos : pos + length]
             pos += length
         headers.append((name, value))

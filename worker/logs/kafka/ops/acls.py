@@ -146,6 +146,8 @@ def _reader(names: Names) -> Iterator[Acl]:
 def _dead_letters(names: Names) -> Iterator[Acl]:
     for name in _OWN_ACCESS:
         yield Acl("topic", names.topic(name), "Read", "shows its records")
+    for name in DETECT_INPUTS:
+        yield Acl("topic", names.topic(name), "Read", "shows the records that stopped a worker")
 
 
 def _operator(names: Names) -> Iterator[Acl]:

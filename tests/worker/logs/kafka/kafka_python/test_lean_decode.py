@@ -22,7 +22,7 @@ from worker.logs.kafka.kafka_python import decode as lean
 from worker.logs.kafka.kafka_python.decode import as_record, decode_lean
 
 AT = TopicPartition("topic", 0)
-Row = tuple[int, bytes | None, bytes | None, list[tuple[str, bytes]]]
+Row = tuple[int, bytes | None, bytes | None, list[tuple[str, Any]]]
 """Timestamp, key, value, headers."""
 
 ROWS: list[Row] = [
@@ -118,6 +118,41 @@ def test_one_record(row: Row) -> None:
     stock, own = both(batch([row]))
     assert own == stock
     assert own[0] == [Record(0, row[0], row[1], row[2], tuple(row[3]))]
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [(b"\xff", "\\xff"), (b"a\xc3", "a\\xc3"), (b"\xed\xa0\x80", "\\xed\\xa0\\x80"), (b"", "")],
+)
+@pytest.mark.parametrize("stamped", [True, False])
+def test_a_header_may_have_any_name_and_no_value(name: bytes, read: str, stamped: bool) -> None:
+    """Else such a record would stop its partition for good."""
+    place = "N" * (len(name) or 1)
+    rows: list[Row] = [
+        (1_000, b"key", b"value", [("a", b"1"), (place, b"2"), ("b", None)]),
+        (1_005, None, None, []),
+    ]
+    data = bytearray(batch(rows, 7))
+    if name:
+        data = data.replace(place.encode(), name)
+    else:
+        rows[0][3][1] = ("", b"2")
+        data = bytearray(batch(rows, 7))
+    stock, own = both(sealed(data, 0x08 if stamped else None))
+    assert own == stock
+    headers = (("a", b"1"), (read, b"2"), ("b", b""))
+    times = (1_005, 1_005) if stamped else (1_000, 1_005)
+    assert own[0] == [
+        Record(7, times[0], b"key", b"value", headers),
+        Record(8, times[1], None, None),
+    ]
+
+
+def test_hundreds_of_headers() -> None:
+    headers = [(f"name-{n}", b"v" * n) for n in range(700)]
+    stock, own = both(batch([(1_000, b"k", b"v", headers)]))
+    assert own == stock
+    assert own[0][0].headers == tuple(headers)
 
 
 CODECS = {0: True, 1: has_gzip(), 2: has_snappy(), 3: has_lz4(), 4: has_zstd()}
