@@ -1,0 +1,157 @@
+"""Odd and oversized records on real logs: each becomes a dead letter, and no worker ends."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from rules.builders import login
+from schemas.dead_letter import DeadLetterHeaders
+from schemas.topics import BALANCES, DEAD_LETTERS, LOGINS, TRANSACTIONS
+from tests.support.crashing_worker import Place
+from tests.support.events.mutations import compact
+from tests.support.kafka_clients import library_client
+from tests.support.kafka_place import KafkaPlace
+from worker.engine.log import Log, stored
+from worker.engine.murmur2 import partition_of
+from worker.engine.records import NewRecord
+from worker.run.open_log import cluster_at
+
+MIB = 1024 * 1024
+NARROW = 20_000
+"""Bytes that the topic of dead letters takes; the inputs take 6 MiB."""
+ACCOUNT = next(name for name in map(str, range(99)) if partition_of(name.encode(), 4) == 0)
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Place:
+    """A place on the embedded log."""
+    return Place(tmp_path / "place", poll=5_000)
+
+
+@pytest.fixture
+def on_kafka(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
+    """A place on Kafka, whose inputs take larger records than the topic of dead letters."""
+    place = KafkaPlace(tmp_path / "place", kafka_address, poll=5_000)
+    limits = dict.fromkeys((TRANSACTIONS, LOGINS, BALANCES), 6 * MIB) | {DEAD_LETTERS: NARROW}
+    with closing(library_client(cluster_at(place.url, place.settings.kafka).admin())) as admin:
+        admin.alter_configs(
+            [
+                ConfigResource(
+                    ConfigResourceType.TOPIC,
+                    place.prefix + topic,
+                    configs={"max.message.bytes": str(limit)},
+                )
+                for topic, limit in limits.items()
+            ]
+        )
+    yield place
+    place.remove()
+
+
+def odd_records() -> list[NewRecord]:
+    """Return records of which none is an event."""
+    good = compact(login("10:00:00", event_id="odd", account_id=ACCOUNT))
+    many = tuple((f"name-{n}", b"\xff" * 9) for n in range(500))
+    contents: list[tuple[bytes | None, bytes | None, Any]] = [
+        (None, None, ()),
+        (b"", b"", ()),
+        (b"\xff\x00", b"\xff", (("n\u00e4me", b"\xff\x00"), ("", b""))),
+        (b"many headers", b"bad", many),
+        (b"twice", b"bad", (("dlq_reason", b"late"), ("dlq_reason", b"\xff"))),
+        (b"half", b"b" * (NARROW - 700), ()),
+        (b"full", b"b" * NARROW, ()),
+        (b"large", b"b" * (5 * MIB), ()),
+        (b"k" * (2 * MIB), good, ()),
+        (b"k" * (2 * MIB), b"b" * (2 * MIB), ()),
+    ]
+    return [NewRecord(LOGINS, key, value, 0, headers) for key, value, headers in contents]
+
+
+def end_all(log: Log) -> None:
+    """End every input."""
+    end = compact({"kind": "end", "occurred_at": "2026-03-05T00:00:00Z"})
+    inputs = (TRANSACTIONS, LOGINS, BALANCES)
+    log.append([NewRecord(topic, None, end, number) for topic in inputs for number in range(4)])
+
+
+def letters(place: Place) -> dict[int, tuple[bytes | None, bytes | None, DeadLetterHeaders]]:
+    """Return key, value and headers of each dead letter by its offset in the input."""
+    with closing(place.open()) as log:
+        found = [record for _, record in stored(log, DEAD_LETTERS)]
+    each = [(r.key, r.value, DeadLetterHeaders.from_headers(r.headers)) for r in found]
+    by_offset = {headers.dlq_offset: (key, value, headers) for key, value, headers in each}
+    assert len(by_offset) == len(found)
+    return by_offset
+
+
+@pytest.mark.parametrize("where", ["embedded", "on_kafka"])
+def test_every_record_is_put_aside_and_the_next_event_is_judged(
+    where: str, request: pytest.FixtureRequest
+) -> None:
+    place: Place = request.getfixturevalue(where)
+    given = odd_records()
+    with closing(place.open()) as log:
+        for record in given:  # one transaction each: together they are more than a request
+            log.append([record])
+        log.append(
+            [
+                NewRecord(
+                    LOGINS,
+                    ACCOUNT.encode(),
+                    compact(login("10:00:01", event_id="e", account_id=ACCOUNT)),
+                )
+            ]
+        )
+        end_all(log)
+        limit = log.record_limit(DEAD_LETTERS)
+        offsets = [r.offset for r in log.read(LOGINS, 0, 0, len(given))]
+    assert limit == (NARROW if where == "on_kafka" else MIB)
+    place.finish()
+    found = letters(place)
+    assert sorted(found) == offsets
+    for record, offset in zip(given, offsets, strict=True):
+        key, value, headers = found[offset]
+        for kept, whole, size, digest in (
+            (value, record.value or b"", headers.dlq_size, headers.dlq_sha256),
+            (key, record.key or b"", headers.dlq_key_size, headers.dlq_key_sha256),
+        ):
+            assert whole.startswith(kept or b"")
+            is_cut = len(kept or b"") < len(whole)
+            about = (len(whole), sha256(whole).hexdigest()) if is_cut else (None, None)
+            assert (size, digest) == about
+        assert headers.is_cut == (len(record.key or b"") + len(record.value or b"") > limit - 700)
+    place.finish()
+    assert letters(place).keys() == found.keys()
+
+
+class OddName(str):
+    """The name of a header that is sent as bytes which are no UTF-8."""
+
+    __slots__ = ()
+
+    def encode(self, *arguments: Any) -> bytes:
+        return b"\xff\xfe" + super().encode("utf-8")
+
+
+@pytest.mark.parametrize("lean", ["true", "false"])
+def test_names_of_headers_may_be_no_text(on_kafka: KafkaPlace, lean: str) -> None:
+    """Such a record stopped its partition for good, whatever its value was."""
+    headers = [(OddName("name"), b"\xff"), ("", b"")] * 100
+    event = compact(login("10:00:00", event_id="e", account_id=ACCOUNT))
+    servers = on_kafka.url.removeprefix("kafka://")
+    with closing(KafkaProducer(bootstrap_servers=servers)) as producer:
+        for value in (event, b"bad", None):
+            producer.send(on_kafka.prefix + LOGINS, value, ACCOUNT.encode(), headers, 0)
+        producer.flush()
+    with closing(on_kafka.open()) as log:
+        end_all(log)
+    on_kafka.environment["WALLETWATCH_KAFKA__LEAN_DECODE"] = lean
+    on_kafka.finish()
+    found = letters(on_kafka)
+    assert {offset: each[1] for offset, each in found.items()} == {1: b"bad", 2: None}
