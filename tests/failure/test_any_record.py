@@ -1,6 +1,6 @@
 """Odd and oversized records on real logs: each becomes a dead letter, and no worker ends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
+from typer.testing import CliRunner, Result
 
 from rules.builders import login
 from schemas.dead_letter import DeadLetterHeaders
@@ -17,15 +18,32 @@ from tests.support.crashing_worker import Place
 from tests.support.events.mutations import compact
 from tests.support.kafka_clients import library_client
 from tests.support.kafka_place import KafkaPlace
+from worker.cli.app import app
 from worker.engine.log import Log, stored
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord
+from worker.logs.kafka import cluster
 from worker.run.open_log import cluster_at
 
 MIB = 1024 * 1024
 NARROW = 20_000
 """Bytes that the topic of dead letters takes; the inputs take 6 MiB."""
 ACCOUNT = next(name for name in map(str, range(99)) if partition_of(name.encode(), 4) == 0)
+
+
+def limit_records(place: KafkaPlace, limits: Mapping[str, int]) -> None:
+    """Set how many bytes a batch of these topics may have."""
+    with closing(library_client(cluster_at(place.url, place.settings.kafka).admin())) as admin:
+        admin.alter_configs(
+            [
+                ConfigResource(
+                    ConfigResourceType.TOPIC,
+                    place.prefix + topic,
+                    configs={"max.message.bytes": str(limit)},
+                )
+                for topic, limit in limits.items()
+            ]
+        )
 
 
 @pytest.fixture
@@ -38,18 +56,9 @@ def embedded(tmp_path: Path) -> Place:
 def on_kafka(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
     """A place on Kafka, whose inputs take larger records than the topic of dead letters."""
     place = KafkaPlace(tmp_path / "place", kafka_address, poll=5_000)
-    limits = dict.fromkeys((TRANSACTIONS, LOGINS, BALANCES), 6 * MIB) | {DEAD_LETTERS: NARROW}
-    with closing(library_client(cluster_at(place.url, place.settings.kafka).admin())) as admin:
-        admin.alter_configs(
-            [
-                ConfigResource(
-                    ConfigResourceType.TOPIC,
-                    place.prefix + topic,
-                    configs={"max.message.bytes": str(limit)},
-                )
-                for topic, limit in limits.items()
-            ]
-        )
+    limit_records(
+        place, dict.fromkeys((TRANSACTIONS, LOGINS, BALANCES), 6 * MIB) | {DEAD_LETTERS: NARROW}
+    )
     yield place
     place.remove()
 
@@ -128,6 +137,58 @@ def test_every_record_is_put_aside_and_the_next_event_is_judged(
         assert headers.is_cut == (len(record.key or b"") + len(record.value or b"") > limit - 700)
     place.finish()
     assert letters(place).keys() == found.keys()
+
+
+def run(place: Place, *options: str) -> Result:
+    """Run `walletwatch run` to its end, in this process."""
+    arguments = ["run", "--config", str(place.config), "--log", place.url, "--until-ended"]
+    return CliRunner().invoke(app, [*arguments, *options], env=place.environment)
+
+
+def test_a_record_too_large_to_be_read_is_named_and_stepped_over_alone(
+    on_kafka: KafkaPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client accepts 17 MiB here, its least; the record has 20."""
+    monkeypatch.setattr(cluster, "ANSWER_MAX_BYTES", 0)
+    limit_records(on_kafka, {LOGINS: 32 * MIB})
+    servers = on_kafka.url.removeprefix("kafka://")
+    with closing(KafkaProducer(bootstrap_servers=servers, max_request_size=32 * MIB)) as producer:
+        for value in (b"before", b"x" * (20 * MIB), b"after"):
+            producer.send(on_kafka.prefix + LOGINS, value, b"key", partition=2).get(60)
+    with closing(on_kafka.open()) as log:
+        log.append([NewRecord(LOGINS, b"key", b"elsewhere", number) for number in (0, 1, 3)])
+        end_all(log)
+    for _ in range(2):
+        stopped = run(on_kafka)
+        assert stopped.exit_code == 70
+        assert f"{LOGINS}, partition 2, at offset 1 cannot be read" in stopped.stderr
+    _, _, command = stopped.stderr.partition("walletwatch run ")
+    assert command.split() == ["--step-over", f"{LOGINS}/2:1"]
+
+    assert run(on_kafka, "--step-over", f"{LOGINS}/2:0").exit_code == 70
+    assert run(on_kafka, *command.split()).exit_code == 0
+    with closing(on_kafka.open()) as log:
+        found = [record for _, record in stored(log, DEAD_LETTERS)]
+    each = [(DeadLetterHeaders.from_headers(r.headers), r.value) for r in found]
+    assert sorted((h.dlq_partition, h.dlq_offset, value or b"") for h, value in each) == [
+        (0, 0, b"elsewhere"),
+        (1, 0, b"elsewhere"),
+        (2, 0, b"before"),
+        (2, 1, b""),
+        (2, 2, b"after"),
+        (3, 0, b"elsewhere"),
+    ]
+    assert run(on_kafka, *command.split()).exit_code == 0
+
+
+def test_only_a_log_on_kafka_has_records_to_step_over(embedded: Place) -> None:
+    with closing(embedded.open()):
+        pass
+    refused = run(embedded, "--step-over", f"{LOGINS}/0:1")
+    assert refused.exit_code == 2
+    assert "only a log on Kafka" in refused.stderr
+    for text in (f"{LOGINS}/0", f"{LOGINS}/0:1-1", "wallet.alerts/0:1"):
+        assert "is not TOPIC/PARTITION:OFFSET" in run(embedded, "--step-over", text).stderr
 
 
 class OddName(str):

@@ -1,4 +1,4 @@
-"""Ranges of offsets as arguments: TOPIC/PARTITION:FROM-TO."""
+"""Offsets as arguments: TOPIC/PARTITION:OFFSET, and ranges of them, TOPIC/PARTITION:FROM-TO."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -7,8 +7,8 @@ from schemas.topics import DETECT_INPUTS
 from worker.engine.records import TopicPartition
 from worker.errors import UsageError
 
-_RANGE = re.compile(
-    r"(?P<topic>[^/]+)/(?P<partition>\d{1,9}):(?P<first>\d{1,18})-(?P<last>\d{1,18})", re.ASCII
+_PLACE = re.compile(
+    r"(?P<topic>[^/]+)/(?P<partition>\d{1,9}):(?P<first>\d{1,18})(?:-(?P<last>\d{1,18}))?", re.ASCII
 )
 
 
@@ -22,15 +22,35 @@ def input_ranges(
     """
     ranges: dict[TopicPartition, list[tuple[int, int]]] = {}
     for text in texts:
-        match = _RANGE.fullmatch(text)
-        if match is None or match["topic"] not in DETECT_INPUTS:
-            raise UsageError(
-                f"{option}: {text} is not TOPIC/PARTITION:FROM-TO, with a topic of "
-                f"{', '.join(DETECT_INPUTS)}."
-            )
-        first, last = int(match["first"]), int(match["last"])
+        place = _PLACE.fullmatch(text)
+        if place is None or place["last"] is None or place["topic"] not in DETECT_INPUTS:
+            raise _refused(option, text, "TOPIC/PARTITION:FROM-TO")
+        first, last = int(place["first"]), int(place["last"])
         if first > last:
             raise UsageError(f"{option}: {text} ends before it begins.")
-        at = TopicPartition(match["topic"], int(match["partition"]))
-        ranges.setdefault(at, []).append((first, last))
+        ranges.setdefault(_partition(place), []).append((first, last))
     return dict(ranges)
+
+
+def input_offsets(option: str, texts: Collection[str]) -> dict[TopicPartition, Sequence[int]]:
+    """Return offsets of partitions of the inputs of detect.
+
+    Raises:
+        UsageError: a text is no such offset; the message names the option.
+    """
+    offsets: dict[TopicPartition, list[int]] = {}
+    for text in texts:
+        place = _PLACE.fullmatch(text)
+        if place is None or place["last"] is not None or place["topic"] not in DETECT_INPUTS:
+            raise _refused(option, text, "TOPIC/PARTITION:OFFSET")
+        offsets.setdefault(_partition(place), []).append(int(place["first"]))
+    return dict(offsets)
+
+
+def _partition(place: re.Match[str]) -> TopicPartition:
+    return TopicPartition(place["topic"], int(place["partition"]))
+
+
+def _refused(option: str, text: str, form: str) -> UsageError:
+    topics = ", ".join(DETECT_INPUTS)
+    return UsageError(f"{option}: {text} is not {form}, with a topic of {topics}.")

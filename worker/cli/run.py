@@ -14,7 +14,7 @@ from worker.cli.options import ConfigOption, JsonOption, LogOption, environment,
 from worker.cli.printing.holding import Holding
 from worker.cli.printing.output import emit, say
 from worker.cli.printing.restoring import Restoring
-from worker.cli.ranges import input_ranges
+from worker.cli.ranges import input_offsets, input_ranges
 from worker.config.load import Settings, load_settings
 from worker.config.token_keys import tokens_for
 from worker.detect.stage import DETECT
@@ -24,6 +24,7 @@ from worker.engine.outcomes import Counts
 from worker.errors import UsageError
 from worker.logs.sqlite.log import wall_clock
 from worker.run.open_log import refuse_wrong_topics
+from worker.run.open_log import step_over as pass_over
 from worker.run.runner import Runner
 from worker.triage.stage import TRIAGE
 
@@ -42,6 +43,13 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="TOPIC/PARTITION:FROM-TO", help="Offsets that may be bad; repeatable."
+        ),
+    ] = None,
+    step_over: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TOPIC/PARTITION:OFFSET",
+            help="A record too large to be read: make an empty dead letter of it; repeatable.",
         ),
     ] = None,
     shadow: Annotated[
@@ -75,9 +83,11 @@ def run(
     if until_ended and stage == TRIAGE:
         raise UsageError("--until-ended: only detect sees the ends; triage alone goes on.")
     accepted = input_ranges("--accept-dead-letters", accept_dead_letters or ())
+    stepped_over = input_offsets("--step-over", step_over or ())
     loaded = load_settings(config, environment(), log_url=log, shadow_file=shadow)
     settings = loaded.settings
     with writable_log(loaded) as opened:
+        pass_over(opened, stepped_over)
         partitions = opened.partitions(DETECT_INPUTS[0])
         refuse_wrong_topics(settings, partitions)
         numbers = _numbers(tasks, partitions) if tasks else None

@@ -4,14 +4,15 @@ The one on Kafka is imported when it is asked for: its client takes longer to lo
 commands take to run.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.topics import TRANSACTIONS
 from worker.config.settings import KafkaSettings, Settings
 from worker.engine.log import Log
-from worker.errors import ConfigError
+from worker.engine.records import TopicPartition
+from worker.errors import ConfigError, UsageError
 from worker.logs.finding import Finding, Verdict
 from worker.logs.sqlite.log import SqliteLog, wall_clock
 
@@ -56,6 +57,21 @@ def open_log(
             "or kafka://host:port."
         )
     return SqliteLog(Path(path), partitions=partitions, clock=clock)
+
+
+def step_over(log: Log, records: Mapping[TopicPartition, Collection[int]]) -> None:
+    """Let sessions that are opened from now on read the records at these offsets as empty ones.
+
+    Raises:
+        UsageError: it is no log on Kafka; only there a record can be too large to be read.
+    """
+    if not records:
+        return
+    from worker.logs.kafka.log import KafkaLog  # noqa: PLC0415
+
+    if not isinstance(log, KafkaLog):
+        raise UsageError("--step-over: only a log on Kafka can hold a record that cannot be read.")
+    log.step_over(records)
 
 
 def make_topics(settings: Settings) -> None:

@@ -12,6 +12,8 @@ the failure is fatal: the caller's session ends, and a new client is made.
     |- Unsupported             the brokers are too old for the call; go on without its answer
     |- NotAllowed              an access control list lacks an entry
     |- SessionTimeoutRefused   the brokers do not allow the session timeout
+    |- AnswerTooLarge          of `Consumer.poll`: one of the partitions named begins with a batch
+    |                          that is larger than the client accepts
     |- Replaced                another worker has taken over; nothing was committed
     `- RecordTooLarge          a topic does not take a record of this size; nothing was committed
 """
@@ -59,6 +61,15 @@ class SessionTimeoutRefused(ClientError):
             "the brokers refuse kafka.session_timeout_ms (their group.min.session.timeout.ms and "
             "group.max.session.timeout.ms bound it)"
         )
+
+
+class AnswerTooLarge(ClientError):
+    """What a broker answered to a fetch is larger than the client accepts."""
+
+    def __init__(self, partitions: frozenset[tuple[str, int]]) -> None:
+        names = ", ".join(f"{topic}/{number}" for topic, number in sorted(partitions))
+        super().__init__(f"the answer to a fetch of {names} is larger than the client accepts")
+        self.partitions = partitions
 
 
 class Replaced(ClientError):

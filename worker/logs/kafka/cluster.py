@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from worker.errors import ConfigError, LogError
-from worker.logs.kafka.client import Admin, Consumer, Producer
+from worker.logs.kafka.client import Admin, ClusterPartition, Consumer, Producer
 from worker.logs.kafka.client_errors import ClientError, LoginRefused
 from worker.logs.kafka.kafka_python.admin import KafkaPythonAdmin
 from worker.logs.kafka.kafka_python.consumer import KafkaPythonConsumer
@@ -30,6 +30,8 @@ _LINGER_MS: Final = 100
 _BATCH_BYTES: Final = 256 * 1024
 """Well below the 1 MiB that a topic takes by default."""
 _FETCH_MAX_BYTES: Final = 16 * 1024 * 1024
+ANSWER_MAX_BYTES: Final = 128 * 1024 * 1024
+"""The largest batch that is read, as compressed: brokers take 100 MiB at once by default."""
 MAX_REQUEST_BYTES: Final = 8 * 1024 * 1024
 """The largest record that the producer sends."""
 
@@ -61,6 +63,8 @@ class Cluster(Names):
     servers: tuple[str, ...] = ()
     options: Options = field(default_factory=dict)
     timings: Timings = Timings()
+    stepped_over: frozenset[tuple[ClusterPartition, int]] = frozenset()
+    """Records (partition, offset) that no client can read: stages read them as empty ones."""
 
     def consumer(self, **options: Any) -> Consumer:
         """Make a consumer that reads committed records as bytes and commits nothing by itself.
@@ -80,6 +84,7 @@ class Cluster(Names):
             auto_offset_reset="none",
             fetch_max_bytes=_FETCH_MAX_BYTES,
             metrics_enabled=False,
+            receive_message_max_bytes=ANSWER_MAX_BYTES,
             **{"fetch_max_wait_ms": self.timings.fetch_wait, **options},
         )
 

@@ -4,10 +4,11 @@ import os
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from worker.engine.cutting import RECORD_BYTES
 from worker.engine.murmur2 import partition_of
-from worker.engine.records import NewRecord, Record
+from worker.engine.records import NewRecord, Record, TopicPartition
 from worker.errors import LogError, TaskTaken
 from worker.logs.kafka.client import ClusterPartition, GroupMetadata, Outgoing
 from worker.logs.kafka.client_errors import ClientError
@@ -50,6 +51,15 @@ class KafkaLog:
                 raise LogError(f"The log has no topic {topic}, or it may not be read.")
             self._counts[topic] = count
         return self._counts[topic]
+
+    def step_over(self, records: Mapping[TopicPartition, Collection[int]]) -> None:
+        """Let sessions that are opened from now on read the records at these offsets as empty."""
+        stepped_over = {
+            (ClusterPartition(self._cluster.topic(at.topic), at.partition), offset)
+            for at, offsets in records.items()
+            for offset in offsets
+        }
+        self._cluster = replace(self._cluster, stepped_over=frozenset(stepped_over))
 
     def record_limit(self, topic: str) -> int:
         """Return max.message.bytes of the topic, or the limit of the client if that is lower."""

@@ -20,6 +20,7 @@ from worker.logs.kafka.client import (
 from worker.logs.kafka.kafka_python.connect import KafkaPythonClient
 from worker.logs.kafka.kafka_python.decode import as_records
 from worker.logs.kafka.kafka_python.errors import translated
+from worker.logs.kafka.kafka_python.large_answers import LargeAnswers
 from worker.logs.kafka.kafka_python.pending_join import keep_join
 
 _STATES: Final = {
@@ -36,6 +37,7 @@ class KafkaPythonConsumer(KafkaPythonClient, Consumer):
         assignors = [RangePartitionAssignor]
         super().__init__(KafkaConsumer, {"partition_assignment_strategy": assignors, **options})
         self._uncommitted = _uncommitted(self._client)
+        self._large_answers = LargeAnswers(self._client)
 
     @translated
     def partition_count(self, topic: str) -> int:
@@ -58,6 +60,8 @@ class KafkaPythonConsumer(KafkaPythonClient, Consumer):
     @translated
     def poll(self, timeout_ms: int, limit: int) -> dict[ClusterPartition, list[Record]]:
         polled = self._client.poll(timeout_ms, limit)
+        if not polled:
+            self._large_answers.check()
         return {ClusterPartition(*at): as_records(records) for at, records in polled.items()}
 
     @translated
