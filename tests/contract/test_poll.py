@@ -2,9 +2,14 @@
 
 from threading import Thread
 
+import pytest
+
 from tests.support.log_steps import IN0, IN1, INPUTS, ORDERS, VISITS, fill, new, session, values
 from worker.engine.log import Log
 from worker.engine.records import Record, TopicPartition
+from worker.logs import memory
+from worker.logs.kafka import feed
+from worker.logs.sqlite import session as session_on_sqlite
 
 
 def test_poll_reads_each_record_once_in_offset_order(log: Log) -> None:
@@ -43,6 +48,43 @@ def test_at_end_says_when_nothing_more_was_there(log: Log) -> None:
     batch = worker.poll(1)
     assert values(batch) == [b"3"]
     assert IN0 in batch.at_end
+    worker.close()
+
+
+def test_few_large_records_are_returned_at_once(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a unit of work fits into memory: by their bytes, but always one at least."""
+    for module in (memory, session_on_sqlite, feed):
+        monkeypatch.setattr(module, "UNIT_BYTES", 100_000)
+    sizes = [30_000, 30_000, 30_000, 30_000, 400_000, 10, 99_000, 10, 10]
+    contents = [b"%d" % n + b"x" * size for n, size in enumerate(sizes)]
+    log.append([new(content, ORDERS, 0) for content in contents])
+    worker = session(log)
+    polls = []
+    while batch := values(worker.poll(100)):
+        polls.append(batch)
+    assert [len(batch) for batch in polls] == [3, 1, 1, 4]
+    assert [content for batch in polls for content in batch] == contents
+    assert IN0 in worker.poll(100).at_end
+    worker.close()
+
+
+def test_large_records_of_one_partition_leave_room_for_the_others(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is held back of the one does not grow."""
+    for module in (memory, session_on_sqlite, feed):
+        monkeypatch.setattr(module, "UNIT_BYTES", 100_000)
+    log.append([new(b"%02d" % n + b"x" * 40_000, ORDERS, 0) for n in range(30)])
+    log.append([new(b"%02d" % n, ORDERS, 1) for n in range(9)])
+    worker = session(log, [0, 1])
+    batch, seen = worker.poll(4), 0
+    assert {at: len(records) for at, records in batch.records.items()} == {IN0: 1, IN1: 2}
+    while batch.records:
+        records = [record for each in batch.records.values() for record in each]
+        assert sum(len(record.value or b"") for record in records) <= 100_000
+        seen += len(records)
+        batch = worker.poll(40)
+    assert seen == 39
     worker.close()
 
 

@@ -50,7 +50,8 @@ class Session(Protocol):
         """Return up to `limit` records of the inputs, moving the read positions past them.
 
         Partitions with records share the limit evenly; paused ones return none (but may be
-        `at_end`). Waits up to `wait` seconds when there is nothing to return.
+        `at_end`). Fewer are returned, at least one, where they are so large that a unit of work
+        would not fit into memory. Waits up to `wait` seconds when there is nothing to return.
 
         Records of a transaction that is open have offsets, and hide themselves and all that follow
         until it ends: such a partition is `held`, not at its end.

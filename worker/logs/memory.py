@@ -11,7 +11,7 @@ from worker.engine.cutting import RECORD_BYTES
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import Batch, Commit, NewRecord, Record, Snapshot, TopicPartition
 from worker.errors import LogError, LogInDoubt, TaskTaken
-from worker.logs.reading import RECHECK_SECONDS, Extent, Reading
+from worker.logs.reading import RECHECK_SECONDS, UNIT_BYTES, Extent, Reading, within
 from worker.logs.topics import WALLET_TOPICS, Cleanup
 
 _OFFSET = attrgetter("offset")
@@ -255,9 +255,12 @@ class MemorySession:
         reading, topics = self._reading, self._log._topics
         extents = {at: topics[at.topic][at.partition].extent for at in reading.positions}
         batch = Batch()
-        for at, share in reading.shares(extents, limit, paused).items():
-            records = topics[at.topic][at.partition].read(reading.positions[at], share)
-            reading.move(at, records, share, extents[at])
+        shares = reading.shares(extents, limit, paused)
+        for at, share in shares.items():
+            stored = topics[at.topic][at.partition].read(reading.positions[at], share)
+            records = within(stored, UNIT_BYTES // len(shares))
+            cut = len(records) < len(stored)
+            reading.move(at, records, len(records) if cut else share, extents[at])
             if records:
                 batch.records[at] = records
         batch.at_end = reading.at_end(extents)

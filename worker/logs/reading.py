@@ -11,6 +11,10 @@ RECHECK_SECONDS = 0.025
 """How often a waiting poll checks whether something was appended."""
 
 
+UNIT_BYTES = 64 * 1024 * 1024
+"""About how much one poll returns at most, however many records are asked for."""
+
+
 class Extent(NamedTuple):
     """The stored offsets of one partition: from `first` up to, not including, `next`."""
 
@@ -77,6 +81,23 @@ class Reading:
         if not tasks <= self.sequences.keys():
             raise ValueError("commit for a task that this session has not restored")
         return tasks
+
+
+def size(record: Record) -> int:
+    """Return how many bytes key and value of a record have."""
+    return len(record.key or b"") + len(record.value or b"")
+
+
+def within(records: list[Record], most: int) -> list[Record]:
+    """Return the first records that have so many bytes together; at least one if there is one."""
+    if sum(map(size, records)) <= most:
+        return records
+    total = 0
+    for number, record in enumerate(records):
+        total += size(record)
+        if total > most:
+            return records[: max(number, 1)]
+    return records
 
 
 class Fairness:

@@ -7,7 +7,7 @@ from typing import Final
 from worker.engine.records import Batch, Record, TopicPartition
 from worker.logs.kafka.client import ClusterPartition
 from worker.logs.kafka.group_consumer import GroupConsumer
-from worker.logs.reading import Fairness, even
+from worker.logs.reading import UNIT_BYTES, Fairness, even, size, within
 
 _SLICE_MS: Final = 200
 _PROMPT_MS: Final = 20
@@ -41,6 +41,8 @@ class Feed:
         """Per partition the offset that is fetched next."""
         self._buffers: dict[TopicPartition, list[Record]] = {}
         """Fetched and not returned yet."""
+        self._buffered = 0
+        """How many bytes are buffered."""
         self._ends: dict[TopicPartition, int] = {}
         """After the newest record, committed or not."""
         self._readable: dict[TopicPartition, int] = {}
@@ -53,11 +55,13 @@ class Feed:
         """Read a partition from there on."""
         self._partitions[at] = ClusterPartition(self._prefix + at.topic, at.partition)
         self._fetched[at] = offset
+        self._buffered -= sum(map(size, self._buffers.get(at, ())))
         self._buffers[at] = []
         self._consumer.seek(self._partitions[at], offset)
 
     def stop(self, at: TopicPartition) -> None:
         """Forget a partition that another worker has now."""
+        self._buffered -= sum(map(size, self._buffers.get(at, ())))
         for known in (self._partitions, self._fetched, self._buffers, self._ends, self._readable):
             known.pop(at, None)
 
@@ -118,7 +122,7 @@ class Feed:
             if not self._fetch(lacking, slice_ms):
                 slice_ms = _SLICE_MS
                 self._look_for_hidden(lacking)
-            if monotonic() > deadline:
+            if monotonic() > deadline or self._buffered > UNIT_BYTES:
                 return
         if not shares:
             self.heartbeat()
@@ -157,7 +161,10 @@ class Feed:
 
     def _lacks(self, at: TopicPartition, share: int) -> bool:
         # One more than the share: it shows whether only a transaction marker follows.
-        return len(self._buffers[at]) <= share and self._fetched[at] < self._readable[at]
+        # Nothing is fetched beside more bytes than one poll returns, but for what has none.
+        full = self._buffered > UNIT_BYTES and self._buffers[at]
+        lacks = len(self._buffers[at]) <= share and self._fetched[at] < self._readable[at]
+        return lacks and not full
 
     def _fetch(self, ready: Collection[TopicPartition], timeout_ms: int) -> bool:
         """Fetch more of these partitions; return whether there was any progress."""
@@ -167,6 +174,7 @@ class Feed:
             raise Rebalanced
         for partition, records in polled.items():
             self._buffers[partitions[partition]] += records
+            self._buffered += sum(map(size, records))
         moved = False
         for partition, at in partitions.items():
             before, self._fetched[at] = self._fetched[at], self._consumer.position(partition)
@@ -176,8 +184,11 @@ class Feed:
     def _take(self, positions: Positions, ready: list[TopicPartition], limit: int) -> Batch:
         batch = Batch()
         counts = {at: len(self._buffers[at]) for at in ready if self._buffers[at]}
-        for at, share in self._fairness.shares(counts, limit).items():
-            records, self._buffers[at] = self._buffers[at][:share], self._buffers[at][share:]
+        shares = self._fairness.shares(counts, limit)
+        for at, share in shares.items():
+            records = within(self._buffers[at][:share], UNIT_BYTES // len(shares))
+            self._buffers[at] = self._buffers[at][len(records) :]
+            self._buffered -= sum(map(size, records))
             positions[at] = records[-1].offset + 1
             batch.records[at] = records
         for at in positions:

@@ -1,6 +1,7 @@
 """Records in a SQLite log: how they are written and read, inside a given transaction."""
 
 import sqlite3
+import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,7 +10,9 @@ import msgspec
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import Headers, NewRecord, Record
 from worker.errors import LogError
+from worker.logs.reading import size, within
 
+_ROWS_AT_ONCE = 32
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Headers).decode
 
@@ -65,18 +68,33 @@ def append(db: sqlite3.Connection, topics: Topics, records: Sequence[NewRecord],
     )
 
 
-def read(db: sqlite3.Connection, at: tuple[int, int], offset: int, limit: int) -> list[Record]:
-    """Return up to `limit` records at or after the offset."""
+def read(
+    db: sqlite3.Connection,
+    at: tuple[int, int],
+    offset: int,
+    limit: int,
+    most: int = sys.maxsize,
+) -> list[Record]:
+    """Return up to `limit` records at or after the offset, with at most so many bytes; see within.
+
+    Few are read at once, so that memory is bounded however large they are.
+    """
     rows = db.execute(
         "SELECT offset, append_time, key, value, headers FROM records"
         " WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset LIMIT ?",
         (*at, offset, limit),
-    ).fetchall()
-    return [
-        Record(offset, time, key, value) if headers is None
-        else Record(offset, time, key, value, _decode(headers))
-        for offset, time, key, value, headers in rows
-    ]  # fmt: skip
+    )
+    records: list[Record] = []
+    left = most
+    while left > 0 and (some := rows.fetchmany(_ROWS_AT_ONCE)):
+        new = [
+            Record(offset, time, key, value) if headers is None
+            else Record(offset, time, key, value, _decode(headers))
+            for offset, time, key, value, headers in some
+        ]  # fmt: skip
+        records += new
+        left -= sum(map(size, new))
+    return records if left >= 0 else within(records, most)
 
 
 def last(db: sqlite3.Connection, at: tuple[int, int]) -> Record | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from worker.engine.records import Batch, Commit, Record, Snapshot, TopicPartition
 from worker.errors import LogInDoubt
-from worker.logs.reading import RECHECK_SECONDS, Extent, Reading
+from worker.logs.reading import RECHECK_SECONDS, UNIT_BYTES, Extent, Reading, size
 from worker.logs.sqlite.file import Connection, damaged
 from worker.logs.sqlite.holds import Holds
 from worker.logs.sqlite.records import Topics, append, read
@@ -119,25 +119,31 @@ class SqliteSession:
         batch = Batch()
         with self._connection.reading() as db:
             extents = self._extents(db)
-            for at, share in self._reading.shares(extents, limit, paused).items():
-                records = self._read(db, at, extents[at], share)
-                self._reading.move(at, records, share, extents[at])
+            shares = self._reading.shares(extents, limit, paused)
+            for at, share in shares.items():
+                records, cut = self._read(db, at, extents[at], share, UNIT_BYTES // len(shares))
+                self._reading.move(at, records, len(records) if cut else share, extents[at])
                 if records:
                     batch.records[at] = records
             batch.at_end = self._reading.at_end(extents)
         return batch
 
     def _read(
-        self, db: sqlite3.Connection, at: TopicPartition, extent: Extent, share: int
-    ) -> list[Record]:
+        self, db: sqlite3.Connection, at: TopicPartition, extent: Extent, share: int, most: int
+    ) -> tuple[list[Record], bool]:
+        """Return the records of a share, and whether there are more than `most` bytes of them."""
         topic = self._topics[at.topic]
         start = max(self._reading.positions[at], extent.first)
-        records = read(db, (topic.id, at.partition), start, share)
+        records = read(db, (topic.id, at.partition), start, share, most)
+        if len(records) < share and records:
+            following = read(db, (topic.id, at.partition), records[-1].offset + 1, 1)
+            if following and sum(map(size, [*records, *following])) > most:
+                return records, True
         # Only compaction leaves gaps: another one is a lost page, which SQLite may not notice.
         whole = len(records) == share and records[-1].offset == start + share - 1
         if not whole and not topic.compacted:
             raise damaged(self._connection.path, f"records of {at.topic}/{at.partition} missing")
-        return records
+        return records, False
 
     def _changed(self, version: int, deadline: float) -> bool:
         while (left := deadline - time.monotonic()) > 0:
