@@ -139,6 +139,18 @@ def test_every_record_is_put_aside_and_the_next_event_is_judged(
     assert letters(place).keys() == found.keys()
 
 
+def test_many_large_records_in_a_row_end_no_worker(on_kafka: KafkaPlace) -> None:
+    """Of one key, so that they do not stop it; together they are more than it reads at once."""
+    limit_records(on_kafka, {DEAD_LETTERS: MIB})
+    value = b"x" * 900_000
+    with closing(on_kafka.open()) as log:
+        for _ in range(20):
+            log.append([NewRecord(LOGINS, b"key", value, 1)] * 7)
+        end_all(log)
+    on_kafka.finish()
+    assert [each[1] for each in letters(on_kafka).values()] == [value] * 140
+
+
 def run(place: Place, *options: str) -> Result:
     """Run `walletwatch run` to its end, in this process."""
     arguments = ["run", "--config", str(place.config), "--log", place.url, "--until-ended"]

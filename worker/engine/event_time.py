@@ -116,6 +116,7 @@ class Source:
         """Below this offset everything decided at reading was decided before."""
         self.ended = saved.ended
         self.bad = list(saved.bad)
+        # Records of before this was saved count like those without a key.
         self.bad_keys = [0] * (len(saved.bad) - len(saved.bad_keys)) + saved.bad_keys
         self._advances = list(saved.advances)
         self._replay = deque(saved.advances)

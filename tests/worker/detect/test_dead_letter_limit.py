@@ -14,10 +14,12 @@ from rules.profile import Profile
 from schemas.topics import DEAD_LETTERS, LOGINS, TRANSACTIONS
 from tests.support.events.mutations import full_login
 from tests.worker.detect.test_reader import RULES, Bench
+from worker.detect.dead_letter_limit import DeadLetterWindow
 from worker.detect.stage import Policy
+from worker.engine.event_time import Source, SourceTime
 from worker.engine.log import stored
 from worker.engine.outcomes import DeadLettered, RuleFailure
-from worker.engine.records import TopicPartition
+from worker.engine.records import Record, TopicPartition
 from worker.errors import DeadLetterLimit, Exit
 
 WINDOW = 1000
@@ -291,6 +293,29 @@ def test_what_one_key_counts_leaves_the_window_and_survives_restarts(poll: int) 
                 bench.work(poll, policy())
         else:
             bench.work(poll, policy())
+
+
+def test_a_window_that_an_older_release_saved_counts_each_record() -> None:
+    """It knows no keys."""
+    source = Source(0, 1, SourceTime(bad=list(range(LIMIT))))
+    assert source.bad_keys == [0] * LIMIT
+    window, at = DeadLetterWindow(LIMIT), TopicPartition(LOGINS, 0)
+    window.add(at, source, Record(LIMIT, None, b"key", b"bad"), "not_json")
+    with pytest.raises(DeadLetterLimit, match="offsets 100 to 100: 1 not_json"):
+        window.check()
+
+
+def test_a_saved_window_holds_no_key() -> None:
+    """But the same mark for the same key."""
+    source = Source(0, 1, SourceTime())
+    window = DeadLetterWindow(LIMIT)
+    for offset, key in enumerate((b"acc-1", b"acc-2", b"acc-1", b"", None)):
+        record = Record(offset, None, key, b"bad")
+        window.add(TopicPartition(LOGINS, 0), source, record, "not_json")
+    one, two, again, *without = source.save(None, 0).bad_keys
+    assert one == again != two
+    assert without == [0, 0]
+    assert all(0 <= mark < 2**63 for mark in source.bad_keys)
 
 
 def test_all_partitions_and_reasons_are_named_and_one_command_lets_all_pass() -> None:

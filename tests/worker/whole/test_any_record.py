@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench import any_record
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.late import LateHeaders
 from schemas.time import parse_time
@@ -163,6 +164,25 @@ def test_a_valid_event_beside_any_key_and_time_ends_no_worker(
         for _, letter in stored(log, DEAD_LETTERS)
     }
     assert reasons <= {"key_mismatch", "wrong_partition", "future_timestamp"}
+
+
+def test_fuzzed_records_on_sqlite_are_all_accounted_for() -> None:
+    """A small run of the benchmark."""
+    said: list[str] = []
+    assert any_record.main(["1500", "7", "sqlite"], said.append) == 0
+    assert said[-1] == "  ok: all accounted for"
+    assert "any record on SQLite: " in said[0]
+
+
+def test_the_benchmark_finds_a_dead_letter_of_another_record() -> None:
+    log = NarrowLog(RECORD_BYTES, partitions=1)
+    log.append([NewRecord(LOGINS, b"k", b"\xff", 0), NewRecord(LOGINS, b"k", b"\xfe", 0)])
+    work(log)
+    assert any_record.check_letters(log) == ([], {"not_utf8": 2})
+    ((_, first), _) = stored(log, DEAD_LETTERS)
+    log.append([NewRecord(DEAD_LETTERS, b"k", b"other", 0, first.headers)])
+    problems, _ = any_record.check_letters(log)
+    assert len(problems) == 2
 
 
 def test_a_late_event_is_cut_to_what_its_topic_takes() -> None:
