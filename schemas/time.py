@@ -81,6 +81,11 @@ def is_time(millis: int) -> bool:
     return _FIRST <= millis <= _LAST
 
 
+def format_any(millis: int | None) -> str | None:
+    """Return a time as `format_time` does; None for none, and for a number that is no time."""
+    return format_time(millis) if millis is not None and is_time(millis) else None
+
+
 _UNITS: Final = (("d", DAY_MS), ("h", HOUR_MS), ("min", MINUTE_MS), ("s", SECOND_MS))
 
 

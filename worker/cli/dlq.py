@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from schemas.dead_letter import DEAD_LETTER_REASONS
-from schemas.time import format_time
+from schemas.time import format_any
 from schemas.topics import DEAD_LETTERS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
 from worker.cli.pace import paced, refuse_wrong_rate
@@ -204,27 +204,24 @@ def _kind(dead: DeadLetter) -> tuple[str, str]:
 def _show(dead: DeadLetter, *, values: bool) -> None:
     headers, at = dead.headers, f"{dead.at.partition}/{dead.record.offset}"
     if headers is None:
-        echo(f"{_when(dead) or '-'}  {at}  not written by walletwatch")
+        what = "not written by walletwatch"
     else:
         origin = f"{headers.dlq_topic}/{headers.dlq_partition}:{headers.dlq_offset}"
         what = f"{origin}  {headers.dlq_reason}  {headers.dlq_error}"
-        echo(f"{_when(dead) or '-'}  {at}  {what}")
+        if headers.is_cut:
+            what += "  (cut to what the topic takes)"
+    echo(f"{format_any(dead.record.append_time) or '-'}  {at}  {what}")
     if values:
         value = dead.record.value
         text = "(none)" if value is None else value.decode(errors="backslashreplace")
         echo(f"    {text}")
 
 
-def _when(dead: DeadLetter) -> str | None:
-    appended = dead.record.append_time
-    return None if appended is None else format_time(appended)
-
-
 def _fields(dead: DeadLetter, *, values: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "partition": dead.at.partition,
         "offset": dead.record.offset,
-        "append_time": _when(dead),
+        "append_time": format_any(dead.record.append_time),
     }
     if dead.headers is not None:
         fields |= dead.headers.model_dump(mode="json", exclude_none=True)

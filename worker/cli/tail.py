@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from schemas.time import format_time
+from schemas.time import format_any
 from schemas.topics import TOPICS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, readable_log
 from worker.cli.printing.output import echo, emit, visible
@@ -136,7 +136,7 @@ def _between(log: Log, topic: str, partition: int, offset: int, end: int) -> Ite
 
 
 def _line(partition: int, record: Record) -> str:
-    when = "-" if record.append_time is None else format_time(record.append_time)
+    when = format_any(record.append_time) or "-"
     headers = " ".join(f"{name}={_text(value)}" for name, value in record.headers)
     value = "(tombstone)" if record.value is None else _text(record.value)
     parts = [when, f"{partition}/{record.offset}", _text(record.key or b"-"), headers, value]
@@ -148,7 +148,7 @@ def _fields(topic: str, partition: int, record: Record) -> dict[str, Any]:
         "topic": topic,
         "partition": partition,
         "offset": record.offset,
-        "append_time": None if record.append_time is None else format_time(record.append_time),
+        "append_time": format_any(record.append_time),
         "key": None if record.key is None else record.key.decode(errors="backslashreplace"),
     }
     if record.headers:

@@ -13,6 +13,7 @@ from rules.builders import login
 from schemas.topics import DEAD_LETTERS, LOGINS
 from worker.cli import dlq as module
 from worker.cli.app import app
+from worker.engine.cutting import fitting
 from worker.engine.log import stored
 from worker.engine.records import NewRecord
 from worker.run.open_log import open_log
@@ -79,6 +80,19 @@ def test_peek_tells_of_foreign_records() -> None:
     result = run("dlq", "peek", "-n", "1", "--values").stdout
     assert "not written by walletwatch" in result
     assert "\\x1b[31mhello" in result
+
+
+def test_peek_says_what_was_cut_and_shows_times_that_are_none() -> None:
+    """A topic may take the time of a record from its producer, who is free to write any number."""
+    with closing(open_log(URL, clock=lambda: 2**62)) as log:
+        (_, letter), *_ = stored(log, DEAD_LETTERS)
+        cut = fitting(NewRecord(DEAD_LETTERS, b"k", b"x" * 9_999, 0, letter.headers), 2_000)
+        log.append([cut])
+    shown = run("dlq", "peek", "-n", "1").stdout.splitlines()[-1]
+    assert shown.startswith("-  0/")
+    assert shown.endswith("  (cut to what the topic takes)")
+    (newest,) = json.loads(run("dlq", "peek", "-n", "1", "--json").stdout)["newest"]
+    assert (newest["append_time"], newest["dlq_size"]) == (None, 9_999)
 
 
 def test_a_dry_run_says_what_would_be_and_changes_nothing() -> None:
