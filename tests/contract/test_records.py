@@ -4,6 +4,7 @@ import pytest
 
 from tests.contract.conftest import World
 from tests.support.log_steps import IN1, ORDERS, VISITS, Clock, Reopen, everything, fill, new
+from worker.engine.cutting import fitting
 from worker.engine.log import Log, stored
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord
@@ -18,6 +19,18 @@ def test_records_come_back_as_appended(log: Log) -> None:
     assert (first.key, first.value, first.headers) == (b"k1", b"\x00v", headers)
     assert (second.key, second.value, second.headers) == (b"k2", b"two", ())
     assert first.offset < second.offset
+
+
+def test_a_record_of_the_limit_of_its_topic_is_taken(log: Log) -> None:
+    """What is larger is cut to it."""
+    limit = log.record_limit(ORDERS)
+    assert limit >= 1_000_000
+    large = NewRecord(ORDERS, b"k", b"v" * 3_000_000, 0, (("reason", b"schema"),))
+    log.append([fitting(large, limit)])
+    ((_, record),) = stored(log, ORDERS)
+    assert limit - 1_000 < len(record.value or b"") < limit
+    with pytest.raises(LogError, match="no topic nowhere"):
+        log.record_limit("nowhere")
 
 
 @pytest.mark.parametrize("key", [None, b""])

@@ -186,7 +186,9 @@ class Feed:
         counts = {at: len(self._buffers[at]) for at in ready if self._buffers[at]}
         shares = self._fairness.shares(counts, limit)
         for at, share in shares.items():
-            records = within(self._buffers[at][:share], UNIT_BYTES // len(shares))
+            records = self._buffers[at][:share]
+            if self._held > UNIT_BYTES // len(shares):
+                records = within(records, UNIT_BYTES // len(shares))
             self._buffers[at] = self._buffers[at][len(records) :]
             self._buffered -= sum(map(size, records))
             positions[at] = records[-1].offset + 1

@@ -63,6 +63,7 @@ class KafkaLog:
 
     def record_limit(self, topic: str) -> int:
         """Return max.message.bytes of the topic, or the limit of the client if that is lower."""
+        self.partitions(topic)
         name, limit = self._cluster.topic(topic), "max.message.bytes"
         try:
             with closing(self._cluster.admin()) as admin:
