@@ -187,7 +187,7 @@ class Feed:
         shares = self._fairness.shares(counts, limit)
         for at, share in shares.items():
             records = self._buffers[at][:share]
-            if self._held > UNIT_BYTES // len(shares):
+            if self._buffered > UNIT_BYTES // len(shares):
                 records = within(records, UNIT_BYTES // len(shares))
             self._buffers[at] = self._buffers[at][len(records) :]
             self._buffered -= sum(map(size, records))
