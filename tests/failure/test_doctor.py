@@ -9,6 +9,7 @@ from pathlib import Path
 
 import kafka
 import pytest
+from kafka import codec
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.record import util
 
@@ -80,8 +81,8 @@ def test_of_one_that_is_well_every_line_is_ok(place: KafkaPlace) -> None:
     assert bad(found) == []
     ok = [each.check for each in found if each.verdict is Verdict.OK]
     assert ok == [
-        "crc32c", "client", f"broker {place.url.removeprefix('kafka://')}", "login", "version",
-        "advertised", "topics", "rights", "producers", "held", "transaction", "clock",
+        "crc32c", "client", "codecs", f"broker {place.url.removeprefix('kafka://')}", "login",
+        "version", "advertised", "topics", "rights", "producers", "held", "transaction", "clock",
     ]  # fmt: skip
     skipped = [each.told for each in found if each.verdict is Verdict.SKIP]
     assert skipped == [f"wallet.{name} has no records yet" for name in ("transactions", "balances")]
@@ -231,11 +232,25 @@ def test_slow_checksums_and_slow_decoding_are_said(
 ) -> None:
     monkeypatch.setattr(util, "crc32c_c", None)
     monkeypatch.setattr(decode, "VERSIONS", ())
-    checksum, client, login = unreached.findings()
+    checksum, client, _, login = unreached.findings()
     assert (checksum.check, checksum.verdict) == ("crc32c", Verdict.FAIL)
     assert (client.check, client.verdict) == ("client", Verdict.WARN)
     assert kafka.__version__ in client.told
     assert login.verdict is Verdict.SKIP
+
+
+def test_a_codec_that_cannot_be_used_is_said(
+    unreached: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is missing, and one that gives other bytes back, each with its package."""
+    monkeypatch.setattr(codec, "zstd", None)
+    monkeypatch.setattr(codec, "lz4_decode", lambda _: b"other")
+    found = {each.told: each for each in bad(list(unreached.findings()))}
+    lz4 = found["records compressed with lz4 cannot be read: it gives other bytes back"]
+    zstd = found["records compressed with zstd cannot be read: no package for it is installed"]
+    assert (lz4.check, lz4.verdict) == (zstd.check, zstd.verdict) == ("codecs", Verdict.FAIL)
+    assert lz4.advice == "install lz4 beside walletwatch"
+    assert zstd.advice == "install zstandard beside walletwatch"
 
 
 def test_the_embedded_log_is_opened(tmp_path: Path) -> None:

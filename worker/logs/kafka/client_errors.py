@@ -14,6 +14,7 @@ the failure is fatal: the caller's session ends, and a new client is made.
     |- SessionTimeoutRefused   the brokers do not allow the session timeout
     |- AnswerTooLarge          of `Consumer.poll`: one of the partitions named begins with a batch
     |                          that is larger than the client accepts
+    |- UnreadableBatch         records cannot be uncompressed; the text is a whole sentence
     |- Replaced                another worker has taken over; nothing was committed
     `- RecordTooLarge          a topic does not take a record of this size; nothing was committed
 """
@@ -70,6 +71,10 @@ class AnswerTooLarge(ClientError):
         names = ", ".join(f"{topic}/{number}" for topic, number in sorted(partitions))
         super().__init__(f"the answer to a fetch of {names} is larger than the client accepts")
         self.partitions = partitions
+
+
+class UnreadableBatch(ClientError):
+    """Records cannot be uncompressed: names codec, topic, partition and offsets."""
 
 
 class Replaced(ClientError):

@@ -7,7 +7,7 @@ from typing import Final, ParamSpec, TypeVar
 from worker.engine.records import Record
 from worker.errors import LogError
 from worker.logs.kafka.client import ClusterPartition, Consumer
-from worker.logs.kafka.client_errors import ClientError
+from worker.logs.kafka.client_errors import ClientError, UnreadableBatch
 from worker.logs.kafka.cluster import Cluster, client_id
 
 P = ParamSpec("P")
@@ -152,5 +152,7 @@ class Reader:
     def _ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return question(*args, **kwargs)
+        except UnreadableBatch as error:
+            raise LogError(str(error)) from error
         except ClientError as error:
             raise LogError(f"The brokers did not answer: {error}") from error

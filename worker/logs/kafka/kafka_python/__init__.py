@@ -3,5 +3,5 @@
 `consumer`, `producer` and `admin` implement the protocols; `connect` makes them and `errors`
 translates what the library raises. The others repair or bypass its internals, and are checked
 against each new release: `decode` (batches), `last_bytes` (connections), `pending_join` (groups),
-`library` (what is installed).
+`library` (what is installed), `codecs` (batches that cannot be uncompressed).
 """

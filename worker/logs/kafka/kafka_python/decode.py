@@ -17,6 +17,7 @@ from kafka.protocol.consumer import IsolationLevel
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from worker.engine.records import Headers, Record
+from worker.logs.kafka.kafka_python.codecs import Batches, uncompress, unreadable
 from worker.logs.kafka.kafka_python.header_names import read_any_header_names, text_of
 
 VERSIONS: Final = ("3.0.12",)
@@ -35,7 +36,7 @@ def decode_lean(wanted: bool) -> bool:
     """
     read_any_header_names()
     lean = wanted and _is_safe()
-    Fetcher.PartitionRecords._unpack_records = _unpack_records if lean else _STOCK
+    Fetcher.PartitionRecords._unpack_records = _unpack_records if lean else _unpack_stock
     if wanted and not lean:
         _LOG.warning(
             "Batches are decoded by kafka-python %s itself, which is slower: it is none of %s, "
@@ -177,7 +178,7 @@ def _varint(data: bytes, pos: int) -> tuple[int, int]:
 def _unpack_records(self: Any, tp: Any, records: Any, *deserializers: Any) -> Iterator[Any]:
     """Yield the records of a fetched partition: the library's method, but for how they are made."""
     if any(deserializers):
-        yield from _STOCK(self, tp, records, *deserializers)
+        yield from _unpack_stock(self, tp, records, *deserializers)
         return
     last = None
     while (batch := records.next_batch()) is not None:
@@ -193,6 +194,7 @@ def _unpack_records(self: Any, tp: Any, records: Any, *deserializers: Any) -> It
         if _is_hidden(self, batch):
             self.next_fetch_offset = batch.next_offset
             continue
+        uncompress(batch, tp)
         for record in decode(batch):
             self.next_fetch_offset = record.offset + 1
             yield record
@@ -200,6 +202,15 @@ def _unpack_records(self: Any, tp: Any, records: Any, *deserializers: Any) -> It
         # Compaction may have removed the last records of a batch, but not its last offset.
         self.next_fetch_offset = last.next_offset
     self.drain()
+
+
+def _unpack_stock(self: Any, tp: Any, records: Any, *deserializers: Any) -> Iterator[Any]:
+    """Yield the records as the library does; a batch that cannot be uncompressed is named."""
+    batches = Batches(records)
+    try:
+        yield from _STOCK(self, tp, batches, *deserializers)
+    except Exception as error:
+        raise unreadable(batches.last, tp, error) from error
 
 
 def _is_hidden(self: Any, batch: Any) -> bool:

@@ -17,10 +17,9 @@ from worker.logs.finding import Finding, Verdict
 from worker.logs.kafka.client import Admin, ClusterPartition, CommittedOffset, GroupMetadata
 from worker.logs.kafka.client_errors import ClientError, Unsupported
 from worker.logs.kafka.cluster import SEE_DOCTOR, Cluster
-from worker.logs.kafka.kafka_python import library
-from worker.logs.kafka.kafka_python.decode import VERSIONS, decode_lean
 from worker.logs.kafka.ops.acls import Role, acls
 from worker.logs.kafka.ops.held import held_inputs
+from worker.logs.kafka.ops.installed import installed
 from worker.logs.kafka.ops.reach import Unreachable, reach
 from worker.logs.kafka.ops.rights import not_allowed
 from worker.logs.kafka.ops.topics import Topics
@@ -51,8 +50,7 @@ class Doctor:
 
     def findings(self) -> Iterator[Finding]:
         """Yield each finding as soon as it is known. Checks that need a failed one are skipped."""
-        yield _checksum()
-        yield _decoding(self._settings)
+        yield from installed(self._settings.kafka.lean_decode)
         reached = []
         for server in self._cluster.servers:
             finding = self._broker(server)
@@ -245,30 +243,6 @@ def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Find
         yield from check()
     except (ClientError, WalletwatchError) as error:
         yield Finding(name, Verdict.FAIL, str(error))
-
-
-def _checksum() -> Finding:
-    if library.checksum_in_c():
-        return Finding("crc32c", Verdict.OK, "record batches are checked in C")
-    return Finding(
-        "crc32c",
-        Verdict.FAIL,
-        "record batches are checked in Python, a hundred times slower",
-        "install crc32c for this Python: python -m pip install --force-reinstall crc32c",
-    )
-
-
-def _decoding(settings: Settings) -> Finding:
-    wanted = settings.kafka.lean_decode
-    if decode_lean(wanted):
-        return Finding("client", Verdict.OK, f"kafka-python {library.version()}, lean decoding")
-    advice = f"install kafka-python {' or '.join(VERSIONS)}" if wanted else ""
-    return Finding(
-        "client",
-        Verdict.WARN if wanted else Verdict.OK,
-        f"kafka-python {library.version()}, which decodes records itself: slower",
-        advice,
-    )
 
 
 def _version(version: tuple[int, ...]) -> Finding:

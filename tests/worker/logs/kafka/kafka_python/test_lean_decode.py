@@ -273,18 +273,18 @@ def test_another_version_decodes_itself(
     with caplog.at_level(logging.WARNING):
         assert not decode_lean(True)
     assert "3.0.13" in caplog.text
-    assert Fetcher.PartitionRecords._unpack_records is lean._STOCK
+    assert Fetcher.PartitionRecords._unpack_records is lean._unpack_stock
 
 
 def test_a_failing_self_test_means_the_clients_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even with the right version."""
     monkeypatch.setattr(lean, "decode", lambda _: [])
     assert not decode_lean(True)
-    assert Fetcher.PartitionRecords._unpack_records is lean._STOCK
+    assert Fetcher.PartitionRecords._unpack_records is lean._unpack_stock
 
 
 def test_the_switch_turns_it_off() -> None:
     """Without a word."""
     assert decode_lean(True)
     assert not decode_lean(False)
-    assert Fetcher.PartitionRecords._unpack_records is lean._STOCK
+    assert Fetcher.PartitionRecords._unpack_records is lean._unpack_stock
