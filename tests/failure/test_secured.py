@@ -1,23 +1,28 @@
 """On a broker that refuses unknown users: each role with the rights that it needs, no others."""
 
+import json
 import select
 import ssl
 import subprocess
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import trustme
 
+from rules.builders import login as login_event
+from schemas.topics import DEAD_LETTERS, INCIDENTS, LOGINS, TOPICS
 from tests.support.commands import kafka_variables, walletwatch
 from tests.support.crashing_worker import DEADLINE_SECONDS
 from tests.support.kafka_place import TIMINGS, KafkaPlace
 from tests.support.log_comparison import Outcome, differences, of_the_embedded_log, outcome
 from tests.support.producer import PARTITIONS, crowd
 from tests.support.secured_broker import SecuredBroker
+from worker.engine.log import stored
 from worker.engine.loop import COMMITTING
-from worker.errors import ConfigError
+from worker.errors import ConfigError, LogError
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.names import Names
 from worker.logs.kafka.ops.acls import Acl, Role, acls
@@ -161,6 +166,46 @@ def test_a_worker_can_do_with_nothing_less(number: int, filled: SecuredCluster) 
     said = place.errors.read_text().splitlines()[-1]
     assert code in (70, 78), said
     assert without.name.removeprefix(filled.prefix).removesuffix(".") in said
+
+
+BAD_LINE = "no event\n"
+
+
+def test_a_producer_cannot_write_dead_letters(scene: SecuredCluster, tmp_path: Path) -> None:
+    """It appends events; a file with a line that is none needs the role `ingest`, too."""
+    good, bad = tmp_path / "good.ndjson", tmp_path / "bad.ndjson"
+    event = json.dumps(login_event("10:00:00")) + "\n"
+    good.write_text(event, "utf-8")
+    bad.write_text(event + BAD_LINE, "utf-8")
+    producer = scene.broker.user(scene.allowed(Role.PRODUCER))
+    taken = scene.walletwatch(producer, "ingest", str(good))
+    assert taken.returncode == 0, taken.stderr
+    refused = scene.walletwatch(producer, "ingest", str(bad))
+    assert refused.returncode == 70
+    assert "wallet.dead-letters" in refused.stderr
+    assert "walletwatch topics acls lists what a user must be allowed" in refused.stderr
+    both = scene.broker.user(scene.allowed(Role.PRODUCER, Role.INGEST))
+    aside = scene.walletwatch(both, "ingest", str(bad))
+    assert aside.returncode == 1, aside.stderr
+    reader = scene.broker.user(scene.allowed(Role.READER, Role.DEAD_LETTERS))
+    with closing(scene.place(reader).open()) as log:
+        assert [record.value for _, record in stored(log, DEAD_LETTERS)] == [BAD_LINE.encode()[:-1]]
+        assert sum(1 for _ in stored(log, LOGINS)) == 2
+
+
+def test_who_reads_incidents_reads_nothing_else(filled: SecuredCluster) -> None:
+    """The incidents command does all its work; what other commands read is refused."""
+    filled.user(Role.WORKER).finish()
+    login = filled.broker.user(filled.allowed(Role.INCIDENTS))
+    listed = filled.walletwatch(login, "incidents", "list", "--json")
+    assert listed.returncode == 0, listed.stderr
+    incident = json.loads(listed.stdout.splitlines()[0])["incident_id"]
+    shown = filled.walletwatch(login, "incidents", "show", incident)
+    assert shown.returncode == 0, shown.stderr
+    with closing(filled.place(login).open()) as log:
+        for topic in (each.name for each in TOPICS if each.name != INCIDENTS):
+            with pytest.raises(LogError, match=f"no topic {topic}, or it may not be read"):
+                log.offsets(topic)
 
 
 def test_the_doctor_names_what_is_not_allowed(filled: SecuredCluster) -> None:

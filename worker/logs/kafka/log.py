@@ -48,7 +48,10 @@ class KafkaLog:
         if topic not in self._counts:
             count = self._reader.partitions(self._cluster.topic(topic))
             if not count:
-                raise LogError(f"The log has no topic {topic}, or it may not be read.")
+                raise LogError(
+                    f"The log has no topic {topic}, or it may not be read: walletwatch topics "
+                    "create makes it, walletwatch topics acls lists what a user must be allowed."
+                )
             self._counts[topic] = count
         return self._counts[topic]
 

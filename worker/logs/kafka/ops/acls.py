@@ -8,6 +8,7 @@ from schemas.topics import (
     DEAD_LETTERS,
     DETECT_INPUTS,
     INCIDENT_UPDATES,
+    INCIDENTS,
     LATE,
     NOTIFICATIONS,
     SIGNALS,
@@ -35,7 +36,9 @@ class Role(StrEnum):
     WORKER = "worker"
     DOCTOR = "doctor"
     PRODUCER = "producer"
+    INGEST = "ingest"
     READER = "reader"
+    INCIDENTS = "incidents"
     DEAD_LETTERS = "dead-letters"
     OPERATOR = "operator"
 
@@ -43,8 +46,10 @@ class Role(StrEnum):
 ROLES: Final = {
     Role.WORKER: "`run`, `forget`",
     Role.DOCTOR: "`doctor`, beside those of a worker",
-    Role.PRODUCER: "your platform, `ingest`, `simulate`",
+    Role.PRODUCER: "your platform, `simulate`",
+    Role.INGEST: "`ingest`, beside those of a producer",
     Role.READER: "`tail`, `alerts`, `incidents`, `explain`",
+    Role.INCIDENTS: "`incidents`; ticketing",
     Role.DEAD_LETTERS: "`dlq`, and `tail` of late events, beside those of a producer",
     Role.OPERATOR: "`topics`",
 }
@@ -87,7 +92,9 @@ def acls(names: Names, role: Role) -> list[Acl]:
         Role.WORKER: _worker,
         Role.DOCTOR: _doctor,
         Role.PRODUCER: _producer,
+        Role.INGEST: _ingest,
         Role.READER: _reader,
+        Role.INCIDENTS: _incidents,
         Role.DEAD_LETTERS: _dead_letters,
         Role.OPERATOR: _operator,
     }
@@ -134,13 +141,21 @@ def _producer(names: Names) -> Iterator[Acl]:
     own = names.transactional_id("append", "")
     why = "appends all or nothing"
     yield Acl("transactional_id", own, "Write", why, prefixed=True)
-    yield Acl("topic", names.topic(DEAD_LETTERS), "Write", "puts lines there that are none")
+
+
+def _ingest(names: Names) -> Iterator[Acl]:
+    why = "appends lines that are no events"
+    yield Acl("topic", names.topic(DEAD_LETTERS), "Write", why)
 
 
 def _reader(names: Names) -> Iterator[Acl]:
     for topic in TOPICS:
         if topic.name not in _OWN_ACCESS:
             yield Acl("topic", names.topic(topic.name), "Read", "shows its records")
+
+
+def _incidents(names: Names) -> Iterator[Acl]:
+    yield Acl("topic", names.topic(INCIDENTS), "Read", "shows its records")
 
 
 def _dead_letters(names: Names) -> Iterator[Acl]:
