@@ -2,22 +2,30 @@
 
 Environment: WALLETWATCH_TEST_PAGE names the file of the page; WALLETWATCH_TEST_COMMIT breaks the
 atomicity of commits, so that the tests can show that they would see it; WALLETWATCH_TEST_HANG names
-a phase at whose beginning it hangs; WALLETWATCH_TEST_LAYOUT is the layout of accounts of a release
-that is still to come.
+a phase at whose beginning it hangs; WALLETWATCH_TEST_SIGNAL ("STEP SIGNAL PID") names a call of the
+producer before whose third time a process, the broker, gets a signal; WALLETWATCH_TEST_STOP
+("SIGNAL CALLS FILE") sends itself a signal in the Python call of that number of its start, or at
+its end, and writes the number of calls until then to the file; WALLETWATCH_TEST_LAYOUT is the
+layout of accounts of a release that is still to come.
 """
 
 import mmap
 import os
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from threading import Event
+from types import FrameType
 from typing import Any, Final, Literal, cast
 
 import msgspec
 
 import worker.cli.run as command
 from rules.contract import AnyRule
+from worker.cli import stopping
 from worker.cli.app import main
 from worker.config.load import Settings
 from worker.detect import account
@@ -153,6 +161,50 @@ def _split_transactions(page: Page) -> None:
     TransactionalProducer.commit = commit  # type: ignore[method-assign]
 
 
+def _signal_before(step: str, number: int, pid: int) -> None:
+    """Send a signal to a process before a call of the producer, once in the middle of the run."""
+    from worker.logs.kafka.kafka_python.producer import KafkaPythonProducer
+
+    whole, calls = getattr(KafkaPythonProducer, step), count(1)
+
+    def call(self: KafkaPythonProducer, *arguments: object) -> object:
+        if next(calls) == 3:
+            os.kill(pid, number)
+        return whole(self, *arguments)
+
+    setattr(KafkaPythonProducer, step, call)
+
+
+def _stop_within_start(number: int, calls: int, counted: Path) -> None:
+    """Send this process a signal in a call of its start, once signals are handled."""
+    whole = stopping.stop_signals
+
+    @contextmanager
+    def stop_signals() -> Iterator[stopping.StopRequest]:
+        with whole() as stop:
+            numbers, begin_work = count(1), stop.begin_work
+
+            def send() -> None:
+                sys.setprofile(None)
+                counted.write_text(str(next(numbers)), "utf-8")
+                os.kill(os.getpid(), number)
+
+            def profile(frame: FrameType, event: str, argument: object) -> None:
+                if event == "call" and next(numbers) == calls:
+                    send()
+
+            def begins() -> None:
+                if sys.getprofile() is not None:
+                    send()
+                begin_work()
+
+            stop.begin_work = begins  # type: ignore[method-assign]
+            sys.setprofile(profile)
+            yield stop
+
+    command.stop_signals = stop_signals  # type: ignore[attr-defined]
+
+
 def _save_in_layout(number: int) -> None:
     """Save accounts as a later release would, which also reads those of today."""
     today = account.layout_for
@@ -172,6 +224,12 @@ if __name__ == "__main__":
     _watch(shared)
     if "WALLETWATCH_TEST_LAYOUT" in os.environ:
         _save_in_layout(int(os.environ["WALLETWATCH_TEST_LAYOUT"]))
+    if "WALLETWATCH_TEST_SIGNAL" in os.environ:
+        call, *numbers = os.environ["WALLETWATCH_TEST_SIGNAL"].split()
+        _signal_before(call, *map(int, numbers))
+    if "WALLETWATCH_TEST_STOP" in os.environ:
+        sent, at, file = os.environ["WALLETWATCH_TEST_STOP"].split()
+        _stop_within_start(int(sent), int(at), Path(file))
     if "WALLETWATCH_TEST_COMMIT" in os.environ:
         _split_commits(os.environ["WALLETWATCH_TEST_COMMIT"], shared)
         if "WALLETWATCH_KAFKA__PREFIX" in os.environ:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,7 +11,7 @@ import typer
 from worker.config.load import Loaded
 from worker.engine.log import Log
 from worker.errors import UsageError
-from worker.run.open_log import open_log
+from worker.run.open_log import Interruptible, open_log
 
 _SQLITE: Final = "sqlite:///"
 
@@ -35,8 +35,11 @@ def environment() -> Mapping[str, str]:
 
 
 @contextmanager
-def writable_log(loaded: Loaded) -> Iterator[Log]:
+def writable_log(loaded: Loaded, interruptible: Interruptible = nullcontext) -> Iterator[Log]:
     """Open the log of the settings; it is created if it does not exist.
+
+    Args:
+        interruptible: see `open_log`.
 
     Raises:
         ConfigError: its number of partitions differs from that of the configuration.
@@ -46,7 +49,10 @@ def writable_log(loaded: Loaded) -> Iterator[Log]:
     is_set = loaded.sources["log.partitions"] != "default"
     settings = loaded.settings
     log = open_log(
-        settings.log.url, settings.log.partitions if is_set else None, kafka=settings.kafka
+        settings.log.url,
+        settings.log.partitions if is_set else None,
+        kafka=settings.kafka,
+        interruptible=interruptible,
     )
     try:
         yield log

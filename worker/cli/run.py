@@ -1,10 +1,8 @@
 """`walletwatch run`: work on the log until a signal stops it."""
 
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Final
 
 import typer
@@ -15,6 +13,7 @@ from worker.cli.printing.holding import Holding
 from worker.cli.printing.output import emit, say
 from worker.cli.printing.restoring import Restoring
 from worker.cli.ranges import input_offsets, input_ranges
+from worker.cli.stopping import stop_signals
 from worker.config.load import Settings, load_settings
 from worker.config.token_keys import tokens_for
 from worker.detect.stage import DETECT
@@ -66,8 +65,8 @@ def run(
 ) -> None:
     """Read events, publish alerts and incidents, until SIGTERM or Ctrl-C.
 
-    The current unit of work is finished first. A second signal ends it at once; nothing is lost
-    then either.
+    The current unit of work is finished first; a start ends where it waits. A second signal ends
+    either at once; nothing is lost then either.
 
     With --shadow, rules run a second time with other thresholds. What these find goes to
     wallet.alerts.shadow only: it makes no incident.
@@ -86,10 +85,11 @@ def run(
     stepped_over = input_offsets("--step-over", step_over or ())
     loaded = load_settings(config, environment(), log_url=log, shadow_file=shadow)
     settings = loaded.settings
-    with writable_log(loaded) as opened:
+    counts = Counts()
+    with stop_signals() as stop, writable_log(loaded, stop.interruptible) as opened:
         pass_over(opened, stepped_over)
         partitions = opened.partitions(DETECT_INPUTS[0])
-        refuse_wrong_topics(settings, partitions)
+        refuse_wrong_topics(settings, partitions, stop.interruptible)
         numbers = _numbers(tasks, partitions) if tasks else None
         tokens = tokens_for(settings, settings.log.url, create=True, report=say)
         with _observed(settings, _STAGES[stage], opened) as observer:
@@ -103,13 +103,15 @@ def run(
                 observer=observer,
                 tokens=tokens,
             )
-            with closing(runner), _stop_signals() as asked:
+            with closing(runner):
+                stop.begin_work()
                 say(
                     f"Running {' and '.join(_STAGES[stage])}, tasks {tasks or 'all'}, "
                     f"on {settings.log.url}. Stop with Ctrl-C or SIGTERM."
                 )
-                runner.run(asked, until_ended)
-    _report(runner.counts, as_json)
+                runner.run(stop, until_ended)
+        counts = runner.counts
+    _report(counts, as_json)
 
 
 @contextmanager
@@ -128,34 +130,6 @@ def _observed(settings: Settings, stages: Sequence[str], log: Log) -> Iterator[O
     with watching(settings, stages, log.offsets) as (observer, url):
         say(f"Metrics are at {url}/metrics, probes at /livez and /readyz.")
         yield Observers(printed, observer)
-
-
-@contextmanager
-def _stop_signals() -> Iterator["_Asked"]:
-    asked = _Asked()
-    before = {
-        number: signal.signal(number, asked.ask) for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class _Asked:
-    """Whether a signal has asked to stop; the second one does not wait."""
-
-    def __init__(self) -> None:
-        self._asked = False
-
-    def __call__(self) -> bool:
-        return self._asked
-
-    def ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
-            raise KeyboardInterrupt
-        self._asked = True
 
 
 def _numbers(text: str, partitions: int) -> list[int]:

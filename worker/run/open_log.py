@@ -5,6 +5,8 @@ commands take to run.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
     from worker.logs.kafka.cluster import Cluster
 
 _SQLITE = "sqlite:///"
-
-
 _KAFKA = "kafka://"
+
+Interruptible = Callable[[], AbstractContextManager[None]]
+"""Makes blocks that a signal may end: each raises, on entry or inside, what the caller catches."""
 
 
 def open_log(
@@ -30,6 +33,7 @@ def open_log(
     partitions: int | None = None,
     clock: Callable[[], int] = wall_clock,
     kafka: KafkaSettings | None = None,
+    interruptible: Interruptible = nullcontext,
 ) -> Log:
     """Open the log of `log.url`, making it if it is a file that is not there.
 
@@ -37,7 +41,8 @@ def open_log(
     absolute. A new log gets `partitions` per topic, 4 if None; an existing one must have as many
     as given. `clock` gives milliseconds since the epoch.
 
-    `kafka://host:port,host:port` are bootstrap brokers, reached with the settings `kafka`.
+    `kafka://host:port,host:port` are bootstrap brokers, reached with the settings `kafka`. Waiting
+    for them, and for the group of workers, is done where `interruptible` can end it.
 
     Raises:
         ConfigError: the URL names no log.
@@ -49,7 +54,7 @@ def open_log(
 
         settings = kafka or KafkaSettings()
         decode_lean(settings.lean_decode)
-        return KafkaLog(cluster_at(url, settings), settings.slot, clock)
+        return KafkaLog(cluster_at(url, settings, interruptible), settings.slot, clock)
     path = url.removeprefix(_SQLITE)
     if path in ("", url, ":memory:") or "?" in path:
         raise ConfigError(
@@ -86,7 +91,9 @@ def make_topics(settings: Settings) -> None:
         Topics(cluster_at(settings.log.url, settings.kafka), settings).create()
 
 
-def refuse_wrong_topics(settings: Settings, partitions: int) -> None:
+def refuse_wrong_topics(
+    settings: Settings, partitions: int, interruptible: Interruptible = nullcontext
+) -> None:
     """Look whether workers can run on the topics of the log, if somebody else makes these.
 
     Raises:
@@ -96,7 +103,7 @@ def refuse_wrong_topics(settings: Settings, partitions: int) -> None:
     if settings.log.url.startswith(_KAFKA):
         from worker.logs.kafka.ops.topics import Topics  # noqa: PLC0415
 
-        cluster = cluster_at(settings.log.url, settings.kafka)
+        cluster = cluster_at(settings.log.url, settings.kafka, interruptible)
         Topics(cluster, settings, partitions).refuse_wrong()
 
 
@@ -118,7 +125,9 @@ def examine(
         yield Finding("log", Verdict.OK, f"{url}: opened, {counts}")
 
 
-def cluster_at(url: str, kafka: KafkaSettings) -> "Cluster":
+def cluster_at(
+    url: str, kafka: KafkaSettings, interruptible: Interruptible = nullcontext
+) -> "Cluster":
     """Return how to reach the brokers of a kafka:// URL.
 
     Raises:
@@ -128,4 +137,6 @@ def cluster_at(url: str, kafka: KafkaSettings) -> "Cluster":
         raise ConfigError(f"log.url: {url} is not on Kafka: expected kafka://host:port.")
     from worker.logs.kafka.connect import cluster_of  # noqa: PLC0415
 
-    return cluster_of(url.removeprefix(_KAFKA).split(","), kafka)
+    return replace(
+        cluster_of(url.removeprefix(_KAFKA).split(","), kafka), interruptible=interruptible
+    )

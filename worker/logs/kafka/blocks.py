@@ -52,7 +52,7 @@ class _Block(msgspec.Struct, array_like=True, gc=False):
 
 _pack: Final = msgspec.msgpack.Encoder().encode
 _unpack: Final = Unpacker(_Block)
-_keys_of: Final = msgspec.msgpack.Decoder(list[Key]).decode
+_decode_keys: Final = msgspec.msgpack.Decoder(list[Key]).decode
 
 
 class Blocks:
@@ -143,11 +143,17 @@ class Blocks:
         where, values = self._where, self._values
         number, count, packed = self._blocks.popleft()
         self.entries -= count
-        newest = [key for key in _keys_of(packed) if where[key] == number and key not in changed]
+        keys = _decode_keys(packed)
+        newest = [key for key in keys if where[key] == number and key not in changed]
         for key in newest:
             if key not in values:
                 del where[key]
         return [key for key in newest if key in values]
+
+
+def keys_of(block: bytes) -> list[Key]:
+    """Return the keys of a block that this release has written."""
+    return _read(block)[1]
 
 
 def _name(number: int) -> bytes:
@@ -176,7 +182,7 @@ def _read(stored: bytes) -> tuple[bytes, list[Key], list[bytes]]:
     block = numbered(_unpack, stored, "a block of the changelog", _LAYOUT)
     try:
         packed = bytes(block.keys)
-        keys = _keys_of(packed)
+        keys = _decode_keys(packed)
     except msgspec.MsgspecError as error:
         raise damaged("a block of the changelog") from error
     if len(keys) != len(block.values):

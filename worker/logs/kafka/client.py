@@ -1,7 +1,8 @@
 """The seam to a client of Kafka: the calls that walletwatch makes. Pure.
 
 `kafka_python` implements the protocols. Nothing here or in the rest of the log knows that library.
-Every call raises ClientError if it fails; `client_errors` lists the kinds.
+Every call raises ClientError if it fails, but `close`, which never fails: an error there would hide
+the one before it. `client_errors` lists the kinds.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -54,6 +55,9 @@ class GroupMember(NamedTuple):
     client_id: str
     partitions: tuple[int, ...]
     """Assigned partition numbers, of all topics."""
+    id: str = ""
+    """Given by the coordinator, also to a member whose join still waits."""
+    instance_id: str | None = None
 
 
 class GroupDescription(NamedTuple):

@@ -83,3 +83,8 @@ class Replaced(ClientError):
 
 class RecordTooLarge(ClientError):
     """A record is larger than its topic allows."""
+
+    def __init__(self, text: str, topic: str) -> None:
+        super().__init__(text)
+        self.topic = topic
+        """Its name on the cluster."""

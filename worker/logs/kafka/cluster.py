@@ -7,7 +7,10 @@ where a worker must rather end and be started again.
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, Final, TypeVar
 
 from worker.errors import ConfigError, LogError
@@ -16,6 +19,7 @@ from worker.logs.kafka.client_errors import ClientError, LoginRefused
 from worker.logs.kafka.kafka_python.admin import KafkaPythonAdmin
 from worker.logs.kafka.kafka_python.consumer import KafkaPythonConsumer
 from worker.logs.kafka.kafka_python.producer import KafkaPythonProducer
+from worker.logs.kafka.limits import UNKNOWN, Limits
 from worker.logs.kafka.names import Names
 
 Options = Mapping[str, Any]
@@ -27,8 +31,6 @@ OLDEST: Final = (2, 7)
 SEE_DOCTOR: Final = " walletwatch doctor says more."
 _RECONNECT_MAX_MS: Final = 1_000
 _LINGER_MS: Final = 100
-_BATCH_BYTES: Final = 256 * 1024
-"""Well below the 1 MiB that a topic takes by default."""
 _FETCH_MAX_BYTES: Final = 16 * 1024 * 1024
 ANSWER_MAX_BYTES: Final = 128 * 1024 * 1024
 """The largest batch that is read, as compressed: brokers take 100 MiB at once by default."""
@@ -65,6 +67,8 @@ class Cluster(Names):
     timings: Timings = Timings()
     stepped_over: frozenset[tuple[ClusterPartition, int]] = frozenset()
     """Records (partition, offset) that no client can read: stages read them as empty ones."""
+    interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Makes the blocks in which the process may be asked to stop, see `open_log`."""
 
     def consumer(self, **options: Any) -> Consumer:
         """Make a consumer that reads committed records as bytes and commits nothing by itself.
@@ -88,8 +92,11 @@ class Cluster(Names):
             **{"fetch_max_wait_ms": self.timings.fetch_wait, **options},
         )
 
-    def producer(self, transactional_id: str) -> Producer:
+    def producer(self, transactional_id: str, limits: Limits = UNKNOWN) -> Producer:
         """Make a producer that waits for all replicas and never longer than the timings allow.
+
+        Args:
+            limits: of the topics that it writes.
 
         Raises:
             ConfigError: the brokers are too old, or refuse the login.
@@ -104,8 +111,8 @@ class Cluster(Names):
             # A commit sends all it has and then flushes, which waits for no linger. Until then
             # batches fill up: sent one by one, records cost a sixth more of the whole stage.
             linger_ms=min(_LINGER_MS, timings.delivery - timings.request),
-            batch_size=_BATCH_BYTES,
-            max_request_size=MAX_REQUEST_BYTES,
+            batch_size=limits.batch,
+            max_request_size=max(MAX_REQUEST_BYTES, limits.largest),
             retry_backoff_ms=20,
             request_timeout_ms=timings.request,
             delivery_timeout_ms=timings.delivery,
@@ -141,7 +148,7 @@ class Cluster(Names):
             "reconnect_backoff_max_ms": _RECONNECT_MAX_MS,
         }
         try:
-            return kind({**bootstrap, **self.options, **options})
+            return self._apart(lambda: kind({**bootstrap, **self.options, **options}))
         except LoginRefused as error:
             raise ConfigError(
                 f"The brokers at {servers} refuse the login: {error}. See kafka.username, "
@@ -151,6 +158,26 @@ class Cluster(Names):
             raise LogError(
                 f"No Kafka broker at {servers} can be used ({error}).{SEE_DOCTOR}"
             ) from error
+
+    def _apart(self, make: Callable[[], C]) -> C:
+        """Make a client in a thread of its own, and wait for it where a signal may end the wait.
+
+        The client waits for brokers in a loop that swallows what a signal handler raises.
+        """
+        made: SimpleQueue[C | Exception] = SimpleQueue()
+
+        def run() -> None:
+            try:
+                made.put(make())
+            except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+                made.put(error)
+
+        Thread(target=run, daemon=True).start()
+        with self.interruptible():
+            client = made.get()
+        if isinstance(client, Exception):
+            raise client
+        return client
 
 
 def _dotted(version: tuple[int, ...]) -> str:

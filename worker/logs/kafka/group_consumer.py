@@ -169,6 +169,8 @@ class GroupConsumer:
     def _poll(
         self, ready: Collection[ClusterPartition], timeout_ms: int
     ) -> dict[ClusterPartition, list[Record]]:
+        with self._cluster.interruptible():
+            pass  # here only: what the client has begun must not end anywhere
         self._resume_only(ready)
         try:
             polled = self._consumer.poll(timeout_ms, _EVERYTHING)
@@ -257,13 +259,20 @@ class GroupConsumer:
 
     def leave(self) -> None:
         """Leave the group at once, instead of when the session times out, and close."""
-        membership = self.group_metadata
+        member = self._consumer.group_metadata().member_id
         self.close()
-        if membership.generation < 0:
-            return
-        # The member id too: a successor in the same slot must not be removed.
         with suppress(ClientError):  # then the group notices when the session times out
-            self._admin.remove_member(self._group, membership.member_id, self._slot, "stopped")
+            if not (member or self.rebalances):
+                member = self._joining()
+            if member:
+                # The member id too: a successor in the same slot must not be removed.
+                self._admin.remove_member(self._group, member, self._slot, "stopped")
+
+    def _joining(self) -> str:
+        """Return the id under which a join of this consumer waits in the group; "" if none does."""
+        members = self._admin.describe_group(self._group).members
+        own = (member for member in members if member.client_id == client_id())
+        return next((member.id for member in own if member.instance_id == self._slot), "")
 
     def close(self) -> None:
         """Close the connections; the group counts this worker as dead until it is back."""

@@ -14,6 +14,7 @@ from worker.logs.kafka.client import ClusterPartition, GroupMetadata, Outgoing
 from worker.logs.kafka.client_errors import ClientError
 from worker.logs.kafka.cluster import MAX_REQUEST_BYTES, Cluster
 from worker.logs.kafka.group_consumer import GroupConsumer, owners_of
+from worker.logs.kafka.limits import read_limits
 from worker.logs.kafka.reader import Reader
 from worker.logs.kafka.session import KafkaSession
 from worker.logs.kafka.stage_membership import StageMembership
@@ -81,14 +82,23 @@ class KafkaLog:
         if not outgoing:
             return
         if self._producer is None:
-            own = self._cluster.transactional_id("append", uuid.uuid4().hex)
-            self._producer = TransactionalProducer(self._cluster, own, self._written)
+            self._producer = self._appending()
         try:
             self._producer.commit(outgoing, self._timestamp(), {}, GroupMetadata(None))
         except LogError:
             self._producer.close()
             self._producer = None
             raise
+
+    def _appending(self) -> TransactionalProducer:
+        cluster = self._cluster
+        own = cluster.transactional_id("append", uuid.uuid4().hex)
+        with closing(cluster.admin()) as admin:
+            try:
+                limits = read_limits(admin, cluster)
+            except ClientError as error:
+                raise LogError(f"The limits of the topics cannot be read: {error}") from error
+        return TransactionalProducer(cluster, own, self._written, limits)
 
     def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
         """Return up to `limit` records from the first stored one at or after `offset`."""

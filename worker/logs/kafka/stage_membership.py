@@ -21,6 +21,7 @@ from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.feed import Feed, Rebalanced
 from worker.logs.kafka.fence import fence
 from worker.logs.kafka.group_consumer import GroupConsumer, owners_of
+from worker.logs.kafka.limits import read_limits
 from worker.logs.kafka.restore import restore
 from worker.logs.kafka.transaction import TransactionalProducer
 from worker.logs.kafka.watchdog import Watchdog
@@ -87,13 +88,15 @@ class StageMembership:
     def _take(
         self, slot: str, written: dict[ClusterPartition, int], siblings: set[GroupConsumer]
     ) -> None:
-        # The transactional id first: this aborts an open transaction of a predecessor in the slot.
+        # The transactional id before the group: this aborts an open transaction of a predecessor in
+        # the slot.
         cluster, stage = self._cluster, self._stage
-        own = cluster.transactional_id(stage, slot)
-        self._producer = TransactionalProducer(cluster, own, written)
-        self._closing.append(self._producer.close)
         self._admin = cluster.admin()
         self._closing.append(self._admin.close)
+        self._limits = read_limits(self._admin, cluster, stage)
+        own = cluster.transactional_id(stage, slot)
+        self._producer = TransactionalProducer(cluster, own, written, self._limits)
+        self._closing.append(self._producer.close)
         self._changelog_consumer = cluster.consumer(max_partition_fetch_bytes=_RESTORE_FETCH_BYTES)
         self._closing.append(self._changelog_consumer.close)
         topics = [cluster.topic(name) for name in self.inputs]
@@ -149,7 +152,7 @@ class StageMembership:
             LogError: records that were never read are gone, or the changelog cannot be read.
         """
         committed = self._committed(task)
-        blocks = Blocks()
+        blocks = Blocks(self._limits.block)
         changelog = self._changelog(task)
         consumer, heartbeat = self._changelog_consumer, self.feed.heartbeat
         restore(consumer, self._admin, changelog, blocks, heartbeat, self._fence(task))

@@ -12,6 +12,7 @@ from worker.errors import LogError, LogInDoubt
 from worker.logs.kafka.client import ClusterPartition, CommittedOffset, GroupMetadata, Outgoing
 from worker.logs.kafka.client_errors import ClientError, RecordTooLarge, Replaced
 from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.limits import UNKNOWN, Limits
 
 _FLUSH_SECONDS: Final = 15.0
 
@@ -20,20 +21,26 @@ class TransactionalProducer:
     """The producer of one transactional id."""
 
     def __init__(
-        self, cluster: Cluster, transactional_id: str, written: dict[ClusterPartition, int]
+        self,
+        cluster: Cluster,
+        transactional_id: str,
+        written: dict[ClusterPartition, int],
+        limits: Limits = UNKNOWN,
     ) -> None:
         """Take the id over: its last producer can commit no more.
 
         Args:
             written: receives, per partition, the offset after the last committed record. Readers
                 see it a little later than `commit` returns; those of this process can wait for it.
+            limits: of the topics that are written; a record above them fails before it is sent.
 
         Raises:
             LogError: the cluster did not answer, or does not allow it.
         """
         self.transactional_id = transactional_id
         self._written = written
-        self._producer = cluster.producer(transactional_id)
+        self._limits = limits
+        self._producer = cluster.producer(transactional_id, limits)
         try:
             self._producer.init_transactions()
         except ClientError as error:
@@ -58,6 +65,7 @@ class TransactionalProducer:
             LogInDoubt: another worker has taken over; nothing was committed.
             LogError: it failed; the outcome may be unknown.
         """
+        self._limits.check(records)
         try:
             self._producer.begin_transaction()
             written = self._producer.send(records, timestamp, _FLUSH_SECONDS)
@@ -76,17 +84,9 @@ class TransactionalProducer:
                 f"taken over its slot or its tasks ({error})."
             )
         if isinstance(error, RecordTooLarge):
-            at, _, value, _ = max(records, key=_size)
-            return LogError(
-                f"Topic {at.topic} takes no record of {len(value or b'')} bytes: raise its "
-                "max.message.bytes. Nothing was committed."
-            )
+            return self._limits.refusal(self._limits.largest_of(error.topic, records))
         return LogError(f"{self.transactional_id}: the commit failed: {error}")
 
     def close(self) -> None:
         """Close the connections. An open transaction is left to the successor."""
         self._producer.close()
-
-
-def _size(record: Outgoing) -> int:
-    return len(record[2] or b"")

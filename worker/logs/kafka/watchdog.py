@@ -22,9 +22,13 @@ _OVERSLEPT: Final = 1.0
 
 
 def end_process(what: str, seconds: float) -> None:
-    """Write what hung and the stack of every thread to stderr, and end the process at once."""
-    say(f"walletwatch: {what} has not come back for {seconds:.0f} s: ending the process.")
+    """Write the stack of every thread and what hung to stderr, and end the process at once."""
     faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
+    say(
+        f"walletwatch: {what} has had no answer from the brokers for {seconds:.0f} s: they may be "
+        "down, or cut off from here (walletwatch doctor says more). What was committed is safe; "
+        "the next start reads from the log how far it went. Ending the process."
+    )
     sys.stderr.flush()
     os._exit(Exit.INTERNAL)
 

@@ -1,10 +1,12 @@
 """One commit as one transaction, with a fake client behind the seam."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 import pytest
 
 from worker.errors import LogError, LogInDoubt
+from worker.logs.kafka.blocks import Blocks
 from worker.logs.kafka.client import (
     ClusterPartition,
     CommittedOffset,
@@ -14,13 +16,20 @@ from worker.logs.kafka.client import (
 )
 from worker.logs.kafka.client_errors import ClientError, RecordTooLarge, Replaced
 from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.limits import Limits
 from worker.logs.kafka.transaction import TransactionalProducer
 
 OUT = ClusterPartition("out", 0)
 CHANGELOG = ClusterPartition("changelog", 1)
 RECORDS: list[Outgoing] = [(OUT, b"k", b"small", ()), (CHANGELOG, b"n", b"v" * 300, ())]
+LARGER: Outgoing = (ClusterPartition("out", 3), b"larger", b"v" * 50, ((("name", b"v" * 38),)))
 OFFSETS = {ClusterPartition("in", 0): CommittedOffset(7, "mark")}
 GROUP = GroupMetadata("group", 3, "member")
+
+
+def hashed(key: bytes) -> str:
+    """What an error says of a key."""
+    return sha256(key).hexdigest()[:16]
 
 
 class FakeProducer(Producer):
@@ -99,9 +108,51 @@ def test_a_replaced_worker_is_in_doubt(failing: str, monkeypatch: pytest.MonkeyP
 
 def test_the_largest_record_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also if the client itself refuses it, before it has sent anything."""
-    fake = FakeProducer("send", RecordTooLarge("text"))
-    with pytest.raises(LogError, match="Topic changelog takes no record of 300 bytes"):
-        taken(fake, {}, monkeypatch).commit(RECORDS, 1, OFFSETS, GROUP)
+    fake = FakeProducer("send", RecordTooLarge("text", "out"))
+    with pytest.raises(LogError) as caught:
+        taken(fake, {}, monkeypatch).commit([*RECORDS, LARGER], 1, OFFSETS, GROUP)
+    said = str(caught.value)
+    assert said.startswith("Topic out takes records of fewer bytes (max.message.bytes), and a re")
+    assert f"SHA-256 begins with {hashed(b'larger')}, for partition 3, has " in said
+    assert "larger" not in said
+    assert fake.calls == ["init", "begin", "send"]
+
+
+def test_a_record_above_a_known_limit_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither it nor anything else: no transaction begins."""
+    fake = FakeProducer()
+    monkeypatch.setattr(Cluster, "producer", lambda *_: fake)
+    fits = TransactionalProducer(Cluster(), "id", {}, Limits({"out": 168}))
+    fits.commit([LARGER], 1, OFFSETS, GROUP)
+    fake.calls.clear()
+    producer = TransactionalProducer(Cluster(), "id", {}, Limits({"out": 167}))
+    with pytest.raises(LogError, match=r"Topic out takes records of at most 167 bytes .*, has 168"):
+        producer.commit([*RECORDS, LARGER], 1, OFFSETS, GROUP)
+    assert fake.calls == ["init"]
+
+
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [
+        (None, "the state of the task itself"),
+        (b"account-1", f"a state whose key's SHA-256 begins with {hashed(b'account-1')}"),
+    ],
+)
+def test_a_state_above_the_limit_is_named_by_its_key(
+    key: bytes | None, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of the changelog has a number as its key, which would help nobody."""
+    monkeypatch.setattr(Cluster, "producer", lambda *_: FakeProducer())
+    limits = Limits({"changelog": 2_000}, "changelog")
+    blocks = Blocks(limits.block)
+    changes = {b"small": b"s", key: b"v" * 2_000, b"other": b"o"}
+    records: list[Outgoing] = [(CHANGELOG, *block, ()) for block in blocks.write(changes)]
+    producer = TransactionalProducer(Cluster(), "id", {}, limits)
+    with pytest.raises(LogError) as caught:
+        producer.commit(records, 1, OFFSETS, GROUP)
+    said = str(caught.value)
+    assert f"at most 2000 bytes (max.message.bytes), and {what}, for partition 1, " in said
+    assert "account-1" not in said
 
 
 def test_an_id_that_cannot_be_taken_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:

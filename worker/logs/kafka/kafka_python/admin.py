@@ -1,12 +1,13 @@
 """The admin client of the seam, by kafka-python."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, MemberToRemove, OffsetSpec
 from kafka.admin import NewTopic as TheirNewTopic
-from kafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 from kafka.protocol.consumer import IsolationLevel
 
 from worker.logs.kafka.client import (
@@ -116,15 +117,17 @@ class KafkaPythonAdmin(KafkaPythonClient, Admin):
     def wait_for_topics(self, names: Sequence[str]) -> None:
         self._client.wait_for_topics(list(names))
 
-    @translated
     def close(self) -> None:
-        self._client.close()
+        with suppress(KafkaError):
+            self._client.close()
 
 
 def _member(described: Mapping[str, Any]) -> GroupMember:
     assigned = (described["member_assignment"] or {}).get("assigned_partitions", ())
     numbers = tuple(number for topic in assigned for number in topic["partitions"])
-    return GroupMember(described["client_id"], numbers)
+    return GroupMember(
+        described["client_id"], numbers, described["member_id"], described["group_instance_id"]
+    )
 
 
 def _topic(described: Mapping[str, Any]) -> TopicDescription:

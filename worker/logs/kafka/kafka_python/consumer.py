@@ -1,11 +1,13 @@
 """The consumer of the seam, by kafka-python."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import KafkaError
 from kafka.structs import MemberState as TheirState
 
 from worker.engine.records import Record
@@ -113,9 +115,9 @@ class KafkaPythonConsumer(KafkaPythonClient, Consumer):
     def keep_join(self) -> None:
         keep_join(self._client._coordinator)
 
-    @translated
     def close(self, timeout_ms: int | None = None) -> None:
-        self._client.close(autocommit=False, timeout_ms=timeout_ms)
+        with suppress(KafkaError):
+            self._client.close(autocommit=False, timeout_ms=timeout_ms)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -13,7 +13,6 @@ from kafka.errors import (
     InvalidSessionTimeoutError,
     KafkaError,
     KafkaTimeoutError,
-    MessageSizeTooLargeError,
     ProducerFencedError,
     UnsupportedVersionError,
 )
@@ -23,7 +22,6 @@ from worker.logs.kafka.client_errors import (
     ClientTimeout,
     NoCoordinator,
     NotAllowed,
-    RecordTooLarge,
     Replaced,
     SessionTimeoutRefused,
     Unsupported,
@@ -40,7 +38,6 @@ _KINDS: Final[dict[type[Exception], type[ClientError]]] = {
     InvalidProducerEpochError: Replaced,
     InvalidSessionTimeoutError: SessionTimeoutRefused,
     KafkaTimeoutError: ClientTimeout,
-    MessageSizeTooLargeError: RecordTooLarge,
     ProducerFencedError: Replaced,
     UnsupportedVersionError: Unsupported,
 }

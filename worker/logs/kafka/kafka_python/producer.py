@@ -1,10 +1,17 @@
 """The producer of the seam, by kafka-python."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final
 
 from kafka import KafkaProducer, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    UnknownError,
+)
 from kafka.serializer import Serializer
 from kafka.structs import ConsumerGroupMetadata
 
@@ -15,8 +22,11 @@ from worker.logs.kafka.client import (
     Outgoing,
     Producer,
 )
+from worker.logs.kafka.client_errors import RecordTooLarge
 from worker.logs.kafka.kafka_python.connect import KafkaPythonClient
 from worker.logs.kafka.kafka_python.errors import translated
+
+_TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class _Null(Serializer):  # type: ignore[misc]
@@ -46,18 +56,35 @@ class KafkaPythonProducer(KafkaPythonClient, Producer):
     def send(
         self, records: Sequence[Outgoing], timestamp: int, timeout: float
     ) -> dict[ClusterPartition, int]:
-        send, null = self._client.send, self._null
-        futures = []
-        for at, key, value, headers in records:
-            known = null if value is None and key is None else value
-            futures.append(send(at.topic, known, key, list(headers), at.partition, timestamp))
-        self._client.flush(timeout=timeout)
+        futures: list[Any] = []
+        deadline = monotonic() + timeout
+        try:
+            futures.extend(self._sent(record, timestamp) for record in records)
+            self._client.flush(timeout=timeout)
+        except MessageSizeTooLargeError as error:  # for the client itself
+            raise RecordTooLarge(repr(error), records[len(futures)][0].topic) from error
+        except UnknownError:
+            # A batch was too large for its topic: the library has halved it, and waits no longer.
+            _await(futures, deadline)
+        except KafkaError as error:
+            # A record was too large for its topic: every later call fails, with that as its cause.
+            if any(isinstance(each, _TOO_LARGE) for each in error.args):
+                _await(futures, deadline)
+                _refuse_too_large(records, futures)
+            raise
+        _refuse_too_large(records, futures)
         for future in futures:
             # An expired batch fails its futures and nothing else: the commit would succeed.
             if not future.succeeded():
                 raise future.exception or KafkaError("a record was not acknowledged")
         acknowledged = zip(records, futures, strict=True)
         return {record[0]: future.value.offset + 1 for record, future in acknowledged}
+
+    def _sent(self, record: Outgoing, timestamp: int) -> Any:
+        """Begin to send a record, and return the library's future of its acknowledgement."""
+        at, key, value, headers = record
+        known = self._null if value is None and key is None else value
+        return self._client.send(at.topic, known, key, list(headers), at.partition, timestamp)
 
     @translated
     def send_offsets(
@@ -73,6 +100,23 @@ class KafkaPythonProducer(KafkaPythonClient, Producer):
     def commit_transaction(self) -> None:
         self._client.commit_transaction()
 
-    @translated
     def close(self) -> None:
-        self._client.close(timeout=0)
+        # The library's own close flushes first, and fails if it cannot: that error would hide the
+        # one after which the producer is closed. The sender closes the connections.
+        self._client._sender.force_close()
+        self._client._unregister_cleanup()
+        self._client._closed = True
+
+
+def _await(futures: Sequence[Any], deadline: float) -> None:
+    """Wait until all are done, or the time is up."""
+    for future in futures:
+        with suppress(KafkaError):  # judged when all are known
+            future.get(max(deadline - monotonic(), 0))
+
+
+def _refuse_too_large(records: Sequence[Outgoing], futures: Sequence[Any]) -> None:
+    """Raise RecordTooLarge if a record has failed because of its size; names its topic."""
+    for (at, *_), future in zip(records, futures, strict=False):
+        if isinstance(future.exception, _TOO_LARGE):
+            raise RecordTooLarge(repr(future.exception), at.topic)

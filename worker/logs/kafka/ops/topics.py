@@ -5,13 +5,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.topics import TOPICS, Topic
+from schemas.topics import DEAD_LETTERS, DETECT_INPUTS, LATE, TOPICS, Topic
 from worker.config.settings import Settings
 from worker.detect.stage import DETECT
 from worker.errors import ConfigError, LogError
 from worker.logs.kafka.client import Admin, NewTopic, Visibility
 from worker.logs.kafka.client_errors import ClientError
 from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.limits import DEFAULT_LIMIT, SETTING
 from worker.triage.stage import TRIAGE
 
 _HOUR: Final = 3_600_000
@@ -34,12 +35,17 @@ class Wanted:
     partitions: int
     replication: int
     configs: dict[str, str]
+    least_limit: int = 0
+    """Bytes of a record that it must take."""
 
-    def compare(self, found: Mapping[str, str] | None) -> list[tuple[str, str, str]]:
+    def compare(
+        self, found: Mapping[str, str] | None, least_limit: int = 0
+    ) -> list[tuple[str, str, str]]:
         """Return (what, expected, found) of all that differs.
 
         Args:
             found: the facts of the topic; None if it does not exist, empty if it is hidden.
+            least_limit: bytes of a record that it must take beside its own.
         """
         if found is None:
             return [("topic", "there", "missing")]
@@ -48,8 +54,12 @@ class Wanted:
         facts = {"partitions": str(self.partitions), "replication": str(self.replication)}
         if self.configs.keys().isdisjoint(found):
             return [(_HIDDEN, "visible", "hidden from this user: allow DescribeConfigs")]
-        facts |= self.configs
-        return [(what, is_, found[what]) for what, is_ in facts.items() if found[what] != is_]
+        facts |= {what: is_ for what, is_ in self.configs.items() if what != SETTING}
+        differing = [(what, is_, found[what]) for what, is_ in facts.items() if found[what] != is_]
+        least = max(self.least_limit, least_limit)
+        if int(found[SETTING]) < least:
+            differing.append((SETTING, f"at least {least}", found[SETTING]))
+        return differing
 
     def new(self) -> NewTopic:
         """Return the topic to create."""
@@ -92,9 +102,11 @@ class Topics:
         cluster, replication = self._cluster, self._settings.kafka.replication
         configs = {cluster.topic(topic.name): self._configs(topic) for topic in TOPICS}
         configs |= {cluster.changelog(stage): self._changelog() for stage in (DETECT, TRIAGE)}
+        limits = {name: int(own.get(SETTING, DEFAULT_LIMIT)) for name, own in configs.items()}
+        limits |= dict.fromkeys(map(cluster.topic, DETECT_INPUTS), 0)
         insync = {"min.insync.replicas": str(self._settings.kafka.min_insync)}
         return [
-            Wanted(name, self._partitions, replication, own | insync)
+            Wanted(name, self._partitions, replication, own | insync, limits[name])
             for name, own in configs.items()
         ]
 
@@ -132,10 +144,16 @@ class Topics:
                 found = _facts(admin, wanted)
         except ClientError as error:
             raise LogError(f"The topics cannot be looked at: {error}") from error
+        inputs = (found.get(self._cluster.topic(name)) or {} for name in DETECT_INPUTS)
+        largest = max((int(facts.get(SETTING, 0)) for facts in inputs), default=0)
+        # Here the original bytes of what the inputs take have to fit.
+        least = dict.fromkeys(map(self._cluster.topic, (DEAD_LETTERS, LATE)), largest)
         return [
             Difference(topic.name, what, expected, is_)
             for topic in wanted
-            for what, expected, is_ in topic.compare(found.get(topic.name))
+            for what, expected, is_ in topic.compare(
+                found.get(topic.name), least.get(topic.name, 0)
+            )
         ]
 
     def refuse_wrong(self) -> None:
@@ -167,7 +185,7 @@ class Topics:
         return {
             "cleanup.policy": "compact",
             "delete.retention.ms": str(_TOMBSTONES_MS),
-            "max.message.bytes": str(_BLOCK_LIMIT),
+            SETTING: str(_BLOCK_LIMIT),
             "segment.ms": str(_HOUR),
             "min.cleanable.dirty.ratio": "0.3",
         }
@@ -184,7 +202,7 @@ def _facts(admin: Admin, wanted: list[Wanted]) -> dict[str, dict[str, str]]:
             }
         elif topic.visibility is Visibility.HIDDEN:
             found[topic.name] = {}
-    visible = {topic.name: topic.configs for topic in wanted if found.get(topic.name)}
+    visible = {topic.name: {*topic.configs, SETTING} for topic in wanted if found.get(topic.name)}
     for name, configs in admin.topic_configs(visible).items():
         found[name] |= configs
     return found

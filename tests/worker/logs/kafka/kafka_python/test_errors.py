@@ -11,7 +11,6 @@ from kafka.errors import (
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
-    MessageSizeTooLargeError,
     ProducerFencedError,
     UnsupportedVersionError,
 )
@@ -21,7 +20,6 @@ from worker.logs.kafka.client_errors import (
     ClientTimeout,
     NoCoordinator,
     NotAllowed,
-    RecordTooLarge,
     Replaced,
     SessionTimeoutRefused,
     Unsupported,
@@ -37,7 +35,6 @@ KINDS: dict[type[KafkaError], type[ClientError]] = {
     InvalidSessionTimeoutError: SessionTimeoutRefused,
     KafkaConnectionError: ClientError,
     KafkaTimeoutError: ClientTimeout,
-    MessageSizeTooLargeError: RecordTooLarge,
     ProducerFencedError: Replaced,
     UnsupportedVersionError: Unsupported,
 }

@@ -1,0 +1,42 @@
+"""A broker that dies, or freezes, within a commit: run ends, and the last line names the cause."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from scripts.broker import Broker
+from tests.support.crashing_worker import DEADLINE_SECONDS
+from tests.support.kafka_place import KafkaPlace
+from tests.support.producer import crowd
+
+LONG = [pytest.mark.chaos, pytest.mark.timeout(600)]
+STEPS = ("begin_transaction", "send", "send_offsets", "commit_transaction")
+SHORT = {("send", signal.SIGKILL), ("commit_transaction", signal.SIGKILL)}
+
+
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [
+        pytest.param(step, number, marks=[] if (step, number) in SHORT else LONG)
+        for step in STEPS
+        for number in (signal.SIGKILL, signal.SIGSTOP)
+    ],
+)
+def test_the_cause_is_named(
+    step: str, number: signal.Signals, own_broker: Broker, tmp_path: Path
+) -> None:
+    """Whichever call of the transaction is next, and however the producer is closed after it.
+
+    A coordinator that is gone leaves calls without an answer: the watchdog ends these.
+    """
+    place = KafkaPlace(tmp_path / "place", own_broker.address)
+    place.fill(crowd(31, 600))
+    place.environment["WALLETWATCH_TEST_SIGNAL"] = f"{step} {int(number)} {own_broker.pid}"
+    with place.running("--until-ended") as process:
+        assert process.wait(DEADLINE_SECONDS) == 70
+    own_broker.resume()
+    said = place.errors.read_text().splitlines()[-1]
+    failed = f"walletwatch: {place.prefix}walletwatch.detect.0: the commit failed: "
+    hung = "walletwatch: committing has had no answer from the brokers for 20 s: "
+    assert said.startswith((failed, hung)), said
