@@ -14,7 +14,7 @@ from worker.logs.kafka.client import ClusterPartition, GroupMetadata, Outgoing
 from worker.logs.kafka.client_errors import ClientError
 from worker.logs.kafka.cluster import MAX_REQUEST_BYTES, Cluster
 from worker.logs.kafka.group_consumer import GroupConsumer, owners_of
-from worker.logs.kafka.limits import read_limits
+from worker.logs.kafka.limits import SETTING, read_limits
 from worker.logs.kafka.reader import Reader
 from worker.logs.kafka.session import KafkaSession
 from worker.logs.kafka.stage_membership import StageMembership
@@ -68,13 +68,13 @@ class KafkaLog:
     def record_limit(self, topic: str) -> int:
         """Return max.message.bytes of the topic, or the limit of the client if that is lower."""
         self.partitions(topic)
-        name, limit = self._cluster.topic(topic), "max.message.bytes"
+        name = self._cluster.topic(topic)
         try:
             with closing(self._cluster.admin()) as admin:
-                found = admin.topic_configs({name: [limit]}).get(name, {})
+                found = admin.topic_configs({name: [SETTING]}).get(name, {})
         except ClientError as error:
             raise LogError(f"The settings of {name} cannot be read: {error}") from error
-        return min(int(found.get(limit, RECORD_BYTES)), MAX_REQUEST_BYTES)
+        return min(int(found.get(SETTING, RECORD_BYTES)), MAX_REQUEST_BYTES)
 
     def append(self, records: Sequence[NewRecord]) -> None:
         """Append all records in one transaction; see the port."""
