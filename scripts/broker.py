@@ -162,8 +162,14 @@ def check(folder: Path, checksums: Path) -> None:
 class Broker:
     """One node, its folder and its process; the process ends with this one."""
 
-    def __init__(self, folder: Path, overrides: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        overrides: Mapping[str, str] | None = None,
+        cluster_id: str = _CLUSTER_ID,
+    ) -> None:
         """Choose ports and format the folder; start it with `start`."""
+        self._cluster_id = cluster_id
         self._folder = folder
         self._jars = jars()
         self._process: subprocess.Popen[str] | None = None
@@ -196,7 +202,7 @@ class Broker:
         self._properties.write_text("".join(lines), "utf-8")
 
     def _format(self) -> None:
-        tool = ["kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c"]
+        tool = ["kafka.tools.StorageTool", "format", "-t", self._cluster_id, "-c"]
         done = subprocess.run(
             [*self._java(), *tool, str(self._properties)],
             capture_output=True,

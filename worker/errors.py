@@ -3,7 +3,8 @@
 WalletwatchError            something the user must know; str() is a whole sentence
 ├── UsageError              2   a wrong argument, a file that is not there
 ├── CheckFailed             1   it found what it was asked to look for, or input could not be read
-├── ConfigError             78  bad configuration: file, key, allowed range
+├── ConfigError             78  bad configuration: file, key, allowed range; or others have changed
+│                               the log, and an operator must decide: it names the command
 ├── DeadLetterLimit         1   too many bad records; names them, and how to see and pass them
 └── LogError                70  the log cannot be used; nothing was lost
     ├── TaskTaken           another worker has the task
@@ -50,7 +51,10 @@ class CheckFailed(WalletwatchError):
 
 
 class ConfigError(WalletwatchError):
-    """The configuration is wrong; the message names file, key and allowed range."""
+    """The configuration, or what others have made of the log, is wrong: only people can change it.
+
+    The message names file, key and allowed range, or the command that decides.
+    """
 
     exit_code = Exit.CONFIG
 

@@ -82,7 +82,8 @@ def test_of_one_that_is_well_every_line_is_ok(place: KafkaPlace) -> None:
     ok = [each.check for each in found if each.verdict is Verdict.OK]
     assert ok == [
         "crc32c", "client", "codecs", f"broker {place.url.removeprefix('kafka://')}", "login",
-        "version", "advertised", "topics", "rights", "producers", "held", "transaction", "clock",
+        "version", "cluster", "advertised", "topics", "rights", "producers", "held", "transaction",
+        "clock",
     ]  # fmt: skip
     skipped = [each.told for each in found if each.verdict is Verdict.SKIP]
     assert skipped == [f"wallet.{name} has no records yet" for name in ("transactions", "balances")]

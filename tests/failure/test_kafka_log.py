@@ -10,7 +10,7 @@ from tests.contract.conftest import Clock, KafkaWorld
 from tests.support.kafka_clients import library_client
 from worker.engine.log import TasksMoved
 from worker.engine.records import Commit, NewRecord, StateChange, TopicPartition
-from worker.errors import LogError, TaskTaken
+from worker.errors import ConfigError, LogError, TaskTaken
 from worker.logs.kafka.client import ClusterPartition, MemberState
 from worker.logs.kafka.client_errors import Replaced
 from worker.logs.kafka.cluster import Cluster, Timings
@@ -56,7 +56,7 @@ def test_an_output_that_is_too_large_is_named(world: KafkaWorld) -> None:
 
 
 def test_records_that_were_deleted_unread_stop_the_worker(world: KafkaWorld) -> None:
-    """By their offsets, and with the way to go on; it never jumps over them silently."""
+    """By their offsets, and with the command to go on; it never jumps over them silently."""
     world.log.append([NewRecord("orders", b"k", b"%d" % n, 0) for n in range(10)])
     session = opened(world.log, [0])
     session.poll(3)
@@ -64,7 +64,9 @@ def test_records_that_were_deleted_unread_stop_the_worker(world: KafkaWorld) -> 
     session.close()
     world._admin.delete_records({Place(world._cluster.topic("orders"), 0): 7})
     session = world.log.open_session("detect", INPUTS, [0])
-    with pytest.raises(LogError, match=r"orders/0: records 3 to 6 were deleted .*reset-offsets"):
+    with pytest.raises(
+        ConfigError, match=r"orders/0: records 3 to 6 were deleted .*accept orders/0"
+    ):
         session.restore(0)
     session.close()
 

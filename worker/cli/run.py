@@ -10,6 +10,7 @@ import typer
 from schemas.topics import DETECT_INPUTS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, writable_log
 from worker.cli.printing.holding import Holding
+from worker.cli.printing.noticed import Noticed
 from worker.cli.printing.output import emit, say
 from worker.cli.printing.restoring import Restoring
 from worker.cli.ranges import input_offsets, input_ranges
@@ -22,7 +23,7 @@ from worker.engine.observer import Observer, Observers
 from worker.engine.outcomes import Counts
 from worker.errors import UsageError
 from worker.logs.sqlite.log import wall_clock
-from worker.run.open_log import refuse_wrong_topics
+from worker.run.open_log import refuse_two_clusters, refuse_wrong_topics
 from worker.run.open_log import step_over as pass_over
 from worker.run.runner import Runner
 from worker.triage.stage import TRIAGE
@@ -87,6 +88,7 @@ def run(
     settings = loaded.settings
     counts = Counts()
     with stop_signals() as stop, writable_log(loaded, stop.interruptible) as opened:
+        refuse_two_clusters(settings, stop.interruptible)
         pass_over(opened, stepped_over)
         partitions = opened.partitions(DETECT_INPUTS[0])
         refuse_wrong_topics(settings, partitions, stop.interruptible)
@@ -121,7 +123,7 @@ def _observed(settings: Settings, stages: Sequence[str], log: Log) -> Iterator[O
     Raises:
         ConfigError: the port is not available.
     """
-    printed = Observers(Restoring(), Holding(settings.engine.silence_limit_ms))
+    printed = Observers(Restoring(), Holding(settings.engine.silence_limit_ms), Noticed())
     if settings.metrics.port is None:
         yield printed
         return

@@ -9,7 +9,7 @@ import typer
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment
 from worker.cli.printing.output import echo, emit, table
 from worker.config.load import load_settings
-from worker.errors import Exit
+from worker.errors import Exit, UsageError
 from worker.logs.kafka.names import Names
 from worker.logs.kafka.ops.acls import Role, acls
 from worker.run.open_log import cluster_at
@@ -64,6 +64,50 @@ def check(
     Example: walletwatch topics check --log kafka://127.0.0.1:9092 --json
     """
     _report(_topics(config, log, partitions).differences(), as_json)
+
+
+@app.command()
+def accept(
+    topic: Annotated[
+        str,
+        typer.Argument(
+            metavar="TOPIC[/PARTITION]", help="An input, or a changelog: all inputs of its stage."
+        ),
+    ],
+    *,
+    start: Annotated[
+        str,
+        typer.Option("--from", metavar="WHERE", help="oldest: all that is stored; newest: none."),
+    ],
+    log: LogOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide where workers go on, after topics were deleted and made again, or records were lost.
+
+    A worker refuses such topics with code 78, and names the command. It sets the offsets of the
+    stage's consumer group, while no worker runs. With oldest, events that were read before are
+    recognised by their ids and counted as redelivered; with newest, what is stored now is never
+    read. A changelog stands for all inputs of its stage, which then begins with empty state.
+
+    Exit code 0, 2 if no worker reads that topic, 70 if workers still run or the cluster does not
+    answer, 78 if the configuration is wrong.
+
+    Example: walletwatch topics accept wallet.transactions --from oldest
+
+    Example: walletwatch topics accept walletwatch.detect.changelog --from oldest
+    """
+    from worker.logs.kafka.ops.accept import Start, accept  # noqa: PLC0415 - as below
+
+    if start not in list(Start):
+        raise UsageError(f"--from: {start} is none of {', '.join(Start)}.")
+    settings = load_settings(config, environment(), log_url=log).settings
+    offsets = accept(cluster_at(settings.log.url, settings.kafka), topic, Start(start))
+    if as_json:
+        emit(offsets)
+        return
+    for at, offset in offsets.items():
+        echo(f"{at} goes on at offset {offset:,}")
 
 
 @app.command("acls")

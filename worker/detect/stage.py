@@ -70,16 +70,8 @@ def detect(
             policy.horizons,
         )
         shown = wrap(handler)
-        return Task(
-            number,
-            DETECT,
-            dict.fromkeys(topics, 1),
-            reader,
-            shown,
-            saved.meta,
-            saved.states,
-            policy.tokens.redelivery_key,
-        )
+        secret = policy.tokens.redelivery_key
+        return Task(number, DETECT, dict.fromkeys(topics, 1), reader, shown, saved, secret)
 
     def clock_policy(log: Log, pace: Pace) -> DetectClock:
         return DetectClock(log, policy.inputs, pace)

@@ -12,7 +12,7 @@ from worker.engine.cutting import fitting
 from worker.engine.holds import Holds
 from worker.engine.log import Log, TasksMoved
 from worker.engine.observer import UNOBSERVED, Observer, Work
-from worker.engine.outcomes import Counts
+from worker.engine.outcomes import Counts, LogChanged
 from worker.engine.records import Commit, NewRecord, TopicPartition
 from worker.engine.stage import Pace, Stage
 from worker.engine.task import Task
@@ -98,6 +98,9 @@ class StageWorker:
         self._at_end = batch.at_end
         held = self._holds.follow(batch.held, now)
         work = Work(self._stage.name, now, self.tasks.values(), batch.at_end, held)
+        for notice in batch.notices:
+            self._observer.noticed(notice.text)
+            work.counts[LogChanged(notice.kind)] += 1
         for at, records in batch.records.items():
             work.read[at.topic] += self.tasks[at.partition].read(at, records)
         self._stage.check_reading()
@@ -105,7 +108,7 @@ class StageWorker:
         self._observer.begins(RELEASING)
         unit = self._work(work)
         changed = any(task.touched for task in self.tasks.values())
-        if batch.records or moved or changed or unit.outputs:
+        if batch.records or batch.notices or moved or changed or unit.outputs:
             self._commit(unit, work)
         self._observer.worked(work)
         return bool(batch.records) or moved

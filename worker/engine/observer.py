@@ -55,6 +55,9 @@ class Observer:
     def restored(self, stage: str, task: Task) -> None:
         """A task is restored."""
 
+    def noticed(self, text: str) -> None:
+        """Others have changed the log, and the worker goes on; the text says what in a sentence."""
+
     def worked(self, work: Work) -> None:
         """A unit of work has ended; if it committed anything, all of that is durable.
 
@@ -88,6 +91,11 @@ class Observers(Observer):
         """Report to each."""
         for observer in self._observers:
             observer.restored(stage, task)
+
+    def noticed(self, text: str) -> None:
+        """Report to each."""
+        for observer in self._observers:
+            observer.noticed(text)
 
     def worked(self, work: Work) -> None:
         """Report to each."""

@@ -15,6 +15,7 @@ from schemas.alert import AlertKind
 from schemas.base import Severity
 from schemas.dead_letter import DeadLetterReason
 from schemas.topics import SIGNALS
+from worker.engine.records import NoticeKind
 
 EventOutcome = Literal["ok", "late", "duplicate", "invalid"]
 """What became of one event."""
@@ -261,6 +262,14 @@ class AlertOfNoIncident(Outcome, frozen=True):
     rule: str
 
 
+class LogChanged(Outcome, frozen=True):
+    """Changes that others made to the log, with which the worker goes on; each is also a line."""
+
+    name = "log_changed"
+    metric = Metric("log_changes_total", ("kind",))
+    kind: NoticeKind
+
+
 OUTCOMES: Final[tuple[type[Outcome], ...]] = (
     LateEvent,
     Redelivered,
@@ -281,6 +290,7 @@ OUTCOMES: Final[tuple[type[Outcome], ...]] = (
     TimerOfNoRule,
     LateSignal,
     AlertOfNoIncident,
+    LogChanged,
 )
 """In the order in which `replay` shows its columns."""
 

@@ -3,14 +3,15 @@
 A log holds topics of numbered partitions. What the bytes of a record mean is the codec's business.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 Headers = tuple[tuple[str, bytes], ...]
 """Names and values. What is no UTF-8 in a name is written as \\xff; a null value is empty."""
+NoticeKind = Literal["offsets_set", "timestamps_by_producers"]
 
 
 class TopicPartition(NamedTuple):
@@ -42,6 +43,14 @@ class NewRecord(Struct, frozen=True, gc=False):
     headers: Headers = ()
 
 
+class Notice(NamedTuple):
+    """A change of the log by others, with which the session goes on."""
+
+    kind: NoticeKind
+    text: str
+    """A sentence."""
+
+
 @dataclass(slots=True)
 class Batch:
     """What one poll returned."""
@@ -52,6 +61,8 @@ class Batch:
     """Assigned partitions of which nothing more was there when the poll returned."""
     held: dict[TopicPartition, range] = field(default_factory=dict)
     """Partitions read up to an open transaction of another producer: the offsets that it hides."""
+    notices: list[Notice] = field(default_factory=list)
+    """What others have changed since the poll before, each once."""
 
 
 class StateChange(NamedTuple):
@@ -82,3 +93,5 @@ class Snapshot:
     """None: the task has never committed."""
     states: Iterable[tuple[bytes, bytes]]
     """(key, value) of every key that was not removed; read once."""
+    renewed: Collection[str] = ()
+    """Inputs whose offsets begin anew: what was saved of their positions means nothing any more."""

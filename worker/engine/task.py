@@ -8,7 +8,7 @@ mode, in which the handler guards each rule with a copy of its state. So the ord
 nothing for isolation.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -17,7 +17,7 @@ from worker.engine.context import Context, Handler, RuleFailed, family_of
 from worker.engine.event_time import Source, absence_judged_at
 from worker.engine.keyed_state import NEVER, next_due
 from worker.engine.outbox import Outbox, numbered
-from worker.engine.records import NewRecord, Record, StateChange, TopicPartition
+from worker.engine.records import NewRecord, Record, Snapshot, StateChange, TopicPartition
 from worker.engine.reorder import KEY, Entry, ReorderBuffer
 from worker.engine.segments import is_segment
 from worker.engine.task_meta import LAYOUT, TaskMeta, read_meta
@@ -44,8 +44,7 @@ class Task:
         inputs: Mapping[str, int],
         reader: Reader,
         handler: Handler,
-        meta: bytes | None,
-        states: Iterable[tuple[bytes, bytes]],
+        snapshot: Snapshot,
         secret: bytes = b"",
     ) -> None:
         """Restore the task.
@@ -53,15 +52,16 @@ class Task:
         Args:
             inputs: how many inputs each source has, by its topic. A source's place is its number
                 in `Timer.awaits`, and in the saved layout that did not name sources.
-            meta: what its last commit saved of the task; None: it has never committed.
-            states: (key, value) of every key.
+            snapshot: what its last commit has saved.
             secret: a key for hashes in its states, kept for the life of the task; that of its
                 first commit counts.
 
         Raises:
             LogError: a newer release has saved it, or it is damaged.
         """
-        saved = read_meta(meta, stage, list(inputs))
+        saved = read_meta(snapshot.meta, stage, list(inputs))
+        for topic in snapshot.renewed:
+            saved.sources.pop(topic, None)
         self.number = number
         self.stage = stage
         self.addresses = [TopicPartition(topic, number) for topic in inputs]
@@ -78,7 +78,7 @@ class Task:
         self._reader = reader
         self._handler = handler
         self._buffer = ReorderBuffer()
-        self._states = dict(states)
+        self._states = dict(snapshot.states)
         self._renewed = handler.renewed(self._states)
         """What an older release saved otherwise, as it is saved now."""
         self._take_over(self._renewed)

@@ -33,10 +33,12 @@ from worker.engine.outcomes import (
     EventOutcome,
     FieldMended,
     IncidentPublished,
+    LogChanged,
     Outcome,
     RuleFailure,
     ShadowAlertPublished,
 )
+from worker.engine.records import NoticeKind
 from worker.observe.ages import BOUNDS_MS, Ages
 from worker.triage.stage import TRIAGE
 
@@ -74,6 +76,7 @@ class Metrics:
         self._make_inputs()
         self._make_tasks()
         self._make_outcomes()
+        _touch(self._counters[LogChanged], get_args(NoticeKind))
         for stage in stages:
             self._start_stage(stage)
         if TRIAGE in stages:

@@ -91,6 +91,20 @@ def make_topics(settings: Settings) -> None:
         Topics(cluster_at(settings.log.url, settings.kafka), settings).create()
 
 
+def refuse_two_clusters(settings: Settings, interruptible: Interruptible = nullcontext) -> None:
+    """Check that all servers of the log belong to one cluster.
+
+    Raises:
+        ConfigError: they do not.
+        LogError: none answered.
+    """
+    if settings.log.url.startswith(_KAFKA):
+        from worker.logs.kafka.ops import clusters  # noqa: PLC0415
+
+        cluster = cluster_at(settings.log.url, settings.kafka, interruptible)
+        clusters.refuse_two_clusters(cluster)
+
+
 def refuse_wrong_topics(
     settings: Settings, partitions: int, interruptible: Interruptible = nullcontext
 ) -> None:

@@ -22,6 +22,6 @@ def triage(policy: Policy, origins: int) -> Stage:
     def make(number: int, saved: Snapshot) -> Task:
         reader = SignalReader(policy.tokens)
         handler = IncidentHandler(policy.tokens, policy.resolved_retention)
-        return Task(number, TRIAGE, inputs, reader, handler, saved.meta, saved.states)
+        return Task(number, TRIAGE, inputs, reader, handler, saved)
 
     return Stage(TRIAGE, tuple(inputs), make, lambda _, pace: OriginTimeouts(pace.origin_timeout))

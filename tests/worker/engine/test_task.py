@@ -1,6 +1,6 @@
 """One task: events and timers in order, proofs, pauses, and what survives a restart."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from random import Random
 
 import msgspec
@@ -11,7 +11,7 @@ from worker.engine.context import Context, Family
 from worker.engine.event_time import Source
 from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outbox import Outbox
-from worker.engine.records import NewRecord, Record, TopicPartition
+from worker.engine.records import NewRecord, Record, Snapshot, TopicPartition
 from worker.engine.reorder import EVENT, ORDER, Entry
 from worker.engine.task import Task
 
@@ -127,10 +127,10 @@ class Bench:
         """What has happened."""
         return [name for _, name in self.seen]
 
-    def _make(self) -> Task:
+    def _make(self, renewed: Collection[str] = ()) -> Task:
         states: Iterable[tuple[bytes, bytes]] = self._states.items()
-        args = (dict.fromkeys(TOPICS, 1), self.diary, self.diary, self._meta, states)
-        return Task(0, "bench", *args)
+        args = (dict.fromkeys(TOPICS, 1), self.diary, self.diary)
+        return Task(0, "bench", *args, Snapshot(self._meta, states, renewed))
 
     def give(self, side: int, *events: Event, key: bytes = b"k") -> None:
         """Append to an input, and read it."""
@@ -162,6 +162,12 @@ class Bench:
         changes, _, self._meta = self.task.save()
         for _, key, value in changes:
             self._states[key] = value
+
+    def renew(self, side: int) -> None:
+        """Drop the task, and make it again with an input that begins anew, without records."""
+        self._records[side].clear()
+        self.task = self._make([TOPICS[side]])
+        self._read(1 - side)
 
     def restart(self) -> None:
         """Drop the task, make it again, and read again."""
@@ -393,3 +399,21 @@ def test_a_commit_names_no_offset_of_a_source_that_was_not_read() -> None:
         bench.pass_time(until)
     _, offsets, _ = bench.task.save()
     assert offsets.keys() == {TopicPartition(topic, 0) for topic in TOPICS}
+
+
+def test_an_input_that_begins_anew_is_read_from_its_first_record() -> None:
+    """Nothing below the position of before counts as read; time does not go back."""
+    bench = Bench()
+    bench.give(0, *(Event(f"old-{at}", at) for at in range(1, 11)))
+    bench.pass_time(12)
+    watermark = bench.task.watermark
+    bench.renew(0)
+    source = bench.task.sources[0]
+    assert (source.position, source.reread_until, source.replaying) == (0, 0, False)
+    assert bench.task.watermark == watermark
+    bench.give(0, Event("late", 3), Event("new", 15))
+    bench.pass_time(20)
+    assert without_clock(bench)[-2:] == ["late", "new"]
+    assert [at for at, name in bench.seen if name == "late"] == [watermark]
+    bench.restart()
+    assert bench.task.sources[0].position == bench.task.sources[0].reread_until

@@ -9,7 +9,9 @@ oldest block needs no entry any more: no older block can bring the key back.
 Written and cleaned in one transaction with the unit of work, so a crash can never see half of it;
 compaction of the topic drops the tombstoned blocks.
 
-Layout of a block: a msgpack list of its layout's number, the keys and, in their order, the values.
+Layout of a block: a msgpack list of its layout's number, the keys, in their order the values, and
+what the commit notes beside them, which counts for the last commit only. Releases before that read
+it too, and write none.
 """
 
 from bisect import bisect_right
@@ -48,6 +50,7 @@ class _Block(msgspec.Struct, array_like=True, gc=False):
     keys: msgspec.Raw
     """Packed, as they are kept in memory too: as objects each would cost 50 bytes more."""
     values: list[bytes]
+    note: bytes = b""
 
 
 _pack: Final = msgspec.msgpack.Encoder().encode
@@ -73,6 +76,8 @@ class Blocks:
         """Number, count of entries and packed keys of every block without a tombstone, oldest
         first."""
         self._next = 0
+        self.note = b""
+        """What the last commit noted; empty if nothing, or if there was none."""
         self.entries = 0
         """How many entries the blocks hold, newest or not."""
 
@@ -85,8 +90,17 @@ class Blocks:
         """The bytes of the key None."""
         return self._values.get(None)
 
-    def write(self, changes: Mapping[Key, bytes]) -> Written:
-        """Take the new bytes of keys (none: remove it) and return what to append for them."""
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever written or applied."""
+        return self._next == 0
+
+    def write(self, changes: Mapping[Key, bytes], note: bytes = b"") -> Written:
+        """Take the new bytes of keys (none: remove it) and return what to append for them.
+
+        Args:
+            note: a note of the commit, which may be one without changes.
+        """
         records: Written = []
         keys = list(changes)
         self._keep(keys, changes.values())
@@ -97,9 +111,13 @@ class Blocks:
             keys += self._take_oldest(changes)
             records.append((_name(number), None))
         values = list(map(self._values.get, keys, repeat(b"")))
-        for part in _parts(keys, values, self._limit):
+        parts = list(_parts(keys, values, self._limit))
+        if note and not parts:
+            parts = [slice(0)]
+        self.note = note
+        for part in parts:
             packed = _pack(keys[part])
-            block = _Block(_LAYOUT, msgspec.Raw(packed), values[part])
+            block = _Block(_LAYOUT, msgspec.Raw(packed), values[part], note)
             records.append((_name(self._next), _pack(block)))
             self._add(self._next, keys[part], packed)
         return records
@@ -114,7 +132,7 @@ class Blocks:
             raise LogError("The changelog holds a record that walletwatch has not written.")
         number = int.from_bytes(name)
         if block is not None:
-            packed, keys, values = _read(block)
+            packed, keys, values, self.note = _read(block)
             self._keep(keys, values)
             self._add(number, keys, packed)
         elif self._blocks and self._blocks[0][0] == number:
@@ -173,8 +191,8 @@ def _parts(keys: Sequence[Key], values: Sequence[bytes], limit: int) -> Iterator
         start, before = end, ends[end - 1]
 
 
-def _read(stored: bytes) -> tuple[bytes, list[Key], list[bytes]]:
-    """Return keys (packed, and as a list) and values of a block.
+def _read(stored: bytes) -> tuple[bytes, list[Key], list[bytes], bytes]:
+    """Return keys (packed, and as a list), values and note of a block.
 
     Raises:
         LogError: a newer release has written it, or it is damaged.
@@ -187,4 +205,4 @@ def _read(stored: bytes) -> tuple[bytes, list[Key], list[bytes]]:
         raise damaged("a block of the changelog") from error
     if len(keys) != len(block.values):
         raise damaged("a block of the changelog")
-    return packed, keys, block.values
+    return packed, keys, block.values, block.note

@@ -88,6 +88,9 @@ class TopicDescription(NamedTuple):
     """Replicas of the partition that has fewest."""
     operations: Collection[str] = ()
     """What this user may do with it, in Kafka's names (`DESCRIBE_CONFIGS`)."""
+    id: str = ""
+    """As Kafka's own tools print it; another one when the topic was deleted and made again. Empty
+    if the brokers give none (before Kafka 2.8)."""
 
 
 class NewTopic(NamedTuple):
@@ -257,11 +260,21 @@ class Admin(Protocol):
     def brokers(self) -> list[str]:
         """Return host:port of all brokers, as the cluster advertises them."""
 
+    def cluster_id(self) -> str:
+        """Return the id of the cluster."""
+
     def describe_group(self, group: str) -> GroupDescription:
         """Return the members of a group, and what this user may do with it."""
 
     def remove_member(self, group: str, member_id: str, instance_id: str, reason: str) -> None:
         """Remove one member from a group at once."""
+
+    def set_offsets(self, group: str, offsets: Mapping[ClusterPartition, int]) -> None:
+        """Set positions of a group without members, with no metadata.
+
+        Raises:
+            HasMembers: the group has some.
+        """
 
     def end_offset(self, partition: ClusterPartition, timeout_ms: int) -> int:
         """Return the offset after the newest record, committed or not."""

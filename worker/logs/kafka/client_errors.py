@@ -9,6 +9,7 @@ the failure is fatal: the caller's session ends, and a new client is made.
     |- ClientTimeout           no answer in time; of `Consumer.committed`: a transaction is open,
     |                          ask again
     |- NoCoordinator           of `Admin.describe_group`: the cluster has never had a group; go on
+    |- HasMembers              of `Admin.set_offsets`: the members of the group must leave first
     |- Unsupported             the brokers are too old for the call; go on without its answer
     |- NotAllowed              an access control list lacks an entry
     |- SessionTimeoutRefused   the brokers do not allow the session timeout
@@ -38,6 +39,10 @@ class ClientTimeout(ClientError):
 
 class NoCoordinator(ClientError):
     """The cluster has no coordinator for the group (yet)."""
+
+
+class HasMembers(ClientError):
+    """The group has members, which alone may commit its offsets."""
 
 
 class Unsupported(ClientError):

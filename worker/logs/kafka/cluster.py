@@ -56,6 +56,8 @@ class Timings:
     """Between two polls, after which a worker counts as stuck."""
     fetch_wait: int = 100
     """How long a broker holds back an answer for the first new record."""
+    topics: int = 30_000
+    """Between two looks of a worker at whether its topics are still those that they were."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,9 @@ class KafkaSession:
 
         def read() -> Batch:
             self._membership.check_standby()
-            return self._membership.feed.poll(self._reading.positions, limit, paused, wait)
+            batch = self._membership.feed.poll(self._reading.positions, limit, paused, wait)
+            batch.notices = self._membership.topics.notices()
+            return batch
 
         return self._settled("polling", wait + _POLL_SECONDS, read)
 
@@ -84,7 +86,8 @@ class KafkaSession:
                 return
             # Outputs alone, too, may only be written by the owner of the tasks.
             touched = touched or set(self._reading.sequences)
-            self._membership.commit(unit, touched, outputs, self._timestamp())
+            positions = self._reading.positions
+            self._membership.commit(unit, touched, outputs, self._timestamp(), positions)
             for task in touched:
                 self._reading.sequences[task] += 1
 

@@ -6,7 +6,7 @@ metadata proves that no other worker has committed for it in between; only then 
 """
 
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -18,11 +18,13 @@ from worker.logs.kafka.blocks import Blocks, Key
 from worker.logs.kafka.client import ClusterPartition, CommittedOffset, Outgoing
 from worker.logs.kafka.client_errors import ClientError, ClientTimeout
 from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.commit_note import mark_of
 from worker.logs.kafka.feed import Feed, Rebalanced
 from worker.logs.kafka.fence import fence
 from worker.logs.kafka.group_consumer import GroupConsumer, owners_of
 from worker.logs.kafka.limits import read_limits
 from worker.logs.kafka.restore import restore
+from worker.logs.kafka.stage_topics import StageTopics
 from worker.logs.kafka.transaction import TransactionalProducer
 from worker.logs.kafka.watchdog import Watchdog
 
@@ -105,6 +107,7 @@ class StageMembership:
         self._closing.append(self._consumer.leave)
         self._consumer.join(self._is_standby)
         self.feed = Feed(self._consumer, cluster.prefix, written)
+        self.topics = StageTopics(cluster, stage, self._admin, self.inputs)
 
     @property
     def rebalances(self) -> int:
@@ -149,21 +152,23 @@ class StageMembership:
 
         Raises:
             Rebalanced: start again with what the group has assigned.
-            LogError: records that were never read are gone, or the changelog cannot be read.
+            ConfigError: topics, changelog or offsets were changed so that an operator must decide.
+            LogError: the changelog cannot be read.
         """
+        self.topics.refuse_changed()
         committed = self._committed(task)
         blocks = Blocks(self._limits.block)
         changelog = self._changelog(task)
         consumer, heartbeat = self._changelog_consumer, self.feed.heartbeat
         restore(consumer, self._admin, changelog, blocks, heartbeat, self._fence(task))
-        offsets = self._offsets(committed)
+        offsets, renewed = self.topics.resume(task, committed, blocks, self._consumer)
         self.feed.await_stable()
         for at, offset in offsets.items():
             self.feed.start(at, offset)
         metadata = next((found.metadata for found in committed.values() if found), "")
         self._restored[task] = _RestoredTask(blocks, metadata, dict(offsets))
         states = ((key, value) for key, value in blocks.items() if key is not None)
-        return Snapshot(blocks.meta, states), offsets
+        return Snapshot(blocks.meta, states, renewed), offsets
 
     def follow(self) -> frozenset[int]:
         """After a rebalance: return the restored tasks that are still valid, and forget the others.
@@ -213,31 +218,20 @@ class StageMembership:
                     raise
         return found
 
-    def _offsets(
-        self, committed: dict[TopicPartition, CommittedOffset | None]
-    ) -> dict[TopicPartition, int]:
-        partitions = {at: self._on_cluster(at) for at in committed}
-        stored = self._consumer.beginning_offsets(partitions.values())
-        offsets = {}
-        for at, found in committed.items():
-            first = stored[partitions[at]]
-            if found and found.offset < first:
-                raise LogError(
-                    f"{at.topic}/{at.partition}: records {found.offset} to {first - 1} were "
-                    "deleted before any worker had read them. To go on without them, stop all "
-                    "workers and move the offsets of group "
-                    f"{self._cluster.group(self._stage)} to {first} with Kafka's own tool "
-                    "(kafka-consumer-groups --reset-offsets)."
-                )
-            offsets[at] = found.offset if found else first
-        return offsets
-
     # -- commits ----------------------------------------------------------------------------
 
     def commit(
-        self, unit: Commit, touched: Collection[int], outputs: list[Outgoing], timestamp: int
+        self,
+        unit: Commit,
+        touched: Collection[int],
+        outputs: list[Outgoing],
+        timestamp: int,
+        positions: Mapping[TopicPartition, int],
     ) -> None:
         """Commit a unit of work in one transaction.
+
+        Args:
+            positions: per input what has been read.
 
         Raises:
             LogInDoubt: the group has gone on without this worker; nothing was committed.
@@ -252,14 +246,15 @@ class StageMembership:
             changed[task][key] = value
         for task, changes in changed.items():
             restored = self._restored[task]
-            changelog = self._changelog(task)
-            records += [(changelog, *block, ()) for block in restored.blocks.write(changes)]
             restored.sequence += 1
-            own = f"{self._nonce}|{restored.sequence}|{self._producer.transactional_id}"
+            own = mark_of(self._nonce, restored.sequence, self._producer.transactional_id)
             restored.metadata = own
             for at in restored.offsets:
                 offset = restored.offsets[at] = unit.offsets.get(at, restored.offsets[at])
                 offsets[self._on_cluster(at)] = CommittedOffset(offset, own)
+            note = self.topics.note(own, restored.offsets, positions)
+            changelog = self._changelog(task)
+            records += [(changelog, *block, ()) for block in restored.blocks.write(changes, note)]
         self._producer.commit(records, timestamp, offsets, self._consumer.group_metadata)
 
     # -- leaving ----------------------------------------------------------------------------

@@ -189,6 +189,34 @@ def test_nothing_to_write_is_no_record() -> None:
     assert blocks.write({}) == []
 
 
+def test_the_note_is_that_of_the_last_commit() -> None:
+    """Which may be one without changes, one of several blocks, or one that noted nothing."""
+    blocks, stored = Blocks(40), Stored()
+    assert blocks.is_new
+    assert blocks.note == b""
+    units: list[tuple[dict[Key, bytes], bytes]] = [
+        ({}, b"first"),
+        ({b"%d" % n: b"v" * 20 for n in range(20)}, b"second"),
+        ({b"1": b""}, b"third"),
+        ({}, b"fourth"),
+        ({b"1": b"v"}, b""),
+    ]
+    for changes, note in units:
+        stored += blocks.write(changes, note)
+        again = restored(stored)
+        assert (again.note, again.is_new) == (note, False)
+        assert dict(again.items()) == dict(blocks.items())
+
+
+def test_blocks_of_other_releases_are_read() -> None:
+    """Those of before have no note; what a later one adds behind it is passed over."""
+    for more, note in (([], b""), ([b"note"], b"note"), ([b"note", b"later"], b"note")):
+        blocks = Blocks()
+        blocks.apply(b"\0" * 8, packed([1, [b"k"], [b"v"], *more]))
+        assert dict(blocks.items()) == {b"k": b"v"}
+        assert blocks.note == note
+
+
 @pytest.mark.parametrize(
     ("name", "block", "says"),
     [

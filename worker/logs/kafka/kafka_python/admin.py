@@ -1,13 +1,20 @@
 """The admin client of the seam, by kafka-python."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import KafkaAdminClient, OffsetAndMetadata, TopicPartition
 from kafka.admin import ConfigResource, MemberToRemove, OffsetSpec
 from kafka.admin import NewTopic as TheirNewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
+from kafka.errors import (
+    KafkaError,
+    NoError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+)
 from kafka.protocol.consumer import IsolationLevel
 
 from worker.logs.kafka.client import (
@@ -36,6 +43,9 @@ class KafkaPythonAdmin(KafkaPythonClient, Admin):
         brokers = self._client._manager.cluster.brokers()
         return sorted(f"{each.host}:{each.port}" for each in brokers)
 
+    def cluster_id(self) -> str:
+        return str(self._client._manager.cluster.cluster_id)
+
     @translated
     def describe_group(self, group: str) -> GroupDescription:
         found = self._client.describe_groups([group])[group]
@@ -46,6 +56,16 @@ class KafkaPythonAdmin(KafkaPythonClient, Admin):
     def remove_member(self, group: str, member_id: str, instance_id: str, reason: str) -> None:
         member = MemberToRemove(member_id, instance_id, reason)
         self._client.remove_group_members(group, [member])
+
+    @translated
+    def set_offsets(self, group: str, offsets: Mapping[ClusterPartition, int]) -> None:
+        theirs = {
+            TopicPartition(*at): OffsetAndMetadata(offset, "", -1) for at, offset in offsets.items()
+        }
+        answers = self._client.alter_group_offsets(group, theirs)
+        for at, error in answers.items():
+            if error is not NoError:
+                raise error(f"{at.topic}/{at.partition}")
 
     @translated
     def end_offset(self, partition: ClusterPartition, timeout_ms: int) -> int:
@@ -138,7 +158,20 @@ def _topic(described: Mapping[str, Any]) -> TopicDescription:
         return TopicDescription(name, Visibility.MISSING, operations=operations)
     partitions = described["partitions"]
     replication = min(len(each["replica_nodes"]) for each in partitions)
-    return TopicDescription(name, Visibility.VISIBLE, len(partitions), replication, operations)
+    return TopicDescription(
+        name,
+        Visibility.VISIBLE,
+        len(partitions),
+        replication,
+        operations,
+        _id(described.get("topic_id")),
+    )
+
+
+def _id(found: str | None) -> str:
+    """Return a topic id in base64, as Kafka does; empty if there is none."""
+    parsed = UUID(found) if found else UUID(int=0)
+    return urlsafe_b64encode(parsed.bytes).decode().rstrip("=") if parsed.int else ""
 
 
 def _creation(answer: Mapping[str, Any]) -> TopicCreation:

@@ -14,12 +14,14 @@ from kafka.errors import (
     KafkaError,
     KafkaTimeoutError,
     ProducerFencedError,
+    UnknownMemberIdError,
     UnsupportedVersionError,
 )
 
 from worker.logs.kafka.client_errors import (
     ClientError,
     ClientTimeout,
+    HasMembers,
     NoCoordinator,
     NotAllowed,
     Replaced,
@@ -39,6 +41,7 @@ _KINDS: Final[dict[type[Exception], type[ClientError]]] = {
     InvalidSessionTimeoutError: SessionTimeoutRefused,
     KafkaTimeoutError: ClientTimeout,
     ProducerFencedError: Replaced,
+    UnknownMemberIdError: HasMembers,
     UnsupportedVersionError: Unsupported,
 }
 

@@ -44,14 +44,14 @@ class Role(StrEnum):
 
 
 ROLES: Final = {
-    Role.WORKER: "`run`, `forget`",
+    Role.WORKER: "`run`, `forget`, `topics accept`",
     Role.DOCTOR: "`doctor`, beside those of a worker",
     Role.PRODUCER: "your platform, `simulate`",
     Role.INGEST: "`ingest`, beside those of a producer",
     Role.READER: "`tail`, `alerts`, `incidents`, `explain`",
     Role.INCIDENTS: "`incidents`; ticketing",
     Role.DEAD_LETTERS: "`dlq`, and `tail` of late events, beside those of a producer",
-    Role.OPERATOR: "`topics`",
+    Role.OPERATOR: "`topics create`, `topics check`",
 }
 """What each role runs."""
 

@@ -18,11 +18,12 @@ from worker.logs.kafka.client import Admin, ClusterPartition, CommittedOffset, G
 from worker.logs.kafka.client_errors import ClientError, Unsupported
 from worker.logs.kafka.cluster import SEE_DOCTOR, Cluster
 from worker.logs.kafka.ops.acls import Role, acls
+from worker.logs.kafka.ops.clusters import foreign, two_clusters
 from worker.logs.kafka.ops.held import held_inputs
 from worker.logs.kafka.ops.installed import installed
 from worker.logs.kafka.ops.reach import Unreachable, reach
 from worker.logs.kafka.ops.rights import not_allowed
-from worker.logs.kafka.ops.topics import Topics
+from worker.logs.kafka.ops.topics import PARTITIONS, Topics
 
 _SAMPLE: Final = 200
 """Newest records per partition whose keys are checked."""
@@ -72,6 +73,7 @@ class Doctor:
         """Yield the findings that need a login."""
         yield self._login()
         yield _version(admin.broker_version)
+        yield from _guarded("cluster", lambda: self._one_cluster(admin))
         yield from _guarded("advertised", lambda: self._advertised(admin))
         yield from _guarded("topics", self._topics)
         yield from _guarded("rights", lambda: self._rights(admin))
@@ -109,6 +111,15 @@ class Doctor:
             )
         return "check kafka.sasl_mechanism, kafka.username and kafka.password_file"
 
+    def _one_cluster(self, admin: Admin) -> Iterator[Finding]:
+        """Check that all servers of log.url belong to one cluster."""
+        others = foreign(self._cluster, admin)
+        if others:
+            advice = "name servers of one cluster in log.url"
+            yield Finding("cluster", Verdict.FAIL, two_clusters(admin.cluster_id(), others), advice)
+        else:
+            yield Finding("cluster", Verdict.OK, admin.cluster_id())
+
     def _advertised(self, admin: Admin) -> Iterator[Finding]:
         """Check the addresses that the cluster advertises to its clients."""
         brokers = admin.brokers()
@@ -132,7 +143,7 @@ class Doctor:
 
     def _topics(self) -> Iterator[Finding]:
         topics = Topics(self._cluster, self._settings, self._partitions())
-        differences = topics.differences()
+        differences = topics.differences(as_state=True)
         missing = [each.topic for each in differences if each.what == "topic"]
         if missing:
             yield Finding(
@@ -145,6 +156,8 @@ class Doctor:
             if each.topic not in missing:
                 verdict = Verdict.FAIL if each.vital else Verdict.WARN
                 advice = "change it with Kafka's own tools, or the setting that asks for it"
+                if each.what == PARTITIONS:
+                    advice = "docs/kafka.md says under More partitions how to move to other topics"
                 yield Finding("topics", verdict, str(each), advice)
         if not differences:
             yield Finding("topics", Verdict.OK, "as they should be")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from schemas.topics import DEAD_LETTERS, DETECT_INPUTS, LATE, TOPICS, Topic
@@ -12,6 +12,7 @@ from worker.errors import ConfigError, LogError
 from worker.logs.kafka.client import Admin, NewTopic, Visibility
 from worker.logs.kafka.client_errors import ClientError
 from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.decisions import partitions_changed
 from worker.logs.kafka.limits import DEFAULT_LIMIT, SETTING
 from worker.triage.stage import TRIAGE
 
@@ -20,9 +21,8 @@ _TOMBSTONES_MS: Final = 24 * _HOUR
 """Longer than any restore: a tombstone must not vanish before a reader that approaches it."""
 _BLOCK_LIMIT: Final = 8 * 1024 * 1024
 _HIDDEN: Final = "settings"
-VITAL: Final = frozenset(
-    {"topic", _HIDDEN, "partitions", "cleanup.policy", "message.timestamp.type"}
-)
+PARTITIONS: Final = "partitions"
+VITAL: Final = frozenset({"topic", _HIDDEN, PARTITIONS, "cleanup.policy", "message.timestamp.type"})
 """Differences with which no worker may run; the others concern retention and safety."""
 
 
@@ -51,7 +51,7 @@ class Wanted:
             return [("topic", "there", "missing")]
         if not found:
             return [("topic", "there", "hidden from this user: allow Describe")]
-        facts = {"partitions": str(self.partitions), "replication": str(self.replication)}
+        facts = {PARTITIONS: str(self.partitions), "replication": str(self.replication)}
         if self.configs.keys().isdisjoint(found):
             return [(_HIDDEN, "visible", "hidden from this user: allow DescribeConfigs")]
         facts |= {what: is_ for what, is_ in self.configs.items() if what != SETTING}
@@ -132,8 +132,12 @@ class Topics:
                 )
         return created
 
-    def differences(self) -> list[Difference]:
+    def differences(self, as_state: bool = False) -> list[Difference]:
         """Return what is not as it should be; nothing if all is well.
+
+        Args:
+            as_state: expect as many partitions as the changelog of detect has, if it exists: its
+                number is final, whatever has become of the other topics.
 
         Raises:
             LogError: the cluster did not answer.
@@ -148,6 +152,9 @@ class Topics:
         largest = max((int(facts.get(SETTING, 0)) for facts in inputs), default=0)
         # Here the original bytes of what the inputs take have to fit.
         least = dict.fromkeys(map(self._cluster.topic, (DEAD_LETTERS, LATE)), largest)
+        kept = found.get(self._cluster.changelog(DETECT), {}).get(PARTITIONS)
+        if as_state and kept:
+            wanted = [replace(topic, partitions=int(kept)) for topic in wanted]
         return [
             Difference(topic.name, what, expected, is_)
             for topic in wanted
@@ -163,7 +170,10 @@ class Topics:
             ConfigError: one is missing, or its partitions, cleanup or timestamps are wrong.
             LogError: the cluster did not answer.
         """
-        wrong = [difference for difference in self.differences() if difference.vital]
+        wrong = [difference for difference in self.differences(as_state=True) if difference.vital]
+        for each in wrong:
+            if each.what == PARTITIONS:
+                raise partitions_changed(each.topic, int(each.expected), int(each.found))
         if wrong:
             raise ConfigError(
                 "The topics are not those that a worker needs (walletwatch topics check says "
@@ -197,7 +207,7 @@ def _facts(admin: Admin, wanted: list[Wanted]) -> dict[str, dict[str, str]]:
     for topic in admin.describe_topics([topic.name for topic in wanted]):
         if topic.visibility is Visibility.VISIBLE:
             found[topic.name] = {
-                "partitions": str(topic.partitions),
+                PARTITIONS: str(topic.partitions),
                 "replication": str(topic.replication),
             }
         elif topic.visibility is Visibility.HIDDEN:
