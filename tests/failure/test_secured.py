@@ -126,6 +126,15 @@ def test_a_worker_may_take_over_from_a_dead_one(filled: SecuredCluster, expected
     assert_unharmed(filled, expected)
 
 
+def test_where_workers_go_on_is_decided_with_the_rights_of_a_worker(scene: SecuredCluster) -> None:
+    """And with those of no other role: whoever decides may read the inputs."""
+    command = ("topics", "accept", "wallet.logins", "--from", "oldest")
+    for role, code in ((Role.WORKER, 0), (Role.OPERATOR, 70), (Role.PRODUCER, 70)):
+        login = scene.broker.user(scene.allowed(role))
+        done = scene.walletwatch(login, *command)
+        assert done.returncode == code, done.stdout + done.stderr
+
+
 def needed() -> list[Acl]:
     """Return what a worker is allowed, under the prefix `p.`."""
     return acls(Names("p."), Role.WORKER)
