@@ -3,7 +3,7 @@
 Each is a small struct that is matched once, where it is applied.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -94,8 +94,8 @@ class HasAlerts(Protocol):
     """The account of a call, as far as effects read it."""
 
     @property
-    def alerts(self) -> Sequence[object]:
-        """The open alerts of every rule."""
+    def alerts(self) -> Sized:
+        """The open alerts of every rule; empty if there are none."""
 
     def open_alerts(self, code: str, naming: Sequence[str]) -> Iterable[OpenAlert]:
         """Return those of one rule, oldest first, at least those that quote a text of `naming`."""

@@ -149,6 +149,11 @@ class Alert(Published):
     owner_advice: tuple[Code, ...] = Field(
         default=(), description="What the owner may do: change_password, enable_mfa, retry, ..."
     )
+    counted: Count | None = Field(
+        default=None,
+        description="On an overflow alert: how many further findings of the rule on this account "
+        "it counts, which have no alerts of their own. Absent from others.",
+    )
     origin: Id = Field(description="The detect task that found it.")
     origin_sequence: Count = Field(description="Rises with each signal of that origin.")
     runbook: ShortText | None = Field(

@@ -132,6 +132,11 @@ class Incident(Published):
         default=(),
         description="Sum over its alerts, closed ones too; one entry per currency.",
     )
+    truncated: bool | None = Field(
+        default=None,
+        description="true where transactions and amount_at_stake are not exact: beyond 1,000 "
+        "transactions, or of an overflow alert, which only adds up. Absent: they are.",
+    )
     evidence: Annotated[tuple[Evidence, ...], Field(max_length=MAX_EVIDENCE)] = Field(
         default=(), description="Records that its alerts rest on, at most 50."
     )

@@ -23,7 +23,7 @@ from schemas.base import PAGING, SEVERITIES, Category, RootCause, Severity
 from schemas.incident import MAX_ALERT_IDS, IncidentStatus, Resolution
 
 MAX_TRANSACTIONS: Final = 1000
-"""Distinct transactions kept per incident; beyond that the count no longer rises."""
+"""Distinct transactions kept per incident; beyond that it is truncated."""
 
 
 class CitedRecord(Struct, array_like=True, frozen=True, gc=False):
@@ -62,7 +62,7 @@ class IncidentState(Struct, array_like=True):
     cured: int = 0
     retracted: int = 0
     expired: int = 0
-    transactions: list[str] = []
+    transactions: set[str] = set()
     amounts: list[Amount] = []
     evidence: list[CitedRecord] = []
     evidence_total: int = 0
@@ -73,6 +73,10 @@ class IncidentState(Struct, array_like=True):
     last_change: str = "opened"
     alert_ids: list[str] = []
     """The alerts that ever joined, at most MAX_ALERT_IDS: the first and the newest."""
+    truncated: bool = False
+    """Whether transactions or amounts are not all that its alerts are about."""
+    counted: int = 0
+    """How many findings an overflow alert among its alerts counts."""
 
 
 def renewed(state: IncidentState) -> IncidentState:
@@ -110,6 +114,8 @@ def apply(
     state.updated_at = now
     state.first_event_at = min(state.first_event_at, alert.first_event_at)
     state.last_event_at = max(state.last_event_at, alert.last_event_at)
+    if alert.counted is not None:
+        _take_counts(state, alert, alert.counted)
     _add_evidence(state, alert)
     return state
 
@@ -148,10 +154,24 @@ def _join(state: IncidentState, alert: Alert) -> None:
     if alert.rule not in state.rules:
         state.rules.append(alert.rule)
     for transaction in alert.transaction_ids:
-        if transaction not in state.transactions and len(state.transactions) < MAX_TRANSACTIONS:
-            state.transactions.append(transaction)
+        if len(state.transactions) < MAX_TRANSACTIONS or transaction in state.transactions:
+            state.transactions.add(transaction)
+        else:
+            state.truncated = True
     for money in alert.amount_at_stake:
         _add_amount(state.amounts, money)
+    _raise_severity(state, alert.severity)
+
+
+def _take_counts(state: IncidentState, alert: Alert, counted: int) -> None:
+    """Take over what an overflow alert counts: it alone is in its incident.
+
+    Its amounts are sums over findings of which one transaction may have several.
+    """
+    state.counted, state.truncated = counted, True
+    state.amounts = [
+        Amount(money.currency, money.minor_units, money.exponent) for money in alert.amount_at_stake
+    ]
     _raise_severity(state, alert.severity)
 
 

@@ -39,6 +39,7 @@ def record_of(state: IncidentState, published_at: int) -> Incident:
         alerts=_counts(state),
         alert_ids=tuple(state.alert_ids),
         amount_at_stake=_amounts(state),
+        truncated=state.truncated or None,
         evidence=_evidence(state),
         evidence_total=state.evidence_total,
         suspected_root_cause=state.suspected_root_cause,
@@ -91,4 +92,5 @@ def _summary(state: IncidentState) -> str:
         (state.expired, "expired"),
     )
     listed = ", ".join(f"{count} {word}" for count, word in counts if count)
-    return f"{counted(state.total, 'alert')}: {listed}."
+    text = f"{counted(state.total, 'alert')}: {listed}."
+    return f"{text} It counts {counted(state.counted, 'finding')}." if state.counted else text

@@ -198,7 +198,7 @@ def describe(incident: Incident) -> None:
         "rules": ", ".join(incident.rules),
         "account": incident.account_token,
         "provider": incident.provider,
-        "at stake": ", ".join(map(_amount, incident.amount_at_stake)),
+        "at stake": _at_stake(incident),
         "suspected": incident.suspected_root_cause,
         "opened at": format_time(incident.opened_at),
         "resolved at": incident.resolved_at and format_time(incident.resolved_at),
@@ -209,6 +209,11 @@ def describe(incident: Incident) -> None:
     for name, value in facts.items():
         if value:
             echo(f"  {name:<12} {value}")
+
+
+def _at_stake(incident: Incident) -> str:
+    amounts = ", ".join(map(_amount, incident.amount_at_stake))
+    return f"{amounts} (added up: not exact)" if amounts and incident.truncated else amounts
 
 
 def _amount(money: Money) -> str:

@@ -253,6 +253,13 @@ class EngineSettings(Section):
         le=366 * _DAY,
         description="Milliseconds after which an open alert expires; in `replay` none does.",
     )
+    max_open_alerts: int = Field(
+        100,
+        ge=10,
+        le=1_000,
+        description="Open alerts of one rule on one account; what it finds beyond is counted by "
+        "one overflow alert.",
+    )
     max_buffered: int = Field(
         1_000,
         ge=1,

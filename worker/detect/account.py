@@ -1,6 +1,6 @@
 """The record of one account as the engine keeps it. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 import msgspec
@@ -10,7 +10,7 @@ from rules.alerts import OpenAlert
 from rules.contract import AnyRule
 from rules.profile import Profile
 from worker.detect.account_upgrade import LAYOUT_FIELD, saved_name, unreadable, upgraded
-from worker.detect.kept_alerts import KeptAlert, decoded_of
+from worker.detect.kept_alerts import KeptAlerts
 from worker.detect.redelivery import ROWS
 from worker.detect.unkeyed_ids import UNKEYED
 from worker.engine.keyed_state import Timer
@@ -48,13 +48,25 @@ class Account(
     segments: tuple[int, int] | None = msgspec.field(default=None, name="s")
     """Numbers of the first segment of older rows and of the next one, see `id_segments`."""
     profile: Profile = msgspec.field(default_factory=Profile, name="f")
-    alerts: list[KeptAlert] = msgspec.field(default_factory=list, name="a")
-    """The open ones, oldest first."""
+    alerts: dict[str, KeptAlerts] = msgspec.field(default_factory=dict, name="a")
+    """The open ones, by the state code of their rule; none is empty."""
     timers: list[Timer] = msgspec.field(default_factory=list, name="t")
 
     def open_alerts(self, code: str, naming: Sequence[str] = ()) -> Iterator[OpenAlert]:
-        """Yield the open alerts of a rule; see `kept_alerts.decoded_of`."""
-        return decoded_of(self.alerts, code, naming)
+        """Yield the open alerts of a rule, oldest first.
+
+        Args:
+            naming: those that quote none of these texts may be left out; empty: leave out none.
+        """
+        kept = self.alerts.get(code)
+        if kept is None:
+            return iter(())
+        return kept.naming(naming) if naming else iter(kept)
+
+    def drop_if_empty(self, code: str) -> None:
+        """Keep nothing of a rule without alerts."""
+        if not self.alerts[code]:
+            del self.alerts[code]
 
 
 def layout_for(rules: Sequence[AnyRule]) -> type[Account]:
@@ -121,9 +133,9 @@ class SavedAccounts:
             self._refuse_unknown(account.alerts)
         return account
 
-    def _refuse_unknown(self, alerts: Sequence[KeptAlert]) -> None:
-        for alert in alerts:
-            rule = self._rules.get(alert.rule)
-            if rule is None or alert.rule_version > rule.version:
-                what = f"alerts of version {alert.rule_version} of rule {alert.rule}"
-                raise unreadable(what, alert.rule, known=rule is not None)
+    def _refuse_unknown(self, alerts: Mapping[str, KeptAlerts]) -> None:
+        for code, kept in alerts.items():
+            rule = self._rules.get(code)
+            if rule is None or kept.version > rule.version:
+                what = f"alerts of version {kept.version} of rule {code}"
+                raise unreadable(what, code, known=rule is not None)

@@ -7,8 +7,8 @@ Layouts of an account:
    its transaction_id, an alert a list to match events with.
 2. Number under "v". Addresses are a `Ref`, a hold keeps a mark, an alert the facts it quotes;
    there are habits. An alert of layout 1 quotes no facts: it can only expire.
-3. An open alert is encoded by itself, behind what the engine reads of it. Habits count the failures
-   since the last success: of a layout before their number is not known.
+3. The open alerts of a rule are encoded apart, behind what the engine reads of them. Habits count
+   the failures since the last success: of a layout before their number is not known.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from rules.codes import is_from_outside
 from rules.contract import AnyRule
 from rules.habits import MAX_FAILED
 from rules.profile import Profile, mark_of
-from worker.detect.kept_alerts import KeptAlert, kept
+from worker.detect.kept_alerts import KeptAlerts
 from worker.engine.outcomes import Counts, StateDropped
 from worker.engine.packing import Unpacker
 from worker.engine.saved import damaged, downgrade
@@ -30,7 +30,7 @@ from worker.errors import LogError
 
 class _HasAlerts(Protocol):
     profile: Profile
-    alerts: list[KeptAlert]
+    alerts: dict[str, KeptAlerts]
 
 
 T = TypeVar("T", bound=_HasAlerts)
@@ -75,8 +75,8 @@ def upgraded(
         habits = account.profile.habits
         if found < _FAILURES_COUNTED and habits.logins_since is not None:
             habits.failed = MAX_FAILED  # as many or more: until a success, no lock is unjustified
-        if alerts:
-            account.alerts = [kept(alert) for alert in msgspec.convert(alerts, list[OpenAlert])]
+        for alert in msgspec.convert(alerts, list[OpenAlert]):
+            account.alerts.setdefault(alert.rule, KeptAlerts()).add(alert)
     except (msgspec.MsgspecError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise damaged("an account") from error
     return found, account, afresh

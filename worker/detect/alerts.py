@@ -5,19 +5,19 @@ and anchor: the same history gives the same ids everywhere.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
-from rules.alerts import ACCOUNT_CAUSE, Amount, Draft, OpenAlert, Verdict
+from rules.alerts import ACCOUNT_CAUSE, SHADOW, Amount, Draft, OpenAlert, Verdict
 from rules.contract import AnyRule
 from rules.events import Ref
 from rules.facts import Quote
 from schemas.alert import MAX_EVIDENCE, MAX_TRANSACTIONS, Alert, AlertKind, Evidence, Fact, Money
 from schemas.topics import ALERTS, ALERTS_SHADOW, SIGNALS
-from worker.detect.kept_alerts import KeptAlert
+from worker.detect.kept_alerts import KeptAlerts
 from worker.detect.seal import sealed
 from worker.detect.signals import signal_of
 from worker.engine.context import Context
@@ -42,6 +42,8 @@ class Change(Struct):
     late: bool = False
     verdict: Verdict | None = None
     """What was judged anew; None: nothing was."""
+    counted: int | None = None
+    """How many further ones an overflow alert counts; None: of an ordinary alert."""
 
 
 class Publisher:
@@ -57,10 +59,10 @@ class Publisher:
         rule: AnyRule,
         draft: Draft,
         verdict: Verdict,
-        others: Sequence[KeptAlert],
+        dedup_key: str,
         context: Context,
     ) -> OpenAlert:
-        """Return what the engine has to remember of a new alert beside the `others` it has."""
+        """Return what the engine has to remember of a new alert."""
         account = context.key.decode()
         times = [ref.occurred_at for ref, _ in draft.evidence] or [verdict.at]
         return OpenAlert(
@@ -71,7 +73,7 @@ class Publisher:
             sequence=0,
             alert_id=derived_id(rule.id, account, draft.anchor),
             cause=self._cause(draft.cause, account),
-            dedup_key=self._dedup_key(rule, draft, account, others),
+            dedup_key=dedup_key,
             title=verdict.title,
             raised_at=context.now,
             first_event_at=min(times),
@@ -86,22 +88,31 @@ class Publisher:
     def _cause(self, cause: str, account: str) -> str:
         return cause + self._tokens.of(account) if cause == ACCOUNT_CAUSE else cause
 
-    def _dedup_key(
-        self, rule: AnyRule, draft: Draft, account: str, others: Sequence[KeptAlert]
+    def dedup_key(
+        self, rule: AnyRule, draft: Draft, others: Mapping[str, KeptAlerts], context: Context
     ) -> str:
         """Name the subject with the present key, or as an alert that is open names it still.
 
         A transaction is one of its account: its id may repeat in other wallets. Alerts of before
         name the transaction alone.
+
+        Args:
+            others: the open alerts of the account, by state code.
         """
+        account = context.key.decode()
         what = f"{draft.dedup_rule or rule.id}:{'transaction' if draft.subject else 'account'}:"
         names = (
             [account] if draft.subject is None else [f"{account}\0{draft.subject}", draft.subject]
         )
         keys = [what + token for name in names for token in self._tokens.all_of(name)]
         shadow = rule.mode == "shadow"  # what is in shadow changes nothing that is live
-        used = {alert.dedup_key for alert in others if alert.in_shadow == shadow}
-        return next((key for key in keys if key in used), keys[0])
+        beside = [kept for code, kept in others.items() if code.endswith(SHADOW) == shadow]
+        used = (key for key in keys if any(kept.has_dedup_key(key) for kept in beside))
+        return next(used, keys[0])
+
+    def overflow_key(self, rule: AnyRule, context: Context) -> str:
+        """Name the incident of what a rule has found beyond the limit of an account."""
+        return f"{rule.id}:overflow:{self._tokens.of(context.key.decode())}"
 
     def publish(self, rule: AnyRule, alert: OpenAlert, change: Change, context: Context) -> None:
         """Write one more record of an alert, for the world and, where it is live, for triage."""
@@ -139,6 +150,7 @@ class Publisher:
             details=verdict.details if verdict else {},
             suspected_root_cause=verdict.suspected_root_cause if verdict else "unknown",
             owner_advice=tuple(verdict.owner_advice) if verdict else (),
+            counted=change.counted,
             origin=context.origin,
             origin_sequence=0,
         )

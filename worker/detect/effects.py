@@ -27,15 +27,14 @@ from rules.events import Ref
 from schemas.alert import AlertKind
 from worker.detect.account import Account
 from worker.detect.alerts import Change, Publisher
-from worker.detect.kept_alerts import KeptAlert, kept
+from worker.detect.kept_alerts import KeptAlerts
+from worker.detect.overflow import ENGINE, Overflows
 from worker.detect.rare_events import RareEvents
 from worker.engine.context import Context
 from worker.engine.keyed_state import Timer
 from worker.engine.outcomes import NotJudged
 from worker.engine.reorder import EVENT, OCCURRED, OFFSET, ORDER, RECORD, SOURCE, Entry
 
-ENGINE: Final = ""
-"""Owner of the engine's own timers."""
 EXPIRE: Final = "alerts"
 
 
@@ -60,12 +59,14 @@ class Applier:
         known: Mapping[str, AnyRule],
         publisher: Publisher,
         rare_events: RareEvents,
+        overflows: Overflows,
         max_open: int | None,
     ) -> None:
         self._fx = fx
         self._known = known
         self._publisher = publisher
         self._rare_events = rare_events
+        self._overflows = overflows
         self._max_open = max_open
         self.watch: Callable[[AnyRule, Sequence[Effect]], None] | None = None
         """Is shown what each call asked for, before it is done."""
@@ -108,35 +109,43 @@ class Applier:
     def expire_old(self, live: Account, now: int, context: Context) -> None:
         """Close the alerts that have been open for too long."""
         if self._max_open is not None:
-            oldest = now - self._max_open
-            for alert in [alert for alert in live.alerts if alert.raised_at <= oldest]:
-                self._close(live, alert, Change("expired"), context)
+            until = now - self._max_open
+            for code, kept in sorted(live.alerts.items()):
+                for alert in kept.raised_until(until):
+                    self._close(live, alert, Change("expired"), context)
+                if kept.overflow is not None and kept.overflow.alert.raised_at <= until:
+                    self._overflows.close(self._known[code], live, Change("expired"), context)
         self.set_expiry(live, context)
 
     def set_expiry(self, live: Account, context: Context) -> None:
         """Let the engine come back when the oldest open alert has been open for too long."""
         context.cancel_timer(live, ENGINE, EXPIRE)
-        if live.alerts and self._max_open is not None:
-            due = live.alerts[0].raised_at + self._max_open
-            context.set_timer(live, Timer(due, ENGINE, EXPIRE))
+        raised = [kept.oldest for kept in live.alerts.values()]
+        if raised and self._max_open is not None:
+            context.set_timer(live, Timer(min(raised) + self._max_open, ENGINE, EXPIRE))
 
     def _raise(self, draft: Draft, rule: AnyRule, live: Account, context: Context) -> None:
-        if _kept(rule, live, draft.anchor) is not None:
+        kept = live.alerts.get(rule.state_code)
+        if kept is not None and kept.find(draft.anchor) is not None:
             return
         verdict = rule.judge(rule.Facts.of_quotes(draft.facts))
         if verdict is None:
             return
-        alert = self._publisher.opened(rule, draft, verdict, live.alerts, context)
-        change = Change("raised", draft.evidence, _is_late(self._fx.entry), verdict)
+        late = _is_late(self._fx.entry)
+        if self._overflows.is_full(kept):
+            self._overflows.count(rule, draft, verdict, late, live, context)
+            return
+        key = self._publisher.dedup_key(rule, draft, live.alerts, context)
+        alert = self._publisher.opened(rule, draft, verdict, key, context)
+        change = Change("raised", draft.evidence, late, verdict)
         self._publisher.publish(rule, alert, change, context)
-        live.alerts.append(kept(alert))
+        live.alerts.setdefault(rule.state_code, KeptAlerts()).add(alert)
         self.set_expiry(live, context)
 
     def _update(self, effect: UpdateAlert, rule: AnyRule, live: Account, context: Context) -> None:
-        found = _kept(rule, live, effect.alert)
-        if found is None:
+        alert = _open(rule, live, effect.alert)
+        if alert is None:
             return
-        alert = found.decoded()
         added = {name for name, _, _ in effect.facts}
         together = [fact for fact in alert.facts if fact[0] not in added] + list(effect.facts)
         before = rule.judge(rule.Facts.of_quotes(alert.facts))
@@ -147,26 +156,29 @@ class Applier:
         alert.amount_at_stake = list(verdict.amount_at_stake)
         change = Change("updated", effect.evidence, _is_late(self._fx.entry), verdict)
         self._publisher.publish(rule, alert, change, context)
-        live.alerts[live.alerts.index(found)] = kept(alert)
+        live.alerts[rule.state_code].replace(alert)
 
     def _settle(self, effect: SettleAlert, rule: AnyRule, live: Account, context: Context) -> None:
-        found = _kept(rule, live, effect.alert)
+        found = _open(rule, live, effect.alert)
         if found is not None:
-            ref, at = effect.ref, found.decoded().at
-            kind: AlertKind = "cured" if ref.occurred_at > at else "retracted"
+            ref = effect.ref
+            kind: AlertKind = "cured" if ref.occurred_at > found.at else "retracted"
             change = Change(kind, [(ref, effect.role)], _is_late(self._fx.entry))
             self._close(live, found, change, context)
 
     def _end(
         self, rule: AnyRule, live: Account, alert: OpenAlert, kind: AlertKind, context: Context
     ) -> None:
-        found = _kept(rule, live, alert)
+        found = _open(rule, live, alert)
         if found is not None:
             self._close(live, found, Change(kind), context)
 
-    def _close(self, live: Account, found: KeptAlert, change: Change, context: Context) -> None:
-        live.alerts.remove(found)
-        self._publisher.publish(self._known[found.rule], found.decoded(), change, context)
+    def _close(self, live: Account, alert: OpenAlert, change: Change, context: Context) -> None:
+        code = alert.rule
+        live.alerts[code].remove(alert)
+        live.drop_if_empty(code)
+        self._publisher.publish(self._known[code], alert, change, context)
+        self._overflows.note_closing(live, code, context)
 
 
 def _is_late(entry: Entry | None) -> bool:
@@ -174,10 +186,8 @@ def _is_late(entry: Entry | None) -> bool:
     return entry is not None and entry[ORDER] > entry[OCCURRED]
 
 
-def _kept(rule: AnyRule, live: Account, which: OpenAlert | str) -> KeptAlert | None:
+def _open(rule: AnyRule, live: Account, which: OpenAlert | str) -> OpenAlert | None:
     """Return an open alert of the rule, by its anchor; None if it is not open."""
+    kept = live.alerts.get(rule.state_code)
     anchor = which if isinstance(which, str) else which.anchor
-    for alert in live.alerts:
-        if alert.anchor == anchor and alert.rule == rule.state_code:
-            return alert
-    return None
+    return None if kept is None else kept.find(anchor)

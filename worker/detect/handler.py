@@ -26,9 +26,10 @@ from worker.detect.cause_counts import (
     renewed,
 )
 from worker.detect.dispatch import Bound, Calls, Dispatch
-from worker.detect.effects import ENGINE, Applier, address_of
+from worker.detect.effects import Applier, address_of
 from worker.detect.id_segments import KeptSegments
-from worker.detect.kept_alerts import KeptAlert
+from worker.detect.kept_alerts import KeptAlerts
+from worker.detect.overflow import ENGINE, OVERFLOW, Overflows
 from worker.detect.rare_events import RareEvents
 from worker.detect.remembered_ids import RememberedIds
 from worker.engine.context import Context, Family, Place, RuleFailed
@@ -50,11 +51,13 @@ _FORGET_IDS: Final = "ids"
 
 
 class Horizons(Struct, frozen=True):
-    """How long the engine remembers, in milliseconds."""
+    """How long, and how much, the engine remembers; spans in milliseconds."""
 
     dedup: int = 24 * 3_600_000
     max_open: int | None = 7 * 24 * 3_600_000
     """None: alerts do not expire."""
+    max_open_alerts: int = 100
+    """Open alerts of one rule on one account; what is found beyond is counted."""
 
 
 class AccountHandler:
@@ -91,8 +94,11 @@ class AccountHandler:
             SEGMENT: KeptSegments(),
         }
         self._fx = Effects(marks, address_of)
-        by_code = {rule.state_code: rule for rule in known}
-        self.applier = Applier(self._fx, by_code, publisher, rare_events, horizons.max_open)
+        self._overflows = Overflows(publisher, horizons.max_open_alerts)
+        self._known = {rule.state_code: rule for rule in known}
+        self.applier = Applier(
+            self._fx, self._known, publisher, rare_events, self._overflows, horizons.max_open
+        )
 
     # -- state ----------------------------------------------------------------------------
 
@@ -292,6 +298,9 @@ class AccountHandler:
     def _on_engine_timer(self, live: Account, timer: Timer, context: Context) -> None:
         if timer.name == _FORGET_IDS:
             self._forget_ids(live, timer.due, context)
+        elif timer.name.startswith(OVERFLOW):
+            rule = self._known[timer.name.removeprefix(OVERFLOW)]
+            self._overflows.on_timer(rule, live, context)
         else:
             self.applier.expire_old(live, timer.due, context)
 
@@ -314,7 +323,7 @@ class _Guard(Struct, array_like=True):
     """What a guarded call may have changed."""
 
     state: Raw
-    alerts: list[KeptAlert]
+    alerts: dict[str, KeptAlerts]
     timers: list[Timer]
 
 

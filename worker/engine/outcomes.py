@@ -195,6 +195,13 @@ class ShadowAlertPublished(Outcome, frozen=True):
     severity: Severity
 
 
+class AlertCounted(Outcome, frozen=True):
+    """Findings of rules beyond the open alerts of an account: counted by its overflow alert."""
+
+    name = "alert_counted"
+    rule: str
+
+
 class IncidentPublished(Outcome, frozen=True):
     """Records of incidents, by what changed and how severe they were then."""
 
@@ -282,6 +289,7 @@ OUTCOMES: Final[tuple[type[Outcome], ...]] = (
     RuleFailure,
     AlertPublished,
     ShadowAlertPublished,
+    AlertCounted,
     IncidentPublished,
     EndForgotten,
     UnknownAccount,

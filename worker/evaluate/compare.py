@@ -18,7 +18,7 @@ from rules.facts import Value, Values
 from schemas.base import PAGING, SEVERITIES, Severity
 from schemas.time import parse_time
 from worker.explain.derive import values_of
-from worker.explain.lives import Life
+from worker.explain.lives import Life, is_overflow
 
 _DAY: Final = slice(10)
 """The part of a time that is its day; published times are UTC."""
@@ -117,24 +117,24 @@ class _Try(NamedTuple):
 
 
 def _removed(a: Run, b: Run, life: Life) -> Difference:
-    tries = [_Try(a, b, values_of(life.raised), None)]
-    return _difference("removed", (a, b), (life, None), tries)
+    return _difference("removed", (a, b), (life, None), _tries(a, b, life.raised, None))
 
 
 def _added(a: Run, b: Run, life: Life) -> Difference:
-    tries = [_Try(b, a, values_of(life.raised), None)]
-    return _difference("added", (a, b), (None, life), tries)
+    return _difference("added", (a, b), (None, life), _tries(b, a, life.raised, None))
 
 
 def _changed(a: Run, b: Run, here: Life, there: Life) -> Difference | None:
     ours, theirs = _worst(here), _worst(there)
     if ours["severity"] == theirs["severity"]:
         return None
-    tries = [
-        _Try(a, b, values_of(ours), theirs["severity"]),
-        _Try(b, a, values_of(theirs), ours["severity"]),
-    ]
+    tries = [*_tries(a, b, ours, theirs["severity"]), *_tries(b, a, theirs, ours["severity"])]
     return _difference("changed", (a, b), (here, there), tries)
+
+
+def _tries(own: Run, other: Run, step: dict[str, Any], outcome: Severity | None) -> list[_Try]:
+    """Return an alert record to be judged again; none of an overflow alert, which has no facts."""
+    return [] if is_overflow(step) else [_Try(own, other, values_of(step), outcome)]
 
 
 def _difference(

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
+
 from rules.contract import AnyRule
 from rules.counts import counted
 from schemas.time import parse_time
@@ -43,25 +45,36 @@ class Checked:
     @property
     def result(self) -> str:
         """How it was derived, a sentence; true if there are no failures."""
+        if self.life.is_overflow:
+            return (
+                f"{_unchanged(self.found)}, and the history of the account gives the same counts."
+            )
         return derived_from(self.found, from_history=self.from_history)
 
 
 def derived_from(found: Derivation, *, from_history: bool = False) -> str:
     """Return the sentence about an alert that was derived."""
-    cited = len(found.cited)
-    records = f"{counted(cited, 'cited record')} {'is' if cited == 1 else 'are'} unchanged"
+    cited, records = len(found.cited), _unchanged(found)
     text = f"{records}, and the rule finds the same from {'it' if cited == 1 else 'them'}."
     return f"{text} The history of the account gives the same facts." if from_history else text
 
 
+def _unchanged(found: Derivation) -> str:
+    cited = len(found.cited)
+    return f"{counted(cited, 'cited record')} {'is' if cited == 1 else 'are'} unchanged"
+
+
 def check(place: Place, life: Life, *, from_history: bool = False) -> Checked:
-    """Derive an alert again; with `from_history` its facts too."""
+    """Derive an alert again; with `from_history` its facts too.
+
+    What an overflow alert counts only the history shows.
+    """
     if life.raised["rule"] == silence.RULE:
         return Checked(
             life, Derivation(None, failures=[NOT_FROM_RECORDS.format(silence.RULE)]), False
         )
     found = derive(life, place.known, reader(place.log), place.policy.limits)
-    from_history = from_history and found.rule is not None
+    from_history = (from_history or life.is_overflow) and found.rule is not None
     if from_history:
         found.failures += _against_history(place, life, found)
     return Checked(life, found, from_history)
@@ -73,7 +86,11 @@ def _against_history(place: Place, life: Life, found: Derivation) -> list[str]:
     rule = found.rule
     assert rule is not None
     partition = int(raised["origin"].removeprefix("detect-"))
-    policy = replace(place.policy, rules=[rule], known_rules=[rule])
+    horizons = place.policy.horizons
+    if life.is_overflow:
+        most = life.judged["details"]["max_open_alerts"]
+        horizons = msgspec.structs.replace(horizons, max_open_alerts=most)
+    policy = replace(place.policy, rules=[rule], known_rules=[rule], horizons=horizons)
     until = parse_time(last["detected_at"]) + 1
     again = alerts_again(place.log, raised["account_id"], partition, policy, until)
     mine = {step["sequence"]: step for step in again if step["alert_id"] == raised["alert_id"]}
@@ -94,7 +111,8 @@ def _against_history(place: Place, life: Life, found: Derivation) -> list[str]:
 def _differing(step: dict[str, Any], other: dict[str, Any]) -> str:
     mine, history = values_of(step), values_of(other)
     facts = [f"fact {name}" for name in {**mine, **history} if mine.get(name) != history.get(name)]
-    fields = [name for name in ("severity", "at", "detected_at") if step[name] != other[name]]
+    compared = ("severity", "at", "detected_at", "counted")
+    fields = [name for name in compared if step.get(name) != other.get(name)]
     return ", ".join(facts + fields) or "evidence"
 
 

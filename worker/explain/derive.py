@@ -8,6 +8,8 @@ An alert is derived if all of this holds for every record of its life:
 - the rule, given the quoted facts and parameters, gives the same verdict;
 - the event that closed it does close it.
 
+Of an overflow alert, which counts findings and quotes no facts, only the first two can be shown.
+
 What it cannot show is absence ("no success until then") and what came from no single record: that
 takes the account's history (`worker.explain.history`).
 """
@@ -73,7 +75,7 @@ def derive(life: Life, known: Sequence[type[AnyRule]], read: Read, limits: Limit
         reader.read_all(step, number)
     for number, step in enumerate(life.steps):
         found.failures += _check(step, life, found.rule, reader.events)
-        if rule is not None and step["kind"] in JUDGED:
+        if rule is not None and step["kind"] in JUDGED and not life.is_overflow:
             cited = [(each.role, each.event) for each in found.cited if each.step <= number]
             found.failures += _check_worked_out(step, rule, reader.events, cited)
     return found
@@ -164,6 +166,8 @@ def _check(
         return failures
     if step["parameters"] != life.raised["parameters"]:
         failures.append(f"Record {step['sequence']} quotes other parameters than the first.")
+    if life.is_overflow:
+        return failures
     if step["kind"] in JUDGED:
         return failures + _check_facts(step, rule, events) + _check_verdict(step, rule)
     if step["kind"] in ("cured", "retracted"):
@@ -276,4 +280,4 @@ def _check_closing(
 
 def is_sound(rule: AnyRule, life: Life) -> bool:
     """Say whether the rule can judge the facts of the newest verdict at all."""
-    return not _check_verdict(life.judged, rule)
+    return not life.is_overflow and not _check_verdict(life.judged, rule)

@@ -28,10 +28,20 @@ class Life(Struct):
         return self.steps[0]
 
     @property
+    def is_overflow(self) -> bool:
+        """Whether it counts further findings: no fact or record shows that, only the history."""
+        return is_overflow(self.raised)
+
+    @property
     def judged(self) -> dict[str, Any]:
         """The newest record that carries a verdict; the first if all of these were pruned."""
         judged = (step for step in reversed(self.steps) if step["kind"] in JUDGED)
         return next(judged, self.raised)
+
+
+def is_overflow(step: dict[str, Any]) -> bool:
+    """Return whether a record is of an overflow alert."""
+    return "counted" in step
 
 
 def lives_of(records: Iterable[bytes]) -> dict[str, Life]:

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from rules.contract import AnyRule
+from rules.counts import counted
 from rules.events import Balance, Event, Login, Transaction
 from rules.facts import Value, Values
+from schemas.base import SEVERITIES
 from schemas.money import from_minor
 from schemas.time import format_span, format_time
 from worker.explain.derive import Derivation, facts_of, is_sound, values_of
@@ -95,7 +97,9 @@ def alert_lines(life: Life, found: Derivation, checked: str) -> Iterator[str]:
     if last is not raised:
         yield f"  now: {last['kind']}, {last['severity']}"
     yield from ("", "What happened", *_timeline(life, found))
-    if found.rule is not None and is_sound(found.rule, life):
+    if life.is_overflow:
+        yield from _counts(life)
+    elif found.rule is not None and is_sound(found.rule, life):
         yield from _reasons(found.rule, life.judged)
     yield from ("", "What became of it", *_course(life))
     yield from ("", *_result(found, checked))
@@ -206,6 +210,20 @@ def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None else str(value)
+
+
+def _counts(life: Life) -> Iterator[str]:
+    """Yield what an overflow alert counts."""
+    last = life.steps[-1]
+    details, total = last["details"], counted(last["counted"], "finding")
+    yield from ("", "What it counts")
+    most = f"{details['max_open_alerts']:,}"
+    yield f"  {total} of rule {life.raised['rule']} on this account while {most} of its alerts"
+    yield "  were open, the limit (engine.max_open_alerts). They have no alerts of their own."
+    by_severity = details["by_severity"]
+    for severity in SEVERITIES:
+        if severity in by_severity:
+            yield f"  {severity}: {by_severity[severity]:,}"
 
 
 def _finds(rule: AnyRule) -> str:

@@ -14,6 +14,7 @@ from schemas.topics import DETECT_INPUTS
 from worker.detect.account import Account, SavedAccounts
 from worker.detect.alerts import Change, Publisher
 from worker.detect.id_segments import KeptSegments
+from worker.detect.overflow import Overflows
 from worker.detect.redelivery import ROWS
 from worker.detect.stage import DETECT, Policy
 from worker.detect.unkeyed_ids import UNKEYED
@@ -84,16 +85,20 @@ def _context(task: int, meta: TaskMeta, key: bytes, now: int) -> Context:
 
 def _expire_all(account: Account, policy: Policy, context: Context) -> None:
     publisher = Publisher(DETECT_INPUTS, policy.tokens)
+    overflows = Overflows(publisher, policy.horizons.max_open_alerts)
     rules = {rule.state_code: rule for rule in policy.known_rules}
-    for alert in account.alerts:
-        publisher.publish(rules[alert.rule], alert.decoded(), Change("expired"), context)
+    for code, kept in sorted(account.alerts.items()):
+        for alert in kept:
+            publisher.publish(rules[code], alert, Change("expired"), context)
+        if kept.overflow is not None:
+            overflows.close(rules[code], account, Change("expired"), context)
 
 
 def _count(account: Account, kept: Mapping[bytes, bytes]) -> Forgotten:
     segments = [KeptSegments().load(value) for key, value in kept.items() if is_segment(key)]
     rows = sum(len(each.rows) for each in segments) + len(account.ids)
     return Forgotten(
-        open_alerts=len(account.alerts),
+        open_alerts=sum(map(len, account.alerts.values())),
         event_ids=rows // ROWS.size + len(account.unkeyed_ids) // UNKEYED.size,
         balances=len(account.profile.balances),
         holds=len(account.profile.holds),

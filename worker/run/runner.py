@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+import msgspec
+
 from schemas.money import CURRENCIES
 from schemas.topics import DETECT_INPUTS, INPUTS, SIGNALS
 from worker.codec.codec import Limits
@@ -58,7 +60,7 @@ def policy_of(
             engine.accept_json_numbers,
             {**CURRENCIES, **settings.currencies},
         ),
-        horizons=Horizons(engine.dedup_horizon_ms, engine.max_open_ms),
+        horizons=Horizons(engine.dedup_horizon_ms, engine.max_open_ms, engine.max_open_alerts),
         tokens=tokens or tokens_for(settings),
         dead_letter_limit=engine.dead_letter_limit,
         accepted_dead_letters=accepted or {},
@@ -75,7 +77,7 @@ def policy_of_files(settings: Settings) -> Policy:
         ConfigError: a key file or the candidate's file cannot be used.
     """
     policy = policy_of(settings)
-    horizons = Horizons(policy.horizons.dedup, max_open=None)
+    horizons = msgspec.structs.replace(policy.horizons, max_open=None)
     return replace(policy, dead_letter_limit=None, horizons=horizons)
 
 

@@ -148,7 +148,7 @@ def test_an_alert_of_the_same_key_joins() -> None:
         alert("c", last_event_at=25),
     )
     assert state.members == ["a", "b", "c"]
-    assert (state.rules, state.transactions) == (["some_rule", "other"], ["t1", "t2"])
+    assert (state.rules, state.transactions) == (["some_rule", "other"], {"t1", "t2"})
     assert [(a.currency, a.minor, a.exponent) for a in state.amounts] == [
         ("EUR", 200, 2),
         ("JPY", 14, 0),
@@ -293,3 +293,32 @@ def test_transactions_are_counted_up_to_a_thousand() -> None:
         state = live(alert(f"a{start}", transaction_ids=names), state=state)
     assert len(state.transactions) == MAX_TRANSACTIONS == 1_000
     assert record_of(state, 0).transactions == 1_000
+    assert record_of(state, 0).truncated is True
+
+
+def test_a_thousand_transactions_are_not_too_many() -> None:
+    """The thousand-and-first is; one that is known already is not."""
+    names = tuple(f"t{n}" for n in range(MAX_TRANSACTIONS))
+    state: IncidentState | None = None
+    for start in range(0, MAX_TRANSACTIONS, 20):
+        state = live(alert(f"a{start}", transaction_ids=names[start : start + 20]), state=state)
+    assert state is not None
+    assert record_of(state, 0).truncated is None
+    state = live(alert("again", transaction_ids=names[:20]), state=state)
+    assert record_of(state, 0).truncated is None
+    state = live(alert("more", transaction_ids=("more",)), state=state)
+    assert (record_of(state, 0).truncated, len(state.transactions)) == (True, MAX_TRANSACTIONS)
+
+
+def test_of_an_overflow_alert_amounts_are_taken_as_they_are() -> None:
+    """They are sums already; the severity is the worst that it counts."""
+    twice = Money(currency="EUR", minor_units=200, exponent=2)
+    state = live(
+        alert(counted=1, amount_at_stake=(EUR,)),
+        alert(kind="updated", counted=23, severity="error", amount_at_stake=(twice, JPY)),
+    )
+    record = record_of(state, 0)
+    assert (record.truncated, record.severity, record.page) == (True, "error", True)
+    assert record.amount_at_stake == (twice, JPY)
+    assert record.summary == "1 alert: 1 open. It counts 23 findings."
+    assert record.alerts.total == 1

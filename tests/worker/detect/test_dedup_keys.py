@@ -1,12 +1,12 @@
 """Which incident an alert about one transaction joins."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from rules.alerts import Draft, Verdict
+from rules.alerts import Draft
 from rules.failed_payment.rule import FailedPayment
 from schemas.topics import DETECT_INPUTS
 from tests.support.random_runs import POLICY
@@ -14,19 +14,21 @@ from tests.support.saved_releases import FOLDER
 from tests.worker.detect.test_state_releases import accounts_of
 from worker.detect.account import SavedAccounts
 from worker.detect.alerts import Publisher
-from worker.detect.kept_alerts import KeptAlert
+from worker.detect.kept_alerts import KeptAlerts
 from worker.tokens import PUBLIC
 
 RULE = FailedPayment(FailedPayment.Params())
 WHAT = f"{RULE.id}:transaction:"
 
 
-def dedup_key(account: str, transaction: str, others: Sequence[KeptAlert] = ()) -> str:
+NONE: Mapping[str, KeptAlerts] = {}
+
+
+def dedup_key(account: str, transaction: str, others: Mapping[str, KeptAlerts] = NONE) -> str:
     """Return the key of a new alert about a transaction, beside the open ones of its account."""
     draft = Draft(anchor="later", cause="payments", facts=(), evidence=(), subject=transaction)
     context: Any = SimpleNamespace(key=account.encode(), now=0)
-    verdict = Verdict(at=0, severity="error", title="")
-    return Publisher(DETECT_INPUTS, PUBLIC).opened(RULE, draft, verdict, others, context).dedup_key
+    return Publisher(DETECT_INPUTS, PUBLIC).dedup_key(RULE, draft, others, context)
 
 
 def test_a_transaction_is_one_of_its_account() -> None:
@@ -46,9 +48,8 @@ def test_an_incident_that_is_open_under_the_key_of_before_takes_later_alerts(fol
     joined = 0
     for key, payload in accounts_of(FOLDER / folder).items():
         alerts = saved.read(payload).alerts
-        for alert in alerts:
-            opened = alert.decoded()
-            if alert.rule == RULE.code and opened.dedup_key.startswith(WHAT):
+        for opened in alerts.get(RULE.code, ()):
+            if opened.dedup_key.startswith(WHAT):
                 (transaction,) = opened.transaction_ids
                 assert opened.dedup_key == WHAT + PUBLIC.of(transaction)
                 assert dedup_key(key.decode(), transaction, alerts) == opened.dedup_key

@@ -1,5 +1,6 @@
 """Saved state survives releases: older layouts are read, newer ones refused, rule by rule."""
 
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -118,7 +119,9 @@ def test_the_saved_events_leave_something_of_everything(folder: Path) -> None:
     of_rules = RULES_OF.get(folder.name, {"A1", "A2", "A3", "A4", "A5"})
     if folder == newest():
         of_rules = {rule.code for rule in RULES}
-    assert {alert[0] for account in accounts for alert in account.get("a", ())} == of_rules
+    assert {row[0] for payload in accounts_of(folder).values() for row in _alerts(payload)} == (
+        of_rules
+    )
     assert {name.partition(".")[0] for each in accounts for name in each if "." in name}
     assert any(account.get("t") for account in accounts)
     read = [saved.read(payload) for payload in accounts_of(folder).values()]
@@ -144,7 +147,8 @@ def test_what_an_account_knew_it_still_knows(folder: Path) -> None:
         assert (account.ids, account.unkeyed_ids) == (ids, unkeyed)
         assert [known.minor for known in account.profile.balances] == [row[2] for row in facts[0]]
         assert [hold.minor for hold in account.profile.holds] == [row[2] for row in facts[1]]
-        assert [a.decoded().alert_id for a in account.alerts] == _alert_ids(payload)
+        kept = [alert for code in sorted(account.alerts) for alert in account.alerts[code]]
+        assert sorted(alert.alert_id for alert in kept) == sorted(_alert_ids(payload))
         assert [packed(timer) for timer in account.timers] == [packed(t) for t in raw.get("t", ())]
 
 
@@ -216,18 +220,24 @@ def _incidents(folder: Path) -> list[bytes]:
 
 
 def _with_open_alerts(folder: Path) -> set[str]:
-    return {key.decode() for key, each in accounts_of(folder).items() if _raw_alerts(each)}
+    return {key.decode() for key, each in accounts_of(folder).items() if _alerts(each)}
 
 
 def _alert_ids(payload: bytes) -> list[str]:
-    """Return the ids of open alerts, as the folder's layout has them."""
-    by_themselves = msgspec.msgpack.decode(payload).get("v", 1) >= 3
-    rows = _raw_alerts(payload)
-    return [(msgspec.msgpack.decode(row[5]) if by_themselves else row)[5] for row in rows]
+    return [row[5] for row in _alerts(payload)]
 
 
-def _raw_alerts(payload: bytes) -> list[Any]:
-    alerts: list[Any] = msgspec.msgpack.decode(payload).get("a", [])
+def _alerts(payload: bytes) -> list[Any]:
+    """Return the open alerts as rows of values, as the folder's layout has them."""
+    raw = msgspec.msgpack.decode(payload)
+    if raw.get("v", 1) < 3:
+        return list(raw.get("a", ()))
+    alerts = []
+    for kept in raw.get("a", {}).values():
+        begin = 0
+        for row in struct.iter_unpack(">qIIIH", kept[1]):
+            alerts.append(msgspec.msgpack.decode(kept[3][begin : begin + row[3]]))
+            begin += row[3]
     return alerts
 
 
@@ -461,9 +471,9 @@ def test_open_alerts_of_a_newer_or_unknown_rule_are_refused() -> None:
     """Where there is no state that would tell."""
     for payload in accounts_of(newest()).values():
         raw = msgspec.msgpack.decode(payload)
-        for alert in raw.get("a", ()):
-            only = packed({"v": LAYOUT, "a": [alert]})
-            with refused(f"alerts of version {alert[1]} of rule {alert[0]}"):
+        for code, kept in raw.get("a", {}).items():
+            only = packed({"v": LAYOUT, "a": {code: kept}})
+            with refused(f"alerts of version {kept[0]} of rule {code}"):
                 SavedAccounts(rules(Old)).read(only)
             return
 
@@ -503,10 +513,10 @@ def test_states_of_a_rule_from_outside_say_what_to_install() -> None:
 @pytest.mark.parametrize("code", ["OWN1", "OWN1_shadow"])
 def test_open_alerts_of_a_rule_from_outside_say_what_to_install(code: str) -> None:
     """Also those of a rule in shadow."""
-    payload = next(each for each in accounts_of(newest()).values() if _raw_alerts(each))
-    alert = _raw_alerts(payload)[0]
-    only = packed({"v": LAYOUT, "a": [[code, *alert[1:]]]})
-    missing = f"holds alerts of version {alert[1]} of rule {code}, .* install its package"
+    payload = next(each for each in accounts_of(newest()).values() if _alerts(each))
+    kept = next(iter(msgspec.msgpack.decode(payload)["a"].values()))
+    only = packed({"v": LAYOUT, "a": {code: kept}})
+    missing = f"holds alerts of version {kept[0]} of rule {code}, .* install its package"
     with pytest.raises(LogError, match=missing):
         SavedAccounts(rules(Old)).read(only)
 
