@@ -56,6 +56,7 @@ TRAFFICS: Final = {
     "1m": Traffic(1_000_000),
     "20k alerting": Traffic(20_000, alerting=0.12),
     "20k open": Traffic(20_000, open_alerts=5),
+    "1k open": Traffic(1_000, open_alerts=100),
     "20k busy": Traffic(20_000, busy=True),
     "20k merchant": Traffic(20_000, busy=True, busy_before=150_000),
 }
@@ -70,7 +71,9 @@ class _Wallets:
         self._balances: dict[int, int] = {}
         self._events = 0
         self._offsets = {TRANSACTIONS: 0, LOGINS: 0}
-        self._gap = 86_400_000 // traffic.accounts // _PER_DAY
+        # Alerts must not expire before all accounts have theirs.
+        per_day = max(_PER_DAY, 1 + traffic.open_alerts)
+        self._gap = 86_400_000 // traffic.accounts // per_day
         self._at = _BEGIN
 
     def history(self) -> Iterator[tuple[str, Record]]:

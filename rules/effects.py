@@ -54,6 +54,7 @@ class SetTimer(Struct, frozen=True, gc=False):
     name: str
     due: int
     awaits: tuple[Kind, ...]
+    alert: str | None = None
 
 
 class CancelTimer(Struct, frozen=True, gc=False):
@@ -200,15 +201,21 @@ class Effects:
         """Close an open alert because nothing has come for long."""
         self.asked.append(ExpireAlert(alert))
 
-    def set_timer(self, name: str, due: int, awaits: Sequence[Kind] = ()) -> None:
+    def set_timer(
+        self, name: str, due: int, awaits: Sequence[Kind] = (), alert: str | None = None
+    ) -> None:
         """Call `on_timer(name)` at `due` (milliseconds); replaces a timer of the same name.
 
         With `awaits` it judges absence: it fires only when those inputs are proven to have passed
         `due`. A timer may not set itself at or before its own due (ValueError).
+
+        With `alert`, the anchor of one that this call may have raised, it is set only if that is
+        open: what was found beyond `engine.max_open_alerts` is counted and has no alert. So there
+        are no more such timers than open alerts.
         """
         if self._own_due is not None and due <= self._own_due:
             raise ValueError("a timer may not set itself at or before its own due")
-        self.asked.append(SetTimer(name, due, tuple(awaits)))
+        self.asked.append(SetTimer(name, due, tuple(awaits), alert))
 
     def cancel_timer(self, name: str) -> None:
         """Forget a timer, if it is set."""

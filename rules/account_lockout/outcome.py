@@ -17,7 +17,8 @@ MAX_OPEN: Final = 8
 
 def alert_of(lock: Lock, fx: Effects) -> OpenAlert | None:
     """Return the open alert of a lock; None if it is closed."""
-    return next((alert for alert in fx.open_alerts() if alert.anchor == lock.anchor), None)
+    alerts = fx.open_alerts(lock.anchor)
+    return next((alert for alert in alerts if alert.anchor == lock.anchor), None)
 
 
 def raise_alert(anchor: str, facts: list[Quote], evidence: Evidence, fx: Effects) -> None:
@@ -25,7 +26,13 @@ def raise_alert(anchor: str, facts: list[Quote], evidence: Evidence, fx: Effects
     alerts = fx.open_alerts()
     if len(alerts) >= MAX_OPEN:
         fx.expire(alerts[0])
+        fx.cancel_timer(late_timer(alerts[0].anchor))
     fx.alert(Draft(anchor=anchor, cause="auth", facts=facts, evidence=evidence))
+
+
+def late_timer(anchor: str) -> str:
+    """Return the name of the timer that ends the alert of a late lock."""
+    return f"late:{anchor}"
 
 
 def add_or_raise(lock: Lock, quotes: list[Quote], evidence: Evidence, fx: Effects) -> None:

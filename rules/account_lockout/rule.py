@@ -63,6 +63,7 @@ from rules.account_lockout.outcome import (
     alert_of,
     await_end,
     end_lock,
+    late_timer,
     raise_alert,
     restore,
 )
@@ -213,7 +214,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
             if alert is not None:
                 fx.update(alert, quotes, evidence)
         for alert in fx.open_alerts():
-            if name == _late_timer(alert.anchor):
+            if name == late_timer(alert.anchor):
                 fx.lapse(alert)
 
     # -- locks ----------------------------------------------------------------------------
@@ -269,7 +270,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         if due is None or due < event.occurred_at:
             due = event.lock_until and event.lock_until + self.params.overdue_grace_ms
         if due is not None:
-            fx.set_timer(_late_timer(event.event_id), due, (LOGIN,))
+            fx.set_timer(late_timer(event.event_id), due, (LOGIN,), alert=event.event_id)
 
     def _count_locks(
         self, state: AccountLockoutState, ref: Ref, fx: Effects
@@ -307,7 +308,7 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         for alert in fx.open_alerts():
             if self.answers(AccountLockoutFacts.of_quotes(alert.facts), event):
                 fx.settle(alert, "unlock" if event.action == "unlock" else "success")
-                fx.cancel_timer(_late_timer(alert.anchor))
+                fx.cancel_timer(late_timer(alert.anchor))
         if lock is None or at < lock.at:
             return
         fx.cancel_timer("count")
@@ -317,10 +318,6 @@ class AccountLockout(Rule[AccountLockoutParams, AccountLockoutState, AccountLock
         elif lock.opened is None or at > lock.opened.occurred_at:
             lock.opened, lock.ends_at = fx.ref, lock.until
             fx.set_timer("until", lock.ends_at)
-
-
-def _late_timer(anchor: str) -> str:
-    return f"late:{anchor}"
 
 
 def _may_open(event: Login) -> bool:

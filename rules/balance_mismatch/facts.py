@@ -281,7 +281,13 @@ _STRUCTS: Final[Mapping[Value, type[BalanceMismatchFacts]]] = {
 """By the fact `check`."""
 
 
-def alerts_with_facts(fx: Effects) -> Iterator[tuple[OpenAlert, BalanceMismatchFacts]]:
-    """Yield the open alerts of A2 on the account with the facts that they quote, oldest first."""
-    for alert in fx.open_alerts():
+def alerts_with_facts(
+    fx: Effects, check: str | None = None
+) -> Iterator[tuple[OpenAlert, BalanceMismatchFacts]]:
+    """Yield the open alerts of A2 on the account with the facts that they quote, oldest first.
+
+    Args:
+        check: those of other checks may be left out; None: leave out none.
+    """
+    for alert in fx.open_alerts(check):
         yield alert, BalanceMismatchFacts.of_quotes(alert.facts)

@@ -150,7 +150,7 @@ class BalanceMismatch(Rule[BalanceMismatchParams, BalanceMismatchState, BalanceM
         """Judge a late row by itself; it fills gaps, but is not compared with its neighbours."""
         idle.restore(state, self.params, fx)
         self._check_row(state, event, profile, fx, late=True)
-        if self._retention_ms and fx.open_alerts():
+        if self._retention_ms and fx.open_alerts(snapshots.SNAPSHOT):
             snapshots.retract_explained(state, event, self.params, fx)
 
     def on_balance(

@@ -146,7 +146,7 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
                 _remove(state, waiting)
                 _raise(waiting.draft, waiting.is_contested, fx)
                 return
-        for alert in fx.open_alerts():
+        for alert in fx.open_alerts(name.partition(":")[2]):
             if name == _retry_timer(alert.anchor):
                 fx.update(alert, [("no_retry_until_ms", due, None)])
 
@@ -213,7 +213,7 @@ class FailedPayment(Rule[FailedPaymentParams, FailedPaymentState, FailedPaymentF
             return
         _raise(draft, contested, fx)
         due = event.occurred_at + self.params.retry_grace_ms
-        fx.set_timer(_retry_timer(event.event_id), due, (TRANSACTION,))
+        fx.set_timer(_retry_timer(draft.anchor), due, (TRANSACTION,), alert=draft.anchor)
 
     def _wait(
         self,

@@ -1,5 +1,7 @@
 """A rule that alerts on every failed transaction: to open as many alerts as a test needs."""
 
+from typing import Final
+
 from rules import contract
 from rules.alerts import Amount, Draft, Verdict
 from rules.contract import Params, Rule
@@ -73,3 +75,6 @@ class Noisy(Rule[Params, contract.State, NoisyFacts]):
             title="A transaction failed",
             amount_at_stake=[Amount(facts.currency, facts.amount_minor, 2)],
         )
+
+
+NOISY: Final = Noisy(Params())

@@ -36,6 +36,8 @@ from worker.engine.outcomes import NotJudged
 from worker.engine.reorder import EVENT, OCCURRED, OFFSET, ORDER, RECORD, SOURCE, Entry
 
 EXPIRE: Final = "alerts"
+MAX_TIMERS: Final = 4_096
+"""Timers of an account: far more than rules set that bound what they wait for."""
 
 
 def address_of(entry: Entry) -> Ref:
@@ -82,9 +84,8 @@ class Applier:
 
     def _do(self, effect: Effect, rule: AnyRule, live: Account, context: Context) -> None:
         match effect:  # the frequent ones first
-            case SetTimer(name, due, awaits):
-                bits = sum(1 << kind for kind in awaits)
-                context.set_timer(live, Timer(due, rule.state_code, name, bits))
+            case SetTimer():
+                self._set_timer(effect, rule, live, context)
             case CancelTimer(name):
                 context.cancel_timer(live, rule.state_code, name)
             case CountReason(reason):
@@ -105,6 +106,14 @@ class Applier:
                 self._end(rule, live, alert, "expired", context)
             case _:
                 assert_never(effect)
+
+    def _set_timer(self, effect: SetTimer, rule: AnyRule, live: Account, context: Context) -> None:
+        if effect.alert is not None and _open(rule, live, effect.alert) is None:
+            return
+        bits = sum(1 << kind for kind in effect.awaits)
+        context.set_timer(live, Timer(effect.due, rule.state_code, effect.name, bits))
+        if len(live.timers) > MAX_TIMERS:
+            raise ValueError("an account has more timers than it may have")
 
     def expire_old(self, live: Account, now: int, context: Context) -> None:
         """Close the alerts that have been open for too long."""

@@ -18,17 +18,12 @@ from rules.profile import forget_outdated, remember_transaction, update_profile
 from worker.codec.bad_record import bad
 from worker.detect.account import Account, SavedAccounts
 from worker.detect.alerts import Publisher
-from worker.detect.cause_counts import (
-    PREFIX,
-    CauseCounter,
-    KeptBuckets,
-    cause_counter_of,
-    renewed,
-)
+from worker.detect.cause_counts import CauseCounter, KeptBuckets, cause_counter_of
 from worker.detect.dispatch import Bound, Calls, Dispatch
 from worker.detect.effects import Applier, address_of
 from worker.detect.id_segments import KeptSegments
 from worker.detect.kept_alerts import KeptAlerts
+from worker.detect.kept_buckets import PREFIX, renewed
 from worker.detect.overflow import ENGINE, OVERFLOW, Overflows
 from worker.detect.rare_events import RareEvents
 from worker.detect.remembered_ids import RememberedIds

@@ -216,6 +216,12 @@ class IncidentPublished(Outcome, frozen=True):
     severity: Severity
 
 
+class IncidentForgotten(Outcome, frozen=True):
+    """Resolved incidents removed before their retention: the key has opened a hundred since."""
+
+    name = "incident_forgotten"
+
+
 class EndForgotten(Outcome, frozen=True):
     """Ended transactions that an account forgot early, since it remembers only so many."""
 
@@ -291,6 +297,7 @@ OUTCOMES: Final[tuple[type[Outcome], ...]] = (
     ShadowAlertPublished,
     AlertCounted,
     IncidentPublished,
+    IncidentForgotten,
     EndForgotten,
     UnknownAccount,
     CountTooLate,

@@ -12,7 +12,12 @@ from schemas.base import Severity
 from schemas.topics import INCIDENTS
 from worker.engine.context import Context, Family
 from worker.engine.keyed_state import Timer, payload_of
-from worker.engine.outcomes import AlertOfNoIncident, IncidentPublished, LateSignal
+from worker.engine.outcomes import (
+    AlertOfNoIncident,
+    IncidentForgotten,
+    IncidentPublished,
+    LateSignal,
+)
 from worker.engine.packing import Unpacker, packed
 from worker.engine.records import NewRecord
 from worker.engine.reorder import EVENT, OCCURRED, ORDER, Entry
@@ -20,6 +25,8 @@ from worker.engine.saved import numbered
 from worker.tokens import Tokens
 
 _RETENTION: Final = "retention"
+MAX_RESOLVED: Final = 100
+"""Resolved incidents of one dedup_key that are kept until their retention has passed."""
 
 
 class _LiveIncident:
@@ -107,6 +114,9 @@ class IncidentHandler:
         if state.status == "resolved":
             due = context.now + self._retention
             context.set_timer(live, Timer(due, _RETENTION, state.incident_id))
+            if len(live.timers) > MAX_RESOLVED:
+                context.outbox.counts[IncidentForgotten()] += 1
+                self.on_timer(live, live.timers.pop(0), context)
 
     def on_timer(self, live: _LiveIncident, timer: Timer, context: Context) -> None:
         """Forget a resolved incident, here and on its topic."""

@@ -86,7 +86,11 @@ def check_row(
             _act_on(findings, event, chain, expected is not None, params, fx)
         return
     chain = ledger_chain.start_chain(event.currency, row)
-    state.chains = without_oldest((*state.chains, chain), fx)
+    before = state.chains
+    state.chains = without_oldest((*before, chain), fx)
+    for gone in before[: len(before) + 1 - len(state.chains)]:
+        for gap in gone.gaps:
+            fx.cancel_timer(_gap_name(gone.currency, gap.anchor))
     for book in state.books:
         if book.currency == event.currency:
             book.end, book.group = None, None
@@ -109,6 +113,8 @@ def _act_on(
                 fx.set_timer(_gap_name(event.currency, anchor), due, (TRANSACTION,))
             case ledger_chain.GapClosed(anchor=anchor):
                 _close_gap(_gap_name(event.currency, anchor), fx)
+            case ledger_chain.GapForgotten(anchor=anchor):
+                fx.cancel_timer(_gap_name(event.currency, anchor))
             case ledger_chain.SequenceConflict():
                 if not has_row_alert:
                     first = chain.end.ref if event.ledger_sequence == chain.head else None
@@ -134,7 +140,7 @@ def on_timer(
         return
     info_ms, error_ms = params.gap_info_ms, params.gap_error_ms
     fx.alert(alerts.gap_draft(name, currency, missing, due - info_ms, info_ms))
-    fx.set_timer(name, due + error_ms - info_ms, (TRANSACTION,))
+    fx.set_timer(name, due + error_ms - info_ms, (TRANSACTION,), alert=name)
 
 
 def _close_gap(name: str, fx: Effects) -> None:
@@ -145,7 +151,7 @@ def _close_gap(name: str, fx: Effects) -> None:
 
 
 def _open_alert(anchor: str, fx: Effects) -> OpenAlert | None:
-    return next((alert for alert in fx.open_alerts() if alert.anchor == anchor), None)
+    return next((alert for alert in fx.open_alerts(anchor) if alert.anchor == anchor), None)
 
 
 def _gap_name(currency: str, anchor: int) -> str:

@@ -1,5 +1,7 @@
 """Check `snapshot`: reported balances against those of the rows around their moment."""
 
+from typing import Final
+
 from rules.balance_mismatch import alerts
 from rules.balance_mismatch.checks import groups
 from rules.balance_mismatch.closing import is_explained_by
@@ -13,6 +15,9 @@ from rules.balance_mismatch.state import BalanceMismatchState, book_of, chain_of
 from rules.effects import Effects
 from rules.events import TRANSACTION, Balance, Transaction
 
+SNAPSHOT: Final = "snapshot"
+"""The fact `check` of the alerts of this one."""
+
 
 def on_balance(
     state: BalanceMismatchState, event: Balance, params: BalanceMismatchParams, fx: Effects
@@ -25,7 +30,7 @@ def on_balance(
         fx.count("snapshot_too_old")
         return
     is_confirmed = _is_confirmed(state, book, event, params)
-    if is_confirmed and not fx.open_alerts():  # nearly always
+    if is_confirmed and not fx.open_alerts(SNAPSHOT):  # nearly always
         return
     report = pending_report(event, fx.ref)
     if is_confirmed:
@@ -66,7 +71,7 @@ def retract_explained(
 ) -> None:
     """Close the alerts about reports that a late row explains."""
     book = book_of(state, event.currency, event.balance_kind)
-    for alert, facts in alerts_with_facts(fx):
+    for alert, facts in alerts_with_facts(fx, SNAPSHOT):
         if book is not None and isinstance(facts, SnapshotFacts) and is_explained_by(facts, event):
             history = retained_history(book, params.retention_ms)
             off = distance_ms(history, facts.reported_balance_minor, facts.as_of_ms)
@@ -170,7 +175,7 @@ def _add_end_without(
 
 def _cure_earlier_reports(report: PendingReport, fx: Effects) -> None:
     """Close the alerts about earlier reports of the balance: this one is right."""
-    for alert, facts in alerts_with_facts(fx):
+    for alert, facts in alerts_with_facts(fx, SNAPSHOT):
         if (
             isinstance(facts, SnapshotFacts)
             and _is_same_balance(facts, report)
@@ -185,7 +190,7 @@ def _has_alert(report: PendingReport, drift: int, fx: Effects) -> bool:
         isinstance(facts, SnapshotFacts)
         and _is_same_balance(facts, report)
         and facts.drift_minor == drift
-        for _, facts in alerts_with_facts(fx)
+        for _, facts in alerts_with_facts(fx, SNAPSHOT)
     )
 
 

@@ -101,6 +101,12 @@ class GapClosed(Struct):
     anchor: int
 
 
+class GapForgotten(Struct):
+    """Nothing of the gap is kept any more."""
+
+    anchor: int
+
+
 class SequenceConflict(Struct):
     """Another row with different contents has the same number."""
 
@@ -111,7 +117,7 @@ class NotJudged(Struct):
     reason: str
 
 
-ChainFinding = ChainBreak | GapOpened | GapClosed | SequenceConflict | NotJudged
+ChainFinding = ChainBreak | GapOpened | GapClosed | GapForgotten | SequenceConflict | NotJudged
 
 
 def start_chain(currency: str, row: NumberedRow) -> Chain:
@@ -175,10 +181,7 @@ def _add_at_head(
         return _compare(chain.end, row.start, row.sequence, tolerance)
     missing = chain.head + 1
     chain.gaps.append(Gap(missing, missing, row.sequence - 1, chain.end, row.start))
-    if len(chain.gaps) > MAX_GAPS:
-        del chain.gaps[0]
-        return (GapOpened(missing), NotJudged("gap_forgotten"))
-    return (GapOpened(missing),)
+    return (GapOpened(missing), *_forget_oldest(chain))
 
 
 def _fill_gap(chain: Chain, row: NumberedRow, index: int, tolerance: int) -> Sequence[ChainFinding]:
@@ -199,10 +202,16 @@ def _fill_gap(chain: Chain, row: NumberedRow, index: int, tolerance: int) -> Seq
     chain.gaps[index : index + 1] = left + right
     if not parts_of_gap(chain, gap.anchor):
         found.append(GapClosed(gap.anchor))
-    if len(chain.gaps) > MAX_GAPS:
-        del chain.gaps[0]
-        found.append(NotJudged("gap_forgotten"))
-    return found
+    return (*found, *_forget_oldest(chain))
+
+
+def _forget_oldest(chain: Chain) -> Sequence[ChainFinding]:
+    """Forget the oldest gap, or part of one, if there are too many."""
+    if len(chain.gaps) <= MAX_GAPS:
+        return ()
+    gone = chain.gaps.pop(0)
+    what = NotJudged("gap_forgotten")
+    return (what,) if parts_of_gap(chain, gone.anchor) else (what, GapForgotten(gone.anchor))
 
 
 def _gap_index(chain: Chain, number: int) -> int | None:

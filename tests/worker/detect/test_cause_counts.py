@@ -3,6 +3,8 @@
 from random import Random
 from typing import Any
 
+import pytest
+
 from rules.failed_payment.rule import FailedPayment
 from schemas.time import format_time
 from schemas.topics import LOGINS, SIGNALS, TRANSACTIONS
@@ -11,7 +13,9 @@ from tests.support.events.arrivals import in_order
 from tests.support.events.traffic import HOUR, MINUTE, SECOND, START, live
 from tests.support.random_runs import run_plainly
 from tests.support.run_comparison import documents, volumes
-from worker.detect.cause_counts import PREFIX, KeptBuckets, renewed
+from worker.detect import cause_counts, kept_buckets
+from worker.detect.cause_counts import KeptBuckets
+from worker.detect.kept_buckets import OTHER, PREFIX, renewed
 from worker.detect.stage import Policy
 from worker.engine.keyed_state import NEVER, Timer, next_due, pack
 from worker.engine.outcomes import CountTooLate
@@ -235,3 +239,48 @@ def test_a_crash_neither_loses_nor_repeats_a_count() -> None:
         pass_time(at_work, START + MINUTE)
     assert told(crashed) == told(plain)
     assert told(plain)[0][3] == {"attempts": 2}
+
+
+@pytest.fixture
+def three_causes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bucket counts three causes by themselves."""
+    for module in (cause_counts, kept_buckets):
+        monkeypatch.setattr(module, "MAX_CAUSES", 3)
+
+
+@pytest.mark.usefixtures("three_causes")
+@pytest.mark.parametrize("seed", range(20))
+def test_causes_beyond_the_limit_are_counted_together_however_units_split_them(seed: int) -> None:
+    """The same causes have counts of their own, and nothing is lost."""
+    draw = Random(seed)
+    pays = [(draw.randrange(25_000), f"p{draw.randrange(8)}") for _ in range(60)]
+    late = [(draw.randrange(25_000), f"p{draw.randrange(12)}") for _ in range(10)]
+    whole, split = station(), station()
+    for at_work in (whole, split):
+        at_work.now = START + HOUR
+        for at, provider in sorted(pays):
+            pay(at_work, START + at, provider=provider)
+            if at_work is split and draw.random() < 0.3:
+                pass_time(at_work, START + at - 1)
+        pass_time(at_work, START + MINUTE)
+        first = told(at_work)
+        for at, provider in late:
+            pay(at_work, START + at, provider=provider)
+        pass_time(at_work, START + 2 * MINUTE)
+    assert told(whole) == told(split)
+    assert sum(counts["attempts"] for *_, counts in first) == len(pays)
+    causes = {cause for cause, at, *_ in first if at == format_time(START)}
+    assert len(causes - {OTHER}) == 3
+    newest = {(cause, at): counts["attempts"] for cause, at, _, counts in told(whole)}
+    assert sum(newest.values()) == len(pays) + len(late)
+    assert max(len(load(state).causes) for state in states(whole)) == 4
+
+
+def states(at_work: Station) -> list[bytes]:
+    """Return the saved buckets."""
+    return [at_work.detect.tasks[0].states[key] for key in kept(at_work)]
+
+
+def load(stored: bytes) -> kept_buckets.KeptBucket:
+    """Decode a bucket."""
+    return KeptBuckets().load(stored)

@@ -16,18 +16,19 @@ from schemas.time import parse_time
 from schemas.topics import ALERTS, ALERTS_SHADOW, INCIDENTS, SIGNALS
 from tests.support.clocked_stages import Station
 from tests.support.events.traffic import MINUTE, SECOND, START
-from tests.support.noisy_rule import Noisy
+from tests.support.noisy_rule import NOISY, Noisy
 from tests.support.run_comparison import documents
+from worker.detect import effects
 from worker.detect.alerts import derived_id
 from worker.detect.handler import Horizons
 from worker.detect.stage import Policy
 from worker.engine.keyed_state import payload_of
-from worker.engine.outcomes import AlertCounted
+from worker.engine.outcomes import AlertCounted, RuleFailure
 from worker.run.forget import forget
 from worker.tokens import PUBLIC
 
 MOST: Final = 4
-RULE: Final = Noisy(Params())
+RULE: Final = NOISY
 ONE: Final = "one"
 
 
@@ -371,3 +372,41 @@ def test_open_alerts_that_a_release_before_has_left_beyond_the_limit_keep_their_
     assert wallet.own().count(("cured", "t0")) == 1
     wallet.pass_time(START + 2 * MINUTE)
     assert wallet.counts_of()[-1] == ("cured", "warning", 1)
+
+
+class Waiting(Noisy):
+    """Sets a timer with every alert, and one more without end."""
+
+    id = "waiting"
+    code = "X8"
+    bound = True
+
+    def on_transaction(
+        self, state: State, event: Transaction, profile: Profile, fx: Effects
+    ) -> None:
+        """Alert, and wait for something."""
+        super().on_transaction(state, event, profile, fx)
+        due = event.occurred_at + 10 * MINUTE
+        alert = event.event_id if self.bound else None
+        fx.set_timer(f"wait:{event.event_id}", due, alert=alert)
+
+
+def test_a_timer_of_an_alert_is_not_set_where_it_was_only_counted() -> None:
+    """So there are no more of them than open alerts."""
+    wallet = Wallet(policy_of(Waiting(Params())))
+    wallet.fails(names(5 * MOST), START)
+    timers = [timer for timer in wallet.account()["t"] if timer[1] == "X8"]
+    assert len(timers) == MOST
+
+
+def test_a_rule_that_sets_timers_without_end_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the events beyond; what it had before stays."""
+    monkeypatch.setattr(effects, "MAX_TIMERS", 8)
+    rule = Waiting(Params())
+    rule.bound = False
+    wallet = Wallet(policy_of(rule))
+    wallet.fails(names(12), START)
+    timers = [timer for timer in wallet.account()["t"] if timer[1] == "X8"]
+    assert len(timers) == 8 - 2 - 1
+    wallet.stop()
+    assert wallet.counts[RuleFailure("waiting")] == 12 - len(timers)

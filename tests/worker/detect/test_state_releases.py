@@ -31,7 +31,8 @@ from tests.support.saved_releases import (
 from worker.detect import account as account_module
 from worker.detect.account import KNOWN_FIELDS_SINCE, LAYOUT, Account, SavedAccounts
 from worker.detect.account_upgrade import saved_name
-from worker.detect.cause_counts import PREFIX, KeptBuckets
+from worker.detect.cause_counts import KeptBuckets
+from worker.detect.kept_buckets import PREFIX
 from worker.detect.reader import InputPolicy
 from worker.detect.stage import DETECT, detect
 from worker.detect.unkeyed_ids import UNKEYED
