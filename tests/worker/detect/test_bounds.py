@@ -38,6 +38,7 @@ from tests.support.random_runs import POLICY
 from worker.detect.account import Account, SavedAccounts, layout_for
 from worker.detect.effects import MAX_TIMERS
 from worker.detect.handler import Horizons
+from worker.detect.id_segments import MOST_ROWS, SEGMENT_ROWS, _Saved
 from worker.detect.kept_buckets import MAX_CAUSES, KeptBucket
 from worker.detect.stage import detect
 from worker.engine.keyed_state import payload_of
@@ -90,6 +91,8 @@ DRIVEN: Final = {
 }
 """By field the bound, which the accounts below reach and do not pass."""
 STATED: Final = {
+    "Account.ids": MOST_ROWS,
+    "_Saved.rows": SEGMENT_ROWS,
     "Account.timers": MAX_TIMERS,
     "Overflow.counted": len(SEVERITIES),
     "OpenAlert.transaction_ids": MAX_TRANSACTIONS,
@@ -110,7 +113,7 @@ def test_the_page_lists_every_list_that_is_kept() -> None:
     """By the field that keeps it, with its bound where that is a number."""
     rows = re.findall(r"\n\| ((?:`\w+\.\w+`(?:, )?)+) \| ([^|]+) \|", PAGE.read_text("utf-8"))
     listed = {name: bound for names, bound in rows for name in re.findall(r"`(\S+?)`", names)}
-    kept = {name for root in (_layout(), KeptBucket, _Stored) for name in _lists_of(root)}
+    kept = {name for root in (_layout(), _Saved, KeptBucket, _Stored) for name in _lists_of(root)}
     assert listed.keys() == kept
     numbers = {name: bound for name, bound in (DRIVEN | STATED).items() if name in listed}
     del numbers["KeptAlerts.rows"]  # a setting
