@@ -35,6 +35,14 @@ class Bound:
         self.blank = rule.State()
         self.unpack = Unpacker(rule.State)
 
+    def state_of(self, live: Any) -> Any:
+        """Return the account's state of the rule; a new one if it has none."""
+        state = getattr(live, self.code)
+        if state is None:
+            state = self.new()
+            setattr(live, self.code, state)
+        return state
+
     def keep_blank(self, live: Any) -> None:
         """Let the account have the blank state, which its rule has written to."""
         setattr(live, self.code, self.blank)

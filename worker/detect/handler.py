@@ -5,10 +5,10 @@ what is late; update the profile; call the rules. What a rule asks for is applie
 returned, so that one that raises leaves nothing behind.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from rules.contract import AnyRule
 from rules.effects import Effects
@@ -21,8 +21,8 @@ from worker.detect.alerts import Publisher
 from worker.detect.cause_counts import CauseCounter, KeptBuckets, cause_counter_of
 from worker.detect.dispatch import Bound, Calls, Dispatch
 from worker.detect.effects import Applier, address_of
+from worker.detect.guard import GuardedCalls
 from worker.detect.id_segments import KeptSegments
-from worker.detect.kept_alerts import KeptAlerts
 from worker.detect.kept_buckets import PREFIX, renewed
 from worker.detect.overflow import ENGINE, OVERFLOW, Overflows
 from worker.detect.rare_events import RareEvents
@@ -32,12 +32,11 @@ from worker.engine.keyed_state import Timer, payload_of
 from worker.engine.outcomes import (
     EndForgotten,
     Redelivered,
-    RuleFailure,
     TimerOfNoRule,
     TooOld,
     UnknownAccount,
 )
-from worker.engine.packing import Unpacker, packed
+from worker.engine.packing import packed
 from worker.engine.records import TopicPartition
 from worker.engine.reorder import EVENT, IDENTITY, OCCURRED, ORDER, RECORD, SOURCE, Entry
 from worker.engine.segments import SEGMENT
@@ -94,6 +93,7 @@ class AccountHandler:
         self.applier = Applier(
             self._fx, self._known, publisher, rare_events, self._overflows, horizons.max_open
         )
+        self._guarded = GuardedCalls(self._fx, self.applier, addresses)
 
     # -- state ----------------------------------------------------------------------------
 
@@ -127,13 +127,6 @@ class AccountHandler:
             return b""
         return packed(live)
 
-    def _state(self, live: Account, bound: Bound) -> Any:
-        state = getattr(live, bound.code)
-        if state is None:
-            state = bound.new()
-            setattr(live, bound.code, state)
-        return state
-
     def _count_dropped_states(self, context: Context) -> None:
         """Count states of older rules that could not be used."""
         context.outbox.counts.update(self._saved.afresh)
@@ -164,7 +157,7 @@ class AccountHandler:
         calls = (self._late if late else self._on).calls(entry[SOURCE], event)
         if context.careful:
             for bound, _, handle in calls:
-                self._call_guarded(bound, handle, live, (event, profile, fx), context)
+                self._guarded.call(bound, handle, live, (event, profile, fx), context)
         elif calls:
             self._call(calls, live, event, context)
         if type(event) is Transaction and remember_transaction(profile, event, late):
@@ -218,36 +211,6 @@ class AccountHandler:
         at = self._addresses[entry[SOURCE]]
         context.outbox.late(at, entry[RECORD], entry[OCCURRED], entry[ORDER])
 
-    def _call_guarded(
-        self, bound: Bound, handle: Callable[..., None], live: Account, args: Any, context: Context
-    ) -> None:
-        """Call a rule so that, if it raises, nothing of the call is left but a report of it."""
-        state = self._state(live, bound)
-        before = packed((state, live.alerts, live.timers))
-        outbox, tallies = context.outbox, len(self._fx.tallies)
-        published, counts = len(outbox.outputs), outbox.counts.copy()
-        self._fx.code = bound.code
-        try:
-            handle(state, *args)
-            self.applier.apply(bound.rule, live, context)
-        except Exception as error:  # noqa: BLE001 - the one place where the errors of rules end
-            self._fx.asked.clear()
-            del self._fx.tallies[tallies:]
-            saved = _GUARD(before)
-            setattr(live, bound.code, bound.unpack(saved.state))
-            live.alerts, live.timers = saved.alerts, saved.timers
-            del outbox.outputs[published:]
-            outbox.counts = counts
-            self._report(bound, error, context)
-
-    def _report(self, bound: Bound, error: Exception, context: Context) -> None:
-        context.outbox.counts[RuleFailure(bound.rule.id)] += 1
-        entry = self._fx.entry
-        if entry is not None:
-            at = self._addresses[entry[SOURCE]]
-            what = f"rule {bound.rule.id}: {type(error).__name__}"
-            context.outbox.dead_letter(at, entry[RECORD], "rule_error", what)
-
     # -- timers ---------------------------------------------------------------------------
 
     def on_timer(self, live: Account, timer: Timer, context: Context) -> None:
@@ -265,7 +228,7 @@ class AccountHandler:
         fx.begin(context.now, live, None, timer.due)
         args = (timer.name, timer.due, live.profile, fx)
         if context.careful:
-            self._call_guarded(bound, bound.rule.on_timer, live, args, context)
+            self._guarded.call(bound, bound.rule.on_timer, live, args, context)
         else:
             self._call_timer(bound, live, args, context)
         if fx.tallies:
@@ -276,7 +239,7 @@ class AccountHandler:
         fx = self._fx
         fx.code = bound.code
         try:
-            bound.rule.on_timer(self._state(live, bound), *args)
+            bound.rule.on_timer(bound.state_of(live), *args)
             self.applier.apply(bound.rule, live, context)
         except Exception as error:
             fx.asked.clear()
@@ -312,14 +275,3 @@ class AccountHandler:
             again = next_ids
         if again is not None:
             context.set_timer(live, Timer(again, ENGINE, _FORGET_IDS))
-
-
-class _Guard(Struct, array_like=True):
-    """What a guarded call may have changed."""
-
-    state: Raw
-    alerts: dict[str, KeptAlerts]
-    timers: list[Timer]
-
-
-_GUARD = Unpacker(_Guard)
