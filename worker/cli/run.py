@@ -23,8 +23,7 @@ from worker.engine.observer import Observer, Observers
 from worker.engine.outcomes import Counts
 from worker.errors import UsageError
 from worker.logs.sqlite.log import wall_clock
-from worker.run.open_log import refuse_two_clusters, refuse_wrong_topics
-from worker.run.open_log import step_over as pass_over
+from worker.run.open_log import refuse_two_clusters, refuse_wrong_topics, step_over_records
 from worker.run.runner import Runner
 from worker.triage.stage import TRIAGE
 
@@ -89,7 +88,7 @@ def run(
     counts = Counts()
     with stop_signals() as stop, writable_log(loaded, stop.interruptible) as opened:
         refuse_two_clusters(settings, stop.interruptible)
-        pass_over(opened, stepped_over)
+        step_over_records(opened, stepped_over)
         partitions = opened.partitions(DETECT_INPUTS[0])
         refuse_wrong_topics(settings, partitions, stop.interruptible)
         numbers = _numbers(tasks, partitions) if tasks else None

@@ -94,4 +94,4 @@ class Snapshot:
     states: Iterable[tuple[bytes, bytes]]
     """(key, value) of every key that was not removed; read once."""
     renewed: Collection[str] = ()
-    """Inputs whose offsets begin anew: what was saved of their positions means nothing any more."""
+    """Inputs whose offsets begin anew: what was saved of their positions is not valid any more."""

@@ -64,7 +64,7 @@ def open_log(
     return SqliteLog(Path(path), partitions=partitions, clock=clock)
 
 
-def step_over(log: Log, records: Mapping[TopicPartition, Collection[int]]) -> None:
+def step_over_records(log: Log, records: Mapping[TopicPartition, Collection[int]]) -> None:
     """Let sessions that are opened from now on read the records at these offsets as empty ones.
 
     Raises:
@@ -108,7 +108,7 @@ def refuse_two_clusters(settings: Settings, interruptible: Interruptible = nullc
 def refuse_wrong_topics(
     settings: Settings, partitions: int, interruptible: Interruptible = nullcontext
 ) -> None:
-    """Look whether workers can run on the topics of the log, if somebody else makes these.
+    """Look whether workers can run on the topics of the log, if these do not come with the log.
 
     Raises:
         ConfigError: they cannot; the message names what is wrong.

@@ -19,7 +19,7 @@ from worker.logs.kafka.client_errors import ClientError, LoginRefused
 from worker.logs.kafka.kafka_python.admin import KafkaPythonAdmin
 from worker.logs.kafka.kafka_python.consumer import KafkaPythonConsumer
 from worker.logs.kafka.kafka_python.producer import KafkaPythonProducer
-from worker.logs.kafka.limits import UNKNOWN, Limits
+from worker.logs.kafka.limits import MAX_REQUEST_BYTES, UNKNOWN, Limits
 from worker.logs.kafka.names import Names
 
 Options = Mapping[str, Any]
@@ -34,8 +34,6 @@ _LINGER_MS: Final = 100
 _FETCH_MAX_BYTES: Final = 16 * 1024 * 1024
 ANSWER_MAX_BYTES: Final = 128 * 1024 * 1024
 """The largest batch that is read, as compressed: brokers take 100 MiB at once by default."""
-MAX_REQUEST_BYTES: Final = 8 * 1024 * 1024
-"""The largest record that the producer sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +182,13 @@ class Cluster(Names):
 
 def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
+
+
+def no_topic(name: str) -> LogError:
+    """Return the error about a topic that a worker needs, by its name on the cluster."""
+    return LogError(
+        f"Topic {name} does not exist, or may not be read: walletwatch topics check says more."
+    )
 
 
 def client_id() -> str:

@@ -1,8 +1,8 @@
-"""What each commit notes in the changelog of the topics that it goes by. Pure.
+"""The note of each commit in the changelog: which topics it has read, and how far. Pure.
 
-The changelog and the offsets of the group are committed together, so they agree unless somebody has
-changed one of them. Deleting a topic deletes the group's offsets of it too: only the changelog
-still knows then how far which topic was read.
+The changelog and the offsets of the group are committed together, so they agree unless another
+tool has changed one of them. Deleting a topic deletes the group's offsets of it too: then only the
+changelog has how far each topic was read.
 """
 
 from typing import Final
@@ -31,8 +31,8 @@ class CommitNote(msgspec.Struct, array_like=True, gc=False):
     """Layout 1."""
 
     layout: int
-    mark: str
-    """The metadata of the offsets that were committed with it."""
+    metadata: str
+    """That of the offsets that were committed with it."""
     changelog_id: str
     inputs: dict[str, InputNote]
     """By their names in the log."""
@@ -42,9 +42,9 @@ _unpack: Final = Unpacker(CommitNote)
 _pack: Final = msgspec.msgpack.Encoder().encode
 
 
-def noted(mark: str, changelog_id: str, inputs: dict[str, InputNote]) -> bytes:
+def noted(metadata: str, changelog_id: str, inputs: dict[str, InputNote]) -> bytes:
     """Return the bytes of a note."""
-    return _pack(CommitNote(_LAYOUT, mark, changelog_id, inputs))
+    return _pack(CommitNote(_LAYOUT, metadata, changelog_id, inputs))
 
 
 def read_note(stored: bytes) -> CommitNote | None:
@@ -56,11 +56,11 @@ def read_note(stored: bytes) -> CommitNote | None:
     return numbered(_unpack, stored, "the note of a commit", _LAYOUT) if stored else None
 
 
-def mark_of(membership: str, sequence: int, transactional_id: str) -> str:
+def metadata_of(membership: str, sequence: int, transactional_id: str) -> str:
     """Return the metadata of offsets that walletwatch commits."""
     return f"{membership}|{sequence}|{transactional_id}"
 
 
-def is_mark(metadata: str) -> bool:
-    """Return whether walletwatch has committed an offset; other tools leave no metadata."""
+def is_own(metadata: str) -> bool:
+    """Return whether walletwatch has committed an offset; other tools write no such metadata."""
     return metadata.count("|") == 2

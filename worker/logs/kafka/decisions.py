@@ -1,4 +1,4 @@
-"""What only an operator can decide, in the words of all errors that ask for it. Pure."""
+"""The sentences of errors that only an operator can resolve. Pure."""
 
 from worker.errors import ConfigError
 

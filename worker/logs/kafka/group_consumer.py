@@ -25,7 +25,8 @@ from worker.logs.kafka.client import (
     MemberState,
 )
 from worker.logs.kafka.client_errors import AnswerTooLarge, ClientError, NoCoordinator
-from worker.logs.kafka.cluster import ANSWER_MAX_BYTES, Cluster, client_id
+from worker.logs.kafka.cluster import Cluster, client_id, no_topic
+from worker.logs.kafka.large_records import LargeRecords
 
 SILENT_AFTER: Final = 25.0
 """Seconds in which a consumer must have had a part in its group."""
@@ -75,8 +76,7 @@ class GroupConsumer:
         self._listener = _Listener(self._consumer)
         self._resumed: set[ClusterPartition] = set()
         self._in_group_at = self._polled_at = monotonic()
-        self._one_by_one = 0
-        """Above 0 since an answer was too large: how many partitions were fetched alone."""
+        self._large = LargeRecords(cluster, self._consumer)
         self._failure: LogError | None = None
         """How a heartbeat failed; the next poll raises it."""
         self.group_metadata = GroupMetadata(group)
@@ -89,10 +89,7 @@ class GroupConsumer:
             for topic in topics:
                 self.partitions = self._consumer.partition_count(topic)
                 if not self.partitions:
-                    raise LogError(
-                        f"Topic {topic} does not exist, or may not be read: "
-                        "walletwatch topics check says more."
-                    )
+                    raise no_topic(topic)
             self._consumer.subscribe(self._topics, self._listener)
             self._siblings.add(self)
         except BaseException:
@@ -140,8 +137,8 @@ class GroupConsumer:
         """
         if self._failure is not None:
             raise self._failure
-        polled = self._step_over(ready)
-        for at, records in self._poll(self._narrowed(ready), timeout_ms).items():
+        polled = self._large.step_over(ready)
+        for at, records in self._poll(self._large.narrowed(ready), timeout_ms).items():
             polled.setdefault(at, []).extend(records)
         membership = self.group_metadata
         if monotonic() - self._in_group_at > SILENT_AFTER:
@@ -175,7 +172,7 @@ class GroupConsumer:
         try:
             polled = self._consumer.poll(timeout_ms, _EVERYTHING)
         except AnswerTooLarge as error:
-            self._look_for_large(error)
+            self._large.look_for(error)
             polled = {}
         except ClientError as error:
             raise LogError(f"Reading {', '.join(self._topics)} failed: {error}") from error
@@ -188,42 +185,6 @@ class GroupConsumer:
             raise LogInDoubt(f"Group {self._group} went on without this worker: start again.")
         self._polled_at = monotonic()
         return polled
-
-    def _step_over(
-        self, ready: Collection[ClusterPartition]
-    ) -> dict[ClusterPartition, list[Record]]:
-        """Return an empty record in place of each to step over that would be fetched next."""
-        found = {}
-        for at, offset in self._cluster.stepped_over:
-            if at in ready and self._consumer.position(at) == offset:
-                self._consumer.seek(at, offset + 1)
-                found[at] = [Record(offset, None, None, None)]
-        return found
-
-    def _narrowed(self, ready: Collection[ClusterPartition]) -> Collection[ClusterPartition]:
-        """Return one of the partitions, another one each time, if one has too large a record."""
-        if not self._one_by_one or not ready:
-            return ready
-        self._one_by_one += 1
-        return [sorted(ready)[self._one_by_one % len(ready)]]
-
-    def _look_for_large(self, error: AnswerTooLarge) -> None:
-        """Fetch partition by partition from now on, until only one can have the large record.
-
-        Raises:
-            LogError: names that record, and the command that steps over it.
-        """
-        self._one_by_one += 1
-        if len(error.partitions) > 1:
-            return
-        ((topic, number),) = error.partitions
-        offset = self._consumer.position(ClusterPartition(topic, number))
-        own = topic.removeprefix(self._cluster.prefix)
-        raise LogError(
-            f"The record of {topic}, partition {number}, at offset {offset} cannot be read: with "
-            f"its batch it has more than {ANSWER_MAX_BYTES} bytes. To make an empty dead letter of "
-            f"this record alone and go on: walletwatch run --step-over {own}/{number}:{offset}"
-        )
 
     def confirm_standby(self) -> None:
         """Accept an empty assignment: the other members have every partition."""

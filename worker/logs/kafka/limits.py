@@ -5,11 +5,14 @@ from hashlib import sha256
 from typing import Final
 
 from schemas.topics import TOPICS
+from worker.engine.cutting import RECORD_BYTES
 from worker.errors import LogError
 from worker.logs.kafka.blocks import keys_of
 from worker.logs.kafka.client import Admin, Outgoing, Visibility
 from worker.logs.kafka.names import Names
 
+MAX_REQUEST_BYTES: Final = 8 * 1024 * 1024
+"""The largest record that the producer sends, where no topic takes a larger one."""
 SETTING: Final = "max.message.bytes"
 DEFAULT_LIMIT: Final = 1_048_588
 """Of a topic, where neither it nor its brokers are configured otherwise."""
@@ -93,6 +96,15 @@ def read_limits(admin: Admin, names: Names, stage: str | None = None) -> Limits:
     topics = [names.topic(each.name) for each in TOPICS if not stage or each.role != "input"]
     limits = _read(admin, [*topics, changelog] if changelog else topics)
     return Limits(limits, changelog)
+
+
+def record_limit(admin: Admin, topic: str) -> int:
+    """Return the bytes that a record of a topic on the cluster may have to be sent.
+
+    Raises:
+        ClientError: the cluster did not answer.
+    """
+    return min(_read(admin, [topic]).get(topic, RECORD_BYTES), MAX_REQUEST_BYTES)
 
 
 def _read(admin: Admin, topics: Collection[str]) -> dict[str, int]:

@@ -6,15 +6,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from worker.engine.cutting import RECORD_BYTES
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord, Record, TopicPartition
 from worker.errors import LogError, TaskTaken
 from worker.logs.kafka.client import ClusterPartition, GroupMetadata, Outgoing
 from worker.logs.kafka.client_errors import ClientError
-from worker.logs.kafka.cluster import MAX_REQUEST_BYTES, Cluster
+from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.group_consumer import GroupConsumer, owners_of
-from worker.logs.kafka.limits import SETTING, read_limits
+from worker.logs.kafka.limits import read_limits, record_limit
 from worker.logs.kafka.reader import Reader
 from worker.logs.kafka.session import KafkaSession
 from worker.logs.kafka.stage_membership import StageMembership
@@ -71,10 +70,9 @@ class KafkaLog:
         name = self._cluster.topic(topic)
         try:
             with closing(self._cluster.admin()) as admin:
-                found = admin.topic_configs({name: [SETTING]}).get(name, {})
+                return record_limit(admin, name)
         except ClientError as error:
             raise LogError(f"The settings of {name} cannot be read: {error}") from error
-        return min(int(found.get(SETTING, RECORD_BYTES)), MAX_REQUEST_BYTES)
 
     def append(self, records: Sequence[NewRecord]) -> None:
         """Append all records in one transaction; see the port."""
@@ -166,8 +164,8 @@ class KafkaLog:
     def _refuse_taken(self, stage: str, tasks: Sequence[int]) -> None:
         """Raise TaskTaken if a session of this process, or another process, has one of them."""
         if stage in self._memberships:
-            held = {task for session in self._memberships[stage][1] for task in session.tasks}
-            owners = dict.fromkeys(held, str(os.getpid()))
+            taken = {task for session in self._memberships[stage][1] for task in session.tasks}
+            owners = dict.fromkeys(taken, str(os.getpid()))
         else:
             admin = self._cluster.admin()
             owners = owners_of(admin, self._cluster.group(stage))

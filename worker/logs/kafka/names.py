@@ -14,6 +14,10 @@ class Names:
         """Return the name of the topic on the cluster."""
         return self.prefix + name
 
+    def in_log(self, name: str) -> str:
+        """Return the name in the log of a topic on the cluster."""
+        return name.removeprefix(self.prefix)
+
     def changelog(self, stage: str) -> str:
         """Return the name on the cluster of the topic with a stage's states."""
         return f"{self.prefix}walletwatch.{stage}.changelog"

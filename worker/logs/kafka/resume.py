@@ -1,9 +1,9 @@
 """Where a task goes on reading, if it may: the group's offsets against the note of its last commit.
 
-An offset that walletwatch has committed bears a mark. It must agree with the note in the changelog,
-and the topic must be the one that was read. An offset without a mark was set by an operator, with
-`walletwatch topics accept` or Kafka's own tools, after all workers had stopped: it decides, if it
-lies in the topic. Pure.
+The metadata of an offset shows whether walletwatch has committed it. Such an offset must agree with
+the note in the changelog, and the topic must be the one that was read. Any other was set by an
+operator, with `walletwatch topics accept` or Kafka's own tools, after all workers had stopped: it
+decides, if it lies in the topic. Pure.
 """
 
 from collections.abc import Collection
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from worker.engine.records import Notice, TopicPartition
 from worker.errors import ConfigError
 from worker.logs.kafka.client import CommittedOffset
-from worker.logs.kafka.commit_note import CommitNote, InputNote, is_mark
+from worker.logs.kafka.commit_note import CommitNote, InputNote, is_own
 from worker.logs.kafka.decisions import decide, partitions_changed
 
 
@@ -32,7 +32,7 @@ class FoundInput(NamedTuple):
     @property
     def is_set(self) -> bool:
         """Whether an operator has set the offset of the group."""
-        return self.committed is not None and not is_mark(self.committed.metadata)
+        return self.committed is not None and not is_own(self.committed.metadata)
 
 
 class Resumed(NamedTuple):
@@ -40,7 +40,7 @@ class Resumed(NamedTuple):
 
     offset: int
     renewed: bool = False
-    """What was saved of earlier offsets means nothing any more."""
+    """What was saved about earlier offsets is not valid any more."""
     notice: Notice | None = None
 
 
@@ -69,19 +69,19 @@ def refuse_other_changelog(
         ConfigError: the changelog was deleted, made again, or has lost records.
     """
     note, name = changelog.note, changelog.name
-    marks = {found.metadata for found in committed if found and is_mark(found.metadata)}
+    own = {found.metadata for found in committed if found and is_own(found.metadata)}
     if note is not None and is_another(note.changelog_id, changelog.topic_id):
         raise ConfigError(
             f"{name} was deleted and made again while group {group} worked: it lacks the state "
             "before that. Stop all workers of the stage, delete it, and make it with walletwatch "
             f"topics create. {decide(name, 'To begin with empty state')}"
         )
-    if marks and changelog.is_empty:
+    if own and changelog.is_empty:
         raise ConfigError(
             f"{name} is empty, although group {group} has committed offsets: it was deleted, and "
             f"made again. {decide(name, 'To begin with empty state')}"
         )
-    if note is not None and marks - {note.mark}:
+    if note is not None and own - {note.metadata}:
         raise ConfigError(
             f"{name} does not hold the last commit of group {group}: it has lost its newest "
             "records, or comes from a copy. Stop all workers of the stage, delete it, and make it "

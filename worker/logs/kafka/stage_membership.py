@@ -18,7 +18,7 @@ from worker.logs.kafka.blocks import Blocks, Key
 from worker.logs.kafka.client import ClusterPartition, CommittedOffset, Outgoing
 from worker.logs.kafka.client_errors import ClientError, ClientTimeout
 from worker.logs.kafka.cluster import Cluster
-from worker.logs.kafka.commit_note import mark_of
+from worker.logs.kafka.commit_note import metadata_of
 from worker.logs.kafka.feed import Feed, Rebalanced
 from worker.logs.kafka.fence import fence
 from worker.logs.kafka.group_consumer import GroupConsumer, owners_of
@@ -247,7 +247,7 @@ class StageMembership:
         for task, changes in changed.items():
             restored = self._restored[task]
             restored.sequence += 1
-            own = mark_of(self._nonce, restored.sequence, self._producer.transactional_id)
+            own = metadata_of(self._nonce, restored.sequence, self._producer.transactional_id)
             restored.metadata = own
             for at in restored.offsets:
                 offset = restored.offsets[at] = unit.offsets.get(at, restored.offsets[at])

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Final, Protocol
 
 from worker.engine.records import Notice, TopicPartition
-from worker.errors import ConfigError, LogError
+from worker.errors import ConfigError
 from worker.logs.kafka.blocks import Blocks
 from worker.logs.kafka.client import (
     Admin,
@@ -16,7 +16,7 @@ from worker.logs.kafka.client import (
     Visibility,
 )
 from worker.logs.kafka.client_errors import ClientError
-from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.cluster import Cluster, no_topic
 from worker.logs.kafka.commit_note import InputNote, noted, read_note
 from worker.logs.kafka.decisions import decide, partitions_changed
 from worker.logs.kafka.resume import (
@@ -42,7 +42,7 @@ class StageTopics:
     """The inputs of a stage and its changelog."""
 
     def __init__(self, cluster: Cluster, stage: str, admin: Admin, inputs: Sequence[str]) -> None:
-        """Ask how they are.
+        """Read what the brokers say of them.
 
         Args:
             inputs: names in the log.
@@ -61,14 +61,13 @@ class StageTopics:
         self._known = self._described()
         for name in (*self._inputs, self._changelog):
             if name not in self._known:
-                raise LogError(
-                    f"Topic {name} does not exist, or may not be read: "
-                    "walletwatch topics check says more."
-                )
+                raise no_topic(name)
         count = self._known[self._changelog].partitions
         for name in self._inputs:
             if self._known[name].partitions != count:
-                raise partitions_changed(self._own(name), count, self._known[name].partitions)
+                raise partitions_changed(
+                    self._cluster.in_log(name), count, self._known[name].partitions
+                )
         self._by_producers = self._stamped_by_producers()
         self._looked_at = monotonic()
 
@@ -82,7 +81,7 @@ class StageTopics:
             ClientError: the cluster did not answer.
         """
         for name, now in self._described().items():
-            before, own = self._known[name], self._own(name)
+            before, own = self._known[name], self._cluster.in_log(name)
             if is_another(before.id, now.id):
                 raise ConfigError(
                     f"{own} was deleted and made again while group {self._group} used it. "
@@ -92,9 +91,9 @@ class StageTopics:
                 raise partitions_changed(own, before.partitions, now.partitions)
 
     def notices(self) -> list[Notice]:
-        """Return what others have changed since the last call; looks every now and then.
+        """Return what others have changed since the last call.
 
-        Brokers that do not answer are left to those who read.
+        Asks the brokers once per `timings.topics`. If they do not answer, the next poll fails.
 
         Raises:
             ConfigError: see refuse_changed.
@@ -117,7 +116,7 @@ class StageTopics:
         """Return the inputs whose records bear times of their producers' clocks."""
         configs = self._admin.topic_configs(dict.fromkeys(self._inputs, (_TIMESTAMPS,)))
         return {
-            self._own(name)
+            self._cluster.in_log(name)
             for name, values in configs.items()
             if values.get(_TIMESTAMPS) == "CreateTime"
         }
@@ -126,14 +125,14 @@ class StageTopics:
 
     def note(
         self,
-        mark: str,
+        metadata: str,
         offsets: Mapping[TopicPartition, int],
         positions: Mapping[TopicPartition, int],
     ) -> bytes:
         """Return what a commit of a task notes.
 
         Args:
-            mark: the metadata of its offsets.
+            metadata: that of its offsets.
             offsets: per input that of the commit.
             positions: per input what has been read.
         """
@@ -141,7 +140,7 @@ class StageTopics:
         for at, offset in offsets.items():
             topic = self._known[self._cluster.topic(at.topic)]
             inputs[at.topic] = InputNote(topic.id, topic.partitions, offset, positions[at])
-        return noted(mark, self._known[self._changelog].id, inputs)
+        return noted(metadata, self._known[self._changelog].id, inputs)
 
     def resume(
         self,
@@ -161,7 +160,7 @@ class StageTopics:
             ClientError: the cluster did not answer.
         """
         note, changelog = read_note(blocks.note), self._known[self._changelog]
-        state = Changelog(self._own(changelog.name), changelog.id, blocks.is_new, note)
+        state = Changelog(self._cluster.in_log(changelog.name), changelog.id, blocks.is_new, note)
         refuse_other_changelog(self._group, state, committed.values())
         places = {at: ClusterPartition(self._cluster.topic(at.topic), task) for at in committed}
         firsts = consumer.beginning_offsets(places.values())
@@ -176,10 +175,6 @@ class StageTopics:
             if resumed.notice is not None and resumed.notice not in self._notices:
                 self._notices.append(resumed.notice)
         return offsets, renewed
-
-    def _own(self, name: str) -> str:
-        """Return the name in the log of a topic on the cluster."""
-        return name.removeprefix(self._cluster.prefix)
 
 
 def _stamped(topic: str) -> Notice:

@@ -10,8 +10,8 @@ from worker.logs.kafka.client import CommittedOffset
 from worker.logs.kafka.commit_note import (
     CommitNote,
     InputNote,
-    is_mark,
-    mark_of,
+    is_own,
+    metadata_of,
     noted,
     read_note,
 )
@@ -24,8 +24,8 @@ from worker.logs.kafka.resume import (
 )
 
 AT = TopicPartition("wallet.logins", 2)
-MARK = mark_of("0123456789abcdef", 7, "walletwatch.detect.a")
-OURS = CommittedOffset(40, MARK)
+METADATA = metadata_of("0123456789abcdef", 7, "walletwatch.detect.a")
+OURS = CommittedOffset(40, METADATA)
 NOTED = InputNote("first", 4, offset=40, position=50)
 
 
@@ -153,7 +153,7 @@ def test_after_a_decision_offsets_begin_anew(changes: dict[str, Any]) -> None:
 
 def changelog(**changes: Any) -> Changelog:
     """Return a changelog with the last commit, with changes."""
-    note = CommitNote(1, MARK, "first", {AT.topic: NOTED})
+    note = CommitNote(1, METADATA, "first", {AT.topic: NOTED})
     return Changelog("walletwatch.detect.changelog", "first", False, note)._replace(**changes)
 
 
@@ -205,14 +205,14 @@ def test_a_changelog_made_again_under_a_worker_is_refused_even_after_a_decision(
 
 
 def test_a_note_is_read_as_it_was_made() -> None:
-    note = read_note(noted(MARK, "first", {AT.topic: NOTED}))
+    note = read_note(noted(METADATA, "first", {AT.topic: NOTED}))
     assert note is not None
-    assert (note.mark, note.changelog_id, note.inputs) == (MARK, "first", {AT.topic: NOTED})
+    assert (note.metadata, note.changelog_id, note.inputs) == (METADATA, "first", {AT.topic: NOTED})
     assert read_note(b"") is None
 
 
 def test_a_note_of_a_newer_release_is_refused() -> None:
-    stored = noted(MARK, "first", {})
+    stored = noted(METADATA, "first", {})
     with pytest.raises(LogError, match="newer release"):
         read_note(stored.replace(b"\x01", b"\x02", 1))
     with pytest.raises(LogError, match="damaged"):
@@ -220,6 +220,6 @@ def test_a_note_of_a_newer_release_is_refused() -> None:
 
 
 @pytest.mark.parametrize("metadata", ["", "consumer-1", "a|b", "a|b|c|d"])
-def test_other_tools_leave_no_mark(metadata: str) -> None:
-    assert not is_mark(metadata)
-    assert is_mark(MARK)
+def test_other_tools_write_no_such_metadata(metadata: str) -> None:
+    assert not is_own(metadata)
+    assert is_own(METADATA)

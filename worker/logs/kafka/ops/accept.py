@@ -1,21 +1,16 @@
-"""Setting the offsets of a group, where an operator has decided that it goes on."""
+"""Setting the offsets of a group to those that an operator has chosen."""
 
 from collections.abc import Mapping
 from contextlib import closing
 from enum import StrEnum
-from typing import Final
 
-from schemas.topics import DETECT_INPUTS, SIGNALS
-from worker.detect.stage import DETECT
 from worker.errors import LogError, UsageError
 from worker.logs.kafka.client import ClusterPartition
 from worker.logs.kafka.client_errors import ClientError, HasMembers
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.names import Names
+from worker.logs.kafka.ops.stages import INPUTS_OF, READ
 from worker.logs.kafka.reader import Reader
-from worker.triage.stage import TRIAGE
-
-_INPUTS: Final[Mapping[str, tuple[str, ...]]] = {DETECT: DETECT_INPUTS, TRIAGE: (SIGNALS,)}
 
 
 class Start(StrEnum):
@@ -30,7 +25,7 @@ def accept(cluster: Cluster, what: str, start: Start) -> dict[str, int]:
 
     Args:
         what: an input (`wallet.logins`), one partition of it (`wallet.logins/0`), or a changelog,
-            which stands for all inputs of its stage.
+            which means all inputs of its stage.
 
     Raises:
         UsageError: it is none of these.
@@ -49,20 +44,17 @@ def accept(cluster: Cluster, what: str, start: Start) -> dict[str, int]:
         for at, (first, end) in zip(partitions, extents, strict=True)
     }
     _set(cluster, cluster.group(stage), offsets)
-    return {
-        f"{at.topic.removeprefix(cluster.prefix)}/{at.partition}": offset
-        for at, offset in offsets.items()
-    }
+    return {f"{cluster.in_log(at.topic)}/{at.partition}": offset for at, offset in offsets.items()}
 
 
 def _inputs_of(name: str) -> tuple[str, tuple[str, ...]]:
     """Return the stage that reads a topic, and the topics whose offsets are meant."""
-    for stage, inputs in _INPUTS.items():
+    for stage, inputs in INPUTS_OF.items():
         if name in inputs:
             return stage, (name,)
         if name == Names().changelog(stage):
             return stage, inputs
-    known = [*sum(_INPUTS.values(), ()), *map(Names().changelog, _INPUTS)]
+    known = [*READ, *map(Names().changelog, INPUTS_OF)]
     raise UsageError(f"{name} is none of the topics that a worker reads: {', '.join(known)}.")
 
 

@@ -11,17 +11,13 @@ from schemas.topics import (
     INCIDENTS,
     LATE,
     NOTIFICATIONS,
-    SIGNALS,
     TOPICS,
 )
-from worker.detect.stage import DETECT
 from worker.logs.kafka.names import Names
-from worker.triage.stage import TRIAGE
+from worker.logs.kafka.ops.stages import INPUTS_OF, READ
 
-_STAGES: Final = (DETECT, TRIAGE)
 _OWN_ACCESS: Final = (LATE, DEAD_LETTERS)
 """Topics that hold the original bytes of events, which few may read."""
-_READ: Final = (*DETECT_INPUTS, SIGNALS)
 _WRITTEN: Final = tuple(
     topic.name for topic in TOPICS if topic.role != "input" and topic.name != NOTIFICATIONS
 )
@@ -106,11 +102,11 @@ def acls(names: Names, role: Role) -> list[Acl]:
 
 
 def _worker(names: Names) -> Iterator[Acl]:
-    for name in _READ:
+    for name in READ:
         yield Acl("topic", names.topic(name), "Read", "reads its input")
     for name in _WRITTEN:
         yield Acl("topic", names.topic(name), "Write", "publishes")
-    for stage in _STAGES:
+    for stage in INPUTS_OF:
         changelog = names.changelog(stage)
         yield Acl("topic", changelog, "Write", "keeps its state")
         yield Acl("topic", changelog, "Read", "restores it, and finds what a dead worker left open")
@@ -121,7 +117,7 @@ def _worker(names: Names) -> Iterator[Acl]:
 
 
 def _every_topic(names: Names) -> list[str]:
-    return [*(names.topic(topic.name) for topic in TOPICS), *map(names.changelog, _STAGES)]
+    return [*(names.topic(topic.name) for topic in TOPICS), *map(names.changelog, INPUTS_OF)]
 
 
 def _checks(names: Names) -> Iterator[Acl]:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from schemas.topics import DETECT_INPUTS, SIGNALS
 from worker.engine.log import Log
 from worker.logs.finding import Finding, Verdict
 from worker.logs.kafka.client import Admin, ClusterPartition, OpenTransaction
 from worker.logs.kafka.client_errors import Unsupported
 from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.ops.stages import READ
 
 _CHECK: Final = "held"
 
@@ -27,7 +27,7 @@ def held_inputs(
     """
     held = [
         ClusterPartition(cluster.topic(topic), number)
-        for topic in (*DETECT_INPUTS, SIGNALS)
+        for topic in READ
         for number, hidden in enumerate(log.hidden(topic))
         if hidden
     ]

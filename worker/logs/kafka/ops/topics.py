@@ -14,7 +14,7 @@ from worker.logs.kafka.client_errors import ClientError
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.decisions import partitions_changed
 from worker.logs.kafka.limits import DEFAULT_LIMIT, SETTING
-from worker.triage.stage import TRIAGE
+from worker.logs.kafka.ops.stages import INPUTS_OF
 
 _HOUR: Final = 3_600_000
 _TOMBSTONES_MS: Final = 24 * _HOUR
@@ -101,7 +101,7 @@ class Topics:
         """Return every topic as it should be."""
         cluster, replication = self._cluster, self._settings.kafka.replication
         configs = {cluster.topic(topic.name): self._configs(topic) for topic in TOPICS}
-        configs |= {cluster.changelog(stage): self._changelog() for stage in (DETECT, TRIAGE)}
+        configs |= {cluster.changelog(stage): self._changelog() for stage in INPUTS_OF}
         limits = {name: int(own.get(SETTING, DEFAULT_LIMIT)) for name, own in configs.items()}
         limits |= dict.fromkeys(map(cluster.topic, DETECT_INPUTS), 0)
         insync = {"min.insync.replicas": str(self._settings.kafka.min_insync)}
