@@ -1,49 +1,30 @@
 """Odd and oversized records on real logs: each becomes a dead letter, and no worker ends."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaProducer
-from kafka.admin import ConfigResource, ConfigResourceType
 from typer.testing import CliRunner, Result
 
 from rules.builders import login
 from schemas.dead_letter import DeadLetterHeaders
-from schemas.topics import BALANCES, DEAD_LETTERS, LOGINS, TRANSACTIONS
+from schemas.topics import DEAD_LETTERS, DETECT_INPUTS, LOGINS
 from tests.support.crashing_worker import Place
 from tests.support.events.mutations import compact
-from tests.support.kafka_clients import library_client
 from tests.support.kafka_place import KafkaPlace
 from worker.cli.app import app
 from worker.engine.log import Log, stored
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord
 from worker.logs.kafka import cluster
-from worker.run.open_log import cluster_at
 
 MIB = 1024 * 1024
 NARROW = 20_000
 """Bytes that the topic of dead letters takes; the inputs take 6 MiB."""
 ACCOUNT = next(name for name in map(str, range(99)) if partition_of(name.encode(), 4) == 0)
-
-
-def limit_records(place: KafkaPlace, limits: Mapping[str, int]) -> None:
-    """Set how many bytes a batch of these topics may have."""
-    with closing(library_client(cluster_at(place.url, place.settings.kafka).admin())) as admin:
-        admin.alter_configs(
-            [
-                ConfigResource(
-                    ConfigResourceType.TOPIC,
-                    place.prefix + topic,
-                    configs={"max.message.bytes": str(limit)},
-                )
-                for topic, limit in limits.items()
-            ]
-        )
 
 
 @pytest.fixture
@@ -56,9 +37,8 @@ def embedded(tmp_path: Path) -> Place:
 def on_kafka(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
     """A place on Kafka, whose inputs take larger records than the topic of dead letters."""
     place = KafkaPlace(tmp_path / "place", kafka_address, poll=5_000)
-    limit_records(
-        place, dict.fromkeys((TRANSACTIONS, LOGINS, BALANCES), 6 * MIB) | {DEAD_LETTERS: NARROW}
-    )
+    place.configure(DETECT_INPUTS, max_message_bytes=6 * MIB)
+    place.configure([DEAD_LETTERS], max_message_bytes=NARROW)
     yield place
     place.remove()
 
@@ -85,8 +65,9 @@ def odd_records() -> list[NewRecord]:
 def end_all(log: Log) -> None:
     """End every input."""
     end = compact({"kind": "end", "occurred_at": "2026-03-05T00:00:00Z"})
-    inputs = (TRANSACTIONS, LOGINS, BALANCES)
-    log.append([NewRecord(topic, None, end, number) for topic in inputs for number in range(4)])
+    log.append(
+        [NewRecord(topic, None, end, number) for topic in DETECT_INPUTS for number in range(4)]
+    )
 
 
 def letters(place: Place) -> dict[int, tuple[bytes | None, bytes | None, DeadLetterHeaders]]:
@@ -141,7 +122,7 @@ def test_every_record_is_put_aside_and_the_next_event_is_judged(
 
 def test_many_large_records_in_a_row_end_no_worker(on_kafka: KafkaPlace) -> None:
     """Of one key, so that they do not stop it; together they are more than it reads at once."""
-    limit_records(on_kafka, {DEAD_LETTERS: MIB})
+    on_kafka.configure([DEAD_LETTERS], max_message_bytes=MIB)
     value = b"x" * 900_000
     with closing(on_kafka.open()) as log:
         for _ in range(20):
@@ -162,9 +143,8 @@ def test_a_record_too_large_to_be_read_is_named_and_stepped_over_alone(
 ) -> None:
     """The client accepts 17 MiB here, its least; the record has 20."""
     monkeypatch.setattr(cluster, "ANSWER_MAX_BYTES", 0)
-    limit_records(on_kafka, {LOGINS: 32 * MIB})
-    servers = on_kafka.url.removeprefix("kafka://")
-    with closing(KafkaProducer(bootstrap_servers=servers, max_request_size=32 * MIB)) as producer:
+    on_kafka.configure([LOGINS], max_message_bytes=32 * MIB)
+    with on_kafka.foreign_producer(max_request_size=32 * MIB) as producer:
         for value in (b"before", b"x" * (20 * MIB), b"after"):
             producer.send(on_kafka.prefix + LOGINS, value, b"key", partition=2).get(60)
     with closing(on_kafka.open()) as log:
@@ -217,8 +197,7 @@ def test_names_of_headers_may_be_no_text(on_kafka: KafkaPlace, lean: str) -> Non
     """Such a record stopped its partition for good, whatever its value was."""
     headers = [(OddName("name"), b"\xff"), ("", b"")] * 100
     event = compact(login("10:00:00", event_id="e", account_id=ACCOUNT))
-    servers = on_kafka.url.removeprefix("kafka://")
-    with closing(KafkaProducer(bootstrap_servers=servers)) as producer:
+    with on_kafka.foreign_producer() as producer:
         for value in (event, b"bad", None):
             producer.send(on_kafka.prefix + LOGINS, value, ACCOUNT.encode(), headers, 0)
         producer.flush()

@@ -3,22 +3,17 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-from kafka import KafkaProducer
-from kafka.admin import ConfigResource, ConfigResourceType
 
 from schemas.topics import DETECT_INPUTS
 from tests.support.commands import ROOT, walletwatch
 from tests.support.crashing_worker import DEADLINE_SECONDS
 from tests.support.events.arrivals import Arrival
-from tests.support.kafka_clients import library_client
 from tests.support.kafka_place import KafkaPlace
 from tests.support.log_comparison import Outcome, differences, of_the_embedded_log, outcome
 from tests.support.producer import crowd
-from worker.run.open_log import cluster_at
 
 SEED = 5
 EVENTS = 400
@@ -42,22 +37,12 @@ def place(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
 
 def compress_topics(place: KafkaPlace, codec: str) -> None:
     """Let the broker compress what is appended to the inputs, as it does it: in Java."""
-    cluster = cluster_at(place.url, place.settings.kafka)
-    with closing(library_client(cluster.admin())) as admin:
-        admin.alter_configs(
-            [
-                ConfigResource(
-                    ConfigResourceType.TOPIC, cluster.topic(name), {"compression.type": codec}
-                )
-                for name in DETECT_INPUTS
-            ]
-        )
+    place.configure(DETECT_INPUTS, compression_type=codec)
 
 
 def produce(place: KafkaPlace, arrival: Arrival, codec: str) -> None:
     """Append what arrives as a producer that compresses by itself."""
-    address = place.url.removeprefix("kafka://")
-    with closing(KafkaProducer(bootstrap_servers=address, compression_type=codec)) as producer:
+    with place.foreign_producer(compression_type=codec) as producer:
         for stream in arrival.streams.values():
             for record in stream:
                 producer.send(

@@ -10,15 +10,13 @@ from pathlib import Path
 import kafka
 import pytest
 from kafka import codec
-from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.record import util
 
 from rules.builders import login
 from schemas.topics import ALERTS, DEAD_LETTERS, LOGINS, TOPICS
 from scripts.broker import Broker, free_port
 from tests.support.commands import kafka_variables, walletwatch
-from tests.support.crashing_worker import wait_until
-from tests.support.kafka_clients import library_client
+from tests.support.kafka_changes import delete
 from tests.support.kafka_place import TIMINGS, KafkaPlace
 from tests.support.open_transaction import OpenTransaction
 from worker.engine.murmur2 import partition_of
@@ -30,17 +28,9 @@ from worker.logs.kafka.kafka_python import decode
 from worker.logs.kafka.kafka_python.connect import KafkaPythonClient
 from worker.logs.kafka.ops.doctor import Doctor
 from worker.logs.sqlite.log import wall_clock
-from worker.run.open_log import cluster_at, examine, open_log
+from worker.run.open_log import examine, open_log
 
 MINUTE = 60_000
-
-
-@pytest.fixture
-def place(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
-    """A log on Kafka without records."""
-    place = KafkaPlace(tmp_path / "place", kafka_address)
-    yield place
-    place.remove()
 
 
 def examined(place: KafkaPlace, ahead: int = 0) -> list[Finding]:
@@ -87,10 +77,10 @@ def test_of_one_that_is_well_every_line_is_ok(place: KafkaPlace) -> None:
     ]  # fmt: skip
     skipped = [each.told for each in found if each.verdict is Verdict.SKIP]
     assert skipped == [f"wallet.{name} has no records yet" for name in ("transactions", "balances")]
-    cluster = cluster_at(place.url, place.settings.kafka)
-    with closing(library_client(cluster.admin())) as admin:
+    with place.admin() as admin:
         groups = {each["group_id"] for each in admin.list_groups()}
-    assert {name for name in groups if name.startswith(place.prefix)} == {cluster.group("doctor")}
+    own = {name for name in groups if name.startswith(place.prefix)}
+    assert own == {place.cluster.group("doctor")}
 
 
 def test_it_may_be_asked_again_and_while_workers_run(place: KafkaPlace) -> None:
@@ -140,15 +130,8 @@ def test_a_clock_that_goes_wrong_is_found(
 
 
 def test_wrong_topics_are_named(place: KafkaPlace) -> None:
-    cluster = cluster_at(place.url, place.settings.kafka)
-    with closing(library_client(cluster.admin())) as admin:
-        admin.delete_topics([cluster.topic(ALERTS), cluster.topic(DEAD_LETTERS)])
-        wrong = ConfigResource(
-            ConfigResourceType.TOPIC, cluster.topic(LOGINS), {"retention.ms": "1000"}
-        )
-        admin.alter_configs([wrong])
-        gone = {cluster.topic(ALERTS), cluster.topic(DEAD_LETTERS)}
-        wait_until(lambda: gone.isdisjoint(admin.list_topics()), "the end of two topics")
+    delete(place, ALERTS, DEAD_LETTERS)
+    place.configure([LOGINS], retention_ms=1000)
     missing, *others = bad(examined(place))
     prefix = place.prefix
     assert missing.told == f"missing: {prefix}wallet.alerts, {prefix}wallet.dead-letters"
@@ -265,7 +248,7 @@ def test_the_embedded_log_is_opened(tmp_path: Path) -> None:
 
 def test_an_open_transaction_that_holds_an_input_is_named(place: KafkaPlace) -> None:
     """With its partition, transactional id, age, and the command that aborts it; short ones too."""
-    cluster = cluster_at(place.url, place.settings.kafka)
+    cluster = place.cluster
     at = ClusterPartition(cluster.topic(LOGINS), 1)
     give(place, 0, 50)
     with closing(place.open()) as log:

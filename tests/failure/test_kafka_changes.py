@@ -24,8 +24,6 @@ from scripts.broker import Broker, Unavailable, free_port
 from tests.support.commands import ROOT, walletwatch
 from tests.support.crashing_worker import DEADLINE_SECONDS
 from tests.support.kafka_changes import (
-    admin_of,
-    cluster_of,
     committed,
     delete,
     grow,
@@ -39,14 +37,6 @@ from worker.engine.records import NewRecord
 
 CHANGELOG = "walletwatch.detect.changelog"
 ACCOUNT = next(name for name in map(str, range(100)) if partition_of(name.encode(), 4) == 0)
-
-
-@pytest.fixture
-def place(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
-    """A log on Kafka without records."""
-    place = KafkaPlace(tmp_path / "place", kafka_address)
-    yield place
-    place.remove()
 
 
 @pytest.fixture
@@ -181,7 +171,7 @@ def test_a_changelog_made_again_is_refused_until_an_operator_accepts(place: Kafk
 
 
 def test_a_changelog_that_lost_the_last_commit_is_refused(place: KafkaPlace) -> None:
-    """A copy of before, or one whose newest records are gone, holds another commit's mark."""
+    """A copy of before, or one whose newest records are gone, holds the note of another commit."""
     begin(place)
     offset = committed(place, "detect", LOGINS, 0).offset
     set_offset(place, "detect", LOGINS, 0, offset, "0123456789abcdef|7|walletwatch.detect.a")
@@ -262,8 +252,8 @@ def test_offsets_that_expired_are_those_of_the_last_commit(place: KafkaPlace) ->
     begin(place)
     before = committed(place, "detect", LOGINS, 0).offset
     at = kafka.TopicPartition(place.prefix + LOGINS, 0)
-    with admin_of(place) as admin:
-        admin.delete_group_offsets(cluster_of(place).group("detect"), [at])
+    with place.admin() as admin:
+        admin.delete_group_offsets(place.cluster.group("detect"), [at])
     assert committed(place, "detect", LOGINS, 0) is None
     place.append([*logins(31), *ends(60, *DETECT_INPUTS)])
     code, printed = run(place)

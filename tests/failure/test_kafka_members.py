@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -21,14 +20,12 @@ from kafka.errors import RetriableError
 from schemas.time import format_time
 from schemas.topics import DETECT_INPUTS
 from tests.support.crashing_worker import DEADLINE_SECONDS, Process
-from tests.support.kafka_clients import library_client
 from tests.support.kafka_place import KafkaPlace
 from tests.support.producer import PARTITIONS
 from worker.detect.stage import DETECT
 from worker.engine.log import Log
 from worker.engine.loop import READING
 from worker.engine.records import NewRecord
-from worker.run.open_log import cluster_at
 
 LONG: Final = [pytest.mark.chaos, pytest.mark.timeout(3_600)]
 WORKERS: Final = 3
@@ -37,21 +34,13 @@ SILENT_SECONDS: Final = 30
 LOOK_SECONDS: Final = 0.05
 
 
-@pytest.fixture
-def place(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
-    """A log on Kafka, still empty."""
-    place = KafkaPlace(tmp_path / "place", kafka_address)
-    yield place
-    place.remove()
-
-
 class Inputs:
     """The inputs of detect: their ends, and how much of them the group has committed."""
 
     def __init__(self, place: KafkaPlace, log: Log, admin: KafkaAdminClient) -> None:
         self._log = log
         self._admin = admin
-        self._cluster = cluster_at(place.url, place.settings.kafka)
+        self._cluster = place.cluster
         self._rounds = 0
 
     def move_on(self) -> None:
@@ -85,8 +74,7 @@ def _offset(committed: dict[kafka.TopicPartition, object], topic: str, number: i
 @pytest.fixture
 def inputs(place: KafkaPlace) -> Iterator[Inputs]:
     """The inputs of the place."""
-    cluster = cluster_at(place.url, place.settings.kafka)
-    with closing(place.open()) as log, closing(library_client(cluster.admin())) as admin:
+    with closing(place.open()) as log, place.admin() as admin:
         yield Inputs(place, log, admin)
 
 

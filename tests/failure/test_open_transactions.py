@@ -6,7 +6,6 @@ A transaction hides its records, and all that follow in the partition, until it 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -141,13 +140,6 @@ def _inputs() -> set[TopicPartition]:
 
 
 @pytest.fixture
-def place(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
-    place = KafkaPlace(tmp_path / "place", kafka_address)
-    yield place
-    place.remove()
-
-
-@pytest.fixture
 def desk(place: KafkaPlace) -> Iterator[Desk]:
     with closing(place.open()) as log:
         desk = Desk(log, place)
@@ -244,7 +236,7 @@ def test_a_hold_is_shown_where_operators_look(place: KafkaPlace) -> None:
         "WALLETWATCH_METRICS__PORT": "0",
         "WALLETWATCH_ENGINE__SILENCE_LIMIT_MS": "1000",
     }
-    cluster = cluster_at(place.url, place.settings.kafka)
+    cluster = place.cluster
     at = ClusterPartition(cluster.topic(LOGINS), 2)
     transaction = OpenTransaction(cluster, [(at, b"owner", b"junk", ())] * 3)
     labels = ("2", DETECT, LOGINS)

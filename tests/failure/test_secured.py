@@ -127,7 +127,7 @@ def test_a_worker_may_take_over_from_a_dead_one(filled: SecuredCluster, expected
 
 
 def test_where_workers_go_on_is_decided_with_the_rights_of_a_worker(scene: SecuredCluster) -> None:
-    """And with those of no other role: whoever decides may read the inputs."""
+    """And with those of no other role: who runs it may also read the inputs."""
     command = ("topics", "accept", "wallet.logins", "--from", "oldest")
     for role, code in ((Role.WORKER, 0), (Role.OPERATOR, 70), (Role.PRODUCER, 70)):
         login = scene.broker.user(scene.allowed(role))

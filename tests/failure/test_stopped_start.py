@@ -14,7 +14,6 @@ from tests.support.kafka_place import KafkaPlace
 from tests.support.producer import crowd
 from worker.detect.stage import DETECT
 from worker.logs.kafka.client import ClusterPartition, Consumer
-from worker.run.open_log import cluster_at
 from worker.triage.stage import TRIAGE
 
 LONG = [pytest.mark.chaos, pytest.mark.timeout(3_600)]
@@ -52,9 +51,8 @@ def stopped(place: Place, number: signal.Signals, calls: int) -> int:
 
 def members(place: KafkaPlace) -> list[str]:
     """Return who is in the groups of both stages."""
-    cluster = cluster_at(place.url, place.settings.kafka)
-    with closing(cluster.admin()) as admin:
-        found = [admin.describe_group(cluster.group(stage)) for stage in (DETECT, TRIAGE)]
+    with closing(place.cluster.admin()) as admin:
+        found = [admin.describe_group(place.cluster.group(stage)) for stage in (DETECT, TRIAGE)]
     return [member.client_id for group in found for member in group.members]
 
 
@@ -109,7 +107,7 @@ def test_a_join_that_waits_for_another_worker_may_be_stopped(
 ) -> None:
     """The other one does not answer the group; what is left in the group is that one."""
     place = KafkaPlace(tmp_path / "place", kafka_address, 200)
-    cluster = cluster_at(place.url, place.settings.kafka)
+    cluster = place.cluster
     group = {"group_id": cluster.group(DETECT), "group_instance_id": "mute"}
     with closing(cluster.consumer(client_id="mute", **group)) as other:
         other.subscribe([cluster.topic(name) for name in DETECT_INPUTS], FromTheStart(other))

@@ -1,7 +1,5 @@
 """What administrators and accidents do to topics while walletwatch has read them."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,35 +7,20 @@ import kafka
 from kafka.admin import NewPartitions
 
 from tests.support.crashing_worker import wait_until
-from tests.support.kafka_clients import library_client
 from tests.support.kafka_place import KafkaPlace
-from worker.logs.kafka.cluster import Cluster
-from worker.run.open_log import cluster_at
-
-
-def cluster_of(place: KafkaPlace) -> Cluster:
-    """Return the cluster of a place."""
-    return cluster_at(place.url, place.settings.kafka)
-
-
-@contextmanager
-def admin_of(place: KafkaPlace) -> Iterator[Any]:
-    """Yield the library's admin client."""
-    with closing(library_client(cluster_of(place).admin())) as admin:
-        yield admin
 
 
 def delete(place: KafkaPlace, *names: str) -> None:
     """Delete topics, by their names without the prefix, and wait until they are gone."""
     full = {place.prefix + name for name in names}
-    with admin_of(place) as admin:
+    with place.admin() as admin:
         admin.delete_topics(sorted(full))
         wait_until(lambda: full.isdisjoint(admin.list_topics()), "the end of topics")
 
 
 def grow(place: KafkaPlace, partitions: int, *names: str) -> None:
     """Add partitions to topics."""
-    with admin_of(place) as admin:
+    with place.admin() as admin:
         new = {place.prefix + name: NewPartitions(partitions) for name in names}
         admin.create_partitions(new)
         wait_until(
@@ -53,16 +36,16 @@ def set_offset(
 ) -> None:
     """Set an offset of a stage's group, as Kafka's own tools do."""
     at = kafka.TopicPartition(place.prefix + topic, partition)
-    with admin_of(place) as admin:
+    with place.admin() as admin:
         found = kafka.OffsetAndMetadata(offset, metadata, -1)
-        answer = admin.alter_group_offsets(cluster_of(place).group(stage), {at: found})
+        answer = admin.alter_group_offsets(place.cluster.group(stage), {at: found})
     assert answer[at] is kafka.errors.NoError
 
 
 def committed(place: KafkaPlace, stage: str, topic: str, partition: int) -> Any:
     """Return offset and metadata that a stage's group has committed; None if nothing."""
-    group = cluster_of(place).group(stage)
-    with admin_of(place) as admin:
+    group = place.cluster.group(stage)
+    with place.admin() as admin:
         found = admin.list_group_offsets({group: None})[group]
     return found.get(kafka.TopicPartition(place.prefix + topic, partition))
 

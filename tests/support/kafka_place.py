@@ -2,17 +2,22 @@
 
 import os
 import uuid
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from tests.support.commands import kafka_variables
-from tests.support.crashing_worker import Place
+from tests.support.crashing_worker import Place, wait_until
 from tests.support.kafka_clients import library_client
 from tests.support.producer import PARTITIONS
 from worker.config.load import load_settings
 from worker.engine.log import Log
+from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.ops.topics import Topics
 from worker.run.open_log import cluster_at, open_log
 
@@ -38,7 +43,7 @@ class KafkaPlace(Place):
         slot: str = "0",
         login: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Make the topics, unless a prefix says that somebody else has made them.
+        """Make the topics, unless a prefix is given: they exist then.
 
         Args:
             login: settings by which to log in, as environment.
@@ -53,7 +58,40 @@ class KafkaPlace(Place):
             self.config, self.environment | {"PATH": os.environ["PATH"]}, log_url=self.url
         ).settings
         if not prefix:
-            Topics(cluster_at(self.url, self.settings.kafka), self.settings, PARTITIONS).create()
+            Topics(self.cluster, self.settings, PARTITIONS).create()
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster as the settings reach it."""
+        return cluster_at(self.url, self.settings.kafka)
+
+    @contextmanager
+    def admin(self) -> Iterator[Any]:
+        """Yield the library's admin client, for what walletwatch itself never does."""
+        with closing(library_client(self.cluster.admin())) as admin:
+            yield admin
+
+    def foreign_producer(self, **options: Any) -> AbstractContextManager[Any]:
+        """Return a producer of the library, with settings of its own."""
+        return closing(KafkaProducer(bootstrap_servers=self._address, **options))
+
+    def configure(self, topics: Collection[str], **settings: object) -> None:
+        """Change settings of topics, by their names without the prefix, and wait until they hold.
+
+        Args:
+            settings: by their names with underscores instead of dots.
+        """
+        wanted = {name.replace("_", "."): str(value) for name, value in settings.items()}
+        names = [self.prefix + topic for topic in topics]
+        with closing(self.cluster.admin()) as admin:
+            library_client(admin).alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, name, wanted) for name in names]
+            )
+            asked = dict.fromkeys(names, tuple(wanted))
+            wait_until(
+                lambda: all(found == wanted for found in admin.topic_configs(asked).values()),
+                "the settings of topics",
+            )
 
     def beside(self, slot: str) -> "KafkaPlace":
         """Return the place of another worker on the same log."""
@@ -66,8 +104,7 @@ class KafkaPlace(Place):
 
     def remove(self) -> None:
         """Delete the topics."""
-        cluster = cluster_at(self.url, self.settings.kafka)
-        with closing(library_client(cluster.admin())) as admin:
+        with self.admin() as admin:
             admin.delete_topics(
                 [name for name in admin.list_topics() if name.startswith(self.prefix)]
             )

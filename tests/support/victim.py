@@ -1,4 +1,4 @@
-"""The walletwatch command, telling whoever shares its page of memory what it is just doing.
+"""The walletwatch command, which notes on a page of shared memory what it does.
 
 Environment: WALLETWATCH_TEST_PAGE names the file of the page; WALLETWATCH_TEST_COMMIT breaks the
 atomicity of commits, so that the tests can show that they would see it; WALLETWATCH_TEST_HANG names
@@ -93,7 +93,7 @@ class Page:
 
 
 class _Pages(Observer):
-    """Notes every phase on a page, and hangs where it is told to."""
+    """Notes every phase on a page, and hangs where the environment says so."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
