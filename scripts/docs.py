@@ -68,17 +68,17 @@ def privacy_page() -> str:
     )
     return f"""# Personal data
 
-Which field of an event may stand where, and in which form. A test sends events in which every
+Which field of an event may be where, and in which form. A test sends events in which every
 field is marked through every path there is, and searches all that is written, kept or printed.
 
 {table(("field", *(place.name for place in PLACES)), cells)}
 {table(("form", "means"), forms)}
-Where a field may stand as it came, its token may stand too. Values that the rules work out, such
-as amounts that are missing, distances or numbers of devices, stand with the amounts on alerts.
+Where a field may be as it came, its token may be too. Values that the rules work out, such
+as amounts that are missing, distances or numbers of devices, are with the amounts on alerts.
 
 {table(("place", "topics", "what it is"), places)}
 An account remembers its recent events by keyed hashes: 128 bits of topic and `event_id`, 64 bits
-of what the event says, so that no producer can make an event that is taken for the redelivery of
+of its content, so that no producer can make an event that is taken for the redelivery of
 another one and dropped. The key of these hashes is derived from the token key with which a task
 makes its first commit, or drawn at random where tokens are public. It is kept in the saved state of
 the task, beside the hashes: it does not change when the token key does, and the token key cannot be
@@ -87,14 +87,14 @@ acls` gives workers alone the right to read the changelogs. `replay` and `explai
 fixed key: what they find does not depend on it. Rows that a release before has saved are compared
 as that release did, for a dedup horizon (`engine.dedup_horizon_ms`) after the update.
 
-Other secrets, such as the key behind tokens and marks, stand nowhere but in their own file. With
+Other secrets, such as the key behind tokens and marks, are in their own file and nowhere else. With
 `WALLETWATCH_DEBUG=1` an internal error prints its traceback, which may quote an event: set it only
 where only you read what is printed.
 
 Why these fields are personal:
 
 {table(("field", "is"), reasons)}
-These may stand anywhere:
+These may be anywhere:
 
 {table(("field", "because it is"), others)}
 `walletwatch forget ACCOUNT` removes what is remembered of an account. What was written of it stays

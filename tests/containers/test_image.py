@@ -23,7 +23,7 @@ def image(engine: None) -> None:
 
 
 def run(*words: str) -> str:
-    """Run a program of the image where it can write nothing and reach nobody."""
+    """Run a program of the image without a network and with nothing that it can write."""
     return docker("run", "--rm", *CONFINED, "--entrypoint", words[0], IMAGE, *words[1:])
 
 

@@ -73,6 +73,10 @@ def run(
 
     Unless tokens.key_file is set, the log gets a key of its own, in a file beside it.
 
+    Exit code 0 after a signal or, with --until-ended, at the end; 1 if too many records are bad, 2
+    if an option is wrong, 70 if the log cannot be used or a commit is in doubt, 78 if the
+    configuration is wrong, or others have changed topics or offsets so that you must decide.
+
     Example: walletwatch run --log sqlite:///wallet.db
 
     Example: walletwatch run --shadow candidate.toml

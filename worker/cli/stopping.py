@@ -9,7 +9,7 @@ from worker.errors import LogError
 
 
 class Stopped(BaseException):
-    """A signal has ended the start. No Exception: whoever handles errors does not handle this."""
+    """A signal has ended the start. No Exception: what handles errors does not handle this."""
 
 
 class StopRequest:
@@ -63,7 +63,7 @@ class StopRequest:
 def stop_signals() -> Iterator[StopRequest]:
     """Handle SIGTERM and SIGINT inside; what a signal ends during the start is no failure.
 
-    A log that fails after the signal has nothing to say either: nobody waits for its start.
+    A LogError after a signal in the start is dropped: the log was stopped while it was opened.
     """
     stop = StopRequest()
     before = {number: signal.signal(number, stop.ask) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -88,7 +88,7 @@ def accept(
     A worker refuses such topics with code 78, and names the command. It sets the offsets of the
     stage's consumer group, while no worker runs. With oldest, events that were read before are
     recognised by their ids and counted as redelivered; with newest, what is stored now is never
-    read. A changelog stands for all inputs of its stage, which then begins with empty state.
+    read. A changelog means all inputs of its stage, which then begins with empty state.
 
     Exit code 0, 2 if no worker reads that topic, 70 if workers still run or the cluster does not
     answer, 78 if the configuration is wrong.

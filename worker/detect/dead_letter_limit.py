@@ -20,7 +20,7 @@ WINDOW: Final = 1000
 COUNTED_EACH: Final = 20
 """How many records of one key in the window count each; as many of its further ones count once."""
 _NO_KEY: Final = 0
-"""The mark of records without a key: each counts, as they may be of any account."""
+"""The hash of records without a key: each counts, as they may be of any account."""
 
 Ranges = Mapping[TopicPartition, Sequence[tuple[int, int]]]
 """Per partition ranges of offsets, each (first, last)."""
@@ -50,7 +50,7 @@ class DeadLetterWindow:
         ):
             return
         source.bad.append(offset)
-        source.bad_keys.append(_mark(record.key))
+        source.bad_keys.append(_hash_of(record.key))
         found = self._found.get(at)
         if found is None:
             found = self._found[at] = _Found(source, offset)
@@ -83,7 +83,7 @@ class _Found:
         self.reasons = Counter[DeadLetterReason]()
 
 
-def _mark(key: bytes | None) -> int:
+def _hash_of(key: bytes | None) -> int:
     """Return the same number for the same key, so that a saved window holds no key itself."""
     if not key:
         return _NO_KEY

@@ -100,7 +100,7 @@ class SourceTime(Struct, array_like=True):
     bad: list[int] = []
     """Offsets of dead letters among the latest records."""
     bad_keys: list[int] = []
-    """A mark of the key of each of these; fewer where an older release saved only the offsets."""
+    """A hash of the key of each of these; fewer where an older release saved only the offsets."""
 
 
 class Source:
