@@ -3,39 +3,46 @@
 The library needs a package for each of them but gzip. This depends on private names of its batches.
 """
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from kafka import codec
 from kafka.errors import CorruptRecordError, UnsupportedCodecError
 
 from worker.logs.kafka.client_errors import UnreadableBatch
 
-_NAMES: Final = {1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}
-"""By their numbers in a batch."""
+
+class Codec(NamedTuple):
+    """One codec of Kafka."""
+
+    number: int
+    """In a batch."""
+    package: str
+    """What reads it."""
+
+
+CODECS: Final = {
+    "gzip": Codec(1, "a Python with zlib"),
+    "snappy": Codec(2, "python-snappy"),
+    "lz4": Codec(3, "lz4"),
+    "zstd": Codec(4, "zstandard"),
+}
+_NAMES: Final = {each.number: name for name, each in CODECS.items()}
 _FORMAT: Final = 2
 """Batches of older formats have other names, and no transactions."""
 _SAMPLE: Final = bytes(range(256)) * 300
 _NOT_INSTALLED: Final = "no package for it is installed"
 
-Coder = Callable[[bytes], bytes]
-
 
 def broken_codecs() -> dict[str, str]:
     """Return the codecs whose batches this Python cannot read, and why."""
-    codecs: dict[str, tuple[bool, Coder, Coder]] = {
-        "gzip": (codec.has_gzip(), codec.gzip_encode, codec.gzip_decode),
-        "snappy": (codec.has_snappy(), codec.snappy_encode, codec.snappy_decode),
-        "lz4": (codec.has_lz4(), codec.lz4_encode, codec.lz4_decode),
-        "zstd": (codec.has_zstd(), codec.zstd_encode, codec.zstd_decode),
-    }
-    found = {name: _problem(*coders) for name, coders in codecs.items()}
+    found = {name: _problem(name) for name in CODECS}
     return {name: problem for name, problem in found.items() if problem}
 
 
-def _problem(installed: bool, encode: Coder, decode: Coder) -> str:
-    if not installed:
+def _problem(name: str) -> str:
+    if not getattr(codec, f"has_{name}")():
         return _NOT_INSTALLED
+    encode, decode = getattr(codec, f"{name}_encode"), getattr(codec, f"{name}_decode")
     try:
         same = decode(encode(_SAMPLE)) == _SAMPLE
     except Exception as error:  # noqa: BLE001 - each codec has errors of its own

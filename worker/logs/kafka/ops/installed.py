@@ -1,20 +1,11 @@
 """Findings about the client as it is installed; no cluster is asked."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from worker.logs.finding import Finding, Verdict
 from worker.logs.kafka.kafka_python import library
-from worker.logs.kafka.kafka_python.codecs import broken_codecs
+from worker.logs.kafka.kafka_python.codecs import CODECS, broken_codecs
 from worker.logs.kafka.kafka_python.decode import VERSIONS, decode_lean
-
-_PACKAGES: Final = {
-    "gzip": "a Python with zlib",
-    "snappy": "python-snappy",
-    "lz4": "lz4",
-    "zstd": "zstandard",
-}
-"""What reads each codec."""
 
 
 def installed(lean_decode: bool) -> Iterator[Finding]:
@@ -52,6 +43,8 @@ def _codecs() -> Iterator[Finding]:
     broken = broken_codecs()
     for name, why in broken.items():
         text = f"records compressed with {name} cannot be read: {why}"
-        yield Finding("codecs", Verdict.FAIL, text, f"install {_PACKAGES[name]} beside walletwatch")
+        advice = f"install {CODECS[name].package} beside walletwatch"
+        yield Finding("codecs", Verdict.FAIL, text, advice)
     if not broken:
-        yield Finding("codecs", Verdict.OK, "gzip, snappy, lz4 and zstd can be read")
+        *names, last = CODECS
+        yield Finding("codecs", Verdict.OK, f"{', '.join(names)} and {last} can be read")
