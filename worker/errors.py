@@ -51,7 +51,7 @@ class CheckFailed(WalletwatchError):
 
 
 class ConfigError(WalletwatchError):
-    """The configuration, or what others have made of the log, is wrong: only people can change it.
+    """The configuration is wrong, or others have changed the log: an operator must correct it.
 
     The message names file, key and allowed range, or the command that decides.
     """

@@ -157,7 +157,7 @@ def test_timestamps_by_producers_are_said_once_each_time(world: KafkaWorld, open
 def test_a_look_that_is_not_answered_ends_nothing(
     world: KafkaWorld, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether the brokers can be read is for those to say who read."""
+    """The next poll that reads fails if the brokers do not answer."""
     session = opened(OFTEN)
     asked = []
 

@@ -29,35 +29,38 @@ from worker.triage.stage import TRIAGE
 
 _STAGES: Final = {"all": (DETECT, TRIAGE), DETECT: (DETECT,), TRIAGE: (TRIAGE,)}
 
+TasksOption = Annotated[
+    str | None, typer.Option(help="Which tasks, such as 0,2-3; all by default.")
+]
+AcceptOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TOPIC/PARTITION:FROM-TO", help="Offsets that may be bad; repeatable."),
+]
+StepOverOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TOPIC/PARTITION:OFFSET",
+        help="A record too large to be read: make an empty dead letter of it; repeatable.",
+    ),
+]
+ShadowOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="TOML with [rules.<name>] tables: these rules run in shadow too, with its values.",
+    ),
+]
+
 
 def run(
     *,
     log: LogOption = None,
     config: ConfigOption = None,
     stage: Annotated[str, typer.Option(help="detect, triage or all.")] = "all",
-    tasks: Annotated[
-        str | None, typer.Option(help="Which tasks, such as 0,2-3; all by default.")
-    ] = None,
-    accept_dead_letters: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TOPIC/PARTITION:FROM-TO", help="Offsets that may be bad; repeatable."
-        ),
-    ] = None,
-    step_over: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TOPIC/PARTITION:OFFSET",
-            help="A record too large to be read: make an empty dead letter of it; repeatable.",
-        ),
-    ] = None,
-    shadow: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="TOML with [rules.<name>] tables: these rules run in shadow too, with its values.",
-        ),
-    ] = None,
+    tasks: TasksOption = None,
+    accept_dead_letters: AcceptOption = None,
+    step_over: StepOverOption = None,
+    shadow: ShadowOption = None,
     until_ended: Annotated[
         bool, typer.Option("--until-ended", help="Stop when every input has ended.")
     ] = False,

@@ -18,12 +18,12 @@ from schemas.base import Severity
 from worker.engine.packing import Unpacker, packed
 
 _ROW: Final = struct.Struct(">qIIIH")
-"""Order time of the raising (milliseconds), marks of anchor and dedup_key, bytes of the encoded
+"""Order time of the raising (milliseconds), CRC-32 of anchor and dedup_key, bytes of the encoded
 alert, how many texts it quotes."""
 _ANCHOR: Final = 8
 _DEDUP_KEY: Final = 12
-"""Where these marks are in a row."""
-_MARK_BYTES: Final = 4
+"""Where these CRC-32 are in a row."""
+_CRC_BYTES: Final = 4
 _MOST_QUOTED: Final = 0xFFFF
 
 
@@ -86,7 +86,7 @@ class KeptAlerts(Struct, array_like=True, gc=False):
 
         Others may be among them, since texts are compared by 32 bits.
         """
-        found = [place for text in texts for place in _places(self.quoted, _mark_of(text))]
+        found = [place for text in texts for place in _places(self.quoted, _crc_of(text))]
         if found:
             ends = list(accumulate(row[4] for row in _ROW.iter_unpack(self.rows)))
             numbers = {next(n for n, end in enumerate(ends) if place < end) for place in found}
@@ -99,7 +99,7 @@ class KeptAlerts(Struct, array_like=True, gc=False):
         return None if found is None else self._alert(found)
 
     def has_dedup_key(self, dedup_key: str) -> bool:
-        """Return whether an alert, or the overflow alert, has this dedup_key."""
+        """Return whether an alert has this dedup_key; that of the overflow alert is never one."""
         return any(
             self._alert(number).dedup_key == dedup_key
             for number in self._numbers(_DEDUP_KEY, dedup_key)
@@ -129,9 +129,9 @@ class KeptAlerts(Struct, array_like=True, gc=False):
         return None
 
     def _numbers(self, column: int, text: str) -> Iterator[int]:
-        """Yield the rows with the mark of a text in a column."""
-        mark, at = _mark_of(text), -1
-        while (at := self.rows.find(mark, at + 1)) >= 0:
+        """Yield the rows with the CRC-32 of a text in a column."""
+        crc, at = _crc_of(text), -1
+        while (at := self.rows.find(crc, at + 1)) >= 0:
             number, place = divmod(at, _ROW.size)
             if place == column:
                 yield number
@@ -145,7 +145,7 @@ class KeptAlerts(Struct, array_like=True, gc=False):
         sizes = [row[3:] for row in _ROW.iter_unpack(self.rows[: (number + 1) * _ROW.size])]
         encoded, quoted = sum(size for size, _ in sizes), sum(count for _, count in sizes)
         size, count = sizes[-1]
-        return encoded - size, encoded, (quoted - count) * _MARK_BYTES, quoted * _MARK_BYTES
+        return encoded - size, encoded, (quoted - count) * _CRC_BYTES, quoted * _CRC_BYTES
 
     def _insert(self, number: int, alert: OpenAlert) -> None:
         whole, texts = packed(alert), _texts_of(alert)
@@ -158,7 +158,7 @@ class KeptAlerts(Struct, array_like=True, gc=False):
         )
         before, quoted = (0, 0) if not number else self._span(number - 1)[1::2]
         self.rows = _with(self.rows, number * _ROW.size, row)
-        self.quoted = _with(self.quoted, quoted, b"".join(map(_mark_of, texts)))
+        self.quoted = _with(self.quoted, quoted, b"".join(map(_crc_of, texts)))
         self.encoded = _with(self.encoded, before, whole)
         self.version = max(self.version, alert.rule_version)
 
@@ -179,16 +179,16 @@ def _texts_of(alert: OpenAlert) -> list[str]:
     return list(dict.fromkeys((alert.anchor, *alert.transaction_ids, *facts)))[:_MOST_QUOTED]
 
 
-def _mark_of(text: str) -> bytes:
-    return crc32(text.encode()).to_bytes(_MARK_BYTES)
+def _crc_of(text: str) -> bytes:
+    return crc32(text.encode()).to_bytes(_CRC_BYTES)
 
 
-def _places(marks: bytes, mark: bytes) -> Iterator[int]:
-    """Yield at which places among the marks this one is."""
+def _places(crcs: bytes, crc: bytes) -> Iterator[int]:
+    """Yield at which places among these CRC-32 one of them is."""
     at = -1
-    while (at := marks.find(mark, at + 1)) >= 0:
-        if at % _MARK_BYTES == 0:
-            yield at // _MARK_BYTES
+    while (at := crcs.find(crc, at + 1)) >= 0:
+        if at % _CRC_BYTES == 0:
+            yield at // _CRC_BYTES
 
 
 def _with(whole: bytes, at: int, part: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Recognising redeliveries: the identity of an event among all of its account. Pure.
 
 Identity is (input topic, account, event_id). An account keeps, per recent event, 128 bits of a hash
-of topic and event_id, 64 bits of a hash of what the event says, and its occurred_at: 32 bytes in
+of topic and event_id, 64 bits of a hash of its content, and its occurred_at: 32 bytes in
 one row. The same id with other content is a producer that reuses ids, not a redelivery.
 
 Both hashes are keyed. Without the key a producer can neither find two ids that are taken for the
@@ -47,7 +47,7 @@ class RowForm:
         """Where a row has the hash of its content."""
 
     def known_as(self, ids: bytes | bytearray, identity: bytes, oldest: int) -> bool | None:
-        """Say whether an event is among those remembered: same content True, other False.
+        """Return whether an event is among those remembered: same content True, other False.
 
         None: it is not. Rows with an occurred_at before `oldest` count as forgotten, whether or not
         they have been removed yet.
@@ -107,7 +107,7 @@ def begun(topic: str, key: bytes) -> blake2b:
 
 
 def content_of(event: Event) -> bytes:
-    """Return what an event says in bytes that never change: saved rows hold their hash."""
+    """Return the content of an event in bytes that never change: saved rows hold their hash."""
     try:
         return _msgpack(event)
     except OverflowError:  # an amount needs more than the 64 bits of msgpack

@@ -34,7 +34,7 @@ class RememberedIds:
         self._segment_bytes = self._segments.segment_bytes
 
     def known_as(self, live: Account, entry: Entry, oldest: int, context: Context) -> bool | None:
-        """Say whether an event is remembered: with this content True, with other False; else None.
+        """Return whether an event is remembered: with this content True, other False; else None.
 
         Events with an occurred_at before `oldest` count as forgotten.
         """

@@ -1,6 +1,6 @@
 """Rows of recent ids as releases before have made them: shorter, and without a key. Pure.
 
-They are a 64-bit hash of topic and event_id, a CRC of what the event says, and its occurred_at: 20
+They are a 64-bit hash of topic and event_id, a CRC-32 of its content, and its occurred_at: 20
 bytes. They are compared as they were made, and are gone a dedup horizon after the update.
 """
 

@@ -178,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection = self.request
         timed = _Until(self.connection, monotonic() + self.server.deadline)
         self.rfile = io.BufferedReader(timed)
-        self.wfile = cast("io.BufferedIOBase", timed)  # it writes all of what it is given
+        self.wfile = cast("io.BufferedIOBase", timed)  # it writes all that it is given
 
     def do_GET(self) -> None:
         """Answer with the page of the path."""

@@ -57,8 +57,8 @@ def test_what_is_counted_is_explained(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sum(each["kind"] == "raised" for each in alerts) == 100 + 1
     overflow = [each for each in alerts if "counted" in each]
     assert [each["counted"] for each in overflow] == [1]
-    told = call("explain", overflow[0]["alert_id"])
-    assert "What it counts\n  1 finding of rule failed_payment_sufficient_balance" in told
-    assert told.rstrip().endswith("and the history of the account gives the same counts.")
+    text = call("explain", overflow[0]["alert_id"])
+    assert "What it counts\n  1 finding of rule failed_payment_sufficient_balance" in text
+    assert text.rstrip().endswith("and the history of the account gives the same counts.")
     (incident,) = incidents
     assert "(added up: not exact)" in call("incidents", "show", incident["incident_id"])

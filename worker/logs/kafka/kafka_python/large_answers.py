@@ -17,7 +17,7 @@ class LargeAnswers:
 
     def __init__(self, client: Any) -> None:
         self._asked: frozenset[ClusterPartition] | None = None
-        """Of what partitions the last answer was that was too large."""
+        """The partitions of the last answer that was too large; None once it was checked."""
         fetcher = client._fetcher
         handle = fetcher._handle_fetch_error
 
