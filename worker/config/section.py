@@ -1,6 +1,13 @@
-"""The base of every section of the configuration."""
+"""The base of every section of the configuration, and the units of its times."""
+
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
+
+SECOND: Final = 1_000
+"""Milliseconds, as the next ones."""
+MINUTE: Final = 60 * SECOND
+DAY: Final = 24 * 60 * MINUTE
 
 
 class Section(BaseModel):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import (
     AfterValidator,
@@ -23,12 +23,10 @@ from pydantic_core import CoreSchema, core_schema
 from rules.registry import RuleType
 from schemas.money import ISO_4217, MAX_EXPONENT, is_currency_code
 from schemas.topics import DEAD_LETTERS, LATE, TOPICS, Input, Topic
+from worker.config.kafka_settings import KafkaSettings
 from worker.config.rules_section import RulesSettings, rules_section
-from worker.config.section import Section
+from worker.config.section import DAY, MINUTE, SECOND, Section
 
-_SECOND: Final = 1_000
-_MINUTE: Final = 60 * _SECOND
-_DAY: Final = 24 * 60 * _MINUTE
 _PUBLIC_KEY_ID: Final = "public"
 _PERSONAL: Final = frozenset({LATE, DEAD_LETTERS})
 
@@ -54,12 +52,6 @@ def _log_url(url: str) -> str:
             "or kafka://host:port,host:port"
         )
     return url
-
-
-def _name(name: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9._-]{0,100}", name) is None:
-        raise ValueError("must be at most 100 letters, digits, ., - or _")
-    return name
 
 
 def _key_id(key_id: str) -> str:
@@ -89,117 +81,13 @@ class LogSettings(Section):
     )
 
 
-class KafkaSettings(Section):
-    """How a log on Apache Kafka is reached and shared; of no meaning for others."""
-
-    prefix: Annotated[str, AfterValidator(_name)] = Field(
-        "",
-        description="Before every topic, group and transactional id: several systems can share "
-        "a cluster.",
-    )
-    slot: Annotated[str, AfterValidator(_name)] = Field(
-        "0",
-        min_length=1,
-        description="This worker's place among those of its stage, the same after a restart; "
-        "of two with the same slot the older one ends.",
-    )
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How connections are encrypted, and whether there is a login."
-    )
-    sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
-        "SCRAM-SHA-512", description="How the login proves the password."
-    )
-    username: str | None = Field(None, description="The user who logs in. Absent: no login.")
-    password_file: Annotated[Path, Field(strict=False)] | None = Field(
-        None,
-        description="Path of a file with the password, readable by its owner only.",
-    )
-    ca_file: Annotated[Path, Field(strict=False)] | None = Field(
-        None,
-        description="Path of the certificates (PEM) that brokers are checked by. "
-        "Absent: those of the system.",
-    )
-    cert_file: Annotated[Path, Field(strict=False)] | None = Field(
-        None, description="Path of this client's certificate (PEM), where brokers ask for one."
-    )
-    key_file: Annotated[Path, Field(strict=False)] | None = Field(
-        None, description="Path of the certificate's key (PEM), readable by its owner only."
-    )
-    allow_insecure_password: bool = Field(
-        False, description="Send a password over connections that are not encrypted."
-    )
-    lean_decode: bool = Field(
-        True, description="Decode batches of records in walletwatch's own, faster way."
-    )
-    replication: int = Field(
-        3, ge=1, le=100, description="Replicas of each partition that topics create makes."
-    )
-    min_insync: int = Field(
-        2, ge=1, le=100, description="Replicas that must have a record before it counts as written."
-    )
-    session_timeout_ms: int = Field(
-        6 * _SECOND,
-        ge=_SECOND,
-        le=5 * _MINUTE,
-        description="Milliseconds without a heartbeat after which others get a worker's tasks.",
-    )
-    max_poll_interval_ms: int = Field(
-        _MINUTE,
-        ge=10 * _SECOND,
-        le=_DAY,
-        description="Milliseconds between two polls after which others get a worker's tasks.",
-    )
-    request_timeout_ms: int = Field(
-        4 * _SECOND,
-        ge=_SECOND,
-        le=_MINUTE,
-        description="Milliseconds a broker may take to answer a commit.",
-    )
-    delivery_timeout_ms: int = Field(
-        8 * _SECOND,
-        ge=_SECOND,
-        le=10 * _MINUTE,
-        description="Milliseconds until a record must be acknowledged.",
-    )
-    transaction_timeout_ms: int = Field(
-        12 * _SECOND,
-        ge=_SECOND,
-        le=15 * _MINUTE,
-        description="Milliseconds after which brokers abort what a dead worker has begun.",
-    )
-
-    @model_validator(mode="after")
-    def _belong_together(self) -> "KafkaSettings":
-        if not self.request_timeout_ms <= self.delivery_timeout_ms < self.transaction_timeout_ms:
-            raise ValueError(
-                "request_timeout_ms must not be above delivery_timeout_ms, "
-                "and that must be below transaction_timeout_ms"
-            )
-        if self.min_insync > self.replication:
-            raise ValueError("min_insync must not be above replication")
-        login = self.security_protocol.startswith("SASL")
-        if login != (self.username is not None) or login != (self.password_file is not None):
-            raise ValueError(
-                "username and password_file go with the protocols SASL_SSL and SASL_PLAINTEXT, "
-                "which need both"
-            )
-        if self.security_protocol == "SASL_PLAINTEXT" and not self.allow_insecure_password:
-            raise ValueError(
-                "SASL_PLAINTEXT sends the password over connections that anybody can read: "
-                "use SASL_SSL, or set allow_insecure_password"
-            )
-        if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("cert_file and key_file are set together")
-        return self
-
-
 class InputSettings(Section):
     """How time is judged on one input."""
 
     lateness_ms: int = Field(
-        5 * _SECOND,
+        5 * SECOND,
         ge=0,
-        le=_DAY,
+        le=DAY,
         description="Milliseconds by which events may come out of order; 0 for ordered producers.",
     )
     may_be_silent: bool = Field(
@@ -207,9 +95,9 @@ class InputSettings(Section):
         description="Silence of the whole topic is normal: absence is then judged by the clock.",
     )
     max_clock_skew_ms: int = Field(
-        5 * _MINUTE,
+        5 * MINUTE,
         ge=0,
-        le=_DAY,
+        le=DAY,
         description="Milliseconds by which an event may lie after its append time; "
         "beyond, it is a dead letter (future_timestamp).",
     )
@@ -241,16 +129,16 @@ class EngineSettings(Section):
     """How the stages work."""
 
     dedup_horizon_ms: int = Field(
-        _DAY,
-        ge=_SECOND,
-        le=31 * _DAY,
+        DAY,
+        ge=SECOND,
+        le=31 * DAY,
         description="Milliseconds for which event ids are remembered; "
         "older events count as late and are not judged.",
     )
     max_open_ms: int = Field(
-        7 * _DAY,
-        ge=_MINUTE,
-        le=366 * _DAY,
+        7 * DAY,
+        ge=MINUTE,
+        le=366 * DAY,
         description="Milliseconds after which an open alert expires; in `replay` none does.",
     )
     max_open_alerts: int = Field(
@@ -285,22 +173,22 @@ class EngineSettings(Section):
         True, description="Let the time of an input that was read to its end follow the clock."
     )
     silence_limit_ms: int = Field(
-        _MINUTE,
-        ge=_SECOND,
-        le=_DAY,
+        MINUTE,
+        ge=SECOND,
+        le=DAY,
         description="Milliseconds without a record after which a topic counts as silent, and for "
         "which an open transaction may hold an input before the worker counts as not ready.",
     )
     origin_timeout_ms: int = Field(
-        5 * _MINUTE,
-        ge=_SECOND,
-        le=_DAY,
+        5 * MINUTE,
+        ge=SECOND,
+        le=DAY,
         description="Milliseconds of silence after which triage passes over a detect task.",
     )
     progress_interval_ms: int = Field(
-        _SECOND,
+        SECOND,
         ge=1,
-        le=_MINUTE,
+        le=MINUTE,
         description="Milliseconds at least between two progress signals of a detect task.",
     )
     dead_letter_limit: int = Field(
@@ -311,9 +199,9 @@ class EngineSettings(Section):
         "beyond which the worker stops.",
     )
     resolved_retention_ms: int = Field(
-        30 * _DAY,
+        30 * DAY,
         ge=0,
-        le=3660 * _DAY,
+        le=3660 * DAY,
         description="Milliseconds a resolved incident is kept before its tombstone.",
     )
 
@@ -370,9 +258,9 @@ class MetricsSettings(Section):
         description="The address it listens on; 0.0.0.0: all of the machine.",
     )
     stalled_after_ms: int = Field(
-        _MINUTE,
-        ge=_SECOND,
-        le=_DAY,
+        MINUTE,
+        ge=SECOND,
+        le=DAY,
         description="Milliseconds without a sign of life from the loop after which /livez fails.",
     )
 
@@ -390,7 +278,7 @@ class ShadowSettings(Section):
 def _retention_field(topic: Topic) -> Any:
     what = "older revisions" if topic.cleanup == "compact" else "records"
     # Original bytes hold personal data that walletwatch publishes nowhere else.
-    longest = 7 * _DAY if topic.name in _PERSONAL else 3660 * _DAY
+    longest = 7 * DAY if topic.name in _PERSONAL else 3660 * DAY
     return (
         int,
         Field(

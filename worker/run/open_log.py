@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.topics import TRANSACTIONS
-from worker.config.settings import KafkaSettings, Settings
+from worker.config.kafka_settings import KafkaSettings
+from worker.config.settings import Settings
 from worker.engine.log import Log
 from worker.engine.records import TopicPartition
 from worker.errors import ConfigError, UsageError

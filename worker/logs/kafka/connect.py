@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from worker.config.settings import KafkaSettings
+from worker.config.kafka_settings import KafkaSettings
 from worker.errors import ConfigError
 from worker.logs.kafka.cluster import Cluster, Timings
 

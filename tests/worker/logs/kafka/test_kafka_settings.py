@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import kafka_variables
+from worker.config.kafka_settings import KafkaSettings
 from worker.config.load import load_settings
-from worker.config.settings import KafkaSettings
 from worker.errors import ConfigError
 from worker.logs.kafka.connect import cluster_of
 
