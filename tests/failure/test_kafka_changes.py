@@ -213,6 +213,7 @@ def test_an_offset_set_beyond_the_end_is_refused(place: KafkaPlace) -> None:
     assert code == 78
     assert "walletwatch.detect has read it up to 1000: offsets" in printed
     decide(place, printed, "newest")
+    place.append(ends(60, LOGINS))  # the end before the newest offset is passed over
     assert run(place)[0] == 0
 
 
