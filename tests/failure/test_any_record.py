@@ -14,6 +14,7 @@ from schemas.dead_letter import DeadLetterHeaders
 from schemas.topics import DEAD_LETTERS, DETECT_INPUTS, LOGINS
 from tests.support.crashing_worker import Place
 from tests.support.events.mutations import compact
+from tests.support.hostile_records import OddName
 from tests.support.kafka_place import KafkaPlace
 from worker.cli.app import app
 from worker.engine.log import Log, stored
@@ -181,15 +182,6 @@ def test_only_a_log_on_kafka_has_records_to_step_over(embedded: Place) -> None:
     assert "only a log on Kafka" in refused.stderr
     for text in (f"{LOGINS}/0", f"{LOGINS}/0:1-1", "wallet.alerts/0:1"):
         assert "is not TOPIC/PARTITION:OFFSET" in run(embedded, "--step-over", text).stderr
-
-
-class OddName(str):
-    """The name of a header that is sent as bytes which are no UTF-8."""
-
-    __slots__ = ()
-
-    def encode(self, *arguments: Any) -> bytes:
-        return b"\xff\xfe" + super().encode("utf-8")
 
 
 @pytest.mark.parametrize("lean", ["true", "false"])

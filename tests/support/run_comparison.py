@@ -1,6 +1,7 @@
 """When two runs are equal (design §5): same alerts and incidents, wherever their events stood."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
@@ -102,8 +103,21 @@ def misplaced(log: Log) -> list[OriginHeaders]:
     return [
         origin
         for origin, value in aside
-        if held.get((origin.dlq_topic, origin.dlq_partition, origin.dlq_offset), _NOTHING) != value
+        if not _is_of(
+            held.get((origin.dlq_topic, origin.dlq_partition, origin.dlq_offset), _NOTHING),
+            value,
+            origin,
+        )
     ]
+
+
+def _is_of(original: bytes | None, value: bytes | None, origin: OriginHeaders) -> bool:
+    """Return whether a value is the original one, or its beginning if that was cut."""
+    if origin.dlq_sha256 is None:
+        return value == original
+    whole = original or b""
+    is_whole = (len(whole), sha256(whole).hexdigest()) == (origin.dlq_size, origin.dlq_sha256)
+    return is_whole and whole.startswith(value or b"")
 
 
 def _held(log: Log, topics: set[str]) -> dict[tuple[str, int, int], bytes | None]:
