@@ -36,6 +36,8 @@ REASONS = (
 WORKERS = 2
 PATIENCE = 50
 """Units of work after which a worker is killed in whichever phase it is."""
+ENDS = 10
+"""How often workers may end by themselves, beside once per kill."""
 SETTINGS = {"WALLETWATCH_ENGINE__DEAD_LETTER_LIMIT": "400"}
 
 
@@ -46,7 +48,7 @@ class Size(NamedTuple):
     kills: int
 
 
-SHORT = Size(Traffic(seed=41, events=1_500, slices=18), kills=8)
+SHORT = Size(Traffic(seed=41, events=1_500, slices=18), kills=6)
 LONG = Size(Traffic(seed=43, events=20_000, slices=150), kills=100)
 LONG_MARKS = [pytest.mark.chaos, pytest.mark.timeout(3_600)]
 
@@ -104,12 +106,17 @@ class Team:
         self._kills.append(Kill(page.phase, self._commits))
 
     def keep_up(self) -> bool:
-        """Start those that have ended again; return whether all have read everything."""
+        """Start those that have ended again; return whether all have read everything.
+
+        A worker may end when another dies, but not over and over.
+        """
         codes = [process.poll() for process in self._running]
         for slot, code in enumerate(codes):
             assert code in (None, 0, 70, -signal.SIGKILL), self._places[slot].errors.read_text()
             if code:
                 self._starts += 1
+                ends = self._starts - WORKERS - len(self._kills)
+                assert ends <= ENDS + len(self._kills), self._places[slot].errors.read_text()
                 self._running[slot] = self._start(self._places[slot])
         return codes == [0] * WORKERS
 
