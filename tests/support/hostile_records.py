@@ -45,20 +45,26 @@ def as_read(record: NewRecord) -> NewRecord:
     return NewRecord(record.topic, record.key, record.value, record.partition, headers)
 
 
-def hostile_records(seed: int, count: int, others: Sequence[NewRecord]) -> Iterator[NewRecord]:
-    """Yield records of which most are bad, and none is one of `others`, whose ids some reuse."""
+def hostile_records(
+    seed: int, count: int, others: Sequence[Sequence[NewRecord]]
+) -> Iterator[NewRecord]:
+    """Yield records of which most are bad; some have ids of other streams, none is in these.
+
+    None is of a later time than what the streams have at about the same place.
+    """
     rng = Random(seed)
-    events = [record for record in others if b"event_id" in (record.value or b"")]
-    for kind, account, value in mutants(count, seed):
+    for place, (kind, account, value) in enumerate(mutants(count, seed)):
         key = account.encode()
         number = partition_of(key, PARTITIONS)
         mutant = NewRecord(DETECT_INPUTS[KIND_OF[kind]], key, value, number)
-        if b"{" in value and _DAY not in value:  # else one event would make all others late
+        if b"{" in value and _DAY not in value:
             mutant = replace(mutant, value=_noise(rng))
         if rng.random() < _OVERSIZED:
             record = rng.choice(_LARGE)(mutant, rng)
         elif rng.random() < 0.2:
-            record = rng.choice(_FORGED)(rng.choice(events), rng)
+            stream = rng.choice(others)
+            known = stream[max(0, len(stream) * place // count - len(stream) // 20)]
+            record = rng.choice(_FORGED)(known, rng)
         else:
             record = rng.choice(_ODD)(mutant, rng)
         # The client sends none without both.

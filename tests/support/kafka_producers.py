@@ -48,8 +48,8 @@ class Traffic(NamedTuple):
 
     def hostile(self) -> list[NewRecord]:
         """Return the records of the hostile producer: a tenth of all."""
-        others = [record for stream in self.honest() for record in stream]
-        return list(hostile_records(self.seed, len(others) // 9, others))
+        others = self.honest()
+        return list(hostile_records(self.seed, sum(map(len, others)) // 9, others))
 
     def transactions(self) -> Iterator[tuple[bool, list[NewRecord]]]:
         """Yield whether a transaction is committed, and its records."""
