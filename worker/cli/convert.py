@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from rules.counts import counted
 from worker.cli.printing.output import emit, say, watched
 from worker.codec.files import open_input
 from worker.convert.apply import Converter
@@ -167,7 +168,7 @@ def _report(
     unmatched = f" ({tally.unmatched} match no pattern of line)" if tally.unmatched else ""
     events = ", ".join(f"{count} {kind}" for kind, count in sorted(tally.events.items()))
     say(
-        f"{tally.rows} rows: {tally.converted} converted, {tally.skipped} skipped,"
+        f"{counted(tally.rows, 'row')}: {tally.converted} converted, {tally.skipped} skipped,"
         f" {tally.rejected} rejected{unmatched}; events: {events or 'none'}"
     )
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from rules.counts import counted
 from schemas.privacy import forms_of, place_of
 from schemas.time import format_span, format_time
 from schemas.topics import TOPICS
@@ -86,9 +87,9 @@ def _remains(settings: Settings, now: int) -> Iterator[dict[str, str]]:
 def _print(token: str, found: Forgotten, remains: list[dict[str, str]]) -> None:
     profile = found.balances + found.holds + found.habits
     echo(
-        f"Forgot account {token}: {found.open_alerts:,} open alerts, which expire now, "
-        f"{found.event_ids:,} event ids, {profile:,} balances, holds and habits, "
-        f"{found.timers:,} timers."
+        f"Forgot account {token}: {counted(found.open_alerts, 'open alert')}, expired now, "
+        f"{counted(found.event_ids, 'event id')}, {profile:,} balances, holds and habits, "
+        f"{counted(found.timers, 'timer')}."
     )
     echo("", "What was published or written of it before stays on topics, at the latest until:")
     rows = [(each["topic"], _FORMS[each["account"]], each["until"]) for each in remains]

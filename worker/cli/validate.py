@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rules.counts import counted
 from schemas.topics import DETECT_INPUTS
 from worker.cli.options import ConfigOption, JsonOption, environment
 from worker.cli.printing.output import echo, emit, say, visible, watched
@@ -109,7 +110,7 @@ class _Report:
         if self._as_json:
             emit({"summary": self._summary()})
             return
-        say(f"{self.lines:,} lines, {self.bad:,} of them bad.")
+        say(f"{counted(self.lines, 'line')}, {self.bad:,} bad.")
         if redelivered := self._validator.redelivered:
             say(f"{redelivered:>12,}  delivered again: recognised by their ids")
         if unknown := self._validator.unknown_fields:

@@ -44,7 +44,7 @@ def written(name: str, *lines: bytes) -> str:
 def test_good_events_give_no_line_and_0() -> None:
     result = run(written("good.ndjson", *GOOD))
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "4 lines, 0 of them bad.\n"
+    assert result.stderr == "4 lines, 0 bad.\n"
 
 
 def test_each_bad_line_is_named_with_its_field_and_what_is_allowed() -> None:
@@ -67,7 +67,7 @@ def test_each_bad_line_is_named_with_its_field_and_what_is_allowed() -> None:
         "events.ndjson:5: record: not JSON at character 5: Expecting value (not_json)",
     ]
     assert result.stderr.splitlines() == [
-        "6 lines, 3 of them bad.",
+        "6 lines, 3 bad.",
         "           1  delivered again: recognised by their ids",
         f"           1  login: network would be dropped: not one of {NETWORKS}",
     ]

@@ -255,7 +255,7 @@ def test_the_command_says_what_went_and_what_stays(log: SqliteLog) -> None:
     done = command(log, "goes")
     token = tokens_for(default_settings(), f"sqlite:///{log._path}").of("goes")
     assert done.exit_code == 0
-    assert f"Forgot account {token}: 1 open alerts, which expire now, 6 event ids" in done.stdout
+    assert f"Forgot account {token}: 1 open alert, expired now, 6 event ids" in done.stdout
     assert "goes" not in done.output
     for topic in TOPICS:
         assert (topic.name in done.stdout) == (topic.name != "wallet.incident-updates")

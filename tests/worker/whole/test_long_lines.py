@@ -90,12 +90,12 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_every_reader_of_events_names_the_line_and_the_limit(file: Path) -> None:
     """`validate`, `ingest`, `replay`, `explain` and `rules diff`; lines around it are taken."""
-    good, number = (0, 1) if file.name == "endless" else (2, 2)
+    good, number, lines = (0, 1, "1 line") if file.name == "endless" else (2, 2, "3 lines")
     where, cwd = f"{file.name}, line {number}: {LIMIT} (too_large)", file.parent
 
     done = limited("validate", file.name, cwd=cwd)
     assert done.stdout == f"{file.name}:{number}: {LIMIT} (too_large)\n"
-    assert (done.returncode, done.stderr) == (1, f"{good + 1} lines, 1 of them bad.\n")
+    assert (done.returncode, done.stderr) == (1, f"{lines}, 1 bad.\n")
 
     log = ("--log", "sqlite:///log.db")
     done = limited("ingest", file.name, "--json", *log, cwd=cwd)
