@@ -29,12 +29,6 @@ ACCOUNT = next(name for name in map(str, range(99)) if partition_of(name.encode(
 
 
 @pytest.fixture
-def embedded(tmp_path: Path) -> Place:
-    """A place on the embedded log."""
-    return Place(tmp_path / "place", poll=5_000)
-
-
-@pytest.fixture
 def on_kafka(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
     """A place on Kafka, whose inputs take larger records than the topic of dead letters."""
     place = KafkaPlace(tmp_path / "place", kafka_address, poll=5_000)

@@ -24,12 +24,6 @@ PARTITION = 2
 
 
 @pytest.fixture
-def embedded(tmp_path: Path) -> Place:
-    """A place on the embedded log."""
-    return Place(tmp_path / "place", poll=5_000)
-
-
-@pytest.fixture
 def on_kafka(kafka_address: str, tmp_path: Path) -> Iterator[KafkaPlace]:
     """A place on Kafka."""
     place = KafkaPlace(tmp_path / "place", kafka_address, poll=5_000)

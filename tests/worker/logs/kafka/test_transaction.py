@@ -141,7 +141,7 @@ def test_a_record_above_a_known_limit_is_not_sent(monkeypatch: pytest.MonkeyPatc
 def test_a_state_above_the_limit_is_named_by_its_key(
     key: bytes | None, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The record of the changelog has a number as its key, which would help nobody."""
+    """The record of the changelog has a number as its key, which names no account."""
     monkeypatch.setattr(Cluster, "producer", lambda *_: FakeProducer())
     limits = Limits({"changelog": 2_000}, "changelog")
     blocks = Blocks(limits.block)
