@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 
 from tests.support.crashing_worker import wait_until
-from tests.support.kafka_clients import library_client
 from worker.logs.kafka.client import ClusterPartition, Outgoing
 from worker.logs.kafka.cluster import Cluster
 
@@ -41,7 +40,7 @@ class OpenTransaction:
 
     def abort(self) -> None:
         """Abort, and return when readers can see what follows."""
-        library_client(self._producer).abort_transaction()
+        self._producer.abort_transaction()
         self._close()
 
     def kill(self) -> None:

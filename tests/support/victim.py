@@ -6,7 +6,8 @@ a phase at whose beginning it hangs; WALLETWATCH_TEST_SIGNAL ("STEP SIGNAL PID")
 producer before whose third time a process, the broker, gets a signal; WALLETWATCH_TEST_STOP
 ("SIGNAL CALLS FILE") sends itself a signal in the Python call of that number of its start, or at
 its end, and writes the number of calls until then to the file; WALLETWATCH_TEST_LAYOUT is the
-layout of accounts of a release that is still to come.
+layout of accounts of a release that is still to come; WALLETWATCH_TEST_LOSE ("PARTS DECIDED") lets
+it die in a commit as `lost_markers` describes.
 """
 
 import mmap
@@ -227,6 +228,11 @@ if __name__ == "__main__":
     if "WALLETWATCH_TEST_SIGNAL" in os.environ:
         call, *numbers = os.environ["WALLETWATCH_TEST_SIGNAL"].split()
         _signal_before(call, *map(int, numbers))
+    if "WALLETWATCH_TEST_LOSE" in os.environ:
+        from tests.support.lost_markers import die_losing
+
+        lost, decided = os.environ["WALLETWATCH_TEST_LOSE"].split()
+        die_losing(lost.split("+"), decided == "1")
     if "WALLETWATCH_TEST_STOP" in os.environ:
         sent, at, file = os.environ["WALLETWATCH_TEST_STOP"].split()
         _stop_within_start(int(sent), int(at), Path(file))

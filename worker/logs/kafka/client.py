@@ -246,6 +246,9 @@ class Producer(Protocol):
     def commit_transaction(self) -> None:
         """Commit the transaction."""
 
+    def abort_transaction(self) -> None:
+        """Abort the transaction; readers see a little later than this returns that it has ended."""
+
     def close(self) -> None:
         """Close the connections at once. An open transaction stays open."""
 

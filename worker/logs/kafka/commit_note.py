@@ -61,6 +61,17 @@ def metadata_of(membership: str, sequence: int, transactional_id: str) -> str:
     return f"{membership}|{sequence}|{transactional_id}"
 
 
+def committer(metadata: str) -> str:
+    """Return the transactional id in the metadata of an offset."""
+    return metadata.split("|")[2]
+
+
+def follows(metadata: str, before: str) -> bool:
+    """Return whether the metadata is of the next commit of the same membership."""
+    (membership, sequence, _), (other, earlier, _) = metadata.split("|"), before.split("|")
+    return membership == other and int(sequence) == int(earlier) + 1
+
+
 def is_own(metadata: str) -> bool:
     """Return whether walletwatch has committed an offset; other tools write no such metadata."""
     return metadata.count("|") == 2

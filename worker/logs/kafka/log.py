@@ -3,12 +3,12 @@
 import os
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 
 from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord, Record, TopicPartition
-from worker.errors import LogError, TaskTaken
+from worker.errors import LogError, TaskTaken, WalletwatchError
 from worker.logs.kafka.client import ClusterPartition, GroupMetadata, Outgoing
 from worker.logs.kafka.client_errors import ClientError
 from worker.logs.kafka.cluster import Cluster
@@ -83,8 +83,8 @@ class KafkaLog:
             self._producer = self._appending()
         try:
             self._producer.commit(outgoing, self._timestamp(), {}, GroupMetadata(None))
-        except LogError:
-            self._producer.close()
+        except BaseException:  # Ctrl-C too: an open transaction holds the clocks of all workers
+            self._abort(self._producer)
             self._producer = None
             raise
 
@@ -97,6 +97,12 @@ class KafkaLog:
             except ClientError as error:
                 raise LogError(f"The limits of the topics cannot be read: {error}") from error
         return TransactionalProducer(cluster, own, self._written, limits)
+
+    def _abort(self, failed: TransactionalProducer) -> None:
+        """Abort what a producer has left open; brokers that are gone do it when they are back."""
+        failed.close()
+        with suppress(WalletwatchError):
+            TransactionalProducer(self._cluster, failed.transactional_id, {}).close()
 
     def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
         """Return up to `limit` records from the first stored one at or after `offset`."""
@@ -167,9 +173,12 @@ class KafkaLog:
             taken = {task for session in self._memberships[stage][1] for task in session.tasks}
             owners = dict.fromkeys(taken, str(os.getpid()))
         else:
-            admin = self._cluster.admin()
-            owners = owners_of(admin, self._cluster.group(stage))
-            admin.close()
+            group = self._cluster.group(stage)
+            with closing(self._cluster.admin()) as admin:
+                try:
+                    owners = owners_of(admin, group)
+                except ClientError as error:
+                    raise LogError(f"The members of {group} cannot be read: {error}") from error
         for task in tasks:
             if task in owners:
                 raise TaskTaken(

@@ -6,13 +6,13 @@ operator, with `walletwatch topics accept` or Kafka's own tools, after all worke
 decides, if it lies in the topic. Pure.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from worker.engine.records import Notice, TopicPartition
 from worker.errors import ConfigError
 from worker.logs.kafka.client import CommittedOffset
-from worker.logs.kafka.commit_note import CommitNote, InputNote, is_own
+from worker.logs.kafka.commit_note import CommitNote, InputNote, follows, is_own
 from worker.logs.kafka.decisions import decide, partitions_changed
 
 
@@ -58,6 +58,23 @@ class Changelog(NamedTuple):
 def is_another(before: str, now: str) -> bool:
     """Return whether two topic ids are known and differ."""
     return bool(before and now) and before != now
+
+
+def completed(
+    committed: Mapping[TopicPartition, CommittedOffset | None], note: CommitNote | None
+) -> Mapping[TopicPartition, CommittedOffset | None]:
+    """Return the offsets of the group as the changelog notes them, where they miss its last commit.
+
+    Brokers that were killed may keep a transaction's records and lose the offsets sent with it.
+    """
+    if note is None:
+        return committed
+    missed = {
+        at: CommittedOffset(note.inputs[at.topic].offset, note.metadata)
+        for at, found in committed.items()
+        if found and is_own(found.metadata) and follows(note.metadata, found.metadata)
+    }
+    return {**committed, **missed}
 
 
 def refuse_other_changelog(

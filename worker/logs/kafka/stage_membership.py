@@ -20,8 +20,8 @@ from worker.logs.kafka.client_errors import ClientError, ClientTimeout
 from worker.logs.kafka.cluster import Cluster
 from worker.logs.kafka.commit_note import metadata_of
 from worker.logs.kafka.feed import Feed, Rebalanced
-from worker.logs.kafka.fence import fence
 from worker.logs.kafka.group_consumer import GroupConsumer, owners_of
+from worker.logs.kafka.hanging import Hanging, unstable
 from worker.logs.kafka.limits import read_limits
 from worker.logs.kafka.restore import restore
 from worker.logs.kafka.stage_topics import StageTopics
@@ -31,6 +31,8 @@ from worker.logs.kafka.watchdog import Watchdog
 HANGS_AFTER: Final = 20.0
 """Seconds a call may take: more than a flush and an answer, less than between two polls."""
 _UNSTABLE_SECONDS: Final = 60.0
+_LOST_AFTER: Final = 15.0
+"""Seconds after which a transaction that holds offsets counts as one that lost its end."""
 _CHECK_SECONDS: Final = 5.0
 _RESTORE_FETCH_BYTES: Final = 8 * 1024 * 1024
 
@@ -101,12 +103,17 @@ class StageMembership:
         self._closing.append(self._producer.close)
         self._changelog_consumer = cluster.consumer(max_partition_fetch_bytes=_RESTORE_FETCH_BYTES)
         self._closing.append(self._changelog_consumer.close)
+        # What is still open now has lost its end.
+        self._hanging = Hanging(cluster, stage, self._admin, self.inputs)
+        if left := self._hanging.open().get(own):
+            self._producer.abort_hanging(self._hanging, left)
         topics = [cluster.topic(name) for name in self.inputs]
         group = cluster.group(stage)
         self._consumer = GroupConsumer(cluster, self._admin, group, slot, topics, siblings)
         self._closing.append(self._consumer.leave)
         self._consumer.join(self._is_standby)
         self.feed = Feed(self._consumer, cluster.prefix, written)
+        self._hanging.heartbeat = self.feed.heartbeat
         self.topics = StageTopics(cluster, stage, self._admin, self.inputs)
 
     @property
@@ -156,11 +163,11 @@ class StageMembership:
             LogError: the changelog cannot be read.
         """
         self.topics.refuse_changed()
-        committed = self._committed(task)
         blocks = Blocks(self._limits.block)
         changelog = self._changelog(task)
         consumer, heartbeat = self._changelog_consumer, self.feed.heartbeat
         restore(consumer, self._admin, changelog, blocks, heartbeat, self._fence(task))
+        committed = self._committed(task)  # fencing may have changed it
         offsets, renewed = self.topics.resume(task, committed, blocks, self._consumer)
         self.feed.await_stable()
         for at, offset in offsets.items():
@@ -202,20 +209,21 @@ class StageMembership:
         return committed == {self._restored[task].metadata or None}
 
     def _committed(self, task: int) -> dict[TopicPartition, CommittedOffset | None]:
-        """Return offset and metadata per input; an open transaction of another is aborted."""
+        """Return offset and metadata per input; a transaction that holds them is aborted."""
         found: dict[TopicPartition, CommittedOffset | None] = {}
-        deadline, fenced = monotonic() + _UNSTABLE_SECONDS, False
+        began, group = monotonic(), self._cluster.group(self._stage)
+        attempts = [(0.0, self._fence(task)), (_LOST_AFTER, lambda: self._abort_last(task))]
         while len(found) < len(self.inputs):
             at = TopicPartition(self.inputs[len(found)], task)
             self.feed.heartbeat()
             try:
                 found[at] = self._consumer.committed(self._on_cluster(at))
-            except ClientTimeout:
-                if not fenced:
-                    fenced = True
-                    self._fence(task)()
-                elif monotonic() > deadline:
-                    raise
+            except ClientTimeout as error:
+                waited = monotonic() - began
+                if attempts and waited >= attempts[0][0]:
+                    attempts.pop(0)[1]()
+                elif waited > _UNSTABLE_SECONDS:
+                    raise unstable(group, at, _UNSTABLE_SECONDS) from error
         return found
 
     # -- commits ----------------------------------------------------------------------------
@@ -278,9 +286,13 @@ class StageMembership:
         return len(owners) == self._consumer.partitions
 
     def _fence(self, task: int) -> Callable[[], object]:
-        cluster, stage = self._cluster, self._stage
-        prefix, own = cluster.transactional_id(stage, ""), self._producer.transactional_id
-        return lambda: fence(cluster, self._admin, [self._changelog(task)], prefix, own)
+        own = self._producer.transactional_id
+        return lambda: self._hanging.fence(self._changelog(task), own)
+
+    def _abort_last(self, task: int) -> None:
+        """Abort what predecessors have left open among the offsets: in this slot, or the last."""
+        self._producer.abort_hanging(self._hanging)
+        self._hanging.fence_last(self._changelog(task), self._producer.transactional_id)
 
     def _changelog(self, task: int) -> ClusterPartition:
         return ClusterPartition(self._cluster.changelog(self._stage), task)

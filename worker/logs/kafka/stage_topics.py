@@ -22,6 +22,7 @@ from worker.logs.kafka.decisions import decide, partitions_changed
 from worker.logs.kafka.resume import (
     Changelog,
     FoundInput,
+    completed,
     is_another,
     refuse_other_changelog,
     resume,
@@ -160,6 +161,7 @@ class StageTopics:
             ClientError: the cluster did not answer.
         """
         note, changelog = read_note(blocks.note), self._known[self._changelog]
+        committed = completed(committed, note)
         state = Changelog(self._cluster.in_log(changelog.name), changelog.id, blocks.is_new, note)
         refuse_other_changelog(self._group, state, committed.values())
         places = {at: ClusterPartition(self._cluster.topic(at.topic), task) for at in committed}

@@ -5,13 +5,14 @@ transaction may be wrong (kafka-python forgets expired batches, and repeats stal
 producer that initialises its transactional id aborts what is open.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from worker.errors import LogError, LogInDoubt
 from worker.logs.kafka.client import ClusterPartition, CommittedOffset, GroupMetadata, Outgoing
 from worker.logs.kafka.client_errors import ClientError, RecordTooLarge, Replaced
 from worker.logs.kafka.cluster import Cluster
+from worker.logs.kafka.hanging import Hanging
 from worker.logs.kafka.limits import UNKNOWN, Limits
 
 _FLUSH_SECONDS: Final = 15.0
@@ -86,6 +87,19 @@ class TransactionalProducer:
         if isinstance(error, RecordTooLarge):
             return self._limits.refusal(self._limits.largest_of(error.topic, records))
         return LogError(f"{self.transactional_id}: the commit failed: {error}")
+
+    def abort_hanging(
+        self, hanging: Hanging, changelogs: Collection[ClusterPartition] = ()
+    ) -> None:
+        """Abort what its predecessors have left open; not within a commit.
+
+        Args:
+            changelogs: the partitions of the changelog where they have.
+
+        Raises:
+            ClientError: the cluster did not answer, or does not allow it.
+        """
+        hanging.abort(self._producer, changelogs)
 
     def close(self) -> None:
         """Close the connections. An open transaction is left to the successor."""

@@ -19,6 +19,7 @@ from worker.logs.kafka.resume import (
     Changelog,
     FoundInput,
     Resumed,
+    completed,
     refuse_other_changelog,
     resume,
 )
@@ -173,6 +174,22 @@ def test_a_new_changelog_is_taken_where_nothing_is_committed(
 ) -> None:
     """Offsets that were set are a decision."""
     refuse_other_changelog("g", changelog(is_empty=True, note=None), committed)
+
+
+@pytest.mark.parametrize("sequence", [5, 6, 7, 8])
+@pytest.mark.parametrize("membership", ["0123456789abcdef", "another"])
+def test_offsets_that_miss_the_last_commit_are_those_of_the_changelog(
+    sequence: int, membership: str
+) -> None:
+    """One commit is missed, and no more; what an operator has set is a decision."""
+    group = CommittedOffset(30, metadata_of(membership, sequence, "walletwatch.detect.a"))
+    is_missed = (membership, sequence) == ("0123456789abcdef", 6)
+    other = TopicPartition("wallet.balances", 2)
+    committed = {AT: group, other: CommittedOffset(3)}
+    completed_to = completed(committed, changelog().note)
+    assert completed_to == {**committed, **({AT: OURS} if is_missed else {})}
+    assert completed(committed, None) == committed
+    assert completed({AT: None}, changelog().note) == {AT: None}
 
 
 def test_state_of_an_older_release_is_taken() -> None:

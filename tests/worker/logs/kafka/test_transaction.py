@@ -67,6 +67,9 @@ class FakeProducer(Producer):
     def commit_transaction(self) -> None:
         self._called("commit")
 
+    def abort_transaction(self) -> None:
+        self._called("abort")
+
     def close(self) -> None:
         self._called("close")
 

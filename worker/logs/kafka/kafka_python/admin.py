@@ -3,13 +3,15 @@
 from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from time import monotonic, sleep
+from typing import Any, Final
 from uuid import UUID
 
 from kafka import KafkaAdminClient, OffsetAndMetadata, TopicPartition
 from kafka.admin import ConfigResource, MemberToRemove, OffsetSpec
 from kafka.admin import NewTopic as TheirNewTopic
 from kafka.errors import (
+    InvalidMetadataError,
     KafkaError,
     NoError,
     TopicAlreadyExistsError,
@@ -30,6 +32,9 @@ from worker.logs.kafka.client import (
 )
 from worker.logs.kafka.kafka_python.connect import KafkaPythonClient
 from worker.logs.kafka.kafka_python.errors import translated
+
+_LEADER_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.1
 
 
 class KafkaPythonAdmin(KafkaPythonClient, Admin):
@@ -77,7 +82,7 @@ class KafkaPythonAdmin(KafkaPythonClient, Admin):
 
     @translated
     def open_transactions(self, partitions: Collection[ClusterPartition]) -> list[OpenTransaction]:
-        states = self._client.describe_producers([TopicPartition(*each) for each in partitions])
+        states = self._producers([TopicPartition(*each) for each in partitions])
         producers = [
             (ClusterPartition(*at), producer.current_transaction_start_offset, producer)
             for at, state in states.items()
@@ -91,6 +96,17 @@ class KafkaPythonAdmin(KafkaPythonClient, Admin):
             )
             for at, first, each in producers
         )
+
+    def _producers(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Any]:
+        """Return the producers of partitions, waiting for those that are just given a leader."""
+        deadline = monotonic() + _LEADER_SECONDS
+        while True:
+            try:
+                return dict(self._client.describe_producers(partitions))
+            except InvalidMetadataError:
+                if monotonic() > deadline:
+                    raise
+                sleep(_LOOK_SECONDS)
 
     def _transactional_ids(self, producers: Collection[int]) -> dict[int, str]:
         """Return the transactional ids of producers, as far as this user may see them."""

@@ -100,6 +100,10 @@ class KafkaPythonProducer(KafkaPythonClient, Producer):
     def commit_transaction(self) -> None:
         self._client.commit_transaction()
 
+    @translated
+    def abort_transaction(self) -> None:
+        self._client.abort_transaction()
+
     def close(self) -> None:
         # The library's own close flushes first, and fails if it cannot: that error would hide the
         # one after which the producer is closed. The sender closes the connections.
