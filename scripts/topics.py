@@ -96,10 +96,11 @@ In files every line carries its `kind`, which decides the topic:
 {table(("kind", "goes to"), kinds)}
 A heartbeat or an end goes to the line's `partition`, or to all partitions of the topic without it.
 
-A topic has ended when the last record of every partition is an end: it is never reported as silent,
-and its time stays at the end, unless the clock has taken it beyond already. A partition that never
-had a record has not ended; one that has lost all of its records to retention does not count. With
-the next record the topic goes on.
+A topic has ended when the last record of every partition is an end: it is never reported as silent.
+Where all inputs have ended, time stays at the ends, unless the clock has taken an input beyond them
+already; while one input goes on, the clock moves those that have ended. A partition that never had
+a record has not ended; one that has lost all of its records to retention does not count. With the
+next record the topic goes on.
 
 ## Fields of events
 

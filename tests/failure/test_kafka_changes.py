@@ -361,6 +361,7 @@ def test_two_clusters_in_one_list_are_refused(
         assert "log.url names servers of several clusters: " in done.stderr
         examined = walletwatch("doctor", "--log", f"kafka://{servers}", **place.environment)
         assert "FAIL  cluster: log.url names servers of several clusters" in examined.stdout
+        assert examined.stdout.endswith("each answer may come from another cluster\n")
     begin(place)
     port = kafka_address.rpartition(":")[2]
     place.url = f"kafka://{kafka_address},localhost:{port},127.0.0.1:{free_port()}"

@@ -62,11 +62,16 @@ class DetectClock:
         return moved
 
     def _is_fixed(self, task: Task, source: Source) -> bool:
-        """Return whether the clock may not move a source: it replays, or its topic has ended."""
-        if source.replaying:
-            return True
-        topic = task.addresses[source.index].topic
-        return source.ended and not source.by_the_clock and self._topics.last(topic).ended
+        """Return whether the clock may not move a source: it replays, or all inputs have ended.
+
+        What an input that goes on brings, or the clock has put behind an end, would wait for good.
+        """
+        return source.replaying or all(
+            self._has_ended(task, each) and not each.by_the_clock for each in task.sources
+        )
+
+    def _has_ended(self, task: Task, source: Source) -> bool:
+        return source.ended and self._topics.last(task.addresses[source.index].topic).ended
 
     def _advance_idle(self, task: Task, source: Source, blocks: bool, now: int) -> bool:
         policy, moved = self._inputs[source.index], False

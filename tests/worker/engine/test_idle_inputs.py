@@ -92,6 +92,58 @@ def test_an_end_behind_the_clock_holds_no_event_back(ends: bool) -> None:
     assert len(station.late()) == 5
 
 
+@pytest.mark.parametrize("ended", [(0, 1, 2), (1, 2), (0, 1), (0,), (1,), (2,)])
+@pytest.mark.parametrize("by_the_clock", [True, False])
+def test_an_input_that_goes_on_is_not_held_back_by_those_that_have_ended(
+    ended: tuple[int, ...], by_the_clock: bool
+) -> None:
+    """History with ends, then one input lives on, or the late rest of it comes."""
+    station = Station(partitions=2)
+    (owner,) = names_on(0, 2, 1)
+    station.login(owner, START)
+    station.transaction(owner, START)
+    if by_the_clock:
+        station.work(START + HOUR)
+    for index in ended:
+        station.control(DETECT_INPUTS[index], "end", START + SECOND, partitions=(0, 1))
+    station.work(START + 2 * HOUR)
+    for at in (START + 2 * HOUR, START + MINUTE):
+        station.transaction(owner, at, "failed", **GLITCH)
+    station.work(START + 2 * HOUR + MINUTE)
+    station.work(START + 2 * HOUR + 2 * MINUTE)
+    assert station.steps(A1) == [("raised", owner)]
+    assert len(station.late()) == 1
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_what_the_clock_has_made_late_is_not_held_back_by_an_end(index: int) -> None:
+    """The clock has moved some inputs, and all end at a time before that."""
+    station = Station(partitions=2)
+    (owner,) = names_on(0, 2, 1)
+    station.now = START + HOUR
+    station.control(DETECT_INPUTS[index], "heartbeat", START + HOUR, partitions=(0, 1))
+    station.transaction(owner, START + MINUTE)
+    station.work(START + HOUR + MINUTE)
+    before = len(station.late())
+    station.transaction(owner, START + 2 * MINUTE, "failed", **GLITCH)
+    for topic in DETECT_INPUTS:
+        station.control(topic, "end", START + HOUR, partitions=(0, 1))
+    station.work(START + 2 * HOUR)
+    station.work(START + 2 * HOUR + MINUTE)
+    assert len(station.late()) == before + 1
+
+
+def test_time_stays_where_all_inputs_have_ended() -> None:
+    """Each at a time of its own: what is after the first of them waits."""
+    station = Station(partitions=2)
+    station.transaction("owner", START + HOUR, "failed", **REFUSED)
+    for index, topic in enumerate(DETECT_INPUTS):
+        station.control(topic, "end", START + (2 - index) * HOUR, partitions=(0, 1))
+    station.work(START + 24 * HOUR)
+    station.work(START + 48 * HOUR)
+    assert not station.alerts(A1)
+
+
 def test_an_end_is_a_record_that_ends_a_silence() -> None:
     """A topic whose partitions all stand at an end is not silent: what was raised is cured."""
     station = Station()

@@ -73,7 +73,12 @@ class Doctor:
         """Yield the findings that need a login."""
         yield self._login()
         yield _version(admin.broker_version)
-        yield from _guarded("cluster", lambda: self._one_cluster(admin))
+        found = list(_guarded("cluster", lambda: self._one_cluster(admin)))
+        yield from found
+        if any(each.verdict is Verdict.FAIL for each in found):
+            text = "each answer may come from another cluster"
+            yield Finding("advertised, topics, rights, all that follows", Verdict.SKIP, text)
+            return
         yield from _guarded("advertised", lambda: self._advertised(admin))
         yield from _guarded("topics", self._topics)
         yield from _guarded("rights", lambda: self._rights(admin))
