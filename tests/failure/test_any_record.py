@@ -168,14 +168,39 @@ def test_a_record_too_large_to_be_read_is_named_and_stepped_over_alone(
     assert run(on_kafka, *command.split()).exit_code == 0
 
 
+@pytest.mark.parametrize("lean", ["true", "false"])
+def test_a_batch_that_cannot_be_uncompressed_is_named_and_stepped_over(
+    on_kafka: KafkaPlace, monkeypatch: pytest.MonkeyPatch, lean: str
+) -> None:
+    """Each of its records becomes a dead letter, and no other."""
+    on_kafka.environment["WALLETWATCH_KAFKA__LEAN_DECODE"] = lean
+    for codec, values in ((None, [b"before"]), ("lz4", [b"lost" * 1000] * 3), (None, [b"after"])):
+        with on_kafka.foreign_producer(compression_type=codec, linger_ms=60_000) as producer:
+            for value in values:
+                producer.send(on_kafka.prefix + LOGINS, value, b"key", partition=2)
+            producer.flush()
+    with closing(on_kafka.open()) as log:
+        end_all(log)
+    monkeypatch.setattr("kafka.codec.has_lz4", lambda: False)
+    for _ in range(2):
+        stopped = run(on_kafka)
+        assert stopped.exit_code == 70
+    _, _, command = stopped.stderr.partition("walletwatch run ")
+    assert command.split() == ["--step-over", f"{LOGINS}/2:1-3"]
+
+    assert run(on_kafka, *command.split()).exit_code == 0
+    found = {offset: each[1] or b"" for offset, each in letters(on_kafka).items()}
+    assert found == {0: b"before", 1: b"", 2: b"", 3: b"", 4: b"after"}
+
+
 def test_only_a_log_on_kafka_has_records_to_step_over(embedded: Place) -> None:
     with closing(embedded.open()):
         pass
     refused = run(embedded, "--step-over", f"{LOGINS}/0:1")
     assert refused.exit_code == 2
     assert "only a log on Kafka" in refused.stderr
-    for text in (f"{LOGINS}/0", f"{LOGINS}/0:1-1", "wallet.alerts/0:1"):
-        assert "is not TOPIC/PARTITION:OFFSET" in run(embedded, "--step-over", text).stderr
+    for text in (f"{LOGINS}/0", f"{LOGINS}/0:1-", "wallet.alerts/0:1"):
+        assert "is not TOPIC/PARTITION:FROM-TO" in run(embedded, "--step-over", text).stderr
 
 
 @pytest.mark.parametrize("lean", ["true", "false"])

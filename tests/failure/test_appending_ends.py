@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from schemas.topics import DETECT_INPUTS
 from scripts.broker import Broker
-from tests.support.commands import ROOT
+from tests.support.commands import ROOT, WALLETWATCH, heed_ctrl_c
 from tests.support.crashing_worker import DEADLINE_SECONDS, Process, wait_until
 from tests.support.kafka_place import KafkaPlace
 from tests.support.producer import PARTITIONS
@@ -37,12 +36,13 @@ def appending(command: str, place: KafkaPlace, folder: Path) -> Iterator[Process
     with (
         place.errors.open("w") as errors,
         subprocess.Popen(
-            [sys.executable, "-m", "worker.cli.app", *arguments, "--log", place.url],
+            [*WALLETWATCH, *arguments, "--log", place.url],
             cwd=ROOT,
             env={**os.environ, **place.environment},
             stdout=subprocess.DEVNULL,
             stderr=errors,
             text=True,
+            preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - it makes one call of the system, and no lock
         ) as process,
     ):
         try:

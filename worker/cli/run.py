@@ -13,7 +13,7 @@ from worker.cli.printing.holding import Holding
 from worker.cli.printing.noticed import Noticed
 from worker.cli.printing.output import emit, say
 from worker.cli.printing.restoring import Restoring
-from worker.cli.ranges import input_offsets, input_ranges
+from worker.cli.ranges import input_ranges
 from worker.cli.stopping import stop_signals
 from worker.config.load import Settings, load_settings
 from worker.config.token_keys import tokens_for
@@ -39,8 +39,8 @@ AcceptOption = Annotated[
 StepOverOption = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="TOPIC/PARTITION:OFFSET",
-        help="A record too large to be read: make an empty dead letter of it; repeatable.",
+        metavar="TOPIC/PARTITION:FROM-TO",
+        help="Records that cannot be read: make an empty dead letter of each; repeatable.",
     ),
 ]
 ShadowOption = Annotated[
@@ -89,7 +89,7 @@ def run(
     if until_ended and stage == TRIAGE:
         raise UsageError("--until-ended: only detect sees the ends; triage alone goes on.")
     accepted = input_ranges("--accept-dead-letters", accept_dead_letters or ())
-    stepped_over = input_offsets("--step-over", step_over or ())
+    stepped_over = input_ranges("--step-over", step_over or ())
     loaded = load_settings(config, environment(), log_url=log, shadow_file=shadow)
     settings = loaded.settings
     counts = Counts()

@@ -65,19 +65,24 @@ def open_log(
     return SqliteLog(Path(path), partitions=partitions, clock=clock)
 
 
-def step_over_records(log: Log, records: Mapping[TopicPartition, Collection[int]]) -> None:
-    """Let sessions that are opened from now on read the records at these offsets as empty ones.
+def step_over_records(
+    log: Log, ranges: Mapping[TopicPartition, Collection[tuple[int, int]]]
+) -> None:
+    """Let sessions that are opened from now on read records as empty ones.
+
+    Args:
+        ranges: the first and the last offset of each.
 
     Raises:
         UsageError: it is no log on Kafka; only there a record can be too large to be read.
     """
-    if not records:
+    if not ranges:
         return
     from worker.logs.kafka.log import KafkaLog  # noqa: PLC0415
 
     if not isinstance(log, KafkaLog):
         raise UsageError("--step-over: only a log on Kafka can hold a record that cannot be read.")
-    log.step_over(records)
+    log.step_over(ranges)
 
 
 def make_topics(settings: Settings) -> None:

@@ -79,7 +79,15 @@ class AnswerTooLarge(ClientError):
 
 
 class UnreadableBatch(ClientError):
-    """Records cannot be uncompressed: names codec, topic, partition and offsets."""
+    """The records at these offsets of a partition cannot be uncompressed."""
+
+    def __init__(self, text: str, topic: str, partition: int, first: int, last: int) -> None:
+        super().__init__(text)
+        self.topic = topic
+        """Its name on the cluster."""
+        self.partition = partition
+        self.first = first
+        self.last = last
 
 
 class Replaced(ClientError):

@@ -65,8 +65,8 @@ class Cluster(Names):
     servers: tuple[str, ...] = ()
     options: Options = field(default_factory=dict)
     timings: Timings = Timings()
-    stepped_over: frozenset[tuple[ClusterPartition, int]] = frozenset()
-    """Records (partition, offset) that no client can read: stages read them as empty ones."""
+    stepped_over: frozenset[tuple[ClusterPartition, int, int]] = frozenset()
+    """Ranges (partition, first, last offset) that no client can read: stages read empty records."""
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
     """Makes the blocks in which the process may be asked to stop, see `open_log`."""
 

@@ -24,9 +24,14 @@ from worker.logs.kafka.client import (
     GroupMetadata,
     MemberState,
 )
-from worker.logs.kafka.client_errors import AnswerTooLarge, ClientError, NoCoordinator
+from worker.logs.kafka.client_errors import (
+    AnswerTooLarge,
+    ClientError,
+    NoCoordinator,
+    UnreadableBatch,
+)
 from worker.logs.kafka.cluster import Cluster, client_id, no_topic
-from worker.logs.kafka.large_records import LargeRecords
+from worker.logs.kafka.unreadable_records import UnreadableRecords
 
 SILENT_AFTER: Final = 25.0
 """Seconds in which a consumer must have had a part in its group."""
@@ -76,7 +81,7 @@ class GroupConsumer:
         self._listener = _Listener(self._consumer)
         self._resumed: set[ClusterPartition] = set()
         self._in_group_at = self._polled_at = monotonic()
-        self._large = LargeRecords(cluster, self._consumer)
+        self._unreadable = UnreadableRecords(cluster, self._consumer)
         self._failure: LogError | None = None
         """How a heartbeat failed; the next poll raises it."""
         self.group_metadata = GroupMetadata(group)
@@ -137,8 +142,8 @@ class GroupConsumer:
         """
         if self._failure is not None:
             raise self._failure
-        polled = self._large.step_over(ready)
-        for at, records in self._poll(self._large.narrowed(ready), timeout_ms).items():
+        polled = self._unreadable.step_over(ready)
+        for at, records in self._poll(self._unreadable.narrowed(ready), timeout_ms).items():
             polled.setdefault(at, []).extend(records)
         membership = self.group_metadata
         if monotonic() - self._in_group_at > SILENT_AFTER:
@@ -172,8 +177,10 @@ class GroupConsumer:
         try:
             polled = self._consumer.poll(timeout_ms, _EVERYTHING)
         except AnswerTooLarge as error:
-            self._large.look_for(error)
+            self._unreadable.look_for(error)
             polled = {}
+        except UnreadableBatch as error:
+            self._unreadable.refuse(error)
         except ClientError as error:
             raise LogError(f"Reading {', '.join(self._topics)} failed: {error}") from error
         membership = self.group_metadata = self._consumer.group_metadata()

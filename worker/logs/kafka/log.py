@@ -55,12 +55,12 @@ class KafkaLog:
             self._counts[topic] = count
         return self._counts[topic]
 
-    def step_over(self, records: Mapping[TopicPartition, Collection[int]]) -> None:
-        """Let sessions that are opened from now on read the records at these offsets as empty."""
+    def step_over(self, ranges: Mapping[TopicPartition, Collection[tuple[int, int]]]) -> None:
+        """Let sessions that are opened from now on read the records of these ranges as empty."""
         stepped_over = {
-            (ClusterPartition(self._cluster.topic(at.topic), at.partition), offset)
-            for at, offsets in records.items()
-            for offset in offsets
+            (ClusterPartition(self._cluster.topic(at.topic), at.partition), first, last)
+            for at, each in ranges.items()
+            for first, last in each
         }
         self._cluster = replace(self._cluster, stepped_over=frozenset(stepped_over))
 

@@ -86,5 +86,9 @@ def unreadable(batch: Any, at: Any, error: Exception) -> Exception:
     return UnreadableBatch(
         f"{at.topic}/{at.partition}: the records at offsets {batch.base_offset} to "
         f"{batch.last_offset} are compressed with {name} and cannot be uncompressed ({why}). "
-        "walletwatch doctor tries each codec; if all work, the records are damaged."
+        "walletwatch doctor tries each codec; if all work, the records are damaged.",
+        at.topic,
+        at.partition,
+        batch.base_offset,
+        batch.last_offset,
     )

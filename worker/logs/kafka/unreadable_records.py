@@ -1,21 +1,26 @@
-"""Records that are too large to be read: how they are found, and stepped over.
+"""Records that cannot be read: how they are found, and stepped over.
 
 Brokers answer a fetch with a whole batch, however large it is. An answer that the client refuses
 names all partitions of the fetch: from then on one partition is fetched at a time, until the
-refused one is known.
+refused one is known. A batch that cannot be uncompressed is known at once.
 """
 
 from collections.abc import Collection
+from typing import Final, NoReturn
 
+from schemas.topics import DETECT_INPUTS
 from worker.engine.records import Record
 from worker.errors import LogError
 from worker.logs.kafka.client import ClusterPartition, Consumer
-from worker.logs.kafka.client_errors import AnswerTooLarge
+from worker.logs.kafka.client_errors import AnswerTooLarge, UnreadableBatch
 from worker.logs.kafka.cluster import ANSWER_MAX_BYTES, Cluster
 
+_AT_ONCE: Final = 500
+"""Empty records of one poll."""
 
-class LargeRecords:
-    """The records of one consumer that are too large to be read."""
+
+class UnreadableRecords:
+    """The records of one consumer that cannot be read."""
 
     def __init__(self, cluster: Cluster, consumer: Consumer) -> None:
         self._cluster = cluster
@@ -27,11 +32,15 @@ class LargeRecords:
         self, ready: Collection[ClusterPartition]
     ) -> dict[ClusterPartition, list[Record]]:
         """Return an empty record in place of each to step over that would be fetched next."""
-        found = {}
-        for at, offset in self._cluster.stepped_over:
-            if at in ready and self._consumer.position(at) == offset:
-                self._consumer.seek(at, offset + 1)
-                found[at] = [Record(offset, None, None, None)]
+        found: dict[ClusterPartition, list[Record]] = {}
+        for at, first, last in sorted(self._cluster.stepped_over):
+            if at not in ready or not first <= (offset := self._consumer.position(at)) <= last:
+                continue
+            following = min(last + 1, offset + _AT_ONCE)
+            found.setdefault(at, []).extend(
+                Record(number, None, None, None) for number in range(offset, following)
+            )
+            self._consumer.seek(at, following)
         return found
 
     def narrowed(self, ready: Collection[ClusterPartition]) -> Collection[ClusterPartition]:
@@ -55,6 +64,20 @@ class LargeRecords:
         raise LogError(
             f"The record of {topic}, partition {number}, at offset {offset} cannot be read: with "
             f"its batch it has more than {ANSWER_MAX_BYTES} bytes. To make an empty dead letter of "
-            "this record alone and go on: walletwatch run --step-over "
-            f"{self._cluster.in_log(topic)}/{number}:{offset}"
+            f"this record alone and go on: {self._command(topic, number, str(offset))}"
         )
+
+    def refuse(self, error: UnreadableBatch) -> NoReturn:
+        """Refuse a batch that cannot be uncompressed.
+
+        Raises:
+            LogError: names its records and, if they are inputs, the command that steps over them.
+        """
+        sentence = str(error)
+        if self._cluster.in_log(error.topic) in DETECT_INPUTS:
+            command = self._command(error.topic, error.partition, f"{error.first}-{error.last}")
+            sentence += f" To make an empty dead letter of each and go on: {command}"
+        raise LogError(sentence) from error
+
+    def _command(self, topic: str, partition: int, offsets: str) -> str:
+        return f"walletwatch run --step-over {self._cluster.in_log(topic)}/{partition}:{offsets}"
