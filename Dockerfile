@@ -1,5 +1,6 @@
 # One image for every command of walletwatch; docker-compose.yml shows them at work.
-# It runs as an unprivileged user and writes nowhere: mount a volume for files that it must keep.
+# It runs as an unprivileged user and writes nowhere: mount a volume for files that it must keep. A new
+# volume at /var/lib/walletwatch belongs to that user alone.
 
 ARG PYTHON_IMAGE=python:3.13.9-slim-bookworm@sha256:b685a4fa58bb19d1814d78a1ec0f0208f351452724f78b20212c984d6e124a34
 
@@ -18,7 +19,8 @@ RUN tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-di
 
 FROM ${PYTHON_IMAGE}
 # Nothing is installed after the build.
-RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/ensurepip /usr/local/lib/python3*/site-packages/pip*
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/ensurepip /usr/local/lib/python3*/site-packages/pip* \
+    && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/walletwatch
 COPY --from=build /opt/walletwatch /opt/walletwatch
 ENV PATH=/opt/walletwatch/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

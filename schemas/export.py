@@ -1,6 +1,7 @@
 """The records as JSON Schema (draft 2020-12), for those who write or read them elsewhere."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -59,6 +60,11 @@ def export(directory: Path) -> list[Path]:
     paths = []
     for name in RECORDS:
         path = directory / f"{name}.json"
-        path.write_text(json_schema(name), encoding="utf-8", newline="\n")
+        with open(path, "w", encoding="utf-8", newline="\n", opener=_follow_no_link) as file:
+            file.write(json_schema(name))
         paths.append(path)
     return paths
+
+
+def _follow_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)

@@ -81,7 +81,11 @@ _PROPERTIES: Final = {
 }
 
 
-ALONE: Final = {"WALLETWATCH_KAFKA__REPLICATION": "1", "WALLETWATCH_KAFKA__MIN_INSYNC": "1"}
+ALONE: Final = {
+    "WALLETWATCH_KAFKA__REPLICATION": "1",
+    "WALLETWATCH_KAFKA__MIN_INSYNC": "1",
+    "WALLETWATCH_TOKENS__KEY_ID": "public",
+}
 """The settings of walletwatch for a cluster of one node, which holds one replica."""
 _ADVICE: Final = """
 Apache Kafka {0} runs at {1} until Ctrl-C; nothing of it is kept.
@@ -89,6 +93,7 @@ One node holds one replica, so configure walletwatch in another terminal:
 
   export WALLETWATCH_KAFKA__REPLICATION=1 WALLETWATCH_KAFKA__MIN_INSYNC=1
   export WALLETWATCH_LOG__URL={1}
+  export WALLETWATCH_TOKENS__KEY_ID=public    (to try it out: tokens then hide nothing)
   walletwatch topics create
   walletwatch simulate --accounts 100
   walletwatch run"""

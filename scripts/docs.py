@@ -87,6 +87,11 @@ acls` gives workers alone the right to read the changelogs. `replay` and `explai
 fixed key: what they find does not depend on it. Rows that a release before has saved are compared
 as that release did, for a dedup horizon (`engine.dedup_horizon_ms`) after the update.
 
+Files that walletwatch makes are of their owner alone, whatever the umask: the embedded log and what
+is beside it, keys, and what `convert`, `simulate`, `replay` and `demo` write have mode 0600, new
+folders 0700. Those that others can reach are refused, with the `chmod` that mends it; so is a link
+in the place of an output. The JSON Schemas of `schema export` are public.
+
 Other secrets, such as the key behind tokens and marks, are in their own file and nowhere else. With
 `WALLETWATCH_DEBUG=1` an internal error prints its traceback, which may quote an event: set it only
 where only you read what is printed.

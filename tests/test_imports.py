@@ -96,6 +96,8 @@ EDGE = [
     "worker/run/replay.py",
     "worker/run/runner.py",
     "worker/run/spool.py",
+    "worker/outputs.py",
+    "worker/private_files.py",
     "worker/simulate/*",
     "worker/terminal.py",
 ]

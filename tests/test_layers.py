@@ -16,6 +16,8 @@ LAYERS: Final = (
     "schemas",
     "worker.errors",
     "worker.terminal",
+    "worker.private_files",
+    "worker.outputs",
     "worker.simulate",
     "rules.<words>",
     "worker.engine",

@@ -29,6 +29,7 @@ CHANGES: Final = Path(__file__).with_name("compose.yml")
 START: Final = "2026-01-05T00:00:00Z"
 LOAD: Final = ("simulate", "--accounts", "400", "--days", "1", "--seed", "3", "--start", START)
 WORKERS: Final = ("detect", "triage")
+KEY: Final = ("/var/lib/walletwatch/token.key", "/var/lib/walletwatch")
 FINISH: Final = ("detect", "run", "--until-ended")
 
 
@@ -149,6 +150,8 @@ def test_killed_containers_lose_nothing(
     assert differences(found, expected) == []
     assert found.dangling == 0
     assert found.found.incidents
+    look = ("run", "--rm", "--entrypoint", "stat", "cli", "--format=%a %u", *KEY)
+    assert compose(*look).splitlines() == ["600 10001", "700 10001"]
     shown = compose("run", "--rm", "cli", "incidents", "list", "--all", "--json")
     assert incident_ids(shown.splitlines()) == incident_ids(found.found.incidents)
 

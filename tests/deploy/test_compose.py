@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from worker.engine.log import Log
 from worker.run.open_log import open_log
 
 KAFKA, CONTROLLER = "kafka:9092", "kafka:9093"
+KEPT = "/var/lib/walletwatch"
 
 
 def errors(path: Path) -> int:
@@ -64,12 +66,13 @@ def test_other_images_can_take_their_place() -> None:
 
 
 def test_our_services_can_do_little() -> None:
-    """Nothing can be written but /tmp, no capability is left; slots are not shared."""
-    assert set(OURS) == {"topics", "detect", "triage", "simulator", "cli"}
+    """Only /tmp can be written, and by one the key; no capability is left; slots are not shared."""
+    assert set(OURS) == {"key", "topics", "detect", "triage", "simulator", "cli"}
     for name in OURS:
         service = SERVICES[name]
         assert service["read_only"] is True
         assert service["tmpfs"] == ["/tmp"]
+        assert service["volumes"] == [f"key:{KEPT}" if name == "key" else f"key:{KEPT}:ro"]
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert service["init"] is True
@@ -77,6 +80,19 @@ def test_our_services_can_do_little() -> None:
     slots = [SERVICES[name]["environment"].get("WALLETWATCH_KAFKA__SLOT") for name in OURS]
     own = [slot for slot in slots if slot]
     assert len(own) == len(set(own)) == 2
+
+
+def test_each_worker_has_the_key_that_is_made_first() -> None:
+    """One key for both stages and for commands, in a volume; none is in the image."""
+    (made,) = [word for word in SERVICES["key"]["command"] if word.startswith("/")]
+    assert made.startswith(f"{KEPT}/")
+    for name in ("detect", "triage", "cli"):
+        set_ = SERVICES[name]["environment"]
+        assert set_["WALLETWATCH_TOKENS__KEY_FILE"] == made
+        assert set_["WALLETWATCH_TOKENS__KEY_ID"] not in ("", "public")
+        needed = SERVICES[name]["depends_on"]["key"]
+        assert needed == {"condition": "service_completed_successfully"}
+    assert "key" in read(FILE)["volumes"]
 
 
 def test_no_service_can_take_the_whole_machine() -> None:
@@ -144,7 +160,7 @@ class Stack:
     """The services, run as processes of this machine."""
 
     def __init__(self, broker: Broker, folder: Path) -> None:
-        self._moved = {KAFKA: broker.address}
+        self._moved = {KAFKA: broker.address, KEPT: str(folder)}
         self._folder = folder
 
     def errors(self, name: str) -> Path:
@@ -187,6 +203,14 @@ def test_the_services_do_their_work(broker: Broker, tmp_path: Path) -> None:
     At any hour, and not as what came too late: the day that is simulated is over.
     """
     stack = Stack(broker, tmp_path)
+    made = tmp_path / "token.key"
+    secrets = []
+    for _ in range(2):  # at the second start the key is there
+        with stack.running("key") as key:
+            assert key.wait(DEADLINE_SECONDS) == 0, stack.errors("key").read_text()
+        secrets.append(made.read_bytes())
+    assert secrets[0] == secrets[1]
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
     with stack.running("topics") as topics:
         assert topics.wait(DEADLINE_SECONDS) == 0, stack.errors("topics").read_text()
     with ExitStack() as running:

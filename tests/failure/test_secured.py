@@ -14,7 +14,7 @@ import trustme
 
 from rules.builders import login as login_event
 from schemas.topics import DEAD_LETTERS, INCIDENTS, LOGINS, TOPICS
-from tests.support.commands import kafka_variables, walletwatch
+from tests.support.commands import PUBLIC_TOKENS, kafka_variables, walletwatch
 from tests.support.crashing_worker import DEADLINE_SECONDS
 from tests.support.kafka_place import TIMINGS, KafkaPlace
 from tests.support.log_comparison import Outcome, differences, of_the_embedded_log, outcome
@@ -72,7 +72,7 @@ class SecuredCluster:
         self, login: dict[str, str], *arguments: str, address: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as somebody."""
-        settings = kafka_variables(TIMINGS | {"prefix": self.prefix})
+        settings = kafka_variables(TIMINGS | {"prefix": self.prefix}) | PUBLIC_TOKENS
         url = f"kafka://{address or self.broker.scram}"
         return walletwatch(*arguments, "--log", url, **settings, **login)
 

@@ -10,6 +10,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 WALLETWATCH: Final = (sys.executable, "-m", "worker.cli.app")
+PUBLIC_TOKENS: Final = {"WALLETWATCH_TOKENS__KEY_ID": "public"}
+"""A log on Kafka needs a key; tests of other things take the public one."""
 _TIMEOUT_SECONDS: Final = 120
 
 

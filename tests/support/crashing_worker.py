@@ -66,7 +66,7 @@ class Place:
 
     def copy_log(self, other: "Place") -> None:
         """Take over the log of a place where no worker has been."""
-        shutil.copyfile(other.path, self.path)
+        shutil.copy(other.path, self.path)
 
     @contextmanager
     def running(self, *options: str, commit: Order | None = None) -> Iterator[Process]:

@@ -11,7 +11,7 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from tests.support.commands import kafka_variables
+from tests.support.commands import PUBLIC_TOKENS, kafka_variables
 from tests.support.crashing_worker import Place, wait_until
 from tests.support.kafka_clients import library_client
 from tests.support.producer import PARTITIONS
@@ -53,7 +53,7 @@ class KafkaPlace(Place):
         self.url = f"kafka://{address}"
         self.prefix = prefix or f"{uuid.uuid4().hex[:12]}."
         settings = TIMINGS | {"prefix": self.prefix, "slot": slot}
-        self.environment = kafka_variables(settings) | dict(login)
+        self.environment = kafka_variables(settings) | PUBLIC_TOKENS | dict(login)
         self.settings = load_settings(
             self.config, self.environment | {"PATH": os.environ["PATH"]}, log_url=self.url
         ).settings

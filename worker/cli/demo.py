@@ -34,6 +34,8 @@ from worker.explain.lives import life_of, reader
 from worker.explain.render import alert_lines
 from worker.explain.revisions import revisions
 from worker.logs.sqlite.log import wall_clock
+from worker.outputs import open_output
+from worker.private_files import make_folder
 from worker.run.open_log import make_topics, open_log
 from worker.run.runner import Runner
 from worker.triage.stage import TRIAGE
@@ -104,9 +106,10 @@ def demo(
 
 def _clear(directory: Path) -> None:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_folder(directory)
         for name in (_EVENTS, _TRUTH, _LOG, f"{_LOG}-wal", f"{_LOG}-shm", f"{_LOG}.key"):
             (directory / name).unlink(missing_ok=True)
+        shutil.rmtree(directory / f"{_LOG}.lock", ignore_errors=True)
     except OSError as error:
         raise UsageError(f"--dir {directory}: {error.strerror}.") from error
 
@@ -124,7 +127,7 @@ def _simulated(
     path: Path, accounts: int, days: int, seed: int, truth: list[Plant]
 ) -> Iterator[bytes]:
     config = traffic.SimulateConfig(accounts=accounts, days=days)
-    with path.open("wb") as file:
+    with open_output(path) as file:
         for event in traffic.simulate(config, seed, truth):
             line = msgspec.json.encode(event)
             file.write(line + b"\n")
@@ -132,7 +135,8 @@ def _simulated(
 
 
 def _write(path: Path, lines: list[bytes]) -> None:
-    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    with open_output(path) as file:
+        file.writelines(line + b"\n" for line in lines)
 
 
 def _run(log: Log, settings: Any) -> None:

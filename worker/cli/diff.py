@@ -1,5 +1,6 @@
 """`walletwatch rules diff`: what other thresholds would find in the same events."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from worker.engine.log import stored
 from worker.errors import CheckFailed, UsageError
 from worker.evaluate.compare import Decider, Difference, Found, Run, compare, pages_of
 from worker.explain.lives import lives_of
+from worker.private_files import create, make_private
 from worker.run.replay import Replayed, replay
 from worker.run.runner import policy_of_files
 from worker.run.spool import Room
@@ -88,6 +90,7 @@ def _readable_twice(files: Sequence[str], directory: Path | None) -> Iterator[Fi
         raise UsageError("-: stdin can be read only once.")
     sources: list[tuple[str, str]] = []
     with tempfile.TemporaryDirectory(dir=directory) as folder:
+        make_private(Path(folder))
         for number, name in enumerate(files):
             path = name
             if name == STDIN or Path(name).is_fifo():
@@ -101,7 +104,7 @@ def _copy(name: str, path: str) -> None:
     try:
         with (
             nullcontext(sys.stdin.buffer) if name == STDIN else Path(name).open("rb") as source,
-            Path(path).open("wb") as copy,
+            os.fdopen(create(Path(path)), "wb") as copy,
         ):
             shutil.copyfileobj(source, copy)
     except OSError as error:

@@ -22,11 +22,12 @@ def doctor(
 ) -> None:
     """Check everything that a worker needs of its log, and print what to do where it fails.
 
-    On Kafka: the codecs that producers may use, each broker's address and certificate, login,
-    version, whether all are of one cluster, the addresses that this advertises, topics, rights, the
-    partitions of producers' keys, open transactions that hold an input, a transaction that commits,
-    and the difference of the clocks. It commits a position of a consumer group of its own, and
-    changes nothing else.
+    The key of account tokens. On Kafka: whether connections to other machines are encrypted, the
+    codecs that producers may use, each broker's address and certificate, login, version, whether
+    all are of one cluster, the addresses that this advertises, topics, rights, the partitions of
+    producers' keys, open transactions that hold an input, a transaction that commits, and the
+    difference of the clocks. It commits a position of a consumer group of its own, and changes
+    nothing else.
 
     Exit code 0 if nothing failed, 1 if something did, 2 if there is no log, 78 if the configuration
     is wrong.

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -31,6 +32,8 @@ from worker.engine.records import Record, TopicPartition
 from worker.errors import CheckFailed, Exit, UsageError
 from worker.evaluate.score_report import Explain, report
 from worker.evaluate.scoring import MAX_PLANT_BYTES, Census, alerts_of, read_truth, score
+from worker.outputs import open_output, refuse_output
+from worker.private_files import make_folder
 from worker.run.replay import Replayed, replay
 from worker.run.runner import policy_of_files
 from worker.run.spool import Room
@@ -159,9 +162,10 @@ def _refuse_unwritable(out: Path, files: Sequence[str]) -> None:
 
     Raises:
         UsageError: it cannot be made or written, or a file to be written is one to be read.
+        ConfigError: a file to be written is a link, or others can reach it.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
     except OSError as error:
         raise UsageError(f"--out {visible(str(out))}: {error.strerror}.") from error
     if not os.access(out, os.W_OK | os.X_OK):
@@ -172,6 +176,7 @@ def _refuse_unwritable(out: Path, files: Sequence[str]) -> None:
                 f"{visible(str(path))}: is read, and --out would overwrite it. Name another "
                 "directory."
             )
+        refuse_output(path)
 
 
 def _write(result: Replayed, directory: Path) -> None:
@@ -180,7 +185,7 @@ def _write(result: Replayed, directory: Path) -> None:
         for name, topic in _OUTPUTS.items():
             part = directory / f"{name}.part"
             try:
-                with part.open("w", encoding="utf-8") as stream:
+                with TextIOWrapper(open_output(part), encoding="utf-8") as stream:
                     for at, record in stored(result.log, topic):
                         if record.value is not None:  # a tombstone says nothing in a file
                             stream.write(_line(result, at, record) + "\n")

@@ -74,7 +74,8 @@ def run(
     With --shadow, rules run a second time with other thresholds. What these find goes to
     wallet.alerts.shadow only: it makes no incident.
 
-    Unless tokens.key_file is set, the log gets a key of its own, in a file beside it.
+    Unless tokens.key_file is set, the log gets a key of its own, in a file beside it. One on Kafka
+    does not: there a worker starts with a key that is configured, or with tokens.key_id = "public".
 
     Exit code 0 after a signal or, with --until-ended, at the end; 1 if too many records are bad, 2
     if an option is wrong, 70 if the log cannot be used or a commit is in doubt, 78 if the
@@ -92,6 +93,7 @@ def run(
     stepped_over = input_ranges("--step-over", step_over or ())
     loaded = load_settings(config, environment(), log_url=log, shadow_file=shadow)
     settings = loaded.settings
+    tokens_for(settings, settings.log.url)  # what is wrong with a key ends the start at once
     counts = Counts()
     with stop_signals() as stop, writable_log(loaded, stop.interruptible) as opened:
         refuse_two_clusters(settings, stop.interruptible)

@@ -21,6 +21,7 @@ from worker.cli.printing.output import emit, say
 from worker.config.load import load_settings
 from worker.errors import UsageError
 from worker.logs.sqlite.log import wall_clock
+from worker.outputs import open_output, refuse_output
 from worker.simulate.world.config import DAY_MS, DEFAULT_START
 
 _GZIP_LEVEL: Final = 5
@@ -71,13 +72,15 @@ def simulate(
     needs engine.idle_advances = false, or all events are late.
 
     Exit code 0, 2 if an option is wrong or a file cannot be written, 70 if the log cannot be used,
-    78 if the configuration is wrong.
+    78 if the configuration is wrong, or a file is a link or open to others.
 
     Example: walletwatch simulate --days 3 --output events.ndjson.gz --truth truth.ndjson
 
     Example: walletwatch simulate --rate 200 --log sqlite:///wallet.db
     """
     _refuse_nonsense(rate, log, config, output)
+    if truth is not None:
+        refuse_output(truth)
     options = _options(accounts, days, start or _default_start(days, live=bool(rate or log)))
     planted: list[Plant] = []
     kinds: Counter[str] = Counter()
@@ -200,7 +203,7 @@ def _file(name: str) -> Iterator[BinaryIO | gzip.GzipFile]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with Path(name).open("wb") as file:
+    with open_output(Path(name)) as file:
         if not name.endswith(".gz"):
             yield file
             return

@@ -27,7 +27,8 @@ from worker.config.kafka_settings import KafkaSettings
 from worker.config.rules_section import RulesSettings, rules_section
 from worker.config.section import DAY, MINUTE, SECOND, Section
 
-_PUBLIC_KEY_ID: Final = "public"
+PUBLIC_KEY_ID: Final = "public"
+"""Names the public key, which hides nothing."""
 _PERSONAL: Final = frozenset({LATE, DEAD_LETTERS})
 
 
@@ -209,18 +210,21 @@ class EngineSettings(Section):
 class TokensSettings(Section):
     """The key of account tokens, and the one before it while both are active."""
 
-    key_id: Annotated[str, AfterValidator(_key_id)] = Field(
-        _PUBLIC_KEY_ID,
+    key_id: Annotated[str, AfterValidator(_key_id)] | None = Field(
+        None,
         description="Begins every token: 1 to 16 letters, digits, - or _. "
-        "public: the fixed key, which hides nothing from who knows it.",
+        "public: the fixed key, which hides nothing. Absent: see key_file.",
     )
     key_file: Annotated[Path, Field(strict=False)] | None = Field(
         None,
         description="Path of a file with a secret of at least 16 bytes, relative to the working "
-        "directory. Absent: the key beside the log, which run makes.",
+        "directory. Absent: the key beside the log, which run makes. On Kafka there is none, and "
+        "no worker starts.",
     )
     previous_key_id: Annotated[str, AfterValidator(_key_id)] | None = Field(
-        None, description="During a rotation, the id of the key before. Absent: there is none."
+        None,
+        description="During a rotation, the id of the key before; public: the public key. "
+        "Absent: there is none.",
     )
     previous_key_file: Annotated[Path, Field(strict=False)] | None = Field(
         None, description="Path of the file with the key before, as key_file."
@@ -228,16 +232,19 @@ class TokensSettings(Section):
 
     @model_validator(mode="after")
     def _belong_together(self) -> "TokensSettings":
-        if (self.key_file is None) != (self.key_id == _PUBLIC_KEY_ID):
+        if (self.key_file is None) != (self.key_id in (None, PUBLIC_KEY_ID)):
             raise ValueError(
-                f"key_file needs a key_id of its own, other than {_PUBLIC_KEY_ID}, and a key_id "
+                f"key_file needs a key_id of its own, other than {PUBLIC_KEY_ID}, and a key_id "
                 "needs a key_file"
             )
-        if (self.previous_key_file is None) != (self.previous_key_id is None):
-            raise ValueError("previous_key_id and previous_key_file are set together")
+        if (self.previous_key_file is None) != (self.previous_key_id in (None, PUBLIC_KEY_ID)):
+            raise ValueError(
+                "previous_key_id and previous_key_file are set together, but for previous_key_id "
+                f"{PUBLIC_KEY_ID}, which needs no file"
+            )
         if self.previous_key_id is not None and self.key_file is None:
             raise ValueError("a previous key needs a key_id and a key_file that follow it")
-        if self.previous_key_id == self.key_id:
+        if self.previous_key_id is not None and self.previous_key_id == self.key_id:
             raise ValueError("previous_key_id must be another than key_id")
         return self
 

@@ -1,26 +1,26 @@
 """Key files: the secrets behind account tokens, kept where only their owner can read them.
 
-If none is configured, a log has a key of its own in a file beside it.
+If none is configured, a log in a file has a key of its own in a file beside it. A log on Kafka
+needs one that is configured, or the public key, by name.
 """
 
 import hashlib
 import os
 import secrets
-import shlex
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from worker.config.settings import Settings
+from worker.config.settings import PUBLIC_KEY_ID, Settings
 from worker.errors import ConfigError
+from worker.private_files import put, read_secret
 from worker.tokens import PUBLIC, PUBLIC_KEY, Key, Tokens
 
 _SHORTEST: Final = 16
 _BYTES: Final = 32
 _ID_DIGITS: Final = 8
-_OTHERS: Final = 0o077
 _SQLITE: Final = "sqlite:///"
+_OWN: Final = "the key of the log"
 
 
 def tokens_for(
@@ -29,10 +29,10 @@ def tokens_for(
     create: bool = False,
     report: Callable[[str], None] = lambda _: None,
 ) -> Tokens:
-    """Return what makes account tokens: by the configured key, else the log's own, else the public.
+    """Return what makes account tokens: by the configured key, or else the log's own.
 
-    Where records stay and tokens use the public key, the key for redeliveries is drawn: a task
-    keeps that of its first commit.
+    By the public key if its id is configured, or records stay nowhere. Where they stay, the key for
+    redeliveries is drawn then: a task keeps that of its first commit.
 
     Args:
         log_url: where the records are; None: in no log that stays.
@@ -40,15 +40,23 @@ def tokens_for(
         report: is called with a sentence about a key that was made.
 
     Raises:
-        ConfigError: a key file cannot be read or made, is too short, or is open to others.
+        ConfigError: no key is configured for a log on Kafka; or a key file cannot be read or made,
+            is too short, or is open to others.
     """
     key, former = _configured(settings)
     if key is None and log_url is not None:
-        path = key_beside(log_url)
-        if path is None:
+        if settings.tokens.key_id == PUBLIC_KEY_ID:
             report("Account tokens use the public key, which hides nothing: set tokens.key_file.")
             return Tokens(PUBLIC_KEY, redelivery_key=secrets.token_bytes(_BYTES))
-        if create and _make(path):
+        path = key_beside(log_url)
+        if path is None:
+            raise ConfigError(
+                "tokens.key_file: a log on Kafka needs a key for account tokens, and none is "
+                "configured. Make one with: walletwatch config make-key token.key; set "
+                "tokens.key_file to that file, and tokens.key_id to a name for the key. Or set "
+                'tokens.key_id = "public": the public key, which hides nothing.'
+            )
+        if create and make_key(path, _OWN):
             report(f"Made a key for account tokens: {path}; keep it secret, keep it with the log.")
         key = own_key(path)
     return PUBLIC if key is None else Tokens(key, former)
@@ -67,9 +75,9 @@ def own_key(path: Path) -> Key | None:
     Raises:
         ConfigError: it cannot be read, is too short, or is open to others.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
-    secret = _read(path, "the key of the log")
+    secret = read_key(path, _OWN)
     return hashlib.sha256(b"walletwatch key id\0" + secret).hexdigest()[:_ID_DIGITS], secret
 
 
@@ -78,12 +86,12 @@ def described(settings: Settings) -> dict[str, tuple[object, str]]:
 
     Nothing if a key is configured.
     """
-    if settings.tokens.key_file is not None:
+    if settings.tokens.key_file is not None or settings.tokens.key_id == PUBLIC_KEY_ID:
         return {}
     path = key_beside(settings.log.url)
     if path is None:
-        return {}
-    if not path.exists():
+        return {"tokens.key_file": (None, "none, which a log on Kafka needs")}
+    if not os.path.lexists(path):
         return {"tokens.key_file": (None, f"run makes {path}")}
     try:
         key = own_key(path)
@@ -99,56 +107,41 @@ def described(settings: Settings) -> dict[str, tuple[object, str]]:
 def _configured(settings: Settings) -> tuple[Key | None, Key | None]:
     """Return the present key and the former one, as far as they are configured."""
     tokens = settings.tokens
-    if tokens.key_file is None:
+    if tokens.key_id is None or tokens.key_file is None:
         return None, None
-    key = tokens.key_id, _read(tokens.key_file, "tokens.key_file")
+    key = tokens.key_id, read_key(tokens.key_file, "tokens.key_file")
+    if tokens.previous_key_id == PUBLIC_KEY_ID:
+        return key, PUBLIC_KEY
     if tokens.previous_key_id is None or tokens.previous_key_file is None:
         return key, None
-    return key, (
-        tokens.previous_key_id,
-        _read(tokens.previous_key_file, "tokens.previous_key_file"),
-    )
+    former = read_key(tokens.previous_key_file, "tokens.previous_key_file")
+    return key, (tokens.previous_key_id, former)
 
 
-def _read(path: Path, what: str) -> bytes:
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            secret = file.read().strip()
-    except OSError as error:
-        reason = error.strerror or "cannot be read"
-        raise ConfigError(f"{what}: {path}: {reason}.") from error
-    if mode & _OTHERS:
-        mend = shlex.join(["chmod", "600", str(path)])
-        raise ConfigError(f"{what}: {path}: others can read or write it; mend that with: {mend}")
+def read_key(path: Path, what: str) -> bytes:
+    """Return the key in a file.
+
+    Args:
+        what: begins each sentence: the setting or argument that names the file.
+
+    Raises:
+        ConfigError: it cannot be read, is too short, or is open to others.
+    """
+    secret = read_secret(path, what)
     if len(secret) < _SHORTEST:
         raise ConfigError(f"{what}: {path}: needs at least {_SHORTEST} bytes.")
     return secret
 
 
-def _make(path: Path) -> bool:
-    """Make a key unless there is one; it appears complete or not at all. Say whether it was made.
+def make_key(path: Path, what: str) -> bool:
+    """Make a key unless there is a file; return whether one was made.
 
     Raises:
         ConfigError: it cannot be made there.
     """
-    if path.exists():
-        return False
-    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
-        number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(number, "w", encoding="ascii") as file:
-            file.write(f"{secrets.token_hex(_BYTES)}\n")
-            file.flush()
-            os.fsync(number)
-        with suppress(FileExistsError):  # another process was faster: its key is the key
-            os.link(new, path)
-            return True
+        return put(path, f"{secrets.token_hex(_BYTES)}\n".encode())
     except OSError as error:
         reason = error.strerror or "cannot be made"
-        raise ConfigError(
-            f"the key of the log: {path}: {reason}. Name another in tokens.key_file."
-        ) from error
-    finally:
-        new.unlink(missing_ok=True)
-    return False
+        advice = " Name another in tokens.key_file." if what == _OWN else ""
+        raise ConfigError(f"{what}: {path}: {reason}.{advice}") from error

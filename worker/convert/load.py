@@ -1,5 +1,6 @@
 """Load a MAP.toml; a wrong one ends with a sentence per mistake."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ def load_mapping(path: Path) -> Mapping:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from None
+        # Of tomllib's message only the place: the rest may quote what is there.
+        place = re.search(r"\(at [^()]*\)$", str(error))
+        raise ConfigError(f"{path}: not TOML{f' {place.group()}' if place else ''}") from None
     try:
         return Mapping.model_validate(tables)
     except ValidationError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from worker.errors import CheckFailed, UsageError
+from worker.outputs import open_output
 from worker.terminal import json_line
 
 STDOUT = "-"
@@ -50,6 +51,6 @@ class Sink:
 
 def _open(name: str) -> BinaryIO:
     try:
-        return Path(name).open("wb")
+        return open_output(Path(name))
     except OSError as error:
         raise UsageError(f"{name}: {error.strerror or 'cannot be written'}") from None

@@ -16,6 +16,7 @@ from worker.config.settings import Settings
 from worker.engine.log import Log
 from worker.engine.records import TopicPartition
 from worker.errors import ConfigError, UsageError
+from worker.logs.exposed import exposed
 from worker.logs.finding import Finding, Verdict
 from worker.logs.sqlite.log import SqliteLog, wall_clock
 
@@ -135,6 +136,7 @@ def examine(
     Raises:
         ConfigError: a file of the settings cannot be used.
     """
+    yield from exposed(settings)
     url = settings.log.url
     if url.startswith(_KAFKA):
         from worker.logs.kafka.ops.doctor import Doctor  # noqa: PLC0415

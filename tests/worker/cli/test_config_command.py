@@ -33,7 +33,7 @@ def test_check_says_ok_and_what_it_has_read() -> None:
     checked = run(app, ["config", "check", "--json"], env={"WALLETWATCH_LOG__URL": "sqlite:///x"})
     assert checked.exit_code == 0
     sources = ["environment WALLETWATCH_LOG__URL", "walletwatch.toml"]
-    assert json.loads(checked.stdout) == {"ok": True, "sources": sources}
+    assert json.loads(checked.stdout) == {"ok": True, "sources": sources, "warnings": []}
 
 
 def test_check_fails_with_a_line_per_problem() -> None:

@@ -1,8 +1,10 @@
 """The keys of account tokens: where they come from, and which files are refused."""
 
+import json
 import os
 import re
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +20,10 @@ from worker.run.open_log import open_log
 from worker.tokens import PUBLIC, Tokens
 
 URL = "sqlite:///log.db"
+KAFKA = "kafka://127.0.0.1:1"
+"""Where no broker is."""
 OWN = Path("log.db.key")
+PUBLIC_BY_NAME = "tokens.key_id = 'public'"
 SECRET = b"hunter2-hunter2-hunter2"
 
 run = CliRunner().invoke
@@ -82,9 +87,15 @@ def test_the_key_of_redeliveries_is_made_from_that_of_tokens() -> None:
     assert tokens_for(settings()).redelivery_key == PUBLIC.redelivery_key
 
 
-def test_the_key_of_redeliveries_is_secret_where_tokens_are_public() -> None:
-    """On a log that stays and has no file for a key beside it: it is drawn."""
-    first, second = (tokens_for(settings(), "kafka://broker:9092") for _ in range(2))
+@pytest.mark.parametrize("url", [KAFKA, URL])
+def test_the_key_of_redeliveries_is_secret_where_tokens_are_public(url: str) -> None:
+    """On a log that stays, with the public key by name: it is drawn, and no key is made."""
+    asked, said = settings(PUBLIC_BY_NAME), list[str]()
+    first, second = (tokens_for(asked, url, create=True, report=said.append) for _ in range(2))
+    assert said == 2 * [
+        "Account tokens use the public key, which hides nothing: set tokens.key_file."
+    ]
+    assert not OWN.exists()
     assert first.of("acc-1") == second.of("acc-1") == PUBLIC.of("acc-1")
     keys = {each.redelivery_key for each in (first, second, PUBLIC)}
     assert len(keys) == 3
@@ -231,3 +242,165 @@ def test_what_only_looks_makes_no_key() -> None:
     beside = key_beside(URL)
     assert beside is not None
     assert not beside.exists()
+
+
+NO_KEY = (
+    "tokens.key_file: a log on Kafka needs a key for account tokens, and none is configured. Make "
+    "one with: walletwatch config make-key token.key; set tokens.key_file to that file, and "
+    'tokens.key_id to a name for the key. Or set tokens.key_id = "public": the public key, which '
+    "hides nothing."
+)
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_log_on_kafka_needs_a_key(create: bool) -> None:
+    """One that is configured, or the public one by name; no other is made or taken."""
+    with pytest.raises(ConfigError) as refused:
+        tokens_for(settings(), KAFKA, create=create)
+    assert str(refused.value) == NO_KEY
+    assert list(Path().glob("*.key")) == []
+    keep("key", SECRET)
+    tokens = tokens_for(settings(KEYS), KAFKA, create=create)
+    assert tokens.of("acc-1") == Tokens(("k1", SECRET)).of("acc-1") != PUBLIC.of("acc-1")
+
+
+@pytest.mark.parametrize("command", [["run"], ["run", "--stage", "triage"], ["config", "check"]])
+def test_without_a_key_nothing_on_kafka_starts(command: list[str]) -> None:
+    """With code 78 and what to do, before a broker is asked."""
+    ended = run(app, [*command, "--log", KAFKA])
+    assert (ended.exit_code, ended.stdout) == (78, "")
+    assert ended.stderr == f"walletwatch: {NO_KEY}\n"
+
+
+def test_what_the_sentence_advises_works() -> None:
+    """The command makes a key, which the configuration then names; the way out is one too."""
+    (command,) = re.findall(r"walletwatch (config make-key token\.key)", NO_KEY)
+    assert run(app, command.split()).exit_code == 0
+    named = {"WALLETWATCH_TOKENS__KEY_FILE": "token.key", "WALLETWATCH_TOKENS__KEY_ID": "k1"}
+    assert run(app, ["config", "check", "--log", KAFKA], env=named).stderr == ""
+    (line,) = re.findall(r'tokens\.key_id = "public"', NO_KEY)
+    Path("walletwatch.toml").write_text(line)
+    checked = run(app, ["config", "check", "--log", KAFKA])
+    assert checked.exit_code == 0
+    assert checked.stderr.startswith("warning: account tokens use the public key")
+
+
+def test_a_key_is_made_by_command_once() -> None:
+    """64 hex digits for its owner alone, never printed; what is there stays as it is."""
+    made = run(app, ["config", "make-key", "token.key"])
+    assert made.stdout == "Made a key for account tokens: token.key; keep it secret, and keep it.\n"
+    key = Path("token.key").read_bytes()
+    assert re.fullmatch(rb"[0-9a-f]{64}\n", key)
+    assert stat.S_IMODE(Path("token.key").stat().st_mode) == 0o600
+    again = run(app, ["config", "make-key", "token.key"])
+    assert (again.exit_code, again.stdout) == (0, "token.key has a key: it stays as it is.\n")
+    listed = run(app, ["config", "make-key", "token.key", "--json"])
+    assert json.loads(listed.stdout) == {"file": "token.key", "made": False}
+    assert Path("token.key").read_bytes() == key
+
+
+def test_a_key_is_not_made_over_what_is_no_key() -> None:
+    """An empty file, a link to nothing, a folder, a file that is open to others, no folder."""
+    keep("empty", b"")
+    keep("wide", SECRET, 0o644)
+    Path("dangling").symlink_to("gone")
+    Path("folder").mkdir()
+    for name, reason in (
+        ("empty", "needs at least 16 bytes."),
+        ("wide", "others can read or write it; mend that with: chmod 600 wide"),
+        ("dangling", "is a link to a file that is not there."),
+        ("folder", "Is a directory."),
+        ("missing/key", "No such file or directory."),
+    ):
+        refused = run(app, ["config", "make-key", name])
+        assert (refused.exit_code, refused.stderr) == (
+            78,
+            f"walletwatch: FILE: {name}: {reason}\n",
+        )
+    assert not Path("gone").exists()
+
+
+def _dangling(path: Path) -> None:
+    path.symlink_to("gone")
+
+
+def _in_a_circle(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path, 0o600)
+
+
+def _space(path: Path) -> None:
+    keep(path, b" \r\n\t\n")
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        (_dangling, "is a link to a file that is not there."),
+        (_in_a_circle, "Too many levels of symbolic links."),
+        (Path.mkdir, "Is a directory."),
+        (_pipe, "is not a regular file."),
+        (_space, "needs at least 16 bytes."),
+        (lambda path: keep(path, b""), "needs at least 16 bytes."),
+        (lambda path: path.symlink_to("/dev/zero"), "is not a regular file."),
+    ],
+)
+def test_what_is_no_key_never_counts_as_none(what: Callable[[Path], None], reason: str) -> None:
+    """Configured, the former one, or the log's own: no other key is taken or made instead."""
+    keep("good", SECRET)
+    what(Path("bad"))
+    what(OWN)
+    former = BOTH.replace("'new'", "'good'").replace("'key'", "'bad'")
+    for toml, url, where in (
+        (KEYS.replace("'key'", "'bad'"), URL, "tokens.key_file: bad"),
+        (KEYS.replace("'key'", "'bad'"), KAFKA, "tokens.key_file: bad"),
+        (former, KAFKA, "tokens.previous_key_file: bad"),
+        ("", URL, "the key of the log: log.db.key"),
+    ):
+        for create in (True, False):
+            with pytest.raises(ConfigError) as refused:
+                tokens_for(settings(toml), url, create=create)
+            assert str(refused.value) == f"{where}: {reason}"
+    assert not Path("gone").exists()
+
+
+def test_a_link_to_a_key_is_followed() -> None:
+    """As where a platform mounts secrets."""
+    keep("..data", SECRET)
+    Path("key").symlink_to("..data")
+    assert tokens_for(settings(KEYS), URL).of("a") == Tokens(("k1", SECRET)).of("a")
+    Path("..data").chmod(0o640)
+    with pytest.raises(ConfigError, match="others can read"):
+        tokens_for(settings(KEYS), URL)
+
+
+def test_show_does_not_take_a_dangling_link_for_no_key() -> None:
+    """It says that it is unusable; on Kafka it says that one is needed."""
+    OWN.symlink_to("gone")
+    shown = run(app, ["config", "show", "--log", URL]).stdout
+    assert "unusable: log.db.key" in shown
+    assert "none, which a log on Kafka needs" in run(app, ["config", "show", "--log", KAFKA]).stdout
+
+
+def test_the_public_key_can_become_the_previous_one() -> None:
+    """By its name, without a file: a log that was begun with it goes on with a key."""
+    keep("key", SECRET)
+    toml = f"{KEYS.removesuffix('}')}, previous_key_id = 'public' }}"
+    assert tokens_for(settings(toml), KAFKA).all_of("acc-1") == (
+        Tokens(("k1", SECRET)).of("acc-1"),
+        PUBLIC.of("acc-1"),
+    )
+    with pytest.raises(ConfigError, match="public, which needs no file"):
+        settings(f"{KEYS.removesuffix('}')}, previous_key_id = 'k0' }}")
+
+
+@pytest.mark.parametrize("toml", ["tokens.key_id = 'k1'", "tokens.key_file = 'key'"])
+def test_an_id_and_a_file_belong_together(toml: str) -> None:
+    """Only the public key has an id and no file."""
+    with pytest.raises(ConfigError, match="key_file needs a key_id of its own"):
+        settings(toml)
+    with pytest.raises(ConfigError, match="key_file needs a key_id of its own"):
+        settings("tokens = { key_id = 'public', key_file = 'key' }")

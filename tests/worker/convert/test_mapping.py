@@ -140,7 +140,7 @@ def test_the_base_of_these_tests_is_right(tmp_path: Path) -> None:
         ('constant = "EUR"', 'constant = "EUR", case = "upper"', "constant allows no other key"),
         ('occurred_at = "at"', "occurred_at = { constant = 'today' }", "must be RFC 3339 such as"),
         ('D = "-"', 'D = "minus"', "sign.map.D: Input should be '+' or '-'"),
-        ("[decimal]", "[decimal", "not TOML: "),
+        ("[decimal]", "[decimal", "not TOML (at "),
         ("skip_lines", '"\\u0007\\u2028"', r"input: unknown key '\x07\u2028'; allowed"),
         ("as_of =", '"extra.\\u0007" =', r"unknown balance field 'extra.\x07'; did you mean"),
         ("[decimal]", '[currencies]\n"\\u0007" = "x"\n[decimal]', r"currencies.\x07: "),

@@ -2,20 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from worker.config.kafka_settings import KafkaSettings
 from worker.errors import ConfigError
 from worker.logs.kafka.cluster import Cluster, Timings
-
-_OTHERS: Final = 0o077
+from worker.private_files import read_secret
 
 
 def cluster_of(servers: Sequence[str], settings: KafkaSettings) -> Cluster:
     """Return how to reach the cluster that begins at these servers.
 
     Raises:
-        ConfigError: a file cannot be read, or a secret can be read by others.
+        ConfigError: a file cannot be read, or others can reach a secret.
     """
     timings = Timings(
         request=settings.request_timeout_ms,
@@ -30,10 +29,10 @@ def cluster_of(servers: Sequence[str], settings: KafkaSettings) -> Cluster:
 def _options(settings: KafkaSettings) -> dict[str, Any]:
     options: dict[str, Any] = {"security_protocol": settings.security_protocol}
     if settings.ca_file is not None:
-        _read(settings.ca_file, "kafka.ca_file")
+        _check(settings.ca_file, "kafka.ca_file")
         options["ssl_cafile"] = str(settings.ca_file)
     if settings.cert_file is not None:
-        _read(settings.cert_file, "kafka.cert_file")
+        _check(settings.cert_file, "kafka.cert_file")
         options["ssl_certfile"] = str(settings.cert_file)
     if settings.key_file is not None:
         _secret(settings.key_file, "kafka.key_file")
@@ -46,16 +45,24 @@ def _options(settings: KafkaSettings) -> dict[str, Any]:
 
 
 def _secret(path: Path, setting: str) -> str:
-    text = _read(path, setting).strip()
-    if path.stat().st_mode & _OTHERS:
-        raise ConfigError(f"{setting}: {path} can be read by others: chmod 600 it.")
-    if not text:
+    secret = _text(read_secret(path, setting), path, setting).strip()
+    if not secret:
         raise ConfigError(f"{setting}: {path} is empty.")
-    return text
+    return secret
 
 
-def _read(path: Path, setting: str) -> str:
+def _check(path: Path, setting: str) -> None:
+    """Check that a file that the client reads by itself can be read."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{setting}: {path} cannot be read: {error}.") from error
+        content = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or "unknown error"
+        raise ConfigError(f"{setting}: {path} cannot be read: {reason}.") from None
+    _text(content, path, setting)
+
+
+def _text(content: bytes, path: Path, setting: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:  # its message quotes a byte
+        raise ConfigError(f"{setting}: {path} is not UTF-8 text.") from None

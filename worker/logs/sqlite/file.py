@@ -12,6 +12,7 @@ import msgspec
 
 from worker.errors import ConfigError, LogError, LogInDoubt
 from worker.logs.topics import Cleanup
+from worker.private_files import create as create_private
 
 APPLICATION_ID = 0x77617463
 """Marks the file as ours in its header, so that no other program's database is written to."""
@@ -210,6 +211,7 @@ def create(path: Path, topics: Mapping[str, Cleanup], partitions: int) -> None:
         )
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
+        os.close(create_private(new))  # its -wal and -shm get the mode that it has
         with closing(sqlite3.connect(new, isolation_level=None)) as db:
             db.executescript(_TABLES)
             db.execute("BEGIN")

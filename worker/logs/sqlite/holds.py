@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from worker.errors import LogError, TaskTaken
+from worker.private_files import make_folder, put
 
 
 class Holds:
@@ -27,7 +28,7 @@ class Holds:
         self.tasks = tuple(tasks)
         self._descriptors: list[int] = []
         try:
-            folder.mkdir(exist_ok=True)
+            make_folder(folder)
             for task in self.tasks:
                 self._take(folder, task)
         except OSError as error:
@@ -43,7 +44,9 @@ class Holds:
             os.close(self._descriptors.pop())
 
     def _take(self, folder: Path, task: int) -> None:
-        descriptor = os.open(folder / f"{self.stage}-{task}", os.O_RDWR | os.O_CREAT, 0o666)
+        path = folder / f"{self.stage}-{task}"
+        put(path, b"")
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
         self._descriptors.append(descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,6 +14,7 @@ from worker.logs.sqlite.prune import prune
 from worker.logs.sqlite.records import append, last, load_topics, partition_in, read, topic_of
 from worker.logs.sqlite.session import SqliteSession
 from worker.logs.topics import WALLET_TOPICS, Cleanup
+from worker.private_files import refused, wider
 
 DEFAULT_PARTITIONS = 4
 
@@ -38,15 +39,20 @@ class SqliteLog:
         """Open the file, or create it, with `partitions` per topic (4 if None).
 
         Raises:
-            ConfigError: the path is no place for a log, or its partition count is another one.
+            ConfigError: the path is no place for a log, others can reach the file, or its partition
+                count is another one.
             LogError: the file cannot be used.
         """
         self._path = Path(os.path.realpath(path))
         self._clock = clock
         self._busy_timeout = busy_timeout
         self._open_file(topics, partitions or DEFAULT_PARTITIONS)
+        beside = [Path(f"{self._path}{suffix}") for suffix in ("-wal", "-shm")]
+        open_to_others = wider([self._path, *beside, self._locks])
         self._connection = Connection(self._path, busy_timeout, "FULL")
         try:
+            if open_to_others:
+                raise refused("log.url", open_to_others)
             self._load_topics(topics, partitions)
         except BaseException:
             self._connection.close()
@@ -100,7 +106,7 @@ class SqliteLog:
         for topic in inputs:
             for task in tasks:
                 partition_in(self._topics, topic, task)
-        holds = Holds(self._path.with_name(f"{self._path.name}.lock"), stage, tasks)
+        holds = Holds(self._locks, stage, tasks)
         try:
             connection = Connection(self._path, self._busy_timeout, "NORMAL")
         except BaseException:
@@ -124,6 +130,10 @@ class SqliteLog:
     def close(self) -> None:
         """Close the file. May be called twice."""
         self._connection.close()
+
+    @property
+    def _locks(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.lock")
 
     def _open_file(self, topics: Mapping[str, Cleanup], partitions: int) -> None:
         path = self._path

@@ -8,7 +8,7 @@ from kafka.admin import NewTopic
 from typer.testing import CliRunner
 
 from schemas.topics import TOPICS, TRANSACTIONS
-from tests.support.commands import walletwatch
+from tests.support.commands import PUBLIC_TOKENS, walletwatch
 from tests.support.kafka_clients import library_client
 from worker.cli.app import app
 from worker.logs.kafka.cluster import Cluster
@@ -32,6 +32,7 @@ class Site:
             "WALLETWATCH_KAFKA__PREFIX": self.cluster.prefix,
             "WALLETWATCH_KAFKA__REPLICATION": str(replication),
             "WALLETWATCH_KAFKA__MIN_INSYNC": "1",
+            **PUBLIC_TOKENS,
         }
         arguments = [*words, "--log", f"kafka://{self._address}"]
         done = CliRunner().invoke(app, arguments, env=environment)

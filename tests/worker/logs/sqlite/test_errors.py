@@ -183,6 +183,7 @@ def test_a_damaged_file_is_a_clear_error_or_harmless(log: SqliteLog, path: Path)
     for number, damaged in enumerate(damages(content)):
         bad = path.with_name(f"bad{number}.db")
         bad.write_bytes(damaged)
+        bad.chmod(0o600)
         try:
             assert attempt(bad) == expected
         except (LogError, ConfigError) as error:

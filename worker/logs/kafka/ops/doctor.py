@@ -13,6 +13,7 @@ from worker.detect.stage import DETECT
 from worker.engine.log import Log
 from worker.engine.murmur2 import partition_of
 from worker.errors import LogError, WalletwatchError
+from worker.logs.exposed import unencrypted
 from worker.logs.finding import Finding, Verdict
 from worker.logs.kafka.client import Admin, ClusterPartition, CommittedOffset, GroupMetadata
 from worker.logs.kafka.client_errors import ClientError, Unsupported
@@ -143,6 +144,7 @@ class Doctor:
             )
         else:
             yield Finding("advertised", Verdict.OK, ", ".join(brokers))
+        yield from unencrypted(self._settings, sorted(set(brokers) - set(self._cluster.servers)))
 
     # -- topics -----------------------------------------------------------------------------
 
