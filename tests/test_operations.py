@@ -17,6 +17,8 @@ PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 ALERTS = (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text("utf-8")
 CASES = (ROOT / "deploy" / "prometheus" / "alerts.test.yml").read_text("utf-8")
 PARTS = re.compile("_(bucket|sum|count)$")
+PREFIXES = ("walletwatch_", "process_")
+"""Of metrics: its own, and those that every client of Prometheus gives of its process."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def metrics() -> Metrics:
 def test_the_table_has_every_metric(metrics: Metrics) -> None:
     """With its labels and what it means."""
     table = rows(section(PAGE, "## Metrics and probes"))
-    listed = [row for row in table if row[0].startswith("walletwatch_")]
+    listed = [row for row in table if row[0].startswith(PREFIXES)]
     assert listed == [
         [family.name, "`, `".join(family.labels), family.meaning] for family in metrics.families
     ]
@@ -46,7 +48,7 @@ def test_the_registry_holds_what_the_table_says(metrics: Metrics) -> None:
 
 def named(text: str) -> set[str]:
     """Return the metrics that a text names, without what makes them parts of a histogram."""
-    found = re.findall(r"(?<![\w:])walletwatch_\w+", text)
+    found = re.findall(rf"(?<![\w:])(?:{'|'.join(PREFIXES)})\w+", text)
     return {PARTS.sub("", name) for name in found}
 
 

@@ -1,5 +1,6 @@
 """The alerts are valid, fire when they should, and their tests would notice if they did not."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rules.registry import ALL
+from schemas.base import PAGING
 from tests.support.prometheus_programs import program
 from worker.config.load import default_settings
 from worker.config.rule_settings import build_rules
@@ -37,10 +39,23 @@ MUTANTS = [
     ("WalletwatchDeadLetters", "> 0.01", "> 0.03"),
     ("WalletwatchDeadLetters", "for: 10m", "for: 0m"),
     ("WalletwatchDeadLetters", "for: 10m", "for: 30m"),
-    ("WalletwatchCriticalIncidentOpen", 'severity="critical"', 'severity="error"'),
-    ("WalletwatchCriticalIncidentOpen", 'severity="critical"', 'severity=~".*"'),
-    ("WalletwatchCriticalIncidentOpen", "> 0", "> 1"),
-    ("WalletwatchCriticalIncidentOpen", "sum by", "min by"),
+    ("WalletwatchRestarting", "> 2", "> 1"),
+    ("WalletwatchRestarting", "> 2", "> 3"),
+    ("WalletwatchRestarting", "[15m]", "[5m]"),
+    ("WalletwatchRestarting", '{job="walletwatch"}', ""),
+    ("WalletwatchLate", "> 0.5", "> 0.3"),
+    ("WalletwatchLate", "> 0.5", "> 0.7"),
+    ("WalletwatchLate", "> 20", "> 2"),
+    ("WalletwatchLate", "for: 1m", "for: 0m"),
+    ("WalletwatchLate", "for: 1m", "for: 3m"),
+    ("WalletwatchLate", ', topic!="wallet.signals"', ""),
+    ("WalletwatchPagingIncidentOpen", "critical|error", "critical"),
+    ("WalletwatchPagingIncidentOpen", "critical|error", "error"),
+    ("WalletwatchPagingIncidentOpen", "critical|error", ".*"),
+    ("WalletwatchPagingIncidentOpen", "> 0", "> 1"),
+    ("WalletwatchPagingIncidentOpen", "sum by", "min by"),
+    ("WalletwatchPagingIncidentOpen", "        keep_firing_for: 10m\n", ""),
+    ("WalletwatchPagingIncidentOpen", "keep_firing_for: 10m", "keep_firing_for: 30m"),
 ]
 """Which rule, what in it, and by what it is replaced."""
 
@@ -63,6 +78,13 @@ def test_configuration_and_alerts_are_valid() -> None:
     assert code == 0, output
     code, output = promtool("check", "rules", ALERTS)
     assert code == 0, output
+
+
+def test_the_severities_that_page_are_those_of_the_records() -> None:
+    """The alert on open incidents names them all, and no others."""
+    text = ALERTS.read_text("utf-8")
+    (named,) = re.findall(r'walletwatch_incidents_open\{severity=~"([^"]+)"', text)
+    assert set(named.split("|")) == PAGING
 
 
 def test_alerts_fire_when_they_should() -> None:

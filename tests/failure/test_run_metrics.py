@@ -50,12 +50,15 @@ def test_what_is_scraped_is_what_was_committed(place: Place) -> None:
         assert process.wait(DEADLINE_SECONDS) == 0
     before = {key: n for key, n in found.items() if key[0] == "incidents_open"}
     assert sum(before.values()) > 0
+    started = found["process_start_time_seconds",]
+    assert found["process_resident_memory_bytes",] > 0
     with place.running("--stage", "triage") as process:
         pages = Pages(place.errors)
         wait_until(lambda: pages.get("/readyz")[0] == 200, "the tasks to be restored")
         found = pages.samples()
         assert {key: n for key, n in found.items() if key[0] == "incidents_open"} == before
         assert found["events_consumed_total", SIGNALS] == 0
+        assert found["process_start_time_seconds",] > started > 0
 
 
 def test_a_worker_that_hangs_is_not_alive(place: Place) -> None:

@@ -11,7 +11,14 @@ from importlib.metadata import version
 from itertools import product
 from typing import Final, NamedTuple, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    ProcessCollector,
+    Summary,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -76,6 +83,7 @@ class Metrics:
         self._make_inputs()
         self._make_tasks()
         self._make_outcomes()
+        self._make_process()
         _touch(self._counters[LogChanged], get_args(NoticeKind))
         for stage in stages:
             self._start_stage(stage)
@@ -182,6 +190,12 @@ class Metrics:
         self.incidents_open = self._gauge(
             "incidents_open", "Incidents of this process's tasks that are not resolved.", "severity"
         )
+
+    def _make_process(self) -> None:
+        """Add the process's own metrics, under the names that all clients of Prometheus have."""
+        for each in ProcessCollector(registry=self.registry).collect():
+            suffix = "_total" if each.type == "counter" else ""
+            self.families.append(Family(each.name + suffix, (), each.documentation))
 
     def _family(self, name: str, meaning: str, *labels: str) -> Family:
         family = Family(PREFIX + name, labels, meaning)
