@@ -10,7 +10,7 @@ import typer
 
 from rules.counts import counted
 from schemas.time import format_time, parse_time
-from schemas.topics import DETECT_INPUTS, INPUTS
+from schemas.topics import DETECT_INPUTS, INPUTS, LATE
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, writable_log
 from worker.cli.printing.output import emit, say, source_name, watched
 from worker.cli.reading import refuse_unreadable
@@ -18,9 +18,12 @@ from worker.codec.bad_record import BadRecord, bad
 from worker.codec.lines import PlacedLine, place, read_lines
 from worker.config.load import Settings, load_settings
 from worker.engine.log import Log
+from worker.engine.murmur2 import partition_of
 from worker.engine.records import NewRecord
 from worker.errors import CheckFailed
 from worker.logs.sqlite.log import wall_clock
+from worker.observe.lateness import mostly
+from worker.run.lateness import LateAppends
 from worker.run.replay import dead_line, ends
 
 _CHUNK_RECORDS: Final = 5_000
@@ -49,6 +52,9 @@ def ingest(
     finds, and `walletwatch validate` before it. To ingest a file again does no harm: redelivered
     events are recognised.
 
+    It prints how many events of a topic come late, why and what to do, if they are most of them: by
+    what the log has had already, or by lines before them.
+
     After the last event time goes on by the clock. Ingest files of the past into a log of
     their own, with --end and before its first run: else their alerts expire, or they are late.
 
@@ -74,6 +80,8 @@ def ingest(
                 appender.end()
         finally:
             _report(appender, as_json)
+    if not as_json:
+        _warn_of_the_late(appender.late)
     engine = loaded.settings.engine
     if engine.idle_advances and not (end or as_json):
         _warn_of_the_past(appender.newest, now - engine.max_open_ms)
@@ -97,6 +105,7 @@ class Appender:
         topics: how many records each topic got.
         dead_letters: how many lines had no topic or key, by reason.
         end_at: the time of the end that was marked, in milliseconds; None if it was not.
+        late: which events come late.
         newest: time of the newest event, in milliseconds; None if there was none with a time.
     """
 
@@ -105,6 +114,9 @@ class Appender:
         self.dead_letters: Counter[str] = Counter()
         self.end_at: int | None = None
         self.newest: int | None = None
+        self.late = LateAppends(
+            log, {each.topic: settings.inputs.of(each).lateness_ms for each in INPUTS}
+        )
         self._first: list[str] = []
         self._log = log
         self._chunk: list[NewRecord] = []
@@ -172,18 +184,23 @@ class Appender:
                 self._first.append(f"  {source}, line {number}: {line.error} ({line.reason})")
             self._chunk.append(dead_line(source, number, raw, line, _STAGE))
             return
-        self._see(line)
         if line.key is None and line.partition is None:
+            self._see(line)
             self._everywhere(line.topic, line.value)
             return
-        self._chunk.append(NewRecord(line.topic, line.key, line.value, line.partition))
+        partition = line.partition
+        if partition is None:
+            assert line.key is not None
+            partition = partition_of(line.key, self._log.partitions(line.topic))
+        self._see(line, partition)
+        self._chunk.append(NewRecord(line.topic, line.key, line.value, partition))
 
     def _in_range(self, line: PlacedLine) -> PlacedLine | BadRecord:
         if line.partition in range(self._log.partitions(line.topic)):
             return line
         return bad("schema", "partition", "no_such_partition")
 
-    def _see(self, line: PlacedLine) -> None:
+    def _see(self, line: PlacedLine, partition: int | None = None) -> None:
         latest = self._latest.get(line.topic)
         if latest is None:
             return
@@ -191,8 +208,12 @@ class Appender:
             time = parse_time(line.occurred_at)
         except ValueError:
             return
-        if time <= latest and (self.newest is None or time > self.newest):
+        if time > latest:
+            return
+        if self.newest is None or time > self.newest:
             self.newest = time
+        if line.key is not None and partition is not None:
+            self.late.see(line.topic, partition, time)
 
     def _everywhere(self, topic: str, value: bytes) -> None:
         for partition in range(self._log.partitions(topic)):
@@ -202,7 +223,15 @@ class Appender:
 def _report(appender: Appender, as_json: bool) -> None:
     end = None if appender.end_at is None else format_time(appender.end_at)
     if as_json:
-        emit({"topics": appender.topics, "dead_letters": appender.dead_letters, "end": end})
+        late = appender.late.behind_log + appender.late.behind_file
+        emit(
+            {
+                "topics": appender.topics,
+                "dead_letters": appender.dead_letters,
+                "late": late,
+                "end": end,
+            }
+        )
         return
     for topic, count in sorted(appender.topics.items()):
         say(f"{count:>12,}  {topic}")
@@ -212,6 +241,27 @@ def _report(appender: Appender, as_json: bool) -> None:
         say(f"{count:>12,}  of the dead letters: {reason}")
     if end is not None:
         say(f"Every input ends at {end}.")
+
+
+def _warn_of_the_late(appended: LateAppends) -> None:
+    """Print for which topics most events come late, why, and what to do."""
+    for topic, events in sorted(appended.events.items()):
+        stored, lines = appended.behind_log[topic], appended.behind_file[topic]
+        if not mostly(stored + lines, events):
+            continue
+        why, what = (
+            (
+                "older than what the log had already",
+                "ingest the file with --end into a log of its own",
+            )
+            if stored >= lines
+            else ("after lines of a later time", "sort the lines by occurred_at before")
+        )
+        say(
+            f"{stored + lines:,} of {counted(events, 'event')} of {topic} come late, most of them "
+            f"{why}: a worker publishes them on {LATE}, and finds little in them. To have them "
+            f"judged in full, {what}; walletwatch replay judges files and keeps nothing."
+        )
 
 
 def _warn_of_the_past(newest: int | None, expired: int) -> None:

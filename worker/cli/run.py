@@ -10,6 +10,7 @@ import typer
 from schemas.topics import DETECT_INPUTS
 from worker.cli.options import ConfigOption, JsonOption, LogOption, environment, writable_log
 from worker.cli.printing.holding import Holding
+from worker.cli.printing.lateness import Lateness
 from worker.cli.printing.noticed import Noticed
 from worker.cli.printing.output import emit, say
 from worker.cli.printing.restoring import Restoring
@@ -74,6 +75,9 @@ def run(
     With --shadow, rules run a second time with other thresholds. What these find goes to
     wallet.alerts.shadow only: it makes no incident.
 
+    If most events of a topic come late, it prints how many, why and what to do: after a minute of
+    them, and at the end.
+
     Unless tokens.key_file is set, the log gets a key of its own, in a file beside it. One on Kafka
     does not: there a worker starts with a key that is configured, or with tokens.key_id = "public".
 
@@ -94,7 +98,7 @@ def run(
     loaded = load_settings(config, environment(), log_url=log, shadow_file=shadow)
     settings = loaded.settings
     tokens_for(settings, settings.log.url)  # what is wrong with a key ends the start at once
-    counts = Counts()
+    counts, lateness = Counts(), Lateness()
     with stop_signals() as stop, writable_log(loaded, stop.interruptible) as opened:
         refuse_two_clusters(settings, stop.interruptible)
         step_over_records(opened, stepped_over)
@@ -102,7 +106,7 @@ def run(
         refuse_wrong_topics(settings, partitions, stop.interruptible)
         numbers = _numbers(tasks, partitions) if tasks else None
         tokens = tokens_for(settings, settings.log.url, create=True, report=say)
-        with _observed(settings, _STAGES[stage], opened) as observer:
+        with _observed(settings, _STAGES[stage], opened, lateness) as observer:
             runner = Runner(
                 opened,
                 settings,
@@ -122,16 +126,20 @@ def run(
                 runner.run(stop, until_ended)
         counts = runner.counts
     _report(counts, as_json)
+    lateness.finish()
 
 
 @contextmanager
-def _observed(settings: Settings, stages: Sequence[str], log: Log) -> Iterator[Observer]:
+def _observed(
+    settings: Settings, stages: Sequence[str], log: Log, lateness: Lateness
+) -> Iterator[Observer]:
     """Serve metrics and probes if a port is configured; yield the observer of the work.
 
     Raises:
         ConfigError: the port is not available.
     """
-    printed = Observers(Restoring(), Holding(settings.engine.silence_limit_ms), Noticed())
+    holding = Holding(settings.engine.silence_limit_ms)
+    printed = Observers(Restoring(), holding, Noticed(), lateness)
     if settings.metrics.port is None:
         yield printed
         return

@@ -84,6 +84,7 @@ def test_files_may_be_many_zipped_and_stdin() -> None:
     assert json.loads(ended.stdout) == {
         "topics": {TRANSACTIONS: 1, LOGINS: 1, BALANCES: 1},
         "dead_letters": {},
+        "late": {},
         "end": None,
     }
 
