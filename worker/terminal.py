@@ -7,6 +7,7 @@ ends a line within it is escaped too. JSON has its own escapes.
 
 import json
 import logging
+import os
 import sys
 import traceback
 from typing import Any, Final, NamedTuple, TextIO
@@ -80,11 +81,21 @@ def say_exception(error: BaseException) -> None:
         say(*part.rstrip("\n").split("\n"))
 
 
+def debugging() -> bool:
+    """Return whether WALLETWATCH_DEBUG=1 asks for what only developers need."""
+    return os.environ.get("WALLETWATCH_DEBUG") == "1"
+
+
 class LogLines(logging.Handler):
-    """Prints what libraries log."""
+    """Prints what libraries log; that of the client of Kafka only for developers.
+
+    It logs each attempt to connect, with tracebacks. What comes of them, a sentence says.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the message, and the traceback if there is one."""
+        if record.name.startswith("kafka.") and not debugging():
+            return
         say(record.getMessage())
         if record.exc_info and record.exc_info[1] is not None:
             say_exception(record.exc_info[1])

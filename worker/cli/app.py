@@ -19,7 +19,6 @@ from worker.cli.doctor import doctor
 from worker.cli.explain import explain
 from worker.cli.forget import forget_command
 from worker.cli.ingest import ingest
-from worker.cli.options import environment
 from worker.cli.printing.output import echo, say, visible
 from worker.cli.replay import replay_command
 from worker.cli.run import run
@@ -27,7 +26,7 @@ from worker.cli.simulate import simulate
 from worker.cli.tail import tail
 from worker.cli.validate import validate
 from worker.errors import Exit, WalletwatchError
-from worker.terminal import LogLines, Mark, say_exception
+from worker.terminal import LogLines, Mark, debugging, say_exception
 
 _PACKAGES: Final = ("schemas.", "rules.", "worker.")
 _PIPE_CLOSED: Final = 141
@@ -92,7 +91,7 @@ def _print_internal(error: Exception) -> None:
         "What was committed is safe. WALLETWATCH_DEBUG=1 shows the traceback, which may hold "
         "personal data."
     )
-    if environment().get("WALLETWATCH_DEBUG") == "1":
+    if debugging():
         say_exception(error)
 
 

@@ -9,11 +9,16 @@ from time import monotonic
 from typing import Final
 
 from worker.engine.holds import Hold
+from worker.engine.loop import COMMITTING, READING
 from worker.engine.observer import Observer, Work
 from worker.engine.records import TopicPartition
 from worker.engine.task import Task
 from worker.observe.holding import describe
 
+ANSWER_SECONDS: Final = 5.0
+"""How long the log may take to answer before the worker is not ready; a poll waits far less."""
+_MEASURING: Final = "measuring its lag"
+_ASKS_LOG: Final = (READING, COMMITTING, _MEASURING)
 RESTORE_SECONDS: Final = 600.0
 """How long opening the log, or restoring one task, may take; on Kafka a longer one is ended."""
 
@@ -24,6 +29,7 @@ class Health(Observer):
     Args:
         patience: seconds within which a loop that is at work gives a sign of life.
         hold_limit: milliseconds for which an open transaction may hold an input.
+        log: where it is, for sentences.
         clock: seconds, from any beginning.
     """
 
@@ -32,10 +38,12 @@ class Health(Observer):
         stages: Sequence[str],
         patience: float,
         hold_limit: int,
+        log: str,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._patience = patience
         self._hold_limit = hold_limit
+        self._log = log
         self._clock = clock
         self._heard = clock()
         self._deadline = self._heard + RESTORE_SECONDS
@@ -43,10 +51,11 @@ class Health(Observer):
         self._unrestored: dict[str, frozenset[int]] = {}
         self._held: dict[str, tuple[Mapping[TopicPartition, Hold], int]] = {}
         """Per stage the inputs that are held, and when (wall time)."""
+        self._phase = ""
 
     def begins(self, phase: str) -> None:
         """Take it as a sign of life."""
-        self._hear(self._patience)
+        self._hear(self._patience, phase)
 
     def moved(self, stage: str, tasks: Collection[int], kept: Collection[int]) -> None:
         """Be unready until the new tasks are restored."""
@@ -64,10 +73,12 @@ class Health(Observer):
         self._hear(RESTORE_SECONDS if self._unrestored[stage] else self._patience)
 
     def worked(self, work: Work) -> None:
-        """Keep what is held."""
+        """Keep what is held. Observers that are next may ask the log."""
         self._held[work.stage] = work.held, work.now
+        self._hear(self._patience, _MEASURING)
 
-    def _hear(self, patience: float) -> None:
+    def _hear(self, patience: float, phase: str = "") -> None:
+        self._phase = phase
         self._heard = self._clock()
         self._deadline = self._heard + patience
 
@@ -86,6 +97,12 @@ class Health(Observer):
             if missing := self._unrestored[stage]:
                 numbers = ", ".join(map(str, sorted(missing)))
                 return f"Stage {stage} has not restored all its tasks: {numbers} to go."
+        silent = self._clock() - self._heard
+        if self._phase in _ASKS_LOG and silent > ANSWER_SECONDS:
+            return (
+                f"The log {self._log} has not answered for {silent:.0f} s: the worker waits in "
+                f"{self._phase}. walletwatch doctor says why."
+            )
         for held, now in list(self._held.values()):
             if sentence := describe(held, now, self._hold_limit):
                 return sentence

@@ -25,7 +25,10 @@ def watching(
     running, _ = build_rules(settings)
     metrics = Metrics(stages, running)
     health = Health(
-        stages, settings.metrics.stalled_after_ms / 1000, settings.engine.silence_limit_ms
+        stages,
+        settings.metrics.stalled_after_ms / 1000,
+        settings.engine.silence_limit_ms,
+        settings.log.url,
     )
     pages = {
         "/metrics": _metrics_page(metrics),

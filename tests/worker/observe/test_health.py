@@ -8,10 +8,10 @@ import pytest
 from schemas.topics import LOGINS
 from worker.detect.stage import DETECT
 from worker.engine.holds import Hold
-from worker.engine.loop import READING
+from worker.engine.loop import COMMITTING, READING, RELEASING
 from worker.engine.observer import Work
 from worker.engine.records import TopicPartition
-from worker.observe.health import RESTORE_SECONDS, Health
+from worker.observe.health import ANSWER_SECONDS, RESTORE_SECONDS, Health
 from worker.triage.stage import TRIAGE
 
 PATIENCE = 60
@@ -35,7 +35,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def health(clock: Clock) -> Health:
-    return Health((DETECT, TRIAGE), PATIENCE, LIMIT, clock)
+    return Health((DETECT, TRIAGE), PATIENCE, LIMIT, "kafka://one:9092", clock)
 
 
 def task(number: int) -> Any:
@@ -118,3 +118,46 @@ def test_tasks_that_move_make_it_unready(health: Health) -> None:
     assert health.unreadiness() is None
     health.moved(TRIAGE, (), ())
     assert health.unreadiness() == "Stage triage has no tasks."
+
+
+def ready(health: Health) -> None:
+    """Give each stage its task."""
+    for stage in (DETECT, TRIAGE):
+        health.moved(stage, (0,), ())
+        health.restored(stage, task(0))
+
+
+@pytest.mark.parametrize("phase", [READING, COMMITTING])
+def test_a_log_that_does_not_answer_makes_it_unready(
+    health: Health, clock: Clock, phase: str
+) -> None:
+    """From five seconds on, until it answers; with where the log is, and for how long."""
+    ready(health)
+    health.begins(phase)
+    clock.now += ANSWER_SECONDS
+    assert health.unreadiness() is None
+    clock.now += 1
+    assert health.unreadiness() == (
+        f"The log kafka://one:9092 has not answered for 6 s: the worker waits in {phase}. "
+        "walletwatch doctor says why."
+    )
+    assert health.ailment() is None
+    health.begins(RELEASING)
+    assert health.unreadiness() is None
+
+
+def test_long_work_is_not_silence_of_the_log(health: Health, clock: Clock) -> None:
+    """Neither judging nor restoring: both have limits of their own."""
+    ready(health)
+    health.begins(RELEASING)
+    clock.now += PATIENCE - 1
+    assert health.unreadiness() is None
+
+
+def test_other_observers_may_wait_for_the_log_too(health: Health, clock: Clock) -> None:
+    """They come after the unit of work, before the next one begins."""
+    ready(health)
+    health.begins(RELEASING)
+    health.worked(Work(DETECT, 0, (), ()))
+    clock.now += ANSWER_SECONDS + 1
+    assert "waits in measuring its lag" in (health.unreadiness() or "")

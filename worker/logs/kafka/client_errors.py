@@ -4,7 +4,7 @@ Every call raises ClientError if it fails; `str(error)` says why. Unless the tab
 the failure is fatal: the caller's session ends, and a new client is made.
 
     ClientError
-    |- NotConnected            no broker could be used in time
+    |- NotConnected            no broker could be used in time, or the connection is lost
     |  `- LoginRefused         a broker refused the credentials: the configuration is wrong
     |- ClientTimeout           no answer in time; of `Consumer.committed`: a transaction is open,
     |                          ask again
@@ -26,7 +26,7 @@ class ClientError(Exception):
 
 
 class NotConnected(ClientError):
-    """No broker could be used before the bootstrap timeout."""
+    """No broker could be used before the bootstrap timeout, or none can be reached any more."""
 
 
 class LoginRefused(NotConnected):

@@ -155,8 +155,10 @@ class Cluster(Names):
                 "kafka.password_file and kafka.sasl_mechanism."
             ) from error
         except ClientError as error:
+            seconds = self.timings.bootstrap // 1000
             raise LogError(
-                f"No Kafka broker at {servers} can be used ({error}).{SEE_DOCTOR}"
+                f"No Kafka broker at {servers} can be used ({error}); tried for {seconds} s."
+                f"{SEE_DOCTOR}"
             ) from error
 
     def _apart(self, make: Callable[[], C]) -> C:

@@ -267,7 +267,9 @@ class GroupConsumer:
         try:
             return question(partitions, self._cluster.timings.request)
         except ClientError as error:
-            raise LogError(f"The brokers did not answer with the offsets: {error}") from error
+            raise LogError(
+                f"The offsets of {', '.join(self._topics)} cannot be read: {error}"
+            ) from error
 
 
 def owners_of(admin: Admin, group: str) -> dict[int, str]:

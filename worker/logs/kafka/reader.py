@@ -155,4 +155,4 @@ class Reader:
         except UnreadableBatch as error:
             raise LogError(str(error)) from error
         except ClientError as error:
-            raise LogError(f"The brokers did not answer: {error}") from error
+            raise LogError(f"The log cannot be read: {error}") from error

@@ -142,7 +142,8 @@ class StageMembership:
     @contextmanager
     def _guard(self, what: str, seconds: float) -> Iterator[None]:
         self._dead = True
-        with self._watchdog.limit(what, seconds):
+        servers = ",".join(self._cluster.servers)
+        with self._watchdog.limit(f"{what} on the brokers at {servers}", seconds):
             try:
                 yield
             except Rebalanced:

@@ -86,7 +86,10 @@ class TransactionalProducer:
             )
         if isinstance(error, RecordTooLarge):
             return self._limits.refusal(self._limits.largest_of(error.topic, records))
-        return LogError(f"{self.transactional_id}: the commit failed: {error}")
+        return LogError(
+            f"{self.transactional_id}: the commit failed: {error}. What was committed before is "
+            "safe: start again."
+        )
 
     def abort_hanging(
         self, hanging: Hanging, changelogs: Collection[ClusterPartition] = ()

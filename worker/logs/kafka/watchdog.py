@@ -11,23 +11,26 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Condition, Thread
-from time import monotonic
+from time import monotonic, time
 from typing import Final
 
+from schemas.time import format_time
 from worker.errors import Exit
-from worker.terminal import say
+from worker.terminal import debugging, say
 
 _OVERSLEPT: Final = 1.0
 """Seconds by which a wait may be late before the whole process must have been frozen."""
 
 
 def end_process(what: str, seconds: float) -> None:
-    """Write the stack of every thread and what hung to stderr, and end the process at once."""
-    faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
+    """Write what hung to stderr, for developers with every thread's stack, and end the process."""
+    if debugging():
+        faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
+    since = format_time(int((time() - seconds) * 1000))
     say(
-        f"walletwatch: {what} has had no answer from the brokers for {seconds:.0f} s: they may be "
-        "down, or cut off from here (walletwatch doctor says more). What was committed is safe; "
-        "the next start reads from the log how far it went. Ending the process."
+        f"walletwatch: {what}: no answer since {since} (for {seconds:.0f} s). They may be down, or "
+        "cut off from here: walletwatch doctor says why. What was committed is safe; the next "
+        "start reads from the log how far it went. Ending the process."
     )
     sys.stderr.flush()
     os._exit(Exit.INTERNAL)

@@ -1,5 +1,6 @@
 """The watchdog ends a process whose call hangs, and no other."""
 
+import os
 import subprocess
 import sys
 from threading import Event
@@ -15,14 +16,20 @@ with Watchdog().limit("committing", 0.2):
 
 
 def test_a_call_that_hangs_ends_the_process() -> None:
-    """With exit code 70, a sentence, and where every thread stood."""
-    done = subprocess.run(
-        [sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 70
-    said = done.stderr.splitlines()[-1]
-    assert said.startswith("walletwatch: committing has had no answer from the brokers for ")
-    assert "in wait" in done.stderr
+    """With exit code 70 and a sentence; for developers with where every thread stood."""
+    for debug, stacks in (("0", False), ("1", True)):
+        done = subprocess.run(
+            [sys.executable, "-c", HANGS],
+            env={**os.environ, "WALLETWATCH_DEBUG": debug},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 70
+        said = done.stderr.splitlines()
+        assert said[-1].startswith("walletwatch: committing: no answer since 2")
+        assert ("in wait" in done.stderr, len(said) > 1) == (stacks, stacks)
 
 
 def test_calls_that_come_back_in_time_are_left_alone() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from kafka.errors import KafkaError, SaslAuthenticationFailedError
 
 from worker.logs.kafka.client_errors import LoginRefused, NotConnected
+from worker.logs.kafka.kafka_python.errors import describe_failed_connection
 from worker.logs.kafka.kafka_python.last_bytes import deliver_last_bytes
 
 _CONNECTIONS: Final = logging.getLogger("kafka.net.manager")
@@ -25,6 +26,7 @@ class KafkaPythonClient:
     """
 
     def __init__(self, kind: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        self.servers = ",".join(options["bootstrap_servers"])
         self._client = _connect(kind, options)
 
     @property
@@ -46,7 +48,7 @@ def _connect(kind: Callable[..., Any], options: Mapping[str, Any]) -> Any:
         reason = logged.reason or error
         if isinstance(reason, SaslAuthenticationFailedError):
             raise LoginRefused(str(reason).rpartition(": ")[2]) from error
-        raise NotConnected(str(reason)) from error
+        raise NotConnected(describe_failed_connection(reason)) from error
     finally:
         _CONNECTIONS.removeHandler(logged)
 
