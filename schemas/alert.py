@@ -93,7 +93,10 @@ class Fact(Published):
 
 
 class Alert(Published):
-    """One step in the life of one alert: raised, then updated, cured, retracted or expired."""
+    """One step in the life of one alert: raised, then updated, cured, retracted or expired.
+
+    On Kafka, consumers need isolation.level=read_committed.
+    """
 
     alert_id: Id = Field(description="Stable: the same history gives the same id everywhere.")
     kind: AlertKind = Field(

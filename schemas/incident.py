@@ -82,7 +82,10 @@ class LastChange(Published):
 
 
 class Incident(Published):
-    """The whole state of an incident after one change of it."""
+    """The whole state of an incident after one change of it.
+
+    On Kafka, consumers need isolation.level=read_committed.
+    """
 
     incident_id: IncidentId = Field(description="Stable; the key of the record.")
     dedup_key: Id = Field(description="rule:subject kind:token; open alerts that share it join it.")

@@ -84,8 +84,10 @@ outputs only ever gain some.
 {table(("topic", "role", "key", "partition by", "cleanup", "kept", "what it carries"), rows)}
 - *input* is what you write, *output* what walletwatch publishes, *internal* what its stages send
   each other.
-- On Kafka, consumers of outputs need `isolation.level=read_committed`
-  ([why](kafka.md#reading-what-walletwatch-publishes)).
+- On Kafka, consumers of outputs need `isolation.level=read_committed`, or they read alerts and incidents
+  that never were ([why](kafka.md#reading-what-walletwatch-publishes)); it is not the default of the Java
+  client and kafka-python. [examples/consumer](../examples/consumer) is one to begin with.
+- On the embedded log, [SQL](sqlite.md) reads them.
 - Records go to partitions by murmur2 of the *partition by*: the account_id, the cause of an alert,
   or the key as it is. Topics of the same partitioning have the same number of partitions, for life.
 - *delete* forgets records after the time in *kept*. *compact* keeps the newest record of every key,
