@@ -42,7 +42,9 @@ LEAST: Final = 2.0
 class Records(Blocks):
     """One record per key, as changelogs usually are."""
 
-    def write(self, changes: Mapping[Key, bytes], note: bytes = b"") -> Written:
+    def write(
+        self, changes: Mapping[Key, bytes], note: bytes = b"", erase: bool = False
+    ) -> Written:
         """Return the records to append."""
         return [(key or b"", value or None) for key, value in changes.items()]
 

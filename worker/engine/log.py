@@ -8,7 +8,7 @@ one poll followed by one commit. A session that raised is dead: close it and ope
 Offsets of a partition rise by append order but need not be dense (pruning, transaction markers).
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from worker.engine.records import Batch, Commit, NewRecord, Record, Snapshot, TopicPartition
@@ -128,19 +128,43 @@ class Log(Protocol):
         unless it is a tombstone. Where the store does this by itself, nothing is dropped here.
         """
 
+    def erase(
+        self,
+        chosen: Callable[[TopicPartition, Record], bool],
+        readers: Mapping[str, Collection[str]],
+    ) -> int:
+        """Remove the chosen records at once, without a trace in files, and return how many.
+
+        A record stays, as in `prune`, until every stage in `readers[topic]` has committed an
+        offset above it, and where it is the newest of its key on a compacted topic. The others
+        keep their offsets. No bytes stay of what has been removed or replaced before, either.
+        Where the store removes records by retention alone, nothing is removed here.
+
+        Args:
+            chosen: whether the record there is to go.
+
+        Raises:
+            LogError: the log cannot be written; some may be removed, and calling again goes on.
+        """
+
     def close(self) -> None:
         """Release files and connections. May be called twice."""
+
+
+def following(log: Log, at: TopicPartition, offset: int, chunk: int = 1000) -> Iterator[Record]:
+    """Yield every stored record of a partition at or after an offset, in offset order."""
+    end = log.offsets(at.topic)[at.partition][1]
+    while offset < end:
+        records = log.read(at.topic, at.partition, offset, chunk)
+        if not records:
+            break
+        yield from records
+        offset = records[-1].offset + 1
 
 
 def stored(log: Log, topic: str, chunk: int = 1000) -> Iterator[tuple[TopicPartition, Record]]:
     """Yield every stored record of a topic, partition by partition, in offset order."""
     for partition in range(log.partitions(topic)):
         at = TopicPartition(topic, partition)
-        offset, end = log.offsets(topic)[partition]
-        while offset < end:
-            records = log.read(topic, partition, offset, chunk)
-            if not records:
-                break
-            for record in records:
-                yield at, record
-            offset = records[-1].offset + 1
+        for record in following(log, at, 0, chunk):
+            yield at, record

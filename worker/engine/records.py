@@ -83,6 +83,8 @@ class Commit:
     """From where to read after a restart: per input, at most the session's position."""
     metas: dict[int, bytes] = field(default_factory=dict)
     """Per task: positions, frontiers and the like, opaque to the log."""
+    erase: bool = False
+    """Whether the log may keep no older bytes of these states longer than its cleanup takes."""
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 
 from worker.engine.cutting import RECORD_BYTES
@@ -41,6 +42,17 @@ class _Partition:
         dropped = len(self.records) - len(kept)
         self.records = kept
         return dropped
+
+    def erase(self, bound: int, compacted: bool, chosen: Callable[[Record], bool]) -> int:
+        """Drop the chosen records below the offset (if compacted: not the newest of a key)."""
+        newest = {record.key: record for record in self.records} if compacted else {}
+        before = len(self.records)
+        self.records = [
+            record
+            for record in self.records
+            if record.offset >= bound or newest.get(record.key) is record or not chosen(record)
+        ]
+        return before - len(self.records)
 
 
 @dataclass(slots=True)
@@ -130,6 +142,22 @@ class MemoryLog:
                 passed = self._passed(TopicPartition(topic, number), readers.get(topic, ()))
                 dropped += partition.keep_from(min(bound, *passed), topic in self._compacted)
         return dropped
+
+    def erase(
+        self,
+        chosen: Callable[[TopicPartition, Record], bool],
+        readers: Mapping[str, Collection[str]],
+    ) -> int:
+        """Drop the chosen records that all readers have passed; see the port."""
+        return sum(
+            partition.erase(
+                min(self._passed(TopicPartition(topic, number), readers.get(topic, ()))),
+                topic in self._compacted,
+                partial(chosen, TopicPartition(topic, number)),
+            )
+            for topic, partitions in self._topics.items()
+            for number, partition in enumerate(partitions)
+        )
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""

@@ -6,6 +6,9 @@ about twice as many entries as there are keys, each write also cleans: it takes 
 writes its entries that are still newest again, and a tombstone for its number. A removal in the
 oldest block needs no entry any more: no older block can bring the key back.
 
+To *erase* keys is to take every block that has an entry of them, whatever its place, and the block
+with their removals too: once the topic is compacted, no record has these keys.
+
 Written and cleaned in one transaction with the unit of work, so a crash can never see half of it;
 compaction of the topic drops the tombstoned blocks.
 
@@ -14,10 +17,11 @@ what the commit notes beside them, which counts for the last commit only. Releas
 it too, and write none.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, repeat
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -56,6 +60,7 @@ class _Block(msgspec.Struct, array_like=True, gc=False):
 _pack: Final = msgspec.msgpack.Encoder().encode
 _unpack: Final = Unpacker(_Block)
 _decode_keys: Final = msgspec.msgpack.Decoder(list[Key]).decode
+_NUMBER: Final = itemgetter(0)
 
 
 class Blocks:
@@ -95,26 +100,64 @@ class Blocks:
         """Whether nothing was ever written or applied."""
         return self._next == 0
 
-    def write(self, changes: Mapping[Key, bytes], note: bytes = b"") -> Written:
+    def write(
+        self, changes: Mapping[Key, bytes], note: bytes = b"", erase: bool = False
+    ) -> Written:
         """Take the new bytes of keys (none: remove it) and return what to append for them.
 
         Args:
             note: a note of the commit, which may be one without changes.
+            erase: whether no older bytes of these keys may remain, nor a removed key itself.
         """
         records: Written = []
         keys = list(changes)
         self._keep(keys, changes.values())
+        if erase:
+            keys = [key for key in keys if changes[key]]
+            keys += self._erase(changes, note, records)
         budget = _PACE * len(keys)
         while budget > 0 and self._is_due():
             number, count, _ = self._blocks[0]
             budget -= count
-            keys += self._take_oldest(changes)
+            keys += self._take(0, changes)
             records.append((_name(number), None))
+        self.note = note
+        records += self._append(keys, note)
+        return records
+
+    def _erase(
+        self, changes: Mapping[Key, bytes], note: bytes, records: Written
+    ) -> Collection[Key]:
+        """Take all blocks with entries of these keys; return what must be written again.
+
+        The removals come first, in blocks that go with the others: until the topic is compacted, a
+        release that knows no tombstones but that of the oldest block restores the same.
+        """
+        erased = changes.keys() - {None}
+        gone = [key for key in changes if not changes[key]]
+        if gone:
+            records += self._append(gone, note)
+        places = [
+            place
+            for place, (_, _, packed) in enumerate(self._blocks)
+            if not erased.isdisjoint(_decode_keys(packed))
+        ]
+        again: dict[Key, None] = {}
+        tombstones: Written = [(_name(self._blocks[place][0]), None) for place in places]
+        for place in reversed(places):
+            again |= dict.fromkeys(self._take(place, changes))
+        for key in gone:
+            del self._where[key]
+        records += tombstones
+        return again
+
+    def _append(self, keys: Sequence[Key], note: bytes) -> Written:
+        """Put the newest bytes of keys into new blocks, at least one if there is a note."""
+        records: Written = []
         values = list(map(self._values.get, keys, repeat(b"")))
         parts = list(_parts(keys, values, self._limit))
         if note and not parts:
             parts = [slice(0)]
-        self.note = note
         for part in parts:
             packed = _pack(keys[part])
             block = _Block(_LAYOUT, msgspec.Raw(packed), values[part], note)
@@ -135,10 +178,11 @@ class Blocks:
             packed, keys, values, self.note = _read(block)
             self._keep(keys, values)
             self._add(number, keys, packed)
-        elif self._blocks and self._blocks[0][0] == number:
-            # Its newest entries follow in later blocks. Older blocks have had their tombstone
-            # before; a block that is not the oldest was compacted away.
-            self._take_oldest()
+        elif (place := self._place_of(number)) is not None:
+            # What of it counts follows in later blocks of the same commit.
+            for key in self._take(place):
+                self._values.pop(key, None)
+                self._where.pop(key, None)
 
     def _keep(self, keys: Iterable[Key], values: Collection[bytes]) -> None:
         self._values.update(zip(keys, values, strict=True))
@@ -156,13 +200,25 @@ class Blocks:
         self.entries += len(keys)
         self._next = number + 1
 
-    def _take_oldest(self, changed: Collection[Key] = ()) -> list[Key]:
-        """Forget the oldest block and return the keys whose bytes must be written again."""
+    def _place_of(self, number: int) -> int | None:
+        """Return the place of a block; None if compaction has taken it."""
+        place = bisect_left(self._blocks, number, key=_NUMBER)
+        is_there = place < len(self._blocks) and self._blocks[place][0] == number
+        return place if is_there else None
+
+    def _take(self, place: int, changed: Collection[Key] = ()) -> list[Key]:
+        """Forget a block and return the keys whose newest entry must be written again.
+
+        A removal in the oldest block is none of them; one behind it is.
+        """
         where, values = self._where, self._values
-        number, count, packed = self._blocks.popleft()
+        number, count, packed = self._blocks[place]
+        del self._blocks[place]
         self.entries -= count
         keys = _decode_keys(packed)
-        newest = [key for key in keys if where[key] == number and key not in changed]
+        newest = [key for key in keys if where.get(key) == number and key not in changed]
+        if place > 0:
+            return newest
         for key in newest:
             if key not in values:
                 del where[key]

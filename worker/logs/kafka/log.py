@@ -144,6 +144,14 @@ class KafkaLog:
         """Drop nothing: the brokers keep the retention of their topics."""
         return 0
 
+    def erase(
+        self,
+        chosen: Callable[[TopicPartition, Record], bool],
+        readers: Mapping[str, Collection[str]],
+    ) -> int:
+        """Remove nothing: brokers remove no single records before their retention has passed."""
+        return 0
+
     def close(self) -> None:
         """Close every session and connection. May be called twice."""
         for membership, _ in list(self._memberships.values()):

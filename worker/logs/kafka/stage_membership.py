@@ -263,7 +263,8 @@ class StageMembership:
                 offsets[self._on_cluster(at)] = CommittedOffset(offset, own)
             note = self.topics.note(own, restored.offsets, positions)
             changelog = self._changelog(task)
-            records += [(changelog, *block, ()) for block in restored.blocks.write(changes, note)]
+            blocks = restored.blocks.write(changes, note, unit.erase)
+            records += [(changelog, *block, ()) for block in blocks]
         self._producer.commit(records, timestamp, offsets, self._consumer.group_metadata)
 
     # -- leaving ----------------------------------------------------------------------------

@@ -89,6 +89,7 @@ class Connection:
                 self._db.execute(f"PRAGMA synchronous = {synchronous}")
                 self._db.execute("PRAGMA wal_autocheckpoint = 0")
                 self._db.execute("PRAGMA cache_size = -16384")
+                self._db.execute("PRAGMA secure_delete = ON")
         except BaseException:
             self.close()
             raise
@@ -136,6 +137,26 @@ class Connection:
         """Return a number that differs once another connection has committed."""
         with self.errors():
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def rewrite(self) -> None:
+        """Write the whole file anew, without a byte of what was removed; empties the WAL.
+
+        secure_delete overwrites what is removed, but not the copies that stay in a page when its
+        rows move to another page. All writers wait meanwhile, and it takes the file's size in free
+        space twice.
+
+        Raises:
+            LogError: it cannot be done, or another process reads for too long.
+        """
+        self._check_still_there()
+        with self.errors():
+            self._db.execute("VACUUM")
+            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise LogError(
+                f"{self._wal} still holds what was removed, because another process reads the "
+                "log: end it, and try again."
+            )
 
     def close(self) -> None:
         """Close the connection. May be called twice."""

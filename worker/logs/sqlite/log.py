@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from worker.engine.cutting import RECORD_BYTES
-from worker.engine.records import NewRecord, Record
+from worker.engine.records import NewRecord, Record, TopicPartition
 from worker.errors import ConfigError, LogError
+from worker.logs.sqlite.erase import erase
 from worker.logs.sqlite.file import Connection, add_topics, create
 from worker.logs.sqlite.holds import Holds
 from worker.logs.sqlite.prune import prune
@@ -126,6 +127,19 @@ class SqliteLog:
             )
             for topic, milliseconds in retention.items()
         )
+
+    def erase(
+        self,
+        chosen: Callable[[TopicPartition, Record], bool],
+        readers: Mapping[str, Collection[str]],
+    ) -> int:
+        """Delete the chosen records that all readers have passed, and write the file anew."""
+        erased = sum(
+            erase(self._connection, name, topic, chosen, readers.get(name, ()))
+            for name, topic in self._topics.items()
+        )
+        self._connection.rewrite()
+        return erased
 
     def close(self) -> None:
         """Close the file. May be called twice."""

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from worker.logs.sqlite.file import Connection
 from worker.logs.sqlite.records import Topic
 
+_ANY_AGE = 2**63 - 1
 _AT_ONCE = 10_000
 """Offsets per transaction, so that no other process waits long for the write lock."""
 
@@ -16,7 +17,7 @@ def prune(connection: Connection, topic: Topic, cutoff: int, readers: Collection
     for partition in range(topic.partitions):
         at = (topic.id, partition)
         with connection.reading() as db:
-            first, bound = _range(db, at, cutoff, readers)
+            first, bound = removable(db, at, readers, cutoff)
         if topic.compacted and first < bound:
             with connection.writing() as db:
                 dropped += _compact(db, at, bound)
@@ -27,10 +28,18 @@ def prune(connection: Connection, topic: Topic, cutoff: int, readers: Collection
     return dropped
 
 
-def _range(
-    db: sqlite3.Connection, at: tuple[int, int], cutoff: int, readers: Collection[str]
+def removable(
+    db: sqlite3.Connection,
+    at: tuple[int, int],
+    readers: Collection[str],
+    cutoff: int = _ANY_AGE,
 ) -> tuple[int, int]:
-    """Return the oldest stored offset and the one below which records may go."""
+    """Return the oldest stored offset and the one below which all may go that is old enough.
+
+    Args:
+        readers: stages that must have passed it.
+        cutoff: append time (ms) before which it is old enough.
+    """
     first, bound = db.execute(
         "SELECT first, next FROM partitions WHERE topic = ? AND partition = ?", at
     ).fetchone()
@@ -69,10 +78,15 @@ def _compact(db: sqlite3.Connection, at: tuple[int, int], bound: int) -> int:
         "  SELECT max(offset) FROM records WHERE topic = ?1 AND partition = ?2 GROUP BY key))",
         (*at, bound),
     ).rowcount
+    begin_at_the_oldest(db, at)
+    return dropped
+
+
+def begin_at_the_oldest(db: sqlite3.Connection, at: tuple[int, int]) -> None:
+    """Let a partition begin at its oldest record, or where the next one will be."""
     db.execute(
         "UPDATE partitions SET first = ifnull((SELECT offset FROM records"
         " WHERE topic = ?1 AND partition = ?2 ORDER BY offset LIMIT 1), next)"
         " WHERE topic = ?1 AND partition = ?2",
         at,
     )
-    return dropped

@@ -16,6 +16,7 @@ from worker.logs.kafka.blocks import Blocks, Key
 Stored = list[tuple[bytes, bytes | None]]
 
 KEYS = st.sampled_from([None, b"", b"\0", b"a", b"b", b"ab", b"\xff\xfe"])
+KEYS_OF_STATES = (b"", b"\0", b"a", b"b", b"ab", b"\xff\xfe")
 CHANGES = st.dictionaries(KEYS, st.binary(max_size=12), max_size=8)
 COMMIT = st.tuples(st.just("commit"), CHANGES)
 STEPS = st.lists(
@@ -23,6 +24,7 @@ STEPS = st.lists(
         COMMIT,
         COMMIT,
         COMMIT,
+        st.tuples(st.just("erase"), CHANGES),
         st.tuples(st.just("abort"), CHANGES),
         st.tuples(st.just("restore"), st.none()),
         st.tuples(st.just("compact"), st.sets(st.integers(0, 60))),
@@ -70,7 +72,7 @@ def expired(stored: Stored, chosen: Callable[[int], bool]) -> Stored:
 def test_what_is_restored_is_what_was_committed(
     steps: list[tuple[str, Any]],
 ) -> None:
-    """Over writes, removals, cleaning, aborted commits, restores and compaction at any point."""
+    """Over writes, removals, erasure, cleaning, aborted commits, restores and compaction."""
     blocks, stored, truth = Blocks(40), Stored(), dict[Key, bytes]()
     for what, argument in steps:
         if what == "compact":
@@ -79,9 +81,9 @@ def test_what_is_restored_is_what_was_committed(
         if what == "expire":
             stored = expired(stored, argument.__contains__)
             continue
-        if what in ("commit", "abort"):
-            written = blocks.write(argument)
-        if what == "commit":
+        if what in ("commit", "erase", "abort"):
+            written = blocks.write(argument, erase=what == "erase")
+        if what in ("commit", "erase"):
             stored += written
             truth |= argument
             truth = {key: value for key, value in truth.items() if value}
@@ -93,6 +95,56 @@ def test_what_is_restored_is_what_was_committed(
         again = restored(rest)
         assert dict(again.items()) == truth
         assert again.entries == blocks.entries
+
+
+@given(st.lists(CHANGES, max_size=20), CHANGES)
+@settings(max_examples=200)
+def test_nothing_of_what_was_erased_is_left_once_all_is_compacted(
+    before: list[dict[Key, bytes]], erased: dict[Key, bytes]
+) -> None:
+    """Neither a removed key nor older bytes of one that stays; all else is as it was."""
+    names = {key: b"name of %b;" % key for key in KEYS_OF_STATES}
+    blocks, stored, truth = Blocks(60), Stored(), dict[Key, bytes]()
+    turns = [(changes, False) for changes in before] + [(erased, True)]
+    for turn, (changes, erase) in enumerate(turns):
+        named: dict[Key, bytes] = {
+            names[key]: b"bytes %d of %b;" % (turn, key) if value else b""
+            for key, value in changes.items()
+            if key is not None
+        }
+        stored += blocks.write({**named, None: b"meta %d" % turn}, b"note", erase)
+        truth = {key: value for key, value in (truth | named).items() if value}
+    left = compacted(stored, lambda _: True)
+    kept = b"".join(block for _, block in left if block is not None)
+    for key, value in erased.items():
+        if key is not None:
+            assert (names[key] in kept) == bool(value)
+            assert kept.count(b" of %b;" % key) == 2 * bool(value)
+    again = restored(left)
+    assert dict(again.items()) == truth | {None: b"meta %d" % (len(turns) - 1)}
+    assert again.note == b"note"
+
+
+def test_a_release_that_tombstones_only_the_oldest_block_restores_the_same() -> None:
+    """Until the topic is compacted, the removals stand before the tombstones."""
+    blocks, stored = Blocks(), Stored()
+    for turn in range(5):
+        stored += blocks.write({b"other": b"%d" % turn, b"gone": b"v%d" % turn})
+    stored += blocks.write({b"cold": b"v"})
+    stored += blocks.write({b"gone": b""}, erase=True)
+    without = [each for each in stored if each[1] is not None]
+    assert (
+        dict(restored(without).items()) == dict(blocks.items()) == {b"other": b"4", b"cold": b"v"}
+    )
+
+
+def test_erasing_writes_only_the_blocks_again_that_have_the_key() -> None:
+    """Whatever the task keeps beside."""
+    blocks = Blocks(2_000)
+    blocks.write({b"%d" % n: b"cold" for n in range(5_000)})
+    written = blocks.write({b"17": b""}, erase=True)
+    assert sum(block is None for _, block in written) == 2
+    assert len(written) == 4
 
 
 def test_the_blocks_stay_about_twice_as_many_entries_as_there_are_keys() -> None:

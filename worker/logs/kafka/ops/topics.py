@@ -5,7 +5,15 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final
 
-from schemas.topics import DEAD_LETTERS, DETECT_INPUTS, LATE, TOPICS, Topic
+from schemas.topics import (
+    COMPACTION_LAG_MS,
+    DEAD_LETTERS,
+    DETECT_INPUTS,
+    LATE,
+    SEGMENT_MS,
+    TOPICS,
+    Topic,
+)
 from worker.config.settings import Settings
 from worker.detect.stage import DETECT
 from worker.errors import ConfigError, LogError
@@ -19,6 +27,11 @@ from worker.logs.kafka.ops.stages import INPUTS_OF
 _HOUR: Final = 3_600_000
 _TOMBSTONES_MS: Final = 24 * _HOUR
 """Longer than any restore: a tombstone must not vanish before a reader that approaches it."""
+_COMPACTED: Final = {
+    "delete.retention.ms": str(_TOMBSTONES_MS),
+    # Without it what a newer record replaces may stay for ever.
+    "max.compaction.lag.ms": str(COMPACTION_LAG_MS),
+}
 _BLOCK_LIMIT: Final = 8 * 1024 * 1024
 _HIDDEN: Final = "settings"
 PARTITIONS: Final = "partitions"
@@ -184,8 +197,9 @@ class Topics:
         configs: dict[str, str] = {"cleanup.policy": topic.cleanup}
         if topic.cleanup == "delete":
             configs["retention.ms"] = str(self._settings.retention[topic.name])
+            configs["segment.ms"] = str(SEGMENT_MS)
         else:
-            configs["delete.retention.ms"] = str(_TOMBSTONES_MS)
+            configs |= _COMPACTED
         if topic.role == "input":
             # Time is judged by when the log took a record, not by a producer's clock.
             configs["message.timestamp.type"] = "LogAppendTime"
@@ -194,7 +208,7 @@ class Topics:
     def _changelog(self) -> dict[str, str]:
         return {
             "cleanup.policy": "compact",
-            "delete.retention.ms": str(_TOMBSTONES_MS),
+            **_COMPACTED,
             SETTING: str(_BLOCK_LIMIT),
             "segment.ms": str(_HOUR),
             "min.cleanable.dirty.ratio": "0.3",
