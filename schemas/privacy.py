@@ -86,6 +86,27 @@ PLACES: Final = (
 )
 
 
+class Leftover(NamedTuple):
+    """What `forget` leaves of an account in one place; empty: nothing."""
+
+    place: DataPlace
+    on_sqlite: str
+    on_kafka: str
+    """Until retention or compaction removes it."""
+
+
+LEFT_BY_FORGET: Final = (
+    Leftover(INPUTS, "what detect has not handled yet", "all of it"),
+    Leftover(ORIGINALS, "", "all of it"),
+    Leftover(ALERT, "the last record of each alert that it ends", "all of it"),
+    Leftover(SIGNAL, "what triage has not handled yet", "all of it"),
+    Leftover(INCIDENT, "the last record of each incident that it ends", "all of it"),
+    Leftover(NOTIFICATION, "", "all of it"),
+    Leftover(STATE, "", "what it was before"),
+)
+"""`docs/privacy.md` has this table, and `forget` prints it with its times."""
+
+
 class Personal(NamedTuple):
     """Fields with personal data, and the form that they may have in each place."""
 

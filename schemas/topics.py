@@ -36,6 +36,12 @@ DEAD_LETTERS = "wallet.dead-letters"
 
 _DAY = 24 * 60 * 60 * 1000
 
+SEGMENT_MS = _DAY
+"""Kafka removes records by whole segments: how long one is written to, so how much longer than its
+retention a record may stay."""
+COMPACTION_LAG_MS = _DAY
+"""How long Kafka may keep what a newer record of its key replaces, on a compacted topic."""
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:

@@ -14,10 +14,9 @@ import typer.main
 
 from rules.contract import AnyRule
 from rules.registry import ALL
-from schemas.privacy import FORMS, IMPERSONAL, PERSONAL, PLACES, Form
 from schemas.time import format_span
 from schemas.topics import TOPICS
-from scripts import explained, operations, topics
+from scripts import explained, operations, privacy, topics
 from scripts.tables import table
 from worker.cli.app import app
 from worker.config.registration import doc_of
@@ -39,7 +38,7 @@ def pages() -> dict[Path, str]:
     operating = ROOT / "docs" / "operations.md"
     return {
         ROOT / "docs" / "topics.md": topics.page(TOPICS),
-        ROOT / "docs" / "privacy.md": privacy_page(),
+        ROOT / "docs" / "privacy.md": privacy.page(),
         ROOT / "docs" / "explained.md": explained.page(),
         ROOT / "docs" / "rules.md": rules_page(ALL),
         ROOT / "docs" / "commands.md": commands_page("walletwatch", typer.main.get_command(app)),
@@ -47,64 +46,6 @@ def pages() -> dict[Path, str]:
         operating: with_counts(operating.read_text("utf-8")),
         readme: with_rules(readme.read_text("utf-8"), ALL),
     }
-
-
-def privacy_page() -> str:
-    """Return the page about personal data: field by place."""
-    shown: dict[Form, str] = {form: form for form in FORMS} | {"never": "-"}
-    cells = (
-        (", ".join(f"`{name}`" for name in row.fields), *(shown[row.form(p)] for p in PLACES))
-        for row in PERSONAL
-    )
-    reasons = ((", ".join(f"`{name}`" for name in row.fields), row.why) for row in PERSONAL)
-    places = (
-        (place.name, ", ".join(f"`{name}`" for name in place.topics), place.meaning)
-        for place in PLACES
-    )
-    forms = ((shown[form], meaning) for form, meaning in FORMS.items())
-    others = (
-        (", ".join(f"`{name}`" for name in fields.split()), why)
-        for why, fields in IMPERSONAL.items()
-    )
-    return f"""# Personal data
-
-Which field of an event may be where, and in which form. A test sends events in which every
-field is marked through every path there is, and searches all that is written, kept or printed.
-
-{table(("field", *(place.name for place in PLACES)), cells)}
-{table(("form", "means"), forms)}
-Where a field may be as it came, its token may be too. Values that the rules work out, such
-as amounts that are missing, distances or numbers of devices, are with the amounts on alerts.
-
-{table(("place", "topics", "what it is"), places)}
-An account remembers its recent events by keyed hashes: 128 bits of topic and `event_id`, 64 bits
-of its content, so that no producer can make an event that is taken for the redelivery of
-another one and dropped. The key of these hashes is derived from the token key with which a task
-makes its first commit, or drawn at random where tokens are public. It is kept in the saved state of
-the task, beside the hashes: it does not change when the token key does, and the token key cannot be
-found from it. What can read the saved state can read this key, so keep producers from it; `topics
-acls` gives workers alone the right to read the changelogs. `replay` and `explain --from` use a
-fixed key: what they find does not depend on it. Rows that a release before has saved are compared
-as that release did, for a dedup horizon (`engine.dedup_horizon_ms`) after the update.
-
-Files that walletwatch makes are of their owner alone, whatever the umask: the embedded log and what
-is beside it, keys, and what `convert`, `simulate`, `replay` and `demo` write have mode 0600, new
-folders 0700. Those that others can reach are refused, with the `chmod` that mends it; so is a link
-in the place of an output. The JSON Schemas of `schema export` are public.
-
-Other secrets, such as the key behind tokens and marks, are in their own file and nowhere else. With
-`WALLETWATCH_DEBUG=1` an internal error prints its traceback, which may quote an event: set it only
-where only you read what is printed.
-
-Why these fields are personal:
-
-{table(("field", "is"), reasons)}
-These may be anywhere:
-
-{table(("field", "because it is"), others)}
-`walletwatch forget ACCOUNT` removes what is remembered of an account. What was written of it stays
-on topics until their retention has passed; [topics](topics.md) says how long that is.
-"""
 
 
 def rules_page(all_rules: Sequence[type[AnyRule]]) -> str:

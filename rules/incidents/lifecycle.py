@@ -7,6 +7,8 @@
 | open | cured, retracted or expired, the last member | resolved |
 | resolved | raised | a new incident, open, linked to the resolved one |
 
+Beside these, `end_forgotten` resolves an incident whose account is forgotten.
+
 A *member* is an alert that is neither cured, retracted nor expired. Every change is published as
 one full record (`rules.incidents.record`); `state_revision` rises only when status or severity
 change, so that an update from ticketing can refer to the state that its author saw.
@@ -204,6 +206,20 @@ def _change_member(state: IncidentState, alert: Alert, now: int) -> None:
         state.expired += 1
     if not state.members:
         _resolve(state, now)
+
+
+def end_forgotten(state: IncidentState, now: int) -> IncidentState:
+    """Return an unresolved incident as it ends when its account is forgotten: its alerts expire.
+
+    It cites no records any more. Changes the state in place.
+    """
+    state.expired += len(state.members)
+    state.members, state.evidence = [], []
+    state.last_change = "alert_expired"
+    state.revision += 1
+    state.updated_at = now
+    _resolve(state, now)
+    return state
 
 
 def _resolve(state: IncidentState, now: int) -> None:

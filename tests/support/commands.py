@@ -1,6 +1,7 @@
 """The command line as a process of its own."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ ROOT: Final = Path(__file__).parents[2]
 WALLETWATCH: Final = (sys.executable, "-m", "worker.cli.app")
 PUBLIC_TOKENS: Final = {"WALLETWATCH_TOKENS__KEY_ID": "public"}
 """A log on Kafka needs a key; tests of other things take the public one."""
-_TIMEOUT_SECONDS: Final = 120
+_TIMEOUT_SECONDS: Final = 240
 
 
 def heed_ctrl_c() -> None:
@@ -32,6 +33,35 @@ def walletwatch(*arguments: str | Path, **environment: str) -> subprocess.Comple
         check=False,
         timeout=_TIMEOUT_SECONDS,
     )
+
+
+def in_terminal(*arguments: str | Path, cwd: Path, typed: str = "") -> str:
+    """Run a command in a terminal of 300 columns; return everything that was shown there.
+
+    Args:
+        typed: what a person types, and is shown too.
+    """
+    ours, its = pty.openpty()
+    subprocess.run(["stty", "cols", "300"], stdin=its, check=True)
+    process = subprocess.Popen(
+        [*WALLETWATCH, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "LC_ALL": "C.UTF-8"},
+        stdin=its,
+        stdout=its,
+        stderr=its,
+    )
+    os.close(its)
+    os.write(ours, typed.encode())
+    parts = []
+    try:
+        while part := os.read(ours, 1 << 16):
+            parts.append(part)
+    except OSError:  # every other end is closed
+        pass
+    os.close(ours)
+    process.wait(_TIMEOUT_SECONDS)
+    return b"".join(parts).decode()
 
 
 def kafka_variables(settings: Mapping[str, object]) -> dict[str, str]:

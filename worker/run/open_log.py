@@ -50,7 +50,7 @@ def open_log(
         ConfigError: the URL names no log.
         LogError: the log cannot be used.
     """
-    if url.startswith(_KAFKA):
+    if is_on_kafka(url):
         from worker.logs.kafka.kafka_python.decode import decode_lean  # noqa: PLC0415
         from worker.logs.kafka.log import KafkaLog  # noqa: PLC0415
 
@@ -64,6 +64,11 @@ def open_log(
             "or kafka://host:port."
         )
     return SqliteLog(Path(path), partitions=partitions, clock=clock)
+
+
+def is_on_kafka(url: str) -> bool:
+    """Return whether brokers keep the log of a `log.url`."""
+    return url.startswith(_KAFKA)
 
 
 def step_over_records(
@@ -138,7 +143,7 @@ def examine(
     """
     yield from exposed(settings)
     url = settings.log.url
-    if url.startswith(_KAFKA):
+    if is_on_kafka(url):
         from worker.logs.kafka.ops.doctor import Doctor  # noqa: PLC0415
 
         yield from Doctor(cluster_at(url, settings.kafka), settings, log, clock).findings()

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from rules.incidents.lifecycle import IncidentState, apply, renewed
+from rules.incidents.lifecycle import IncidentState, apply, end_forgotten, renewed
 from rules.incidents.record import record_of
 from schemas.alert import Alert
 from schemas.base import Severity
@@ -123,6 +123,22 @@ class IncidentHandler:
         key = timer.name.encode()
         context.outbox.outputs.append(NewRecord(INCIDENTS, key, None, partition=context.task))
         if live.state is not None and live.state.incident_id == timer.name:
+            live.state = None
+
+    def forget(self, live: _LiveIncident, context: Context) -> None:
+        """Forget the incidents of an account that is forgotten: those of one dedup_key.
+
+        Those that are resolved go now, here and on their topic. An open one is resolved; nothing is
+        kept of it but when its record is to go from the topic.
+        """
+        for timer in live.timers:
+            self.on_timer(live, timer, context)
+        live.timers = []
+        if live.state is not None:
+            state = end_forgotten(live.state, context.now)
+            self._publish(state, context)
+            due = context.now + self._retention
+            context.set_timer(live, Timer(due, _RETENTION, state.incident_id))
             live.state = None
 
     def finish(self, watermark: int, context: Context) -> None:

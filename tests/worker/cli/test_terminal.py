@@ -3,10 +3,7 @@
 import ast
 import json
 import logging
-import os
-import pty
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from schemas.topics import DEAD_LETTERS, LOGINS
-from tests.support.commands import ROOT, WALLETWATCH
+from tests.support.commands import ROOT, in_terminal
 from tests.support.events.mutations import compact, full_login
 from worker.cli import doctor
 from worker.cli.app import app
@@ -36,7 +33,6 @@ NAME = RAW[:-1].decode("utf-8", "surrogateescape")
 as the name of a file."""
 TEXT = RAW.decode("utf-8", "replace")
 SEEN = r"a\x1b[2J\x1b]0;title\x07\x9b2J\x08\x7f\u202e\u2066\u2028\udcff\r\nforged"
-TIMEOUT_SECONDS = 240
 OWN = re.compile(r"\x1b\[(?:\?25[lh]|[0-9;]*m|2K|1A)|\r(?=\x1b\[(?:2K|1A)|\n|\Z)|\n")
 """What walletwatch itself sends to a terminal: ends of lines, colors, and a progress bar."""
 
@@ -44,30 +40,6 @@ OWN = re.compile(r"\x1b\[(?:\?25[lh]|[0-9;]*m|2K|1A)|\r(?=\x1b\[(?:2K|1A)|\n|\Z)
 def unseen(shown: str) -> set[str]:
     """Return the characters of an output that a terminal would not print."""
     return {char for char in OWN.sub("", shown) if not char.isprintable()}
-
-
-def in_terminal(*arguments: str | Path, cwd: Path) -> str:
-    """Run a command in a terminal of 300 columns; return everything that it printed there."""
-    ours, its = pty.openpty()
-    subprocess.run(["stty", "cols", "300"], stdin=its, check=True)
-    process = subprocess.Popen(
-        [*WALLETWATCH, *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "LC_ALL": "C.UTF-8"},
-        stdin=its,
-        stdout=its,
-        stderr=its,
-    )
-    os.close(its)
-    parts = []
-    try:
-        while part := os.read(ours, 1 << 16):
-            parts.append(part)
-    except OSError:  # every other end is closed
-        pass
-    os.close(ours)
-    process.wait(TIMEOUT_SECONDS)
-    return b"".join(parts).decode()
 
 
 def piped(*arguments: str) -> str:

@@ -2,78 +2,44 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from typer.testing import CliRunner, Result
 
 from schemas.time import format_time
-from schemas.topics import ALERTS, DETECT_INPUTS, INCIDENTS, SIGNALS, TOPICS
-from tests.support.random_runs import PLAIN, POLICY
+from schemas.topics import ALERTS, DETECT_INPUTS, INCIDENTS, SIGNALS
+from tests.support.accounts_to_forget import (
+    ACCOUNTS,
+    NOW,
+    PARTITIONS,
+    first,
+    heartbeats,
+    login,
+    of,
+    statuses,
+    then,
+    work,
+    work_in,
+)
+from tests.support.random_runs import POLICY
 from tests.support.run_comparison import comparable, documents
-from worker.cli.app import app
-from worker.config.load import default_settings
-from worker.config.token_keys import tokens_for
 from worker.detect.handler import Horizons
 from worker.detect.stage import DETECT, detect
-from worker.engine.loop import StageWorker
+from worker.engine.keyed_state import payload_of
+from worker.engine.log import stored
 from worker.engine.murmur2 import partition_of
-from worker.engine.records import Commit, NewRecord
-from worker.engine.stage import Stage
+from worker.engine.records import Commit, NewRecord, StateChange
+from worker.engine.saved import numbered
 from worker.errors import LogError, TaskTaken
 from worker.logs.sqlite.log import SqliteLog
 from worker.logs.sqlite.session import SqliteSession
-from worker.run.forget import Forgotten, forget
-from worker.triage.stage import triage
-
-PARTITIONS = 2
-ACCOUNTS = ("keeps-1", "goes", "keeps-2", "keeps-3")
-NOW = 1_772_500_000_000
-
-
-def login(account: str, number: int, second: int) -> NewRecord:
-    """Return a failed login."""
-    event = {
-        "event_id": f"{account}-{number}",
-        "account_id": account,
-        "action": "login",
-        "outcome": "failure",
-        "reason": "bad_credentials",
-        "occurred_at": f"2026-03-02T10:{second // 60:02}:{second % 60:02}Z",
-        "device_id": f"phone-of-{account}",
-    }
-    return NewRecord(DETECT_INPUTS[1], account.encode(), msgspec.json.encode(event))
-
-
-def heartbeats(minute: int) -> list[NewRecord]:
-    """Return a heartbeat for every partition of every input."""
-    value = b'{"kind":"heartbeat","occurred_at":"2026-03-02T10:%02d:00Z"}' % minute
-    return [NewRecord(t, None, value, n) for t in DETECT_INPUTS for n in range(PARTITIONS)]
-
-
-def first() -> list[NewRecord]:
-    """Return failures of every account, enough for an alert."""
-    return [login(a, n, 10 * n) for n in range(6) for a in ACCOUNTS] + heartbeats(20)
-
-
-def then() -> list[NewRecord]:
-    """Return later failures of every account, enough for an alert again."""
-    return [login(a, 10 + n, 1500 + 10 * n) for n in range(6) for a in ACCOUNTS] + heartbeats(50)
-
-
-def work(log: SqliteLog) -> None:
-    """Run both stages until nothing is left."""
-    for stage in (detect(POLICY), triage(POLICY, PARTITIONS)):
-        _work(log, stage)
-
-
-def _work(log: SqliteLog, stage: Stage) -> None:
-    worker = StageWorker(log, stage, range(PARTITIONS), lambda: NOW, PLAIN)
-    while worker.run_once():
-        pass
-    worker.close()
+from worker.run.forget import forget
+from worker.tokens import PUBLIC_KEY, Tokens
+from worker.triage.handler import _STORED
+from worker.triage.stage import TRIAGE
 
 
 @pytest.fixture
@@ -97,19 +63,11 @@ def saved(log: SqliteLog) -> dict[int, tuple[Any, dict[bytes, bytes]]]:
     return found
 
 
-def of(log: SqliteLog, account: str) -> list[str]:
-    """Return what became of the alerts of an account, in order."""
-    return [a["kind"] for _, a in documents(log, ALERTS) if a.get("account_id") == account]
-
-
-def statuses(log: SqliteLog) -> dict[str, str]:
-    """Return the newest status per account token."""
-    newest = {i["incident_id"]: i for _, i in documents(log, INCIDENTS)}
-    return {i["account_token"]: i["status"] for i in newest.values()}
-
-
 def test_alerts_expire_and_the_state_goes_with_them(log: SqliteLog) -> None:
-    """In one commit; the offsets and all other accounts stay as they were."""
+    """In one commit; the offsets and all other accounts stay as they were.
+
+    Of its records, only those stay that say that its alerts have ended.
+    """
     before = saved(log)
     assert of(log, "goes") == ["raised"]
     found = forget(log, POLICY, "goes", NOW)
@@ -121,7 +79,7 @@ def test_alerts_expire_and_the_state_goes_with_them(log: SqliteLog) -> None:
     for number, (offsets, states) in before.items():
         expected = {k: v for k, v in states.items() if number != task or k != b"goes"}
         assert after[number] == (offsets, expected)
-    assert of(log, "goes") == ["raised", "expired"]
+    assert of(log, "goes") == ["expired"]
     assert all(of(log, account) == ["raised"] for account in ACCOUNTS if account != "goes")
 
 
@@ -152,7 +110,7 @@ def test_a_run_goes_on_exactly_once_afterwards(log: SqliteLog, tmp_path: Path) -
 
     assert without(found.alerts) == without(expected.alerts) != []
     assert without(found.incidents) == without(expected.incidents) != []
-    assert of(log, "goes") == ["raised", "expired", "raised"]
+    assert of(log, "goes") == ["expired", "raised"]
     signals = [s for _, s in documents(log, SIGNALS) if s["kind"] != "progress"]
     assert len({(s["origin"], s["origin_sequence"]) for s in signals}) == len(signals)
     other.close()
@@ -162,24 +120,27 @@ class Plug(Exception):
     """Somebody has pulled it."""
 
 
-@pytest.mark.parametrize("when", ["before", "within", "after"])
-def test_a_crash_leaves_all_or_nothing(
+STEPS = ("before triage", "within triage", "after triage", "within detect", "after detect")
+
+
+@pytest.mark.parametrize("when", STEPS)
+def test_a_crash_anywhere_is_finished_by_the_same_command(
     log: SqliteLog, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the commit, between its statements, or after it."""
-    before = saved(log)
+    """Before the commits, between their statements, between them, and before the records go."""
+    before, (where, stage) = saved(log), when.split()
     write, states = SqliteSession.commit, SqliteSession._write_states
 
     def commit(self: SqliteSession, unit: Commit) -> None:
-        if when == "before":
+        if (where, self._stage) == ("before", stage):
             raise Plug
         write(self, unit)
-        if when == "after":
+        if (where, self._stage) == ("after", stage):
             raise Plug
 
     def write_states(self: SqliteSession, db: Any, unit: Commit) -> None:
         states(self, db, unit)
-        if when == "within":
+        if (where, self._stage) == ("within", stage):
             raise Plug
 
     with monkeypatch.context() as patch:
@@ -187,16 +148,24 @@ def test_a_crash_leaves_all_or_nothing(
         patch.setattr(SqliteSession, "_write_states", write_states)
         with pytest.raises(Plug):
             forget(log, POLICY, "goes", NOW)
-    if when == "after":
+    if when == "after detect":
         assert of(log, "goes") == ["raised", "expired"]
-        assert forget(log, POLICY, "goes", NOW) is None
     else:
         assert saved(log) == before
         assert of(log, "goes") == ["raised"]
-        assert isinstance(forget(log, POLICY, "goes", NOW), Forgotten)
+    published = list(stored(log, INCIDENTS))
+    found = forget(log, POLICY, "goes", NOW)
+    assert found is not None
+    assert found.incidents == (when in ("before triage", "within triage"))
+    assert len(of(log, "goes")) == (0 if when == "after detect" else 1)
+    if found.incidents == 0:  # it was published by the command that crashed
+        assert {r.key: r.value for _, r in stored(log, INCIDENTS)} == {
+            r.key: r.value for _, r in published
+        }
     log.append(heartbeats(30))
     work(log)
-    assert of(log, "goes") == ["raised", "expired"]
+    assert statuses(log)[POLICY.tokens.of("goes")] == "resolved"
+    assert forget(log, POLICY, "goes", NOW) is None or when != "after detect"
 
 
 def test_an_unknown_account_changes_nothing(log: SqliteLog) -> None:
@@ -235,71 +204,167 @@ def test_another_commit_in_between_is_noticed(log: SqliteLog) -> None:
 
 
 def test_alerts_of_a_rule_that_is_off_expire_too(log: SqliteLog) -> None:
-    from dataclasses import replace
-
     off = replace(POLICY, rules=(), horizons=Horizons())
     assert forget(log, off, "goes", NOW) is not None
-    assert of(log, "goes") == ["raised", "expired"]
+    assert of(log, "goes") == ["expired"]
 
 
-# -- the command --------------------------------------------------------------------------
+def incident(log: SqliteLog, account: str) -> list[Any]:
+    """Return the records of an account's only incident: documents, and None for a tombstone."""
+    token = POLICY.tokens.of(account)
+    records = [record for _, record in stored(log, INCIDENTS)]
+    (key,) = {record.key for record in records if token.encode() in (record.value or b"")}
+    return [r.value and json.loads(r.value) for r in records if r.key == key]
 
 
-def command(log: SqliteLog, *words: str) -> Result:
-    """Run `walletwatch forget` on the log's file."""
-    return CliRunner().invoke(app, ["forget", *words, "--log", f"sqlite:///{log._path}"])
-
-
-def test_the_command_says_what_went_and_what_stays(log: SqliteLog) -> None:
-    """The account by its token only."""
-    done = command(log, "goes")
-    token = tokens_for(default_settings(), f"sqlite:///{log._path}").of("goes")
-    assert done.exit_code == 0
-    assert f"Forgot account {token}: 1 open alert, expired now, 6 event ids" in done.stdout
-    assert "goes" not in done.output
-    for topic in TOPICS:
-        assert (topic.name in done.stdout) == (topic.name != "wallet.incident-updates")
-    assert "make new state" in done.stdout
-
-
-def test_the_command_in_json(log: SqliteLog) -> None:
-    done = command(log, "goes", "--json", "--yes")
-    summary = json.loads(done.stdout)
-    assert summary["removed"]["open_alerts"] == 1
-    remains = {each["topic"]: each for each in summary["remains"]}
-    assert remains["wallet.incidents"]["account"] == "token"
-    assert remains["wallet.alerts"]["account"] == "raw"
-    assert remains["wallet.dead-letters"]["until"] < remains["wallet.alerts"]["until"]
-    assert "goes" not in done.output
-
-
-def test_what_cannot_be_is_said_in_a_sentence(log: SqliteLog, tmp_path: Path) -> None:
-    """An unknown account, a task that is run, no log."""
-    unknown = command(log, "nobody")
-    assert unknown.exit_code == 1
-    assert "detect keeps nothing of that account" in unknown.stderr
-    session = log.open_session(DETECT, DETECT_INPUTS, range(PARTITIONS))
-    taken = command(log, "goes")
-    session.close()
-    assert taken.exit_code == 70
-    assert "is already run by process" in taken.stderr
-    assert "Stop it, forget the account, and start it again." in taken.stderr
-    none = CliRunner().invoke(app, ["forget", "x", "--log", f"sqlite:///{tmp_path}/none.db"])
-    assert none.exit_code == 2
-
-
-@pytest.mark.parametrize("answer", ["n\n", "y\n"])
-def test_on_a_terminal_it_asks(
-    log: SqliteLog, answer: str, monkeypatch: pytest.MonkeyPatch
+def test_an_open_incident_ends_in_one_record_and_goes_when_its_time_has_come(
+    log: SqliteLog,
 ) -> None:
-    """Without the account's name."""
-    monkeypatch.setattr("worker.cli.forget._asks", lambda: True)
-    arguments = ["forget", "goes", "--log", f"sqlite:///{log._path}"]
-    done = CliRunner().invoke(app, arguments, input=answer)
-    assert "Forget account" in done.stderr
-    assert "goes" not in done.output
-    assert of(log, "goes") == (["raised", "expired"] if answer == "y\n" else ["raised"])
-    assert done.exit_code == (0 if answer == "y\n" else 1)
+    """It cites no records; triage keeps nothing but when it is to go from its topic."""
+    (before,) = incident(log, "goes")
+    assert before["evidence"]
+    found = forget(log, replace(POLICY, resolved_retention=1_800_000), "goes", NOW)
+    assert found is not None
+    assert found.incidents == 1
+    (last,) = incident(log, "goes")
+    assert (last["status"], last["resolution"]) == ("resolved", "expired")
+    assert (last["revision"], last["state_revision"]) == (2, 2)
+    assert last["alerts"] == {
+        "total": 1, "active": 0, "cured": 0, "retracted": 0, "expired": 1
+    }  # fmt: skip
+    assert "evidence" not in last or not last["evidence"]
+    assert last["transactions"] == before["transactions"]
+    (kept,) = [each for each in triaged(log).values() if last["incident_id"].encode() in each]
+    state = numbered(_STORED, payload_of(kept), "")
+    assert state.state is None
+    assert [timer.name for timer in state.timers] == [last["incident_id"]]
+    log.append(heartbeats(29))
+    work(log)
+    assert incident(log, "goes") == [last]
+    log.append(heartbeats(59))
+    work(log)
+    assert incident_ids(log)[last["incident_id"]] is None
+    assert not any(last["incident_id"].encode() in each for each in triaged(log).values())
+
+
+def incident_ids(log: SqliteLog) -> dict[str, bytes | None]:
+    """Return the newest value per incident_id."""
+    return {(r.key or b"").decode(): r.value for _, r in stored(log, INCIDENTS)}
+
+
+def triaged(log: SqliteLog) -> dict[bytes, bytes]:
+    """Return what triage keeps."""
+    session = log.open_session(TRIAGE, [SIGNALS], range(PARTITIONS))
+    found = {
+        key: value for task in range(PARTITIONS) for key, value in session.restore(task).states
+    }
+    session.close()
+    return found
+
+
+def test_incidents_that_are_resolved_already_go_at_once(log: SqliteLog) -> None:
+    """Here and on their topic: who reads it has seen them resolved."""
+    ok = {"outcome": "success", "action": "login", "occurred_at": "2026-03-02T10:40:00Z"}
+    event = {"event_id": "goes-ok", "account_id": "goes", "device_id": "phone-of-goes"} | ok
+    login = NewRecord(DETECT_INPUTS[1], b"goes", msgspec.json.encode(event))
+    log.append([login, *heartbeats(50)])
+    work(log)
+    ids = {record["incident_id"] for record in incident(log, "goes")}
+    assert statuses(log)[POLICY.tokens.of("goes")] == "resolved"
+    found = forget(log, POLICY, "goes", NOW)
+    assert found is not None
+    assert (found.open_alerts, found.incidents) == (0, 1)
+    assert [incident_ids(log)[each] for each in ids] == [None]
+    assert not any(each.encode() in value for each in ids for value in triaged(log).values())
+
+
+def test_what_triage_alone_keeps_goes_too(log: SqliteLog) -> None:
+    """As after the days in which detect has let the account go."""
+    task = partition_of(b"goes", PARTITIONS)
+    session = log.open_session(DETECT, DETECT_INPUTS, [task])
+    session.restore(task)
+    session.commit(Commit(states=[StateChange(task, b"goes", b"")]))
+    session.close()
+    found = forget(log, POLICY, "goes", NOW)
+    assert found is not None
+    assert (found.open_alerts, found.incidents) == (0, 1)
+    assert statuses(log)[POLICY.tokens.of("goes")] == "resolved"
+
+
+@pytest.mark.parametrize("keys", ["both active", "the former retired"])
+def test_incidents_named_by_a_former_key_are_meant(log: SqliteLog, keys: str) -> None:
+    """By the tokens of both active keys; one that was named before these, by the open alert."""
+    former = PUBLIC_KEY if keys == "both active" else ("k2", b"another former key of tests")
+    rotated = replace(POLICY, tokens=Tokens(("k3", b"the present key of these tests"), former))
+    found = forget(log, rotated, "goes", NOW)
+    assert found is not None
+    assert (found.open_alerts, found.incidents) == (1, 1)
+    assert [each["status"] for each in incident(log, "goes")] == ["resolved"]
+    assert {s for t, s in statuses(log).items() if t != POLICY.tokens.of("goes")} == {"open"}
+
+
+def test_an_alert_that_triage_has_not_read_yet_ends_too(log: SqliteLog) -> None:
+    """Triage opens its incident when it reads on, and ends it; a second call removes both."""
+    log.append([login("new", n, 1500 + 10 * n) for n in range(6)] + heartbeats(50))
+    work_in(log, detect(POLICY))
+    found = forget(log, POLICY, "new", NOW)
+    assert found is not None
+    assert (found.open_alerts, found.incidents, found.unhandled) == (1, 0, True)
+    log.append(heartbeats(59))
+    work(log)
+    assert statuses(log)[POLICY.tokens.of("new")] == "resolved"
+    again = forget(log, POLICY, "new", NOW)
+    assert again is not None
+    assert (again.open_alerts, again.incidents, again.unhandled) == (0, 1, False)
+    assert forget(log, POLICY, "new", NOW) is None
+
+
+def test_signals_are_written_only_if_triage_needs_them(log: SqliteLog) -> None:
+    """Or else it would handle them, and the file would name the account until then."""
+    before = log.offsets(SIGNALS)
+    found = forget(log, POLICY, "goes", NOW)
+    assert found is not None
+    assert not found.unhandled
+    assert [end for _, end in log.offsets(SIGNALS)] == [end for _, end in before]
+
+
+def test_events_that_detect_has_not_handled_are_noticed(log: SqliteLog) -> None:
+    """Their records stay, and make new state; afterwards the command removes that."""
+    log.append([login("goes", 100, 1500)])
+    found = forget(log, POLICY, "goes", NOW)
+    assert found is not None
+    assert found.unhandled
+    log.append(heartbeats(50))
+    work(log)
+    again = forget(log, POLICY, "goes", NOW)
+    assert again is not None
+    assert (again.event_ids, again.unhandled) == (1, False)
+
+
+def test_a_running_triage_is_named(log: SqliteLog) -> None:
+    session = log.open_session(TRIAGE, [SIGNALS], [1])
+    with pytest.raises(TaskTaken, match="Task 1 of stage triage is already run by process"):
+        forget(log, POLICY, "goes", NOW)
+    session.close()
+    assert of(log, "goes") == ["raised"]
+
+
+def test_the_file_holds_the_account_where_it_is_said_and_nowhere_else(
+    log: SqliteLog, tmp_path: Path
+) -> None:
+    """Byte by byte, with what is beside the file; the alerts that ended go with a second call."""
+    files = [tmp_path / f"wallet.db{end}" for end in ("", "-wal", "-shm")]
+
+    def count(what: bytes) -> int:
+        return sum(file.read_bytes().count(what) for file in files)
+
+    assert count(b"goes") > 20
+    assert forget(log, POLICY, "goes", NOW) is not None
+    (last,) = [r.value or b"" for _, r in stored(log, ALERTS) if b"goes" in (r.value or b"")]
+    assert count(b"goes") == last.count(b"goes")
+    assert forget(log, POLICY, "goes", NOW) is not None
+    assert count(b"goes") == 0
+    assert count(b"keeps-1") > 20
 
 
 def test_where_a_clock_runs_what_is_published_has_its_time(log: SqliteLog) -> None:

@@ -6,6 +6,8 @@ printed is searched for the marks.
 """
 
 import json
+import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,6 +163,30 @@ def test_a_traceback_is_shown_only_where_it_is_asked_for(
     assert f"cannot handle {ACCOUNT}-crash" in crashed.stderr
     page = Path(__file__).parents[3] / "docs" / "privacy.md"
     assert "`WALLETWATCH_DEBUG=1`" in page.read_text("utf-8")
+
+
+def test_a_forgotten_account_is_nowhere_in_the_file(
+    scene: CanaryScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte by byte: neither it nor what only its events name, after a second call for the last
+    records of its alerts. What the others have is there as before."""
+    folder = tmp_path / "copy"
+    shutil.copytree(scene.folder, folder)
+    monkeypatch.chdir(folder)
+
+    def named(suffix: str) -> set[str]:
+        files = [folder / f"wallet.db{end}" for end in ("", "-wal", "-shm")]
+        content = b"".join(file.read_bytes() for file in files if file.exists())
+        names = {f"{text}-{suffix}" for text in NAMES.values()}
+        return {name for name in names if re.search(rb"%b\b" % name.encode(), content)}
+
+    assert f"{ACCOUNT}-failed" in named("failed"), "the last record of its alert"
+    others = named("raises")
+    assert len(others) > 5
+    done = CliRunner().invoke(app, ["forget", f"{ACCOUNT}-failed", "--yes"])
+    assert done.exit_code == 0, done.output
+    assert named("failed") == set()
+    assert named("raises") == others
 
 
 # The search itself can fail.
