@@ -75,7 +75,9 @@ class Evidence(Published):
     event_id: Id = Field(description="Event id of the cited record.")
     role: Code = Field(description="What the record shows: failure, lock, cure, ...")
     crc32: Count | None = Field(
-        default=None, description="CRC-32 of the cited record's bytes, to see whether they changed."
+        default=None,
+        description="CRC-32 of the cited record's bytes, to see whether they changed; on alerts "
+        "only.",
     )
 
 
@@ -108,7 +110,7 @@ class Alert(Published):
     rule_version: int = Field(ge=1, description="Version of that rule.")
     mode: Literal["live", "shadow"] = Field(description="shadow: published for comparison only.")
     category: Category = Field(description="Kind of anomaly; fixed per rule.")
-    severity: Severity = Field(description="How bad; critical comes from triage only.")
+    severity: Severity = Field(description="How bad; critical is coming.")
     title: Title = Field(description="One line for people, at most 130 characters.")
     cause: Cause = Field(description="What may explain it; the key of the record, kept for life.")
     dedup_key: Id = Field(
@@ -160,7 +162,7 @@ class Alert(Published):
     origin: Id = Field(description="The detect task that found it.")
     origin_sequence: Count = Field(description="Rises with each signal of that origin.")
     runbook: ShortText | None = Field(
-        default=None, description="Where to read what to do about it."
+        default=None, description="Coming: where to read what to do about it."
     )
     seal: str | None = Field(
         default=None,

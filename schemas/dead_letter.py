@@ -28,6 +28,7 @@ DeadLetterReason = Literal[
 ]
 
 DEAD_LETTER_REASONS: tuple[DeadLetterReason, ...] = get_args(DeadLetterReason)
+"""Of these, stale_update and unknown_incident are coming: nothing reads incident updates yet."""
 
 ErrorText = Annotated[
     str, StringConstraints(min_length=1, max_length=1024), AfterValidator(printable)

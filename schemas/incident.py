@@ -1,7 +1,7 @@
 """Incidents: full state per record, for ticketing and on-call (`wallet.incidents`, compacted).
 
 No incident names an account: it carries the account's token. Optional fields that have no value
-are left out of the JSON.
+are left out of the JSON. What a description calls "coming" is reserved: nothing fills it yet.
 """
 
 from typing import Annotated, Literal
@@ -76,8 +76,10 @@ class ExternalTicket(Published):
 class LastChange(Published):
     """Why this revision was published."""
 
-    what: Code = Field(description="opened, alert_joined, alert_cured, acknowledged, ...")
-    by: ShortText = Field(description="walletwatch, or the actor of the update.")
+    what: Code = Field(
+        description="opened, or alert_ and joined, updated, cured, retracted or expired."
+    )
+    by: ShortText = Field(description="walletwatch. Coming: the actor of the update.")
     at: Timestamp = Field(description="Event time of the change.")
 
 
@@ -91,25 +93,31 @@ class Incident(Published):
     dedup_key: Id = Field(description="rule:subject kind:token; open alerts that share it join it.")
     cause: Cause = Field(description="What may explain it; its partition is murmur2 of this.")
     category: Category = Field(description="Kind of anomaly.")
-    status: IncidentStatus = Field(description="open, then acknowledged, then resolved.")
+    status: IncidentStatus = Field(description="open, then resolved; acknowledged is coming.")
     status_detail: StatusDetail = Field(
         default="standalone",
-        description="Its part in a storm: the parent, or a child, or released of one.",
+        description="standalone. Coming: its part in a storm: parent, child, or released of one.",
     )
-    parent_id: IncidentId | None = Field(default=None, description="The storm it is a child of.")
+    parent_id: IncidentId | None = Field(
+        default=None, description="Coming: the storm it is a child of."
+    )
     released_from: IncidentId | None = Field(
-        default=None, description="The storm that released it."
+        default=None, description="Coming: the storm that released it."
     )
     previous_incident_id: IncidentId | None = Field(
         default=None, description="The resolved incident of the same dedup_key before this one."
     )
     revision: int = Field(ge=1, description="1 for the first record of this id, then +1.")
     state_revision: int = Field(
-        ge=1, description="Rises only when status, owner, severity or resolution change."
+        ge=1, description="Rises only when status, severity or resolution change. Coming: owner."
     )
-    severity: Severity = Field(description="The worst of its alerts, or what triage made of it.")
-    priority: Priority = Field(description="P1 is the most urgent.")
-    page: bool = Field(description="True when somebody was paged for it.")
+    severity: Severity = Field(description="The worst that its alerts had; critical is coming.")
+    priority: Priority = Field(
+        description="By severity: P2 error, P3 warning, P4 info. P1, critical, and P5 are coming."
+    )
+    page: bool = Field(
+        description="True once its severity was error or worse: one to page somebody for."
+    )
     title: Title = Field(description="One line for people, at most 130 characters; never changes.")
     summary: Summary = Field(default="", description="What is known now, at most 1,024 characters.")
     provider: Id | None = Field(
@@ -123,7 +131,7 @@ class Incident(Published):
         description="Keyed hash of the account (key id, dot, 16 hex digits), if it is one.",
     )
     accounts: Count | None = Field(
-        default=None, description="Distinct accounts, if it may be several."
+        default=None, description="Coming: distinct accounts, if it may be several."
     )
     transactions: Count = Field(default=0, description="Distinct transactions concerned.")
     alerts: AlertCounts = Field(description="How many alerts, by how they ended.")
@@ -148,13 +156,13 @@ class Incident(Published):
         default="unknown", description="What the rules suspect."
     )
     root_cause: RootCause | None = Field(
-        default=None, description="What people found; set by classify."
+        default=None, description="Coming: what people found; set by classify."
     )
     first_event_at: Timestamp = Field(description="Time of the oldest event of its alerts.")
     last_event_at: Timestamp = Field(description="Time of the newest event of its alerts.")
     opened_at: Timestamp = Field(description="Event time of the opening.")
     acknowledged_at: Timestamp | None = Field(
-        default=None, description="Event time; absent: not yet."
+        default=None, description="Coming: event time of the acknowledgement."
     )
     resolved_at: Timestamp | None = Field(
         default=None, description="Event time; absent: not resolved."
@@ -164,25 +172,35 @@ class Incident(Published):
         description="Wall time of publication; where files are replayed, which have none, the "
         "event time of the decision. Left out when runs are compared."
     )
-    resolution: Resolution | None = Field(default=None, description="Why it is resolved.")
-    owner: ShortText | None = Field(default=None, description="Who works on it.")
+    resolution: Resolution | None = Field(
+        default=None, description="Why it is resolved; quiet and manual are coming."
+    )
+    owner: ShortText | None = Field(default=None, description="Coming: who works on it.")
     notes: Annotated[tuple[Note, ...], Field(max_length=MAX_NOTES)] = Field(
-        default=(), description="The last five, oldest first."
+        default=(), description="Coming: the last five, oldest first."
     )
     external_ticket: ExternalTicket | None = Field(
-        default=None, description="The ticket linked to it."
+        default=None, description="Coming: the ticket linked to it."
     )
-    escalation_level: Count | None = Field(default=None, description="0 until it was escalated.")
-    ack_due_at: Timestamp | None = Field(default=None, description="To be acknowledged by then.")
-    resolve_due_at: Timestamp | None = Field(default=None, description="To be resolved by then.")
+    escalation_level: Count | None = Field(
+        default=None, description="Coming: 0 until it was escalated."
+    )
+    ack_due_at: Timestamp | None = Field(
+        default=None, description="Coming: to be acknowledged by then."
+    )
+    resolve_due_at: Timestamp | None = Field(
+        default=None, description="Coming: to be resolved by then."
+    )
     sla: Literal["running", "met", "breached"] | None = Field(
-        default=None, description="Whether its deadlines are met."
+        default=None, description="Coming: whether its deadlines are met."
     )
     suppressed_by: IncidentId | None = Field(
-        default=None, description="The incident that inhibits it."
+        default=None, description="Coming: the incident that inhibits it."
     )
     suggested_actions: tuple[ShortText, ...] = Field(
-        default=(), description="What to try, best first."
+        default=(), description="Coming: what to try, best first."
     )
-    runbook_url: Url | None = Field(default=None, description="Where to read what to do about it.")
+    runbook_url: Url | None = Field(
+        default=None, description="Coming: where to read what to do about it."
+    )
     last_change: LastChange = Field(description="Why this record was published.")

@@ -1,4 +1,7 @@
-"""What ticketing and on-call write back about an incident (`wallet.incident-updates`)."""
+"""What ticketing and on-call write back about an incident (`wallet.incident-updates`).
+
+Coming: nothing reads them yet.
+"""
 
 from typing import Final, Literal
 
@@ -21,7 +24,7 @@ NEEDED_BY_ACTION: Final = {
 
 
 class IncidentUpdate(Record):
-    """One request to change one incident; stale or invalid ones become dead letters."""
+    """Coming: one request to change one incident; stale or invalid ones become dead letters."""
 
     kind: Literal["incident_update"] | None = Field(
         default=None, description="Needed in files, optional on the topic."

@@ -1,4 +1,7 @@
-"""Messages to people (`wallet.notifications`); their channels send them."""
+"""Messages to people (`wallet.notifications`); their channels send them.
+
+Coming: nothing writes them yet.
+"""
 
 from typing import Literal
 
@@ -16,7 +19,7 @@ NotificationReason = Literal[
 
 
 class Notification(Published):
-    """One message to one audience; only the owner's names an account."""
+    """Coming: one message to one audience; only the owner's names an account."""
 
     notification_id: Id = Field(description="Stable: the same history gives the same id.")
     audience: Audience = Field(description="Whom it is for.")

@@ -58,7 +58,7 @@ INCIDENT: Final = DataPlace(
     "incidents", (INCIDENTS,), "for ticketing and third parties; also what `incidents` prints"
 )
 NOTIFICATION: Final = DataPlace(
-    "notifications", (NOTIFICATIONS,), "for the channels that send them"
+    "notifications", (NOTIFICATIONS,), "coming: for the channels that send them"
 )
 STATE: Final = DataPlace("saved state", (), "what the stages keep, beside the topics in the log")
 EXPLAINED: Final = DataPlace(

@@ -43,6 +43,10 @@ COMPACTION_LAG_MS = _DAY
 """How long Kafka may keep what a newer record of its key replaces, on a compacted topic."""
 
 
+Party = Literal["you", "detect", "triage", "ingest"]
+"""Who reads or writes a topic: the systems of its users, a stage, or the command `ingest`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """One topic. Inputs may also carry heartbeats and ends."""
@@ -58,7 +62,14 @@ class Topic:
     retention_ms: int
     """How long records are kept by default; where compacted, how long after they are resolved."""
     role: Literal["input", "output", "internal"]
+    written_by: tuple[Party, ...]
+    read_by: tuple[Party, ...]
     description: str
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether what should read or write it is not there yet."""
+        return not (self.written_by and self.read_by)
 
 
 TOPICS: tuple[Topic, ...] = (
@@ -70,6 +81,8 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="delete",
         retention_ms=7 * _DAY,
         role="input",
+        written_by=("you",),
+        read_by=("detect",),
         description="Every change of every transaction.",
     ),
     Topic(
@@ -80,6 +93,8 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="delete",
         retention_ms=7 * _DAY,
         role="input",
+        written_by=("you",),
+        read_by=("detect",),
         description="Logins, locks, and changes of credentials.",
     ),
     Topic(
@@ -90,6 +105,8 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="delete",
         retention_ms=7 * _DAY,
         role="input",
+        written_by=("you",),
+        read_by=("detect",),
         description="Reported balances; optional, may be silent.",
     ),
     Topic(
@@ -100,7 +117,9 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="delete",
         retention_ms=7 * _DAY,
         role="input",
-        description="Acknowledgements, notes and resolutions from ticketing.",
+        written_by=("you",),
+        read_by=(),
+        description="Coming: acknowledgements, notes and resolutions from ticketing.",
     ),
     Topic(
         ALERTS,
@@ -110,6 +129,8 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="delete",
         retention_ms=30 * _DAY,
         role="output",
+        written_by=("detect",),
+        read_by=("you",),
         description="Alerts of live rules.",
     ),
     Topic(
@@ -120,6 +141,8 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="delete",
         retention_ms=7 * _DAY,
         role="output",
+        written_by=("detect",),
+        read_by=("you",),
         description="Alerts of rules that run in shadow mode.",
     ),
     Topic(
@@ -130,6 +153,8 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="delete",
         retention_ms=7 * _DAY,
         role="internal",
+        written_by=("detect",),
+        read_by=("triage",),
         description="What detect sends triage; progress goes to every partition.",
     ),
     Topic(
@@ -140,6 +165,8 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="compact",
         retention_ms=30 * _DAY,
         role="output",
+        written_by=("triage",),
+        read_by=("you",),
         description="The newest state of every incident; a tombstone after resolved + retention.",
     ),
     Topic(
@@ -150,7 +177,9 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="delete",
         retention_ms=7 * _DAY,
         role="output",
-        description="Who is to be notified of what.",
+        written_by=(),
+        read_by=(),
+        description="Coming: who is to be notified of what.",
     ),
     Topic(
         LATE,
@@ -160,6 +189,8 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="delete",
         retention_ms=7 * _DAY,
         role="output",
+        written_by=("detect",),
+        read_by=("you",),
         description="Original bytes of late events, with how late they were.",
     ),
     Topic(
@@ -170,6 +201,8 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="delete",
         retention_ms=7 * _DAY,
         role="output",
+        written_by=("detect", "triage", "ingest"),
+        read_by=("you",),
         description="Original bytes of bad records, with what is wrong; restrict who may read it.",
     ),
 )

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args, get_origin
 
+from schemas.alert import Alert
 from schemas.base import (
     Amount,
     Count,
@@ -14,18 +15,31 @@ from schemas.base import (
     Id,
     Latitude,
     Longitude,
+    Published,
     ShortText,
     Timestamp,
 )
 from schemas.examples import EXAMPLES
+from schemas.incident import Incident
 from schemas.time import format_span
-from schemas.topics import INPUTS, KINDS, Topic
+from schemas.topics import INPUTS, KINDS, Kind, Topic, topic
 from schemas.transaction import Authorization
 from schemas.wrong_fields import CONSEQUENCES, WrongField, field_types, wrong_fields
 from scripts.tables import table
 
 _WIDTH: Final = 100
 
+_TOPICS_HEAD: Final = (
+    "topic",
+    "role",
+    "written by",
+    "read by",
+    "key",
+    "partition by",
+    "cleanup",
+    "kept",
+    "what it carries",
+)
 _FIELDS_HEAD: Final = ("field", "of", "required", "must be", "if it is not")
 
 _AMOUNT: Final = (
@@ -55,6 +69,8 @@ def page(topics: Iterable[Topic]) -> str:
         (
             f"`{topic.name}`",
             topic.role,
+            _parties(topic.written_by),
+            _parties(topic.read_by),
             topic.key if " " in topic.key else f"`{topic.key}`",
             topic.partitioning,
             topic.cleanup,
@@ -63,15 +79,12 @@ def page(topics: Iterable[Topic]) -> str:
         )
         for topic in topics
     )
-    kinds = (
-        (f"`{name}`", f"`{kind.topic}`" if kind.topic else "the line's `topic`")
-        for name, kind in KINDS.items()
-    )
+    kinds = ((f"`{name}`", _place(kind)) for name, kind in KINDS.items())
     meanings = ((consequence, meaning) for consequence, meaning in CONSEQUENCES.items())
     return f"""# Topics
 
 What walletwatch reads and writes, on every log alike. One complete record of each kind that you may
-write, in files each on one line:
+write, in files each on one line (`incident_update` is coming, and nothing reads it yet):
 
 ```json
 {_examples()}```
@@ -81,12 +94,16 @@ What each [field](#fields-of-events) must be, and what happens where it is not, 
 Schemas in [schemas/json](../schemas/json), one file per kind. Inputs may hold unknown fields,
 outputs only ever gain some.
 
-{table(("topic", "role", "key", "partition by", "cleanup", "kept", "what it carries"), rows)}
+{table(_TOPICS_HEAD, rows)}
 - *input* is what you write, *output* what walletwatch publishes, *internal* what its stages send
-  each other.
-- On Kafka, consumers of outputs need `isolation.level=read_committed`, or they read alerts and incidents
-  that never were ([why](kafka.md#reading-what-walletwatch-publishes)); it is not the default of the Java
-  client and kafka-python. [examples/consumer](../examples/consumer) is one to begin with.
+  each other. *You* are your systems, and the commands that you run; `tail` shows any topic.
+- *coming*: reserved for what is not there yet. Nothing reads updates of incidents, so that an
+  acknowledgement has no effect; nothing writes notifications; a field that is coming is never
+  filled.
+- On Kafka, consumers of outputs need `isolation.level=read_committed`, or they read alerts and
+  incidents that never were ([why](kafka.md#reading-what-walletwatch-publishes)); it is not the
+  default of the Java client and kafka-python. [examples/consumer](../examples/consumer) is one to
+  begin with.
 - On the embedded log, [SQL](sqlite.md) reads them.
 - Records go to partitions by murmur2 of the *partition by*: the account_id, the cause of an alert,
   or the key as it is. Topics of the same partitioning have the same number of partitions, for life.
@@ -116,7 +133,40 @@ Where a field is not required it may be absent or null; `balance_kind` is requir
 A record is rejected as a whole if it is no JSON object in UTF-8, gives a name twice, is nested more
 than 16 levels deep, or has more than `engine.max_event_bytes`. A line of a file is never read
 beyond that: its dead letter has the first 1,024 bytes of it and three dots.
-"""
+
+## Fields of incidents
+
+A record of `wallet.incidents` is the whole state of one incident after one change of it; its key is
+the `incident_id`. A record without a value (a tombstone) removes the incident, long after it was
+resolved. Fields without a value are left out.
+
+{table(("field", "meaning"), _published(Incident))}
+## Fields of alerts
+
+A record of `wallet.alerts` is one step in the life of one alert; the step with the highest
+`sequence` says what is true now. Fields without a value are left out.
+
+{table(("field", "meaning"), _published(Alert))}"""
+
+
+def _place(kind: Kind) -> str:
+    if kind.topic is None:
+        return "the line's `topic`"
+    coming = "coming, and a dead letter until then: " if topic(kind.topic).is_coming else ""
+    return f"{coming}`{kind.topic}`"
+
+
+def _parties(parties: Sequence[str]) -> str:
+    return ", ".join(parties) or "coming"
+
+
+def _published(model: type[Published]) -> Iterator[tuple[str, str]]:
+    """Yield every field of a record that walletwatch writes, parts of records with a dot."""
+    for name, field in model.model_fields.items():
+        yield f"`{name}`", field.description or ""
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, Published):
+                yield from ((f"`{name}.{inner[1:]}", text) for inner, text in _published(part))
 
 
 def _examples() -> str:

@@ -49,7 +49,8 @@ app = typer.Typer(help="Incidents: what is wrong, and since when.", no_args_is_h
 def list_command(
     *,
     status: Annotated[
-        list[Status] | None, typer.Option(help="Only incidents of this status; repeatable.")
+        list[Status] | None,
+        typer.Option(help="Only of this status; repeatable; acknowledged is coming."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
     rule: RuleOption = None,

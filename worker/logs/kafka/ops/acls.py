@@ -7,10 +7,8 @@ from typing import Final, Literal, NamedTuple
 from schemas.topics import (
     DEAD_LETTERS,
     DETECT_INPUTS,
-    INCIDENT_UPDATES,
     INCIDENTS,
     LATE,
-    NOTIFICATIONS,
     TOPICS,
 )
 from worker.logs.kafka.names import Names
@@ -19,8 +17,9 @@ from worker.logs.kafka.ops.stages import INPUTS_OF, READ
 _OWN_ACCESS: Final = (LATE, DEAD_LETTERS)
 """Topics that hold the original bytes of events, which few may read."""
 _WRITTEN: Final = tuple(
-    topic.name for topic in TOPICS if topic.role != "input" and topic.name != NOTIFICATIONS
+    topic.name for topic in TOPICS if not INPUTS_OF.keys().isdisjoint(topic.written_by)
 )
+"""The outputs of all stages."""
 
 _DESCRIBING: Final = ("Read", "Write")
 """Operations that imply Describe."""
@@ -132,8 +131,9 @@ def _doctor(names: Names) -> Iterator[Acl]:
 
 
 def _producer(names: Names) -> Iterator[Acl]:
-    for name in (*DETECT_INPUTS, INCIDENT_UPDATES):
-        yield Acl("topic", names.topic(name), "Write", "appends events")
+    for topic in TOPICS:
+        if "you" in topic.written_by:
+            yield Acl("topic", names.topic(topic.name), "Write", "appends events")
     own = names.transactional_id("append", "")
     why = "appends all or nothing"
     yield Acl("transactional_id", own, "Write", why, prefixed=True)
