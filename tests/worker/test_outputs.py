@@ -230,3 +230,29 @@ def test_the_demo_replaces_what_a_demo_of_before_has_left() -> None:
     assert made.pop("walletwatch.db.lock") == 0o700
     assert set(made) == {"events.ndjson", "truth.ndjson", "walletwatch.db", "walletwatch.db.key"}
     assert set(made.values()) == {0o600}
+
+
+@pytest.mark.parametrize("umask", ["0", "022"])
+def test_all_that_a_first_hour_makes_is_private(umask: str) -> None:
+    """By processes of a shell with that umask: demo, ingest, run, replay, convert."""
+    asked = shlex.join(WALLETWATCH)
+    script = f"""
+        set -e; umask {umask}; mkdir new; cd new
+        {asked} demo --accounts 60 --days 1
+        {asked} ingest demo/events.ndjson --end
+        {asked} run --until-ended
+        {asked} config make-key token.key
+        {asked} replay demo/events.ndjson --out found
+        {shlex.join([*WALLETWATCH, *CONVERT])} --output events.ndjson
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    made = [path for path in Path("new").rglob("*") if path.name != "__pycache__"]
+    assert {"walletwatch.db", "walletwatch.db.key", "detect-0", "alerts.ndjson"} <= {
+        path.name for path in made
+    }
+    for path in made:
+        assert mode(path) == (0o700 if path.is_dir() else 0o600), path

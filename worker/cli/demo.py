@@ -70,13 +70,14 @@ def demo(
     Without --log the demo reads no configuration; with it, that of the environment.
 
     Exit code 0, 2 if the files cannot be written or the log holds records, 70 if the log cannot be
-    used.
+    used, 78 if the configuration is wrong, or a file is a link or open to others.
 
     Example: walletwatch demo --accounts 1000 --days 3
     """
     _clear(directory)
     url = log or f"sqlite:///{directory / _LOG}"
     settings = load_settings(None, environment() if log else {}, log_url=url).settings
+    tokens_for(settings, url)  # what is wrong with a key ends the demo before it writes events
     make_topics(settings)
     truth: list[Plant] = []
     lines = list(_simulated(directory / _EVENTS, accounts, days, seed, truth))
