@@ -4,7 +4,7 @@ First what triage keeps, then what detect keeps, each in one commit: after a cra
 same command does the rest. Then, where the log is a file, the records of the account.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -111,14 +111,7 @@ def forget(log: Log, policy: Policy, account_id: str, now: int) -> Forgotten | N
             for topic in DETECT_INPUTS
             for record in unhandled(log, meta, TopicPartition(topic, task))
         )
-        last = {record.value for record in published}
-        ended = {record.key for record in incidents.published}
-
-        def is_to_go(at: TopicPartition, record: Record) -> bool:
-            is_of_ended = at.topic == INCIDENTS and record.key in ended
-            return record.value not in last and (is_of_ended or own.has(at.topic, record))
-
-        records = log.erase(is_to_go, READERS)
+        records = log.erase(_to_go(own, published), READERS)
     found = replace(counted, incidents=incidents.keys, records=records, unhandled=is_unhandled)
     return found if found != Forgotten() else None
 
@@ -163,6 +156,21 @@ def _forget_account(
         )
     )
     return outputs
+
+
+def _to_go(
+    own: OwnRecords, published: Sequence[NewRecord]
+) -> Callable[[TopicPartition, Record], bool]:
+    """Return what chooses the records of the account, but for those that were published now."""
+    last = {record.value for record in published if record.value is not None}
+    ended = {record.key for record in published if record.topic == INCIDENTS}
+
+    def is_to_go(at: TopicPartition, record: Record) -> bool:
+        if record.value in last:
+            return False
+        return own.has(at.topic, record) or (at.topic == INCIDENTS and record.key in ended)
+
+    return is_to_go
 
 
 def _expire_all(account: Account, policy: Policy, context: Context) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from schemas.time import format_time
-from schemas.topics import ALERTS, DETECT_INPUTS, INCIDENTS, SIGNALS
+from schemas.topics import ALERTS, DETECT_INPUTS, INCIDENTS, SIGNALS, TOPICS
 from tests.support.accounts_to_forget import (
     ACCOUNTS,
     NOW,
@@ -263,7 +263,8 @@ def triaged(log: SqliteLog) -> dict[bytes, bytes]:
 
 
 def test_incidents_that_are_resolved_already_go_at_once(log: SqliteLog) -> None:
-    """Here and on their topic: who reads it has seen them resolved."""
+    """Here and on their topic: who reads it has seen them resolved. So do records without value."""
+    log.append([NewRecord(DETECT_INPUTS[1], b"goes", None)])
     ok = {"outcome": "success", "action": "login", "occurred_at": "2026-03-02T10:40:00Z"}
     event = {"event_id": "goes-ok", "account_id": "goes", "device_id": "phone-of-goes"} | ok
     login = NewRecord(DETECT_INPUTS[1], b"goes", msgspec.json.encode(event))
@@ -275,6 +276,9 @@ def test_incidents_that_are_resolved_already_go_at_once(log: SqliteLog) -> None:
     assert found is not None
     assert (found.open_alerts, found.incidents) == (0, 1)
     assert [incident_ids(log)[each] for each in ids] == [None]
+    assert not any(
+        record.key == b"goes" for topic in TOPICS for _, record in stored(log, topic.name)
+    )
     assert not any(each.encode() in value for each in ids for value in triaged(log).values())
 
 
