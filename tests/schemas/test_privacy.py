@@ -8,9 +8,11 @@ from schemas.privacy import (
     FORMS,
     IMPERSONAL,
     INPUTS,
+    LEFT_BY_FORGET,
     ORIGINALS,
     PERSONAL,
     PLACES,
+    STATE,
     forms_of,
     place_of,
 )
@@ -40,6 +42,14 @@ def test_inputs_and_original_bytes_hold_all_as_it_came() -> None:
     for name in input_fields():
         assert forms_of(name)[INPUTS] == forms_of(name)[ORIGINALS] == "raw"
     assert {topic.name for topic in TOPICS if topic.role == "input"} == set(INPUTS.topics)
+
+
+def test_what_forget_leaves_is_said_of_every_place_that_stays() -> None:
+    """Of topics and of saved state: what is printed or named is not kept."""
+    assert [left.place for left in LEFT_BY_FORGET] == [
+        place for place in PLACES if place.topics or place is STATE
+    ]
+    assert all(left.on_kafka for left in LEFT_BY_FORGET), "brokers remove no single records"
 
 
 def test_forms_are_explained() -> None:

@@ -34,6 +34,7 @@ from worker.engine.murmur2 import partition_of
 from worker.engine.records import Commit, NewRecord, StateChange
 from worker.engine.saved import numbered
 from worker.errors import LogError, TaskTaken
+from worker.explain.revisions import revisions
 from worker.logs.sqlite.log import SqliteLog
 from worker.logs.sqlite.session import SqliteSession
 from worker.run.forget import forget
@@ -244,6 +245,7 @@ def test_an_open_incident_ends_in_one_record_and_goes_when_its_time_has_come(
     log.append(heartbeats(59))
     work(log)
     assert incident_ids(log)[last["incident_id"]] is None
+    assert revisions(log, last["incident_id"]) == {}
     assert not any(last["incident_id"].encode() in each for each in triaged(log).values())
 
 
@@ -276,6 +278,7 @@ def test_incidents_that_are_resolved_already_go_at_once(log: SqliteLog) -> None:
     assert found is not None
     assert (found.open_alerts, found.incidents) == (0, 1)
     assert [incident_ids(log)[each] for each in ids] == [None]
+    assert not ids & revisions(log, "").keys()
     assert not any(
         record.key == b"goes" for topic in TOPICS for _, record in stored(log, topic.name)
     )

@@ -4,6 +4,7 @@ import os
 import random
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,14 +62,30 @@ def test_no_byte_is_left_of_what_is_erased(log: SqliteLog, path: Path, before: b
     assert path.with_name(f"{path.name}-wal").stat().st_size == 0
 
 
-def test_every_connection_overwrites_what_it_removes(log: SqliteLog) -> None:
-    """Whatever the library does by default."""
+@pytest.fixture
+def careless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that by default overwrites nothing; that of some systems does."""
+    connect = sqlite3.connect
+
+    def connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = connect(*arguments, **options)
+        db.execute("PRAGMA secure_delete = OFF")
+        return db
+
+    monkeypatch.setattr("worker.logs.sqlite.file.sqlite3.connect", connected)
+
+
+@pytest.mark.usefixtures("careless")
+def test_every_connection_overwrites_what_it_removes(path: Path) -> None:
+    log = SqliteLog(path, TOPICS)
     worker = session(log)
     for opened in (log, worker):
         assert raw(opened).execute("PRAGMA secure_delete").fetchone() == (1,)
     worker.close()
+    log.close()
 
 
+@pytest.mark.usefixtures("careless")
 def test_what_is_pruned_is_not_left_in_free_pages(path: Path) -> None:
     now = 1_000_000
     log = SqliteLog(path, TOPICS, clock=lambda: now)
