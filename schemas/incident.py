@@ -149,7 +149,9 @@ class Incident(Published):
         "transactions, or of an overflow alert, which only adds up. Absent: they are.",
     )
     evidence: Annotated[tuple[Evidence, ...], Field(max_length=MAX_EVIDENCE)] = Field(
-        default=(), description="Records that its alerts rest on, at most 50."
+        default=(),
+        description="Records that its alerts rest on, at most 50; none once its account is "
+        "forgotten.",
     )
     evidence_total: Count = Field(default=0, description="Number of such records, cited or not.")
     suspected_root_cause: RootCause = Field(
