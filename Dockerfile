@@ -14,6 +14,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY rules rules
 COPY worker worker
+COPY walletwatch walletwatch
 RUN tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir dist . \
     && tools/bin/pip --python /opt/walletwatch install --no-cache-dir --no-deps --no-index dist/*.whl
 

@@ -66,7 +66,7 @@ lock: ## pin the newest dependencies that pyproject.toml allows (needs uv)
 
 clean: ## remove everything that make has made, .venv too
 	rm -rf $(VENV) build dist demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find schemas rules worker tests bench scripts -name __pycache__ -prune -exec rm -rf {} +
+	find schemas rules worker walletwatch tests bench scripts -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamps: a step is done again only when what it was made from has changed.
 

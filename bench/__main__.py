@@ -6,6 +6,7 @@ from bench import (
     chains,
     changelog,
     cluster,
+    commands,
     lag,
     latency,
     restore,
@@ -17,7 +18,7 @@ from bench import (
 
 def main() -> int:
     """Run them all."""
-    alone = (speed, accounts, chains, bad_input, changelog)
+    alone = (speed, accounts, chains, bad_input, commands, changelog)
     on_kafka = (cluster, scale, latency, restore, takeover, lag)
     codes: list[int] = [module.main() for module in (*alone, *on_kafka)]
     return max(codes)

@@ -75,7 +75,7 @@ def detecting(
     with (
         (folder / f"{slot}.log").open("ab") as output,
         subprocess.Popen(
-            [sys.executable, "-m", "worker.cli.app", *command],
+            [sys.executable, "-m", "walletwatch", *command],
             env={**os.environ, **ALONE, **own},
             stdout=output,
             stderr=output,

@@ -38,7 +38,7 @@ def _is_right(seed: int, directory: Path) -> bool:
 
 
 def _walletwatch(*arguments: str) -> bytes:
-    command = [sys.executable, "-m", "worker.cli.app", *arguments]
+    command = [sys.executable, "-m", "walletwatch", *arguments]
     return subprocess.run(command, capture_output=True, check=False).stdout
 
 

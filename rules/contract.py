@@ -30,7 +30,9 @@ class Params(BaseModel):
     """Thresholds of one rule. Every field has a description with unit, reason and source, a
     default, and bounds."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
 
 class State(Struct, array_like=True, omit_defaults=True, gc=False):

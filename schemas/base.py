@@ -47,14 +47,21 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 class Record(BaseModel):
     """A record that others write and walletwatch reads: strict, frozen, unknown fields ignored."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True
+    )
 
 
 class Published(BaseModel):
     """A record that walletwatch writes: strict and frozen; fields are only ever added."""
 
     model_config = ConfigDict(
-        strict=True, frozen=True, extra="ignore", hide_input_in_errors=True, validate_default=True
+        strict=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        validate_default=True,
+        defer_build=True,
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(
     path.relative_to(ROOT).as_posix()
-    for package in ("schemas", "rules", "worker")
+    for package in ("schemas", "rules", "worker", "walletwatch")
     for path in (ROOT / package).rglob("*.py")
 )
 
@@ -33,11 +33,13 @@ THIRD_PARTY = {
         "rich",
         "typer",
     },
+    "walletwatch": set(),
 }
 OWN = {
     "schemas": {"schemas"},
     "rules": {"schemas", "rules"},
-    "worker": {"schemas", "rules", "worker"},
+    "worker": {"schemas", "rules", "worker", "walletwatch"},
+    "walletwatch": {"walletwatch", "worker"},
 }
 TESTING = "rules/testing.py"
 """Runs a rule in the real engine: the one module of rules that is above worker.detect."""
@@ -49,6 +51,7 @@ ONLY_IN = {
     "rich": ["worker/cli/*"],
     "sqlite3": ["worker/logs/sqlite/*"],
     "typer": ["worker/cli/*"],
+    "walletwatch": ["walletwatch/*", "worker/cli/app.py"],
 }
 MODULE_OF = {"kafka_python": "kafka"}
 """What a distribution is imported as, where that is not its name."""
@@ -100,6 +103,7 @@ EDGE = [
     "worker/private_files.py",
     "worker/simulate/*",
     "worker/terminal.py",
+    "walletwatch/*",
 ]
 """May use the clock, files, randomness. Everything else may not."""
 IMPURE_CALLS = {"breakpoint", "eval", "exec", "hash", "id", "input", "open", "print", "__import__"}

@@ -13,6 +13,8 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[1]
 LAYERS: Final = (
+    "walletwatch.start",
+    "walletwatch.packages",
     "schemas",
     "worker.errors",
     "worker.terminal",
@@ -36,15 +38,16 @@ LAYERS: Final = (
     "worker.explain",
     "worker.evaluate",
     "worker.cli",
+    "walletwatch.__main__",
 )
 """A layer may not know a later one. In rules/ the packages are rules, the modules their words."""
-PACKAGES: Final = ("rules", "worker")
+PACKAGES: Final = ("rules", "worker", "walletwatch")
 """They hold layers and no code of their own: importing them loads nothing."""
 LOAD: Final = """
 import importlib, json, sys
 for name in sys.argv[1:]:
     importlib.import_module(name)
-own = ("schemas", "rules", "worker")
+own = ("schemas", "rules", "worker", "walletwatch")
 print(json.dumps([name for name in sys.modules if name.split(".")[0] in own]))
 """
 

@@ -59,13 +59,13 @@ class Place:
 
     def walletwatch(self, *arguments: str) -> str:
         """Run a command that must succeed; return what it prints."""
-        ended = self.python("-m", "worker.cli.app", *arguments)
+        ended = self.python("-m", "walletwatch", *arguments)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
     def without_it(self, *arguments: str) -> tuple[int, str]:
         """Run a command where the package is not installed; return its exit code and its words."""
-        command = [sys.executable, "-S", "-m", "worker.cli.app", *arguments]
+        command = [sys.executable, "-S", "-m", "walletwatch", *arguments]
         ended = self._python(command, ROOT, self._other_packages())
         return ended.returncode, ended.stderr
 
@@ -127,7 +127,7 @@ def test_the_configuration_has_a_table_for_it(place: Place) -> None:
     schema = json.loads(place.walletwatch("config", "schema"))
     assert "charged_twice" in schema["$defs"]["RulesSettings"]["properties"]
     place.file("walletwatch.toml", "rules.charged_twice.within_ms = 1")
-    ended = place.python("-m", "worker.cli.app", "config", "check")
+    ended = place.python("-m", "walletwatch", "config", "check")
     bounds = "must be a whole number from 1000 to 3600000."
     assert ended.returncode == 78
     assert ended.stderr.endswith(f"walletwatch.toml: rules.charged_twice.within_ms {bounds}\n")
@@ -169,6 +169,6 @@ def test_a_module_is_as_good_as_a_package(packages: Path, tmp_path: Path) -> Non
     place.file("copied.py", "from wallet_own_rule.charged_twice import ChargedTwice\n")
     assert place.walletwatch("rules", "list").count("charged_twice") == 1
     place.file("walletwatch.toml", 'rules.modules = ["copied"]')
-    ended = place.python("-m", "worker.cli.app", "rules", "list")
+    ended = place.python("-m", "walletwatch", "rules", "list")
     assert ended.returncode == 78
     assert "walletwatch.toml: rules.modules: copied defines no rule" in ended.stderr

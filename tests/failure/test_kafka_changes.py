@@ -304,7 +304,7 @@ def test_workers_move_to_topics_with_more_partitions(place: KafkaPlace, tmp_path
     script = "\n".join(
         [
             "set -e",
-            'walletwatch() { "$PYTHON" -m worker.cli.app "$@"; }',
+            'walletwatch() { "$PYTHON" -m walletwatch "$@"; }',
             " ".join(create[1].split()),
             *copy,
         ]

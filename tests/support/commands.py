@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-WALLETWATCH: Final = (sys.executable, "-m", "worker.cli.app")
+WALLETWATCH: Final = (sys.executable, "-m", "walletwatch")
 PUBLIC_TOKENS: Final = {"WALLETWATCH_TOKENS__KEY_ID": "public"}
 """A log on Kafka needs a key; tests of other things take the public one."""
 _TIMEOUT_SECONDS: Final = 240
@@ -35,14 +35,14 @@ def walletwatch(*arguments: str | Path, **environment: str) -> subprocess.Comple
     )
 
 
-def in_terminal(*arguments: str | Path, cwd: Path, typed: str = "") -> str:
-    """Run a command in a terminal of 300 columns; return everything that was shown there.
+def in_terminal(*arguments: str | Path, cwd: Path, typed: str = "", columns: int = 300) -> str:
+    """Run a command in a terminal; return everything that was shown there.
 
     Args:
         typed: what a person types, and is shown too.
     """
     ours, its = pty.openpty()
-    subprocess.run(["stty", "cols", "300"], stdin=its, check=True)
+    subprocess.run(["stty", "cols", str(columns)], stdin=its, check=True)
     process = subprocess.Popen(
         [*WALLETWATCH, *arguments],
         cwd=cwd,

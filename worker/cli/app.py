@@ -12,21 +12,10 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from worker.cli import alerts, config, dlq, incidents, rules, schema, topics
-from worker.cli.convert import convert
-from worker.cli.demo import demo
-from worker.cli.doctor import doctor
-from worker.cli.explain import explain
-from worker.cli.forget import forget_command
-from worker.cli.ingest import ingest
-from worker.cli.printing.output import echo, say, visible
-from worker.cli.replay import replay_command
-from worker.cli.run import run
-from worker.cli.simulate import simulate
-from worker.cli.tail import tail
-from worker.cli.validate import validate
+from walletwatch import packages, start
+from worker.cli.commands import COMMANDS, OnDemand
 from worker.errors import Exit, WalletwatchError
-from worker.terminal import LogLines, Mark, debugging, say_exception
+from worker.terminal import LogLines, Mark, debugging, echo, say, say_exception, visible
 
 _PACKAGES: Final = ("schemas.", "rules.", "worker.")
 _PIPE_CLOSED: Final = 141
@@ -36,12 +25,34 @@ _PIPE_CLOSED: Final = 141
 class Commands(TyperGroup):
     """Ends every command with one sentence and an exit code, never with a traceback."""
 
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands: Any = OnDemand()
+
     def make_context(self, *args: Any, **extra: Any) -> Any:
         """Parse the options before a command; one that is wrong is escaped, as everything is."""
         try:
             return super().make_context(*args, **extra)
+        except BrokenPipeError:
+            _drop_output()
+            raise typer.Exit(_PIPE_CLOSED) from None
         except typer.TyperException as error:
             raise _escaped(error) from None
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write what each command does, without importing it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Import the command; all that is needed is there then, and the start is over."""
+        found = super().resolve_command(ctx, args)
+        start.over()
+        return found
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an exception becomes a sentence on stderr and an exit code."""
@@ -66,8 +77,13 @@ class Commands(TyperGroup):
 
 
 def _escaped(error: typer.TyperException) -> typer.TyperException:
-    """Return an error of wrong usage, which typer prints itself: it quotes the command line."""
-    error.message = visible(error.message)
+    """Return an error of wrong usage, which typer prints itself: it quotes the command line.
+
+    Not if it is the help of a group that was called alone, which has lines.
+    """
+    context = getattr(error, "ctx", None)
+    if context is None or error.message != context.get_help():
+        error.message = visible(error.message)
     return error
 
 
@@ -110,6 +126,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -129,26 +146,6 @@ def walletwatch(
     """
 
 
-app.command()(demo)
-app.command()(run)
-app.command()(ingest)
-app.command("replay")(replay_command)
-app.command()(convert)
-app.command()(validate)
-app.command()(explain)
-app.command()(tail)
-app.command()(simulate)
-app.command("forget")(forget_command)
-app.command()(doctor)
-app.add_typer(rules.app, name="rules")
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(incidents.app, name="incidents")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(config.app, name="config")
-app.add_typer(topics.app, name="topics")
-app.add_typer(schema.app, name="schema")
-
-
 def _say_failure(failure: threading.ExceptHookArgs) -> None:
     if failure.exc_value is not None:
         say_exception(failure.exc_value)
@@ -156,13 +153,18 @@ def _say_failure(failure: threading.ExceptHookArgs) -> None:
 
 def main() -> None:
     """Run the command line."""
+    start.ready()
+    packages.refuse_others()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     logging.getLogger().addHandler(LogLines(logging.WARNING))
     logging.captureWarnings(True)
     threading.excepthook = _say_failure
-    app(prog_name="walletwatch")
+    try:
+        app(prog_name="walletwatch")
+    finally:
+        start.end_by_signals()
 
 
 if __name__ == "__main__":

@@ -20,9 +20,7 @@ from worker.engine.log import Log, stored
 from worker.engine.records import NewRecord
 from worker.errors import Exit, UsageError
 from worker.logs.sqlite.log import wall_clock
-from worker.run.bad_ranges import bad_records
-from worker.run.requeue import DeadLetter, DeadLetterFilter, Judge, dead_letters
-from worker.run.runner import policy_of
+from worker.run.dead_letters import DeadLetter, DeadLetterFilter, dead_letters
 
 _BATCH: Final = 500
 """Records that are appended together: all of them or none."""
@@ -52,7 +50,10 @@ def peek(
     reason: ReasonOption = None,
     topic: TopicOption = None,
     number: Annotated[
-        int, typer.Option("-n", "--number", metavar="N", min=0, help="Show the newest N.")
+        int,
+        typer.Option(
+            "-n", "--number", metavar="N", min=0, help="Show the newest N; 0: only count."
+        ),
     ] = 10,
     values: Annotated[
         bool, typer.Option("--values", help="The original bytes too: they are personal data.")
@@ -83,17 +84,10 @@ def peek(
     Example: walletwatch dlq peek --input wallet.logins/2:4700-4810
     """
     wanted, ranges = _wanted(reason, topic), input_ranges("--input", unread or ())
-    counts: Counter[tuple[str, str]] = Counter()
-
-    def counted(found: Iterator[DeadLetter]) -> Iterator[DeadLetter]:
-        for dead in found:
-            counts[_kind(dead)] += 1
-            yield dead
-
     loaded = load_settings(config, environment(), log_url=log)
     with readable_log(loaded) as opened:
         found = _unread(opened, loaded, ranges, wanted) if ranges else _found(opened, wanted)
-        newest = heapq.nlargest(number, counted(found), key=_age)[::-1]
+        counts, newest = _counted(found, number)
     rows = [(*kind, count) for kind, count in sorted(counts.items())]
     if as_json:
         names = ("topic", "reason", "count")
@@ -101,7 +95,8 @@ def peek(
         emit({"counts": counted_rows, "newest": [_fields(dead, values=values) for dead in newest]})
         return
     if not rows:
-        echo(f"There are no such {'bad records' if ranges else 'dead letters'}.")
+        which = "such " if reason or topic else ""
+        echo(f"There are no {which}{'bad records' if ranges else 'dead letters'}.")
         return
     title = "bad records" if ranges else "dead letters"
     table(("topic", "reason", title), [(*kind, f"{count:,}") for *kind, count in rows])
@@ -174,6 +169,10 @@ def _found(log: Log, wanted: DeadLetterFilter) -> Iterator[DeadLetter]:
 def _unread(
     log: Log, loaded: Loaded, ranges: Ranges, wanted: DeadLetterFilter
 ) -> Iterator[DeadLetter]:
+    # Imported here: most looks at dead letters need nothing of what judges them.
+    from worker.run.bad_ranges import bad_records  # noqa: PLC0415
+    from worker.run.runner import policy_of  # noqa: PLC0415
+
     records = bad_records(log, policy_of(loaded.settings), ranges)
     return dead_letters(watched(records, "bad records"), wanted)
 
@@ -182,6 +181,9 @@ def _acceptable(
     log: Log, loaded: Loaded, wanted: DeadLetterFilter, refused: Counter[tuple[str, str]]
 ) -> Iterator[NewRecord]:
     """Yield the records to append again; count the others by topic and reason."""
+    from worker.run.requeue import Judge  # noqa: PLC0415 - as above
+    from worker.run.runner import policy_of  # noqa: PLC0415
+
     judge = Judge(policy_of(loaded.settings), wall_clock())
     for dead in _found(log, wanted):
         again = judge.again(dead)
@@ -189,6 +191,22 @@ def _acceptable(
             yield again
         else:
             refused[_kind(dead)[0], again] += 1
+
+
+def _counted(
+    found: Iterator[DeadLetter], number: int
+) -> tuple[Counter[tuple[str, str]], list[DeadLetter]]:
+    """Count all of them by topic and reason; return the newest, oldest first, too."""
+    counts: Counter[tuple[str, str]] = Counter()
+
+    def counting() -> Iterator[DeadLetter]:
+        for dead in found:
+            counts[_kind(dead)] += 1
+            yield dead
+
+    # One at least: with none to find, nlargest would read nothing, and nothing would be counted.
+    newest = heapq.nlargest(max(number, 1), counting(), key=_age)[:number]
+    return counts, newest[::-1]
 
 
 def _age(dead: DeadLetter) -> tuple[int, int, int]:

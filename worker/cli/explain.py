@@ -116,7 +116,8 @@ def _the_one(found: list[Named], which: str, as_json: bool) -> Named:
         )
     raise CheckFailed(
         "There is no alert, incident or event whose id is that or begins so. The ids of alerts and "
-        "incidents: walletwatch alerts list, and walletwatch incidents list --all."
+        "incidents: walletwatch alerts list, and walletwatch incidents list --all; of one account: "
+        "either with --account."
     )
 
 

@@ -1,8 +1,9 @@
 """`walletwatch tail`: show the records of a topic."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -38,8 +39,22 @@ def tail(
             "--number",
             metavar="N",
             min=0,
-            help="At most N records: the newest, or with --from-start the oldest. "
-            "Without it the newest 10, or with --from-start all.",
+            help="At most N records, 0: none of those stored. The newest, or those from where it "
+            "begins. Without it the newest 10, or all from there.",
+        ),
+    ] = None,
+    partition: Annotated[
+        int | None,
+        typer.Option("-p", "--partition", metavar="P", min=0, help="Only of this partition."),
+    ] = None,
+    offset: Annotated[
+        int | None,
+        typer.Option(
+            "-o",
+            "--offset",
+            metavar="OFFSET",
+            help="With --partition: begin with the record of this offset; -5: with the fifth "
+            "before the end.",
         ),
     ] = None,
     follow: Annotated[
@@ -57,8 +72,15 @@ def tail(
     configuration is wrong, 130 after Ctrl-C.
 
     Example: walletwatch tail wallet.alerts --from-start --json
+
+    Example: walletwatch tail wallet.logins --partition 2 --offset 4700 -n 1
     """
     _refuse_unknown(topic)
+    if offset is not None and (partition is None or from_start):
+        raise UsageError(
+            "--offset needs --partition, since each partition has offsets of its own, and goes "
+            "without --from-start."
+        )
     loaded = load_settings(config, environment(), log_url=log)
 
     def show(partition: int, record: Record) -> None:
@@ -69,17 +91,20 @@ def tail(
 
     with readable_log(loaded) as opened:
         ends = readable_ends(opened, topic)
-        records = (
-            _oldest(opened, topic, ends) if from_start else _newest(opened, topic, ends, number)
-        )
-        for shown, (partition, record) in enumerate(records):
-            if shown == number:
-                break
-            show(partition, record)
+        chosen = _partitions(topic, len(ends), partition)
+        if offset is not None:
+            records = _from_offset(opened, topic, chosen[0], offset, ends)
+        elif from_start:
+            records = _oldest(opened, topic, chosen, ends)
+        else:
+            records = iter(_newest(opened, topic, chosen, ends, number))
+        for found, record in islice(records, number):
+            show(found, record)
         while follow:
             time.sleep(_FOLLOW_SECONDS)
-            for partition, record in appended(opened, topic, ends):
-                show(partition, record)
+            for found, record in appended(opened, topic, ends):
+                if found in chosen:
+                    show(found, record)
 
 
 def _refuse_unknown(topic: str) -> None:
@@ -95,18 +120,56 @@ def readable_ends(log: Log, topic: str) -> list[int]:
     return [end - hidden for end, hidden in zip(ends, log.hidden(topic), strict=True)]
 
 
-def _oldest(log: Log, topic: str, ends: list[int]) -> Iterator[Addressed]:
-    for partition, (offset, _) in enumerate(log.offsets(topic)):
-        yield from _between(log, topic, partition, offset, ends[partition])
+def _partitions(topic: str, count: int, partition: int | None) -> Sequence[int]:
+    if partition is None:
+        return range(count)
+    if partition >= count:
+        raise UsageError(f"--partition: {topic} has the partitions 0 to {count - 1}.")
+    return (partition,)
 
 
-def _newest(log: Log, topic: str, ends: list[int], number: int | None) -> list[Addressed]:
+def _from_offset(
+    log: Log, topic: str, partition: int, offset: int, ends: list[int]
+) -> Iterator[Addressed]:
+    """Return the records from an offset on; a negative one counts from the end.
+
+    Raises:
+        UsageError: the offset is not stored any more, or lies after the end.
+    """
+    first, end = log.offsets(topic)[partition][0], ends[partition]
+    start = offset if offset >= 0 else max(first, end + offset)
+    if not first <= start <= end:
+        stored = (
+            f"holds the offsets {first} to {end - 1}"
+            if first < end
+            else f"holds no record that can be read; the next one has offset {end}"
+        )
+        raise UsageError(f"--offset: {topic}, partition {partition}, {stored}.")
+    return _between(log, topic, partition, start, end)
+
+
+def _oldest(
+    log: Log, topic: str, partitions: Sequence[int], ends: list[int]
+) -> Iterator[Addressed]:
+    offsets = log.offsets(topic)
+    for partition in partitions:
+        yield from _between(log, topic, partition, offsets[partition][0], ends[partition])
+
+
+def _newest(
+    log: Log, topic: str, partitions: Sequence[int], ends: list[int], number: int | None
+) -> list[Addressed]:
     count = _LATEST if number is None else number
+    offsets = log.offsets(topic)
     found = [
         addressed
-        for partition, (first, _) in enumerate(log.offsets(topic))
+        for partition in partitions
         for addressed in _between(
-            log, topic, partition, max(first, ends[partition] - count), ends[partition]
+            log,
+            topic,
+            partition,
+            max(offsets[partition][0], ends[partition] - count),
+            ends[partition],
         )
     ]
     found.sort(key=lambda each: (each[1].append_time or 0, each[0], each[1].offset))

@@ -13,4 +13,6 @@ DAY: Final = 24 * 60 * MINUTE
 class Section(BaseModel):
     """A table whose keys are all known: values of the very type, frozen once they are read."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )

@@ -30,7 +30,9 @@ def wrong(message: str) -> PydanticCustomError:
 class Table(BaseModel):
     """A table of the mapping: strict, frozen; the error of an unknown key names the nearest one."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod

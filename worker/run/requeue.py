@@ -1,14 +1,13 @@
-"""Dead letters read back, and judged again as the reader of detect would judge them now. Pure."""
+"""Dead letters judged again, as the reader of detect would judge them now. Pure."""
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
-from schemas.dead_letter import DeadLetterHeaders
 from worker.codec.bad_record import BadRecord
 from worker.codec.codec import Codec, Control
 from worker.codec.lines import PlacedLine, place
 from worker.detect.stage import Policy
-from worker.engine.records import NewRecord, Record, TopicPartition
+from worker.engine.records import NewRecord
+from worker.run.dead_letters import DeadLetter
 
 INGEST: Final = "ingest"
 """The stage of dead letters that never had a topic: lines of files."""
@@ -18,47 +17,6 @@ _DECIDED: Final = {
     "event_id_conflict": "another event has its id",
 }
 """Reasons that do not follow from the record's own bytes: reading it again changes nothing."""
-
-
-class DeadLetter(NamedTuple):
-    """A record of `wallet.dead-letters`: its address and its headers."""
-
-    at: TopicPartition
-    record: Record
-    headers: DeadLetterHeaders | None
-    """None: another program wrote it; its headers are unknown."""
-
-
-class DeadLetterFilter(NamedTuple):
-    """Which dead letters are meant; an empty collection means all."""
-
-    reasons: Collection[str] = ()
-    topics: Collection[str] = ()
-
-
-def dead_letters(
-    stored: Iterable[tuple[TopicPartition, Record]], wanted: DeadLetterFilter
-) -> Iterator[DeadLetter]:
-    """Yield the wanted ones of the records of `wallet.dead-letters`, in their order."""
-    for at, record in stored:
-        headers = _headers(record)
-        if _fits(headers, wanted):
-            yield DeadLetter(at, record, headers)
-
-
-def _headers(record: Record) -> DeadLetterHeaders | None:
-    try:
-        return DeadLetterHeaders.from_headers(record.headers)
-    except ValueError:
-        return None
-
-
-def _fits(headers: DeadLetterHeaders | None, wanted: DeadLetterFilter) -> bool:
-    if headers is None:
-        return not (wanted.reasons or wanted.topics)
-    return (not wanted.reasons or headers.dlq_reason in wanted.reasons) and (
-        not wanted.topics or headers.dlq_topic in wanted.topics
-    )
 
 
 class Judge:

@@ -5,8 +5,10 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 from schemas.topics import ALERTS
@@ -67,12 +69,36 @@ def test_version_and_help_need_nothing_else() -> None:
     assert "Exit codes: 0 fine" in run(app, ["--help"]).stdout
 
 
+def paths(command: Any, *words: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words of a command, and of every one below it."""
+    yield words
+    for name, child in getattr(command, "commands", {}).items():
+        yield from paths(child, *words, name)
+
+
+def test_every_command_and_group_takes_h() -> None:
+    """The same as --help."""
+    every = list(paths(typer.main.get_command(app)))
+    assert {(), ("alerts",), ("alerts", "list")} < set(every)
+    for words in every:
+        short, long = run(app, [*words, "-h"]), run(app, [*words, "--help"])
+        assert (short.exit_code, short.stdout) == (0, long.stdout)
+        assert short.stdout.startswith("Usage: ")
+
+
 @pytest.mark.parametrize("args", [[], ["nothing"], ["tail"], ["rules", "list", "--nothing"]])
 def test_wrong_usage_exits_2(args: list[str]) -> None:
     """With the usage, on stderr unless the help itself was what is shown."""
     ended = run(app, args)
     assert ended.exit_code == 2
     assert "Usage: " in ended.output
+
+
+@pytest.mark.parametrize("args", [[], ["alerts"], ["rules"]])
+def test_a_group_alone_prints_its_help(args: list[str]) -> None:
+    """Line by line, as --help does."""
+    alone = run(app, args)
+    assert (alone.exit_code, alone.stderr) == (2, run(app, [*args, "--help"]).stdout)
 
 
 @pytest.mark.parametrize(

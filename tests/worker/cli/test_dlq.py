@@ -71,7 +71,16 @@ def test_peek_shows_the_newest_of_what_is_asked_for() -> None:
     assert (newest["dlq_topic"], newest["dlq_offset"]) == (LOGINS, 1)
     assert "value_base64" not in newest
     assert run("dlq", "peek", "--topic", "wallet.balances").stdout.startswith("There are no such")
-    assert json.loads(run("dlq", "peek", "--json", "-n", "0").stdout)["newest"] == []
+
+
+def test_peek_of_none_still_counts_all() -> None:
+    """With -n 0 there is something to show: how many there are."""
+    whole, none = (json.loads(run("dlq", "peek", "--json", "-n", n).stdout) for n in ("9", "0"))
+    assert whole["counts"]
+    assert none == {"counts": whole["counts"], "newest": []}
+    lines = run("dlq", "peek", "-n", "0").stdout.splitlines()
+    assert len(lines) == 1 + len(whole["counts"])
+    assert "letters" in lines[0]
 
 
 def test_peek_tells_of_foreign_records() -> None:

@@ -315,6 +315,74 @@ def test_tail_from_the_start_shows_all_or_the_oldest(log: Log) -> None:
     assert tailed("--from-start", "-n", "3") == [0, 2, 4]
 
 
+def test_tail_begins_at_an_offset_of_a_partition(log: Log) -> None:
+    """A negative one counts from the end, at most to the oldest record."""
+    at = ("--partition", "1", "--offset")
+    assert tailed("-p", "1", "-o", "3") == [7, 9]
+    assert tailed(*at, "0", "-n", "2") == [1, 3]
+    assert tailed(*at, "-2") == [7, 9]
+    assert tailed(*at, "-2", "-n", "1") == [7]
+    assert tailed(*at, "-99") == [1, 3, 5, 7, 9]
+    assert tailed(*at, "5") == []
+    assert tailed(*at, "0", "-n", "0") == []
+
+
+def test_tail_shows_one_partition(log: Log) -> None:
+    assert tailed("--partition", "1") == [1, 3, 5, 7, 9]
+    assert tailed("--partition", "0", "-n", "2") == [6, 8]
+    assert tailed("--partition", "1", "--from-start", "-n", "2") == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("-p", "1", "-o", "6"), "--offset: wallet.logins, partition 1, holds the offsets 0 to 4."),
+        (
+            ("-p", "2", "-o", "1"),
+            "--offset: wallet.logins, partition 2, holds no record that can be read; the next ",
+        ),
+        (("-p", "4", "-o", "0"), "--partition: wallet.logins has the partitions 0 to 3."),
+        (("-p", "4"), "--partition: wallet.logins has the partitions 0 to 3."),
+        (("-o", "4"), "--offset needs --partition, "),
+        (("-p", "0", "-o", "4", "--from-start"), "--offset needs --partition, "),
+    ],
+)
+def test_tail_names_what_is_stored_where_an_offset_is_not(
+    log: Log, args: tuple[str, ...], said: str
+) -> None:
+    ended = run(app, ["tail", LOGINS, *args])
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"walletwatch: {said}")
+
+
+def test_tail_names_the_oldest_record_where_older_ones_are_pruned(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offsets = [(3, 5), (0, 5), (0, 0), (0, 0)]
+    monkeypatch.setattr(type(log), "offsets", lambda *_: offsets)
+    ended = run(app, ["tail", LOGINS, "-p", "0", "-o", "2"])
+    assert ended.exit_code == 2
+    assert "partition 0, holds the offsets 3 to 4." in ended.stderr
+
+
+def test_tail_of_a_partition_follows_that_one_alone(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the end on, if that is where it begins."""
+    waits = iter([1, 0, 1])
+
+    def wait(seconds: float) -> None:
+        partition = next(waits, None)
+        if partition is None:
+            raise KeyboardInterrupt
+        log.append([NewRecord(LOGINS, b"acc", b"%d" % partition, partition)])
+
+    monkeypatch.setattr("time.sleep", wait)
+    ended = run(app, ["tail", LOGINS, "--json", "-p", "1", "-o", "5", "--follow"])
+    assert ended.exit_code == 130
+    assert [json.loads(line)["value"] for line in ended.stdout.splitlines()] == [1, 1]
+
+
 def test_tail_follows_what_comes(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each record once, until it is interrupted."""
     waits = iter([[b"10", b"11"], [], [b"12"]])

@@ -502,7 +502,7 @@ def test_an_output_that_fails_leaves_what_was_there(monkeypatch: pytest.MonkeyPa
 
 def process(*args: str, **options: Any) -> subprocess.Popen[bytes]:
     """Start the command as a process of its own."""
-    line = [sys.executable, "-m", "worker.cli.app", *args]
+    line = [sys.executable, "-m", "walletwatch", *args]
     environment = os.environ | {"PYTHONPATH": str(Path(command.__file__).parents[2])}
     return subprocess.Popen(
         line,

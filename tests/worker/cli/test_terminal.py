@@ -219,12 +219,20 @@ def test_indented_json_is_escaped_before(capsys: pytest.CaptureFixture[str]) -> 
 
 EXITS = {
     "worker/terminal.py": {"sys.stdout", "sys.stderr", "traceback.format_exception"},
-    "worker/cli/printing/output.py": {"sys.stdout", "Console", "Progress", "typer.confirm"},
+    "worker/cli/printing/output.py": {
+        "sys.stdout",
+        "sys.stderr",
+        "Console",
+        "Progress",
+        "typer.confirm",
+    },
     # Data: lines of JSON that `json_line` or the simulation has made.
     "worker/convert/sink.py": {"sys.stdout"},
     "worker/cli/simulate.py": {"sys.stdout"},
     # Neither prints: they flush, close and prepare the streams; faulthandler escapes by itself.
     "worker/cli/app.py": {"sys.stdout", "sys.stderr"},
+    # Before anything else of walletwatch can be imported; paths are printed by their repr().
+    "walletwatch/packages.py": {"sys.stderr"},
     "worker/logs/kafka/watchdog.py": {"sys.stderr", "faulthandler.dump_traceback"},
 }
 OTHERS = {"print", "Console", "Progress", "StreamHandler", "breakpoint"}
@@ -257,7 +265,7 @@ def exits_of(source: str) -> set[str]:
 def test_there_is_no_other_exit() -> None:
     found = {
         str(path.relative_to(ROOT)): exits
-        for top in ("worker", "rules", "schemas")
+        for top in ("worker", "rules", "schemas", "walletwatch")
         for path in (ROOT / top).rglob("*.py")
         if (exits := exits_of(path.read_text("utf-8")))
     }

@@ -14,8 +14,9 @@ from worker.detect.stage import Policy
 from worker.engine.log import stored
 from worker.engine.outcomes import Redelivered
 from worker.engine.records import NewRecord, Record, TopicPartition
+from worker.run.dead_letters import DeadLetter, DeadLetterFilter, dead_letters
 from worker.run.replay import dead_line
-from worker.run.requeue import DeadLetter, DeadLetterFilter, Judge, dead_letters
+from worker.run.requeue import Judge
 
 SMALL = Policy(RULES, RULES, limits=Limits(max_event_bytes=200))
 LARGE = Policy(RULES, RULES)

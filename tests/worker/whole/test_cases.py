@@ -15,7 +15,7 @@ def test_what_is_found_is_what_is_right(case: Path, tmp_path: Path) -> None:
     """As the judge of the cases says, which runs the command itself."""
     command = tmp_path / "walletwatch"
     command.write_text(
-        f"#!/bin/sh\nPYTHONPATH='{ROOT}' exec '{sys.executable}' -m worker.cli.app \"$@\"\n"
+        f"#!/bin/sh\nPYTHONPATH='{ROOT}' exec '{sys.executable}' -m walletwatch \"$@\"\n"
     )
     command.chmod(0o755)
     judge = [sys.executable, str(case.parent / "check.py"), str(command), str(case)]

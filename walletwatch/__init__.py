@@ -1,0 +1,1 @@
+"""The command `walletwatch` from the start of the process until `worker.cli` is imported."""
