@@ -95,7 +95,7 @@ def peek(
         emit({"counts": counted_rows, "newest": [_fields(dead, values=values) for dead in newest]})
         return
     if not rows:
-        which = "such " if reason or topic else ""
+        which = "such " if reason or topic or ranges else ""
         echo(f"There are no {which}{'bad records' if ranges else 'dead letters'}.")
         return
     title = "bad records" if ranges else "dead letters"
