@@ -32,7 +32,11 @@ def end_by_signals() -> None:
 
 
 def over() -> None:
-    """Undo `ready`: from now on Ctrl-C is a KeyboardInterrupt."""
+    """Undo `ready`: from now on Ctrl-C is a KeyboardInterrupt.
+
+    The garbage collector leaves out what was imported, at the end of the process too.
+    """
+    gc.freeze()
     gc.enable()
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
