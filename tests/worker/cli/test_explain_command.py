@@ -264,7 +264,7 @@ def test_what_nothing_has_as_its_id_is_said(which: str) -> None:
         assert ended.stderr == (
             "walletwatch: There is no alert, incident or event whose id is that or begins so. The "
             "ids of alerts and incidents: walletwatch alerts list, and walletwatch incidents list "
-            "--all.\n"
+            "--all; of one account: either with --account.\n"
         )
 
 
