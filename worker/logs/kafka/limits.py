@@ -1,7 +1,6 @@
 """How large the records of each topic may be, as read at start: what is written follows it."""
 
 from collections.abc import Collection, Iterable, Mapping
-from hashlib import sha256
 from typing import Final
 
 from schemas.topics import TOPICS
@@ -60,17 +59,20 @@ class Limits:
                 raise self.refusal(record)
 
     def refusal(self, record: Outgoing) -> LogError:
-        """Return the error about a record that its topic does not take."""
-        at, key, value, _ = record
-        what = f"a record {_named(key)}"
+        """Return the error about a record that its topic does not take.
+
+        It names no key: that may be an account, also behind a hash that can be computed of a list.
+        """
+        at, _, value, _ = record
+        what = "a record"
         if at.topic == self._changelog and value:
             (state,) = keys_of(value)[:1]
-            what = "the state of the task itself" if state is None else f"a state {_named(state)}"
+            what = "the state of the task itself" if state is None else "the state of one key"
         known = self._limits.get(at.topic)
         most = "fewer bytes" if known is None else f"at most {known} bytes"
         return LogError(
-            f"Topic {at.topic} takes records of {most} ({SETTING}), and {what}, for partition "
-            f"{at.partition}, has {_size(record)}. Nothing was committed. Raise {SETTING} of the "
+            f"Topic {at.topic} takes records of {most} ({SETTING}), and {what} for partition "
+            f"{at.partition} has {_size(record)}. Nothing was committed. Raise {SETTING} of the "
             "topic above that with Kafka's own tool (kafka-configs --alter --entity-type topics "
             f"--entity-name {at.topic} --add-config {SETTING}=...)."
         )
@@ -119,10 +121,3 @@ def _size(record: Outgoing) -> int:
     _, key, value, headers = record
     extra = sum(len(name) + len(of or b"") + _HEADER_OVERHEAD for name, of in headers)
     return _OVERHEAD + len(key or b"") + len(value or b"") + extra
-
-
-def _named(key: bytes | None) -> str:
-    """Return words that do not hold the key."""
-    if key is None:
-        return "without a key"
-    return f"whose key's SHA-256 begins with {sha256(key).hexdigest()[:16]}"

@@ -1,7 +1,7 @@
 """One commit as one transaction, with a fake client behind the seam."""
 
+import re
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 
 import pytest
 
@@ -24,12 +24,8 @@ CHANGELOG = ClusterPartition("changelog", 1)
 RECORDS: list[Outgoing] = [(OUT, b"k", b"small", ()), (CHANGELOG, b"n", b"v" * 300, ())]
 LARGER: Outgoing = (ClusterPartition("out", 3), b"larger", b"v" * 50, ((("name", b"v" * 38),)))
 OFFSETS = {ClusterPartition("in", 0): CommittedOffset(7, "mark")}
+HASH = re.compile(r"[0-9a-f]{8}")
 GROUP = GroupMetadata("group", 3, "member")
-
-
-def hashed(key: bytes) -> str:
-    """What an error says of a key."""
-    return sha256(key).hexdigest()[:16]
 
 
 class FakeProducer(Producer):
@@ -116,8 +112,9 @@ def test_the_largest_record_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         taken(fake, {}, monkeypatch).commit([*RECORDS, LARGER], 1, OFFSETS, GROUP)
     said = str(caught.value)
     assert said.startswith("Topic out takes records of fewer bytes (max.message.bytes), and a re")
-    assert f"SHA-256 begins with {hashed(b'larger')}, for partition 3, has " in said
+    assert "and a record for partition 3 has 1" in said
     assert "larger" not in said
+    assert HASH.search(said) is None
     assert fake.calls == ["init", "begin", "send"]
 
 
@@ -129,7 +126,7 @@ def test_a_record_above_a_known_limit_is_not_sent(monkeypatch: pytest.MonkeyPatc
     fits.commit([LARGER], 1, OFFSETS, GROUP)
     fake.calls.clear()
     producer = TransactionalProducer(Cluster(), "id", {}, Limits({"out": 167}))
-    with pytest.raises(LogError, match=r"Topic out takes records of at most 167 bytes .*, has 168"):
+    with pytest.raises(LogError, match=r"Topic out takes records of at most 167 bytes .* has 168"):
         producer.commit([*RECORDS, LARGER], 1, OFFSETS, GROUP)
     assert fake.calls == ["init"]
 
@@ -138,10 +135,10 @@ def test_a_record_above_a_known_limit_is_not_sent(monkeypatch: pytest.MonkeyPatc
     ("key", "what"),
     [
         (None, "the state of the task itself"),
-        (b"account-1", f"a state whose key's SHA-256 begins with {hashed(b'account-1')}"),
+        (b"account-1", "the state of one key"),
     ],
 )
-def test_a_state_above_the_limit_is_named_by_its_key(
+def test_a_state_above_the_limit_is_named_without_its_key(
     key: bytes | None, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record of the changelog has a number as its key, which names no account."""
@@ -154,8 +151,9 @@ def test_a_state_above_the_limit_is_named_by_its_key(
     with pytest.raises(LogError) as caught:
         producer.commit(records, 1, OFFSETS, GROUP)
     said = str(caught.value)
-    assert f"at most 2000 bytes (max.message.bytes), and {what}, for partition 1, " in said
+    assert f"at most 2000 bytes (max.message.bytes), and {what} for partition 1 has " in said
     assert "account-1" not in said
+    assert HASH.search(said) is None
 
 
 def test_an_id_that_cannot_be_taken_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
