@@ -11,6 +11,7 @@ from schemas.topics import ALERTS, DEAD_LETTERS, LATE
 from tests.support.run_comparison import documents
 from worker.cli.convert import convert
 from worker.config.load import load_settings
+from worker.convert.load import load_mapping
 from worker.run.replay import replay
 from worker.run.runner import policy_of
 
@@ -125,7 +126,7 @@ def test_counts_are_spread_over_their_minute(converted: Any) -> None:
     assert [event["occurred_at"][14:19] for event in events if event["outcome"] == "success"] == [
         *("02:00", "03:00", "03:30")
     ]
-    assert events[0]["event_id"] == "w-3001-2026-03-02T10:00-failed-1"
+    assert events[0]["event_id"] == "2026-03-02T10:00-failed-1"
 
 
 def test_webhooks_give_a_charge_or_its_refunds(converted: Any) -> None:
@@ -156,3 +157,14 @@ def test_the_summary_says_what_is_to_be_known(
         "3 rows have a local time that comes twice when the clocks are put back;"
         ' it was read by fold = "file_order"\n'
     )
+
+
+@pytest.mark.parametrize("example", FILES)
+def test_no_id_of_an_example_names_its_account(converted: Any, example: str) -> None:
+    """Incidents show it: it is made of other columns than those of the account."""
+    for event in converted(example):
+        assert event["account_id"] not in event["event_id"]
+    mapping = load_mapping(EXAMPLES / example / "mapping.toml")
+    for event in mapping.event:
+        account, own = event.fields["account_id"], event.fields["event_id"]
+        assert set(account.origins(frozenset())).isdisjoint(own.origins(frozenset()))
