@@ -42,6 +42,7 @@ from worker.engine.outbox import numbered
 from worker.engine.outcomes import DeadLettered, Redelivered, TooOld
 from worker.engine.records import Record, Snapshot
 from worker.engine.reorder import EVENT, OFFSET, SOURCE, Entry
+from worker.tokens import PUBLIC
 
 _KINDS: Final[Mapping[str, Kind]] = {each.kind: kind for kind, each in enumerate(INPUTS)}
 _LATENESS: Final = 400 * 24 * 3_600_000
@@ -341,7 +342,7 @@ class _Observed:
                     names = [name for name, _, _ in draft.facts]
                     assert len(names) == len(set(names)), "each fact is quoted once"
                     assert all(ref is None or ref in cited for _, _, ref in draft.facts)
-                    alert_id = derived_id(self._rule.id, self._account, draft.anchor)
+                    alert_id = derived_id(PUBLIC.id_key, self._rule.id, self._account, draft.anchor)
                     self._drafts[alert_id] = draft
                 case CountReason(reason):
                     self.counts[reason] += 1

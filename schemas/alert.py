@@ -100,7 +100,9 @@ class Alert(Published):
     On Kafka, consumers need isolation.level=read_committed.
     """
 
-    alert_id: Id = Field(description="Stable: the same history gives the same id everywhere.")
+    alert_id: Id = Field(
+        description="Stable: the same history and key give the same id everywhere."
+    )
     kind: AlertKind = Field(
         description="cured: evidence after `at`, or its time has come; retracted: proven wrong; "
         "expired: open for too long."

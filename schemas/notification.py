@@ -21,7 +21,7 @@ NotificationReason = Literal[
 class Notification(Published):
     """Coming: one message to one audience; only the owner's names an account."""
 
-    notification_id: Id = Field(description="Stable: the same history gives the same id.")
+    notification_id: Id = Field(description="Stable: the same history and key give the same id.")
     audience: Audience = Field(description="Whom it is for.")
     account_id: Id | None = Field(
         default=None, description="The owner's account; for account_owner only."

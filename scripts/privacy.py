@@ -52,6 +52,21 @@ is beside it, keys, and what `convert`, `simulate`, `replay` and `demo` write ha
 folders 0700. Those that others can reach are refused, with the `chmod` that mends it; so is a link
 in the place of an output. The JSON Schemas of `schema export` are public.
 
+The id of an alert is a keyed hash (HMAC-SHA-256) of its rule, its account and what it is about,
+often an event. The id of an incident is a hash of its `dedup_key`, in which an account is a token,
+and of the id of the alert that opened it. So a reader of incidents who has a list of all accounts
+but no key cannot find out by trying which account an id is of. The key is derived from the first
+secret token key with which a task commits. The task keeps it beside the one above, and never
+changes it. While tokens are public a task has none: its ids are made without a key, are the same
+everywhere, and promise no more than the tokens do. Ids that earlier releases have given stay; they
+were made without a key. `explain --from-history` makes the id again with the token key that is
+configured. If it was made with another one, all the rest is checked, and a sentence says so.
+
+An incident shows two things of accounts without any key. The partition of a cited record follows
+from the account by murmur2: with 12 partitions, one account in 12 is possible. Each `event_id` is
+as its producer made it: one that contains the account, or is a hash of it and of what can be
+guessed, names the account; [mapping](mapping.md#ids) says how to make better ones.
+
 Other secrets, such as the key behind tokens and marks, are in their own file and nowhere else. With
 `WALLETWATCH_DEBUG=1` an internal error prints its traceback, which may quote an event: set it only
 where only you read what is printed.

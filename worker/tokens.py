@@ -1,7 +1,7 @@
 """Account tokens: keyed hashes that replace an account_id outside the records about it.
 
 During a rotation two keys are active: new tokens are made with the present one, and what was named
-by the former one is still found.
+by the former one is still found. Tasks keep other keys, which are derived from one, for life.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from rules.marks import Marks
 _HEX_DIGITS: Final = 16
 
 _REDELIVERY: Final = b"walletwatch: the key of hashes of recent ids"
+_IDS: Final = b"walletwatch: the key of ids\xff"  # no text is encoded so: no token begins like it
 
 Key = tuple[str, bytes]
 """(key id, secret)"""
@@ -30,6 +31,8 @@ class Tokens:
     Attributes:
         redelivery_key: 32 bytes for the hashes by which a task that begins recognises
             redeliveries. It keeps them, whatever key comes later.
+        id_key: 32 bytes for the ids of alerts that a task raises. It keeps those of the first
+            secret key. Empty: the key is public, and so is how ids are made.
     """
 
     def __init__(
@@ -37,6 +40,8 @@ class Tokens:
     ) -> None:
         self._former = former
         self.redelivery_key = redelivery_key or hmac.digest(key[1], _REDELIVERY, hashlib.sha256)
+        is_public = key[1] == PUBLIC_KEY[1]
+        self.id_key = b"" if is_public else hmac.digest(key[1], _IDS, hashlib.sha256)
         self.marks = Marks(*key, former)
         self.of = lru_cache(maxsize=10_000)(lambda value: _token(key, value))
 

@@ -145,7 +145,10 @@ def _open(
 
 
 def incident_id(dedup_key: str, alert_id: str) -> str:
-    """Return the id of the incident that this alert opens: 32 hex digits."""
+    """Return the id of the incident that this alert opens: 32 hex digits.
+
+    It needs no key: the alert_id is made with one, and the record has both.
+    """
     return hashlib.sha256(f"{dedup_key}\0{alert_id}".encode()).hexdigest()[:32]
 
 

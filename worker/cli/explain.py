@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -26,6 +26,11 @@ from worker.explain.render import alert_lines
 from worker.explain.revisions import revisions
 from worker.run.replay import replay
 from worker.run.runner import policy_of, policy_of_files
+
+_KEY_OF_FILES: Final = (
+    "With --from, ids are made with the configured token key, else with the public one: an alert "
+    "that a log has under another key has another id here."
+)
 
 
 def explain(
@@ -50,7 +55,7 @@ def explain(
     ] = False,
     from_history: Annotated[
         bool,
-        typer.Option("--from-history", help="Derive the facts too, from all of the account."),
+        typer.Option("--from-history", help="Derive facts and id too, from all of the account."),
     ] = False,
     log: LogOption = None,
     config: ConfigOption = None,
@@ -69,7 +74,7 @@ def explain(
     Example: walletwatch explain 4f1c02 --from events.ndjson.gz
     """
     with _place(source, rules, as_is, log, config) as place:
-        found = _the_one(named(place.log, which), which, as_json)
+        found = _the_one(named(place.log, which), which, as_json, [_KEY_OF_FILES] if source else [])
         if found.kind == "alert":
             _explain_alert(place, found.id, from_history, as_json)
         elif found.kind == "incident":
@@ -101,8 +106,8 @@ def _place(
     yield Place(log_of_files, policy, settings.rules.known)
 
 
-def _the_one(found: list[Named], which: str, as_json: bool) -> Named:
-    """Return what is meant; if it may be several, list them and end."""
+def _the_one(found: list[Named], which: str, as_json: bool, hints: list[str]) -> Named:
+    """Return what is meant; list them and end if it may be several. `hints`: why it may be none."""
     if len(found) == 1:
         return found[0]
     if found:
@@ -117,7 +122,8 @@ def _the_one(found: list[Named], which: str, as_json: bool) -> Named:
     raise CheckFailed(
         "There is no alert, incident or event whose id is that or begins so. The ids of alerts and "
         "incidents: walletwatch alerts list, and walletwatch incidents list --all; of one account: "
-        "either with --account."
+        "either with --account.",
+        *hints,
     )
 
 

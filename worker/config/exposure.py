@@ -30,7 +30,7 @@ def exposures(settings: Settings) -> list[Exposure]:
         found.append(
             Exposure(
                 TOKENS,
-                "account tokens use the public key, which hides nothing",
+                "account tokens and ids of alerts use the public key, which hides nothing",
                 "make a key with walletwatch config make-key, and set tokens.key_file and "
                 "tokens.key_id",
             )

@@ -46,7 +46,10 @@ def tokens_for(
     key, former = _configured(settings)
     if key is None and log_url is not None:
         if settings.tokens.key_id == PUBLIC_KEY_ID:
-            report("Account tokens use the public key, which hides nothing: set tokens.key_file.")
+            report(
+                "Account tokens and ids of alerts use the public key, which hides nothing: set "
+                "tokens.key_file."
+            )
             return Tokens(PUBLIC_KEY, redelivery_key=secrets.token_bytes(_BYTES))
         path = key_beside(log_url)
         if path is None:

@@ -1,10 +1,12 @@
 """From what a rule asked for to the alert records that are published. Pure.
 
 An alert keeps the cause and dedup_key of its raising for life. Its id is a hash of rule, account
-and anchor: the same history gives the same ids everywhere.
+and anchor, made with the id key of the task: the same history and key give the same ids everywhere,
+and without the key an id does not show whether it is of an account.
 """
 
 import hashlib
+import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -29,9 +31,14 @@ _ID_DIGITS: Final = 32
 Cited = Sequence[tuple[Ref, str]]
 
 
-def derived_id(*parts: str) -> str:
-    """Return 32 hex digits that depend on the parts alone."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_ID_DIGITS]
+def derived_id(key: bytes, *parts: str) -> str:
+    """Return 32 hex digits that depend on the key and the parts alone.
+
+    An empty key gives what can be made without any, as releases before made all ids.
+    """
+    text = "\0".join(parts).encode()
+    digest = hmac.digest(key, text, "sha256") if key else hashlib.sha256(text).digest()
+    return digest.hex()[:_ID_DIGITS]
 
 
 class Change(Struct):
@@ -71,7 +78,7 @@ class Publisher:
             at=verdict.at,
             severity=verdict.severity,
             sequence=0,
-            alert_id=derived_id(rule.id, account, draft.anchor),
+            alert_id=derived_id(context.id_key, rule.id, account, draft.anchor),
             cause=self._cause(draft.cause, account),
             dedup_key=dedup_key,
             title=verdict.title,

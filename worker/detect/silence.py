@@ -4,6 +4,8 @@ The task of partition 0 raises it once per silence, and takes it back with the t
 It depends on the clock, so it is left out when runs are compared.
 """
 
+from typing import Final
+
 import msgspec
 
 from schemas.alert import Alert, AlertKind
@@ -11,6 +13,7 @@ from worker.detect.alerts import derived_id, send
 from worker.engine.context import Context
 
 RULE = "pipeline_silent"
+_NO_KEY: Final = b""  # no account is in its ids, and its cure makes the same one again
 
 
 class Silence(msgspec.Struct, array_like=True):
@@ -53,7 +56,7 @@ def _publish(
     at = silence.since + limit
     send(
         Alert(
-            alert_id=derived_id(RULE, silence.topic, str(silence.since)),
+            alert_id=derived_id(_NO_KEY, RULE, silence.topic, str(silence.since)),
             kind=kind,
             sequence=sequence,
             rule=RULE,

@@ -70,8 +70,8 @@ def detect(
             policy.horizons,
         )
         shown = wrap(handler)
-        secret = policy.tokens.redelivery_key
-        return Task(number, DETECT, dict.fromkeys(topics, 1), reader, shown, saved, secret)
+        keys = policy.tokens.redelivery_key, policy.tokens.id_key
+        return Task(number, DETECT, dict.fromkeys(topics, 1), reader, shown, saved, *keys)
 
     def clock_policy(log: Log, pace: Pace) -> DetectClock:
         return DetectClock(log, policy.inputs, pace)

@@ -84,6 +84,7 @@ class Context:
         wall: wall time of this unit of work, milliseconds; None where no clock runs (files).
         origin: the task's name on signals.
         signals: how many have been numbered.
+        id_key: of the task, for the ids that it gives; empty: it has none.
         careful: guard each rule with a copy of its state.
         touch: returns the decoded state of a key without events, which will be saved.
         read: returns the same, to be left as it is.
@@ -95,6 +96,7 @@ class Context:
     __slots__ = (
         "careful",
         "due",
+        "id_key",
         "key",
         "limit",
         "now",
@@ -109,11 +111,12 @@ class Context:
         "wall",
     )
 
-    def __init__(self, task: int, now: int, signals: int) -> None:
+    def __init__(self, task: int, now: int, signals: int, id_key: bytes = b"") -> None:
         self.task = task
         self.origin = f"detect-{task}"
         self.now = now
         self.signals = signals
+        self.id_key = id_key
         self.wall: int | None = None
         self.careful = False
         self.key = b""

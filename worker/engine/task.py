@@ -46,6 +46,7 @@ class Task:
         handler: Handler,
         snapshot: Snapshot,
         secret: bytes = b"",
+        id_key: bytes = b"",
     ) -> None:
         """Restore the task.
 
@@ -55,6 +56,7 @@ class Task:
             snapshot: what its last commit has saved.
             secret: a key for hashes in its states, kept for the life of the task; that of its
                 first commit counts.
+            id_key: a key for the ids that it gives, kept likewise; empty: it has none yet.
 
         Raises:
             LogError: a newer release has saved it, or it is damaged.
@@ -85,7 +87,7 @@ class Task:
         self._timers = TimerIndex(self._states)
         self._changes: dict[bytes, bytes] = {}
         """Those of the unit of work that is not saved yet; empty bytes remove a key."""
-        self._context = Context(number, saved.now, saved.signals)
+        self._context = Context(number, saved.now, saved.signals, saved.id_key or id_key)
         self._read_outbox = Outbox(stage)
 
     # -- what the loop asks ---------------------------------------------------------------
@@ -270,6 +272,7 @@ class Task:
             sources,
             self.stage_meta,
             self.secret,
+            context.id_key,
         )
         return changes, offsets, msgspec.msgpack.encode(meta)
 

@@ -32,6 +32,8 @@ class TaskMeta(Struct, array_like=True):
     """What the stage itself keeps per task, opaque here."""
     secret: bytes = b""
     """A key for hashes in the states of the task, made with it; empty: it has none yet."""
+    id_key: bytes = b""
+    """A key for the ids that the task gives; empty: it has none yet."""
 
     def source(self, topic: str, inputs: int) -> SourceTime:
         """Return what is saved of a source with that number of inputs.

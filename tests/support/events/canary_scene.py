@@ -51,6 +51,7 @@ CONFIG: Final = """
 log = { url = "sqlite:///wallet.db", partitions = 2 }
 tokens = { key_id = "k1", key_file = "secret.key" }
 shadow.rules_file = "candidate.toml"
+metrics.port = 0
 """
 CANDIDATE: Final = "[rules.cannot_log_in]\nthreshold = 3\n"
 
@@ -86,6 +87,8 @@ class CanaryScene:
         self.folder = folder
         self.evidence = Captured()
         self.events: list[dict[str, Any]] = []
+        self.anchors: set[str] = set()
+        """Of all alerts that were raised."""
         monkeypatch.chdir(folder)
         (folder / "walletwatch.toml").write_text(CONFIG)
         (folder / "candidate.toml").write_text(CANDIDATE)

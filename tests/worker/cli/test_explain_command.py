@@ -261,11 +261,15 @@ def test_what_nothing_has_as_its_id_is_said(which: str) -> None:
     for more in ([], ["--json"], ["--from", EVENTS]):
         ended = run(app, ["explain", which, *more])
         assert (ended.exit_code, ended.stdout) == (1, "")
-        assert ended.stderr == (
+        sentence, *hints = ended.stderr.splitlines()
+        assert sentence == (
             "walletwatch: There is no alert, incident or event whose id is that or begins so. The "
             "ids of alerts and incidents: walletwatch alerts list, and walletwatch incidents list "
-            "--all; of one account: either with --account.\n"
+            "--all; of one account: either with --account."
         )
+        assert [hint.strip().partition(",")[0] for hint in hints] == more[:1].count("--from") * [
+            "With --from"
+        ]
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,12 @@ def test_doctor_says_which_key_there_is() -> None:
         ({}, FILE, Verdict.OK, "run makes a key"),
         (KEY, FILE, Verdict.OK, "the key is k1"),
         (KEY, HERE, Verdict.OK, "the key is k1"),
-        (PUBLIC, HERE, Verdict.WARN, "account tokens use the public key, which hides nothing"),
+        (
+            PUBLIC,
+            HERE,
+            Verdict.WARN,
+            "account tokens and ids of alerts use the public key, which",
+        ),
         ({}, HERE, Verdict.FAIL, "tokens.key_file: a log on Kafka needs a key"),
     ):
         finding = next(exposed(load_settings(None, environment, log_url=url).settings))

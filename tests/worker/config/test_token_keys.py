@@ -93,7 +93,10 @@ def test_the_key_of_redeliveries_is_secret_where_tokens_are_public(url: str) -> 
     asked, said = settings(PUBLIC_BY_NAME), list[str]()
     first, second = (tokens_for(asked, url, create=True, report=said.append) for _ in range(2))
     assert said == 2 * [
-        "Account tokens use the public key, which hides nothing: set tokens.key_file."
+        (
+            "Account tokens and ids of alerts use the public key, which hides nothing: set "
+            "tokens.key_file."
+        )
     ]
     assert not OWN.exists()
     assert first.of("acc-1") == second.of("acc-1") == PUBLIC.of("acc-1")
@@ -282,7 +285,7 @@ def test_what_the_sentence_advises_works() -> None:
     Path("walletwatch.toml").write_text(line)
     checked = run(app, ["config", "check", "--log", KAFKA])
     assert checked.exit_code == 0
-    assert checked.stderr.startswith("warning: account tokens use the public key")
+    assert checked.stderr.startswith("warning: account tokens and ids of alerts use the public key")
 
 
 def test_a_key_is_made_by_command_once() -> None:

@@ -121,7 +121,7 @@ def test_the_first_beyond_the_limit_opens_an_overflow_alert() -> None:
     assert len(wallet.own()) == MOST
     (alert,) = wallet.overflow()
     at = START + MOST
-    assert alert["alert_id"] == derived_id("noisy", ONE, f"overflow:{at}")
+    assert alert["alert_id"] == derived_id(PUBLIC.id_key, "noisy", ONE, f"overflow:{at}")
     assert (alert["rule"], alert["kind"], alert["sequence"]) == ("noisy", "raised", 1)
     assert (parse_time(alert["at"]), alert["account_id"]) == (at, ONE)
     assert alert["dedup_key"] == f"noisy:overflow:{PUBLIC.of(ONE)}"

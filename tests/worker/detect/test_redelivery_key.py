@@ -96,7 +96,7 @@ def test_what_is_hashed_depends_on_the_key_and_what_comes_out_does_not() -> None
     assert benches[0].reasons() == benches[1].reasons() == ["event_id_conflict"]
 
 
-def test_a_task_keeps_its_key_when_an_account_is_forgotten() -> None:
+def test_a_task_keeps_its_keys_when_an_account_is_forgotten() -> None:
     bench = Bench()
     bench.give(full_login())
     bench.end("2026-03-02T11:00:00Z")
@@ -105,6 +105,7 @@ def test_a_task_keeps_its_key_when_an_account_is_forgotten() -> None:
     assert found is not None
     assert found.event_ids == 1
     assert meta(bench.log).secret == TOKENS[0].redelivery_key
+    assert meta(bench.log).id_key == TOKENS[0].id_key
 
 
 # -- rows of before -----------------------------------------------------------------------

@@ -10,26 +10,31 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.request import urlopen
 
 import pytest
 from typer.testing import CliRunner
 
+from rules.alerts import Draft, OpenAlert
 from rules.cannot_log_in.rule import CannotLogIn
 from rules.registry import ALL
 from schemas.dead_letter import DEAD_LETTER_REASONS
 from schemas.privacy import (
     ALERT,
+    FILE_NAMES,
     INCIDENT,
     INPUTS,
+    NOTIFICATION,
     ORIGINALS,
     PLACES,
     SPOKEN,
     STATE,
     DataPlace,
 )
-from schemas.topics import ALERTS, DEAD_LETTERS, LATE
+from schemas.topics import ALERTS, DEAD_LETTERS, INCIDENTS, LATE
 from tests.support.events.canary_scene import (
     KEY,
     RAISES,
@@ -40,9 +45,13 @@ from tests.support.events.canary_scene import (
     on_the_log,
 )
 from tests.support.events.canary_values import ACCOUNT, NAMES, Find, Search, allowed, full
+from tests.support.events.derivation import Guesser
 from worker.cli.app import app
+from worker.detect.alerts import Publisher
 from worker.engine.log import stored
+from worker.engine.observer import Observer
 from worker.logs.sqlite.log import SqliteLog
+from worker.observe.watching import watching
 from worker.run import runner
 from worker.tokens import Tokens
 
@@ -66,6 +75,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CanaryScene]:
             noticed(self, state, event, facts, fx)
 
         patch.setattr(CannotLogIn, "on_login", on_login)
+        note_anchors(scene, patch)
+        keep_metrics(scene, patch)
         on_the_log(scene)
         in_files(scene)
         go_wrong(scene, patch)
@@ -76,6 +87,30 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CanaryScene]:
         scene.take_log()
         scene.take_files()
         yield scene
+
+
+def note_anchors(scene: CanaryScene, patch: pytest.MonkeyPatch) -> None:
+    """Let the scene know the anchors of all alerts."""
+    opened = Publisher.opened
+
+    def noted(self: Publisher, rule: Any, draft: Draft, *rest: Any) -> OpenAlert:
+        scene.anchors.add(draft.anchor)
+        return opened(self, rule, draft, *rest)
+
+    patch.setattr(Publisher, "opened", noted)
+
+
+def keep_metrics(scene: CanaryScene, patch: pytest.MonkeyPatch) -> None:
+    """Keep what each run shows to Prometheus at its end."""
+
+    @contextmanager
+    def kept(*args: Any) -> Iterator[tuple[Observer, str]]:
+        with watching(*args) as (observer, url):
+            yield observer, url
+            with urlopen(f"{url}/metrics") as answer:
+                scene.evidence.add(SPOKEN, "metrics", answer.read())
+
+    patch.setattr("worker.observe.watching.watching", kept)
 
 
 # -- the search ---------------------------------------------------------------------------
@@ -187,6 +222,44 @@ def test_a_forgotten_account_is_nowhere_in_the_file(
     assert done.exit_code == 0, done.output
     assert named("failed") == set()
     assert named("raises") == others
+
+
+# -- what can be computed -----------------------------------------------------------------
+
+PUBLISHED: Final = (INCIDENT, NOTIFICATION, SPOKEN, FILE_NAMES)
+"""Where no account may be named, not even to those who have a list of all of them."""
+
+
+@pytest.fixture(scope="module")
+def guesser(scene: CanaryScene) -> Guesser:
+    """Somebody who knows all accounts and anchors, and this code."""
+    accounts = {str(event["account_id"]) for event in scene.events}
+    assert len(accounts) > 50
+    assert len(scene.anchors) > 40
+    return Guesser(accounts, scene.anchors, {rule.id for rule in ALL})
+
+
+@pytest.mark.parametrize("place", PUBLISHED, ids=lambda place: place.name)
+def test_nothing_published_names_an_account_to_those_who_compute(
+    place: DataPlace, scene: CanaryScene, guesser: Guesser
+) -> None:
+    assert guesser.names(scene.evidence.of(place)) == set()
+
+
+def test_no_incident_names_an_account_by_the_texts_in_it(
+    scene: CanaryScene, guesser: Guesser
+) -> None:
+    """One of each set of rules: what is in a record may be part of what was hashed."""
+    records: dict[str, bytes] = {}
+    for where, content in scene.evidence.places[INCIDENT]:
+        if where == INCIDENTS and (value := content.partition(b"\n")[2]):
+            records[str(json.loads(value)["rules"])] = content
+    assert len(records) >= len(ALL)
+    assert [guesser.names_of_one(record) for record in records.values()] == [set()] * len(records)
+
+
+def test_metrics_are_among_what_is_searched(scene: CanaryScene) -> None:
+    assert "walletwatch_alerts_total{" in scene.evidence.text("metrics")
 
 
 # The search itself can fail.
