@@ -4,16 +4,17 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from scripts.broker import Broker, free_port
 from tests.support.commands import ROOT, WALLETWATCH
-from tests.support.crashing_worker import DEADLINE_SECONDS, wait_until
+from tests.support.crashing_worker import DEADLINE_SECONDS, Place, wait_until
 from tests.support.kafka_place import KafkaPlace
 from tests.support.producer import crowd
 from tests.support.scraping import Pages
@@ -31,6 +32,9 @@ COMMANDS = (
 )
 LIBRARY = re.compile(r"Kafka\w*Error|Traceback|KafkaConnection|Bootstrap|Errno|\[Error")
 """Words of the client's own texts."""
+
+
+ADVICE = re.escape("Look at its brokers (walletwatch doctor), or at who locks its file.")
 
 
 @contextmanager
@@ -116,11 +120,26 @@ def test_readiness_ends_while_a_frozen_broker_does_not_answer(
         alive = pages.get("/livez")
         own_broker.resume()
         assert re.fullmatch(
-            rf"The log {place.url} has not answered for \d+ s: the worker waits in .+\. "
-            r"walletwatch doctor says why\.\n",
+            rf"The log {place.url} has not answered for \d+ s: the worker waits in .+\. {ADVICE}\n",
             sentence,
         )
         assert alive == (200, "ok\n")
+        wait_until(lambda: pages.get("/readyz")[0] == 200, "the worker to be ready again")
+        assert process.poll() is None
+
+
+def test_readiness_ends_while_another_process_locks_the_file(embedded: Place) -> None:
+    """The same for the embedded log: what is not right with it is the log, too."""
+    embedded.environment["WALLETWATCH_METRICS__PORT"] = "0"
+    # Time goes on by the clock, which is committed again and again.
+    embedded.environment["WALLETWATCH_ENGINE__IDLE_ADVANCES"] = "true"
+    embedded.append([])
+    with embedded.running() as process, closing(sqlite3.connect(embedded.path)) as other:
+        pages = Pages(embedded.errors)
+        wait_until(lambda: pages.get("/readyz")[0] == 200, "the worker to be ready")
+        other.execute("BEGIN IMMEDIATE")
+        wait_until(lambda: pages.get("/readyz")[0] == 503, "the probe to notice")
+        other.execute("ROLLBACK")
         wait_until(lambda: pages.get("/readyz")[0] == 200, "the worker to be ready again")
         assert process.poll() is None
 

@@ -101,7 +101,8 @@ class Health(Observer):
         if self._phase in _ASKS_LOG and silent > ANSWER_SECONDS:
             return (
                 f"The log {self._log} has not answered for {silent:.0f} s: the worker waits in "
-                f"{self._phase}. walletwatch doctor says why."
+                f"{self._phase}. Look at its brokers (walletwatch doctor), or at who locks its "
+                "file."
             )
         for held, now in list(self._held.values()):
             if sentence := describe(held, now, self._hold_limit):

@@ -139,7 +139,7 @@ def test_a_log_that_does_not_answer_makes_it_unready(
     clock.now += 1
     assert health.unreadiness() == (
         f"The log kafka://one:9092 has not answered for 6 s: the worker waits in {phase}. "
-        "walletwatch doctor says why."
+        "Look at its brokers (walletwatch doctor), or at who locks its file."
     )
     assert health.ailment() is None
     health.begins(RELEASING)
