@@ -118,6 +118,8 @@ class Appender:
             log, {each.topic: settings.inputs.of(each).lateness_ms for each in INPUTS}
         )
         self._first: list[str] = []
+        self._reasons: Counter[str] = Counter()
+        """Of the dead letters of the pending chunk."""
         self._log = log
         self._chunk: list[NewRecord] = []
         self._bytes = 0
@@ -145,6 +147,8 @@ class Appender:
         if self._chunk:
             self._log.append(self._chunk)
             self.topics.update(record.topic for record in self._chunk)
+            self.dead_letters.update(self._reasons)
+            self._reasons.clear()
         self._chunk, self._bytes = [], 0
 
     def end(self) -> None:
@@ -179,7 +183,7 @@ class Appender:
         if isinstance(line, PlacedLine) and line.partition is not None:
             line = self._in_range(line)
         if isinstance(line, BadRecord):
-            self.dead_letters[line.reason] += 1
+            self._reasons[line.reason] += 1
             if len(self._first) < _LISTED:
                 self._first.append(f"  {source}, line {number}: {line.error} ({line.reason})")
             self._chunk.append(dead_line(source, number, raw, line, _STAGE))
