@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.commands import ROOT
 from tests.support.role_pages import (
     EMBEDDED,
     PAGES,
-    ROOT,
     STAYS,
     commands,
     execute,
