@@ -156,10 +156,10 @@ def test_a_run_leaves_state_that_waits_for_the_package(place: Place) -> None:
     assert "The second payment came 1 min after the first." in explained
     code, words = place.without_it("explain", *on, alert["value"]["alert_id"])
     assert (code, "is not derived" in words) == (1, True)
-    code, words = place.without_it("forget", *on, "acc-1")
+    code, words = place.without_it("forget", "--yes", *on, "acc-1")
     assert code == 70
     assert "The log holds states of a rule OWN1, which is from outside walletwatch" in words
-    assert "1 open alert" in place.walletwatch("forget", *on, "acc-1")
+    assert "1 open alert" in place.walletwatch("forget", "--yes", *on, "acc-1")
 
 
 def test_a_module_is_as_good_as_a_package(packages: Path, tmp_path: Path) -> None:

@@ -226,10 +226,10 @@ def test_peek_judges_a_range_by_the_configuration_of_now() -> None:
     ("text", "why"),
     [
         ("wallet.logins/0", "is not TOPIC/PARTITION:FROM-TO"),
-        ("wallet.logins/0:5", "is not TOPIC/PARTITION:FROM-TO"),
+        ("wallet.logins/0:5-", "is not TOPIC/PARTITION:FROM-TO"),
         ("wallet.logins/0:-5-7", "is not TOPIC/PARTITION:FROM-TO"),
         ("wallet.logins/0:0-99999999999999999999", "is not TOPIC/PARTITION:FROM-TO"),
-        ("wallet.alerts/0:1-2", "is not TOPIC/PARTITION:FROM-TO, with a topic of wallet.trans"),
+        ("wallet.alerts/0:1-2", "or TOPIC/PARTITION:OFFSET, with a topic of wallet.trans"),
         ("wallet.logins/0:7-5", "ends before it begins"),
     ],
 )
