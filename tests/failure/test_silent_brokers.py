@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts.broker import Broker, free_port
-from tests.support.commands import ROOT, WALLETWATCH
+from tests.support.commands import PUBLIC_TOKENS, ROOT, WALLETWATCH
 from tests.support.crashing_worker import DEADLINE_SECONDS, Place, wait_until
 from tests.support.kafka_place import KafkaPlace
 from tests.support.producer import crowd
@@ -71,7 +71,11 @@ def test_every_command_says_which_broker_and_why(dead_end: DeadEnd, tmp_path: Pa
     """One sentence, exit code 70, and nothing of what the client logs; doctor has more lines."""
     (tmp_path / "empty.ndjson").write_text("{}\n", "utf-8")
     with dead_end() as address:
-        environment = {**os.environ, "WALLETWATCH_LOG__URL": f"kafka://{address}"}
+        environment = {
+            **os.environ,
+            "WALLETWATCH_LOG__URL": f"kafka://{address}",
+            **PUBLIC_TOKENS,
+        }
         processes = {
             command: subprocess.Popen(
                 [*WALLETWATCH, *command.format(file=tmp_path / "empty.ndjson").split()],
@@ -93,6 +97,7 @@ def test_every_command_says_which_broker_and_why(dead_end: DeadEnd, tmp_path: Pa
         if command == "doctor":
             assert (processes[command].returncode, errors) == (1, "")
             assert f"broker {address}: " in out
+            assert ("the broker may hang" in out) == (dead_end is black_hole)
             continue
         assert processes[command].returncode == 70, command
         if command.startswith("ingest"):

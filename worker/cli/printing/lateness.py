@@ -30,7 +30,6 @@ class Lateness(Observer):
     def worked(self, work: Work) -> None:
         """Count what was committed; judge a window that is over."""
         if work.committed:
-            self._all.add(work)
             self._window.add(work)
         self._began = self._began or work.now
         if work.now - self._began < _WINDOW_MS:
@@ -38,12 +37,19 @@ class Lateness(Observer):
         late = {topic for topic in self._window.late_topics() if self._window.late[topic] >= _LEAST}
         for topic in sorted(late - self._said):
             self._window.say(topic, " in the last minute")
-        self._said, self._window, self._began = late, _Counted(), work.now
+        self._said, self._began = late, work.now
+        self._close_window()
 
     def finish(self) -> None:
         """Print which inputs were mostly late in the whole run."""
+        self._close_window()
         for topic in self._all.late_topics():
             self._all.say(topic, "")
+
+    def _close_window(self) -> None:
+        self._all.events.update(self._window.events)
+        self._all.late.update(self._window.late)
+        self._window = _Counted()
 
 
 class _Counted:

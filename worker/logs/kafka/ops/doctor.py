@@ -30,6 +30,7 @@ _SAMPLE: Final = 200
 """Newest records per partition whose keys are checked."""
 _NAMES_TRANSACTIONS: Final = (3, 0)
 """The first release whose brokers name the open transactions, and when they began."""
+_HANGS: Final = "the broker may hang, or still be starting: look at it on its machine; else "
 _OWN: Final = "~doctor"
 """Instead of a slot; no slot can have this name."""
 
@@ -65,7 +66,10 @@ class Doctor:
             admin = self._cluster.admin()
         except WalletwatchError as error:
             reason = str(error).removesuffix(SEE_DOCTOR)
-            yield Finding("login", Verdict.FAIL, reason, self._login_advice())
+            # A refusal is an answer; without one the credentials may be right.
+            silent = isinstance(error, LogError)
+            advice = f"{_HANGS if silent else ''}{self._login_advice()}"
+            yield Finding("login", Verdict.FAIL, reason, advice)
             return
         with closing(admin):
             yield from self._inside(admin)
