@@ -17,6 +17,7 @@ from rules.registry import ALL
 from schemas.time import format_span
 from schemas.topics import TOPICS
 from scripts import explained, operations, privacy, topics
+from scripts.exit_codes import CODES, exit_codes
 from scripts.tables import table
 from worker.cli.app import app
 from worker.config.registration import doc_of
@@ -135,10 +136,18 @@ def _once_each(rows: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
 def commands_page(name: str, command: Any) -> str:
     """Return the page about all commands, from the help of each."""
     sections = "\n".join(_command_section(path, leaf) for path, leaf in leaves(name, command))
+    codes = (
+        (f"`{path}`", *("x" if code in exit_codes(leaf) else "" for code in CODES))
+        for path, leaf in leaves(name, command)
+    )
     return f"""# Commands
 
-Every command explains itself with `--help`. Exit codes are listed in the [README](../README.md).
+Every command explains itself with `--help`. What exit codes mean is in the
+[README](../README.md#exit-codes); here is which of them each command has. Beside these, wrong
+options end every command with 2, an error that was not foreseen with 70, Ctrl-C with 130 (`run`
+with 0), and a closed output with 141.
 
+{table(("command", *map(str, CODES)), codes)}
 {sections}"""
 
 

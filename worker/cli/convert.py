@@ -76,8 +76,9 @@ def convert(
 ) -> None:
     """Turn CSV, NDJSON or lines of text of a foreign shape into events.
 
-    Exit code 0 if every row was converted or skipped by the mapping, 1 if some were not, 78 if the
-    mapping is wrong, or a file to be written is a link or open to others.
+    Exit code 0 if every row was converted or skipped by the mapping, 1 if some were not, 2 if a
+    file cannot be opened or written, 78 if the mapping is wrong, or a file to be written is a link
+    or open to others.
 
     Example: walletwatch convert --mapping examples/csv-ledger/mapping.toml
     examples/csv-ledger/ledger.csv --output events.ndjson --rejects rejects.ndjson

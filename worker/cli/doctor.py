@@ -29,8 +29,8 @@ def doctor(
     difference of the clocks. It commits a position of a consumer group of its own, and changes
     nothing else.
 
-    Exit code 0 if nothing failed, 1 if something did, 2 if there is no log, 78 if the configuration
-    is wrong.
+    Exit code 0 if nothing failed, 1 if something did, 2 if there is no log, 70 if the SQLite file
+    cannot be used, 78 if the configuration is wrong.
 
     Example: walletwatch doctor --log kafka://broker1:9092 --json
     """

@@ -89,7 +89,7 @@ def replay_command(
 
     Exit code 0 whatever it finds, but 1 if records could not be used (dead letters), a file breaks
     off, a rule fails, or what is found differs from the truth; 2 if a file cannot be opened or
-    written.
+    written; 78 if the configuration or the file of --rules is wrong.
 
     Example: walletwatch replay events.ndjson.gz --rules strict.toml --out found/
 

@@ -37,7 +37,7 @@ def create(
     The number of partitions is final: task i of a stage owns partition i of all its inputs.
 
     Exit code 0 if all topics are right afterwards, 1 if one that existed differs, 70 if the
-    cluster refuses.
+    cluster refuses, 78 if the configuration is wrong or the log is not on Kafka.
 
     Example: walletwatch topics create --log kafka://127.0.0.1:9092 --partitions 8
     """
@@ -59,7 +59,8 @@ def check(
 ) -> None:
     """List where the topics differ from what walletwatch needs.
 
-    Exit code 0 if they do not, 1 if they do, 70 if the cluster does not answer.
+    Exit code 0 if they do not, 1 if they do, 70 if the cluster does not answer, 78 if the
+    configuration is wrong or the log is not on Kafka.
 
     Example: walletwatch topics check --log kafka://127.0.0.1:9092 --json
     """
