@@ -88,7 +88,7 @@ def wrong_usage(root: Any, usage: str) -> str | None:
     for word in words:
         if word in SHELL_ENDS:
             break
-        if word.startswith("--"):
+        if word.startswith("-") and word != "-":
             if word.partition("=")[0] not in options:
                 return f"no option {word} in: {usage}"
             if "=" not in word and _takes_value(command, word):
@@ -313,6 +313,8 @@ def fake_command(*options: str, **children: Any) -> Any:
         ("walletwatch rules show", "no command show"),
         ("walletwatch replay --fast", "no option --fast"),
         ("walletwatch replay --fast=1", "no option --fast=1"),
+        ("walletwatch replay -f - --json", "no option -f"),
+        ("walletwatch replay - --json", None),
         ("walletwatch rules list --out DIR", "no option --out"),
     ],
 )

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_docs import rows, section
+from tests.test_docs import documents, rows, section
 from worker.config.load import default_settings
 from worker.config.rule_settings import build_rules
 from worker.detect.stage import DETECT
-from worker.observe.metrics import Metrics
+from worker.observe.metrics import PREFIX, Metrics
 from worker.triage.stage import TRIAGE
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +59,13 @@ def test_alerts_use_metrics_that_exist(metrics: Metrics) -> None:
     assert named(ALERTS) | named(CASES) | named(PAGE) <= known
     recorded = set(re.findall(r"record: (\S+)", ALERTS))
     assert set(re.findall(r"\bjob_topic:\S+", ALERTS)) == recorded
+
+
+@documents
+def test_metrics_that_are_named_exist(path: Path, metrics: Metrics) -> None:
+    """On every page, not only on that of operations."""
+    found = {name for name in named(path.read_text("utf-8")) if name.startswith(PREFIX)}
+    assert found <= {family.name for family in metrics.families}
 
 
 def test_every_alert_says_what_to_do() -> None:
