@@ -65,13 +65,13 @@ class DetectClock:
         """Return whether the clock may not move a source: it replays, or all inputs have ended.
 
         What an input that goes on brings, or the clock has put behind an end, would wait for good.
+        The task may still have to read the ends of the other inputs.
         """
-        return source.replaying or all(
-            self._has_ended(task, each) and not each.by_the_clock for each in task.sources
+        return source.replaying or (
+            source.ended
+            and not any(each.by_the_clock for each in task.sources)
+            and all(self._topics.last(at.topic).ended for at in task.addresses)
         )
-
-    def _has_ended(self, task: Task, source: Source) -> bool:
-        return source.ended and self._topics.last(task.addresses[source.index].topic).ended
 
     def _advance_idle(self, task: Task, source: Source, blocks: bool, now: int) -> bool:
         policy, moved = self._inputs[source.index], False

@@ -8,24 +8,17 @@ more of them.
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from schemas.time import parse_time
+from schemas.topics import DETECT_INPUTS
+from worker.codec.bad_record import BadRecord
+from worker.codec.codec import Codec, Limits
 from worker.engine.event_time import BEGINNING
 from worker.engine.log import Log
 from worker.errors import LogError
 
 _LOOKED_AT: Final = 100
 """Records at the end of a partition, of which the newest counts."""
-
-
-class _Timed(msgspec.Struct):
-    occurred_at: Any = None
-
-
-_decode: Final = msgspec.json.Decoder(_Timed).decode
 
 
 class LateAppends:
@@ -71,12 +64,14 @@ def _newest(log: Log, topic: str) -> list[int]:
     A user who may only append knows none.
     """
     found = [BEGINNING] * log.partitions(topic)
+    codec = Codec(DETECT_INPUTS.index(topic), Limits())
     with suppress(LogError):
         for partition, (first, following) in enumerate(log.offsets(topic)):
             start = max(first, following - _LOOKED_AT)
             for record in log.read(topic, partition, start, _LOOKED_AT):
-                with suppress(msgspec.MsgspecError, ValueError, TypeError, AttributeError):
-                    time = parse_time(_decode(record.value or b"").occurred_at)
-                    usable = min(time, time if record.append_time is None else record.append_time)
+                event = codec.decode(record.value)
+                if not isinstance(event, BadRecord):
+                    at, appended = event.occurred_at, record.append_time
+                    usable = at if appended is None else min(at, appended)
                     found[partition] = max(found[partition], usable)
     return found

@@ -53,6 +53,16 @@ def ingest(events: Sequence[dict[str, Any]], *options: str) -> str:
     return ended.stdout if "--json" in options else ended.stderr
 
 
+def test_bad_records_of_the_log_do_not_disturb() -> None:
+    """Neither what cannot be read nor what is of a later century says what is late."""
+    ingest(logins("10:00:00"))
+    bad = [b"", b"{", b"[" * 3000, b'{"kind":"login","occurred_at":"2199-01-01T00:00:00Z"}', None]
+    log = open_log(URL)
+    log.append([NewRecord(LOGINS, b"acc-1", value) for value in bad])
+    log.close()
+    assert "late" not in ingest(logins("10:00:01"))
+
+
 def late_records() -> int:
     """Return how many events a worker has published as late."""
     log = open_log(URL)

@@ -133,6 +133,26 @@ def test_what_the_clock_has_made_late_is_not_held_back_by_an_end(index: int) -> 
     assert len(station.late()) == before + 1
 
 
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_time_stays_where_one_input_is_still_read_to_its_end(ahead: int) -> None:
+    """Many polls read a history that has ended before: what is due after it waits."""
+    station = Station(partitions=2, pace=Pace(poll_records=5))
+    station.now = START + HOUR
+    station.fail("owner", *range(START - 4 * SECOND, START + 1, SECOND))
+    for n in range(50):
+        if ahead:
+            station.transaction("visitor", START + n)
+        else:
+            station.login("visitor", START + n)
+    for topic in DETECT_INPUTS:
+        station.control(topic, "end", START + SECOND, partitions=(0, 1))
+    station.work(START + HOUR)
+    station.work(START + 24 * HOUR)
+    assert not station.alerts(A5)
+    sources = [source for task in station.detect.tasks.values() for source in task.sources]
+    assert {time.frontier for source in sources for time in source.inputs} == {START + SECOND}
+
+
 def test_time_stays_where_all_inputs_have_ended() -> None:
     """Each at a time of its own: what is after the first of them waits."""
     station = Station(partitions=2)
