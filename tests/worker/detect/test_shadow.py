@@ -149,8 +149,9 @@ def test_shadow_alerts_go_to_their_topic_only() -> None:
     assert told[0] == told[1]
 
 
-def test_a_run_on_sqlite_differs_as_rules_diff_says() -> None:
-    """By the commands alone."""
+def test_a_run_on_sqlite_differs_as_rules_diff_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the commands alone; the ids are those of files, which have no key of their own."""
+    monkeypatch.setenv("WALLETWATCH_TOKENS__KEY_ID", "public")
     write(sorted(live(Random(7)), key=lambda event: event.at))
     log = ["--log", "sqlite:///log.db"]
     run(app, ["ingest", "events.ndjson", "--end", *log])
