@@ -291,6 +291,7 @@ def _change_key(habits: Habits, marks: Marks, at: int) -> None:
         before, habits.book = habits.book, Book()
         habits.book.devices.blurred_at = before.devices.blurred_at
         habits.book.counterparties.blurred_at = before.counterparties.blurred_at
+        habits.book.devices.newest = before.devices.newest
         if habits.key_id != marks.former_id:
             lost = before
         elif before or before.sessions:

@@ -122,11 +122,17 @@ def _novelty(
         yield "counterparty_new", habits.payee_is_new, None
         since = event.occurred_at - params.burst_window_ms
         if (book.counterparties.last_since() or since - 1) >= since:
-            yield "new_counterparties", book.counterparties.new_since(since), None
+            yield "new_counterparties", _new_counterparties(habits, since), None
     spending = habits.spent(event.currency)
     if spending is not None:
         before = spending.peak_before if event.status == "completed" else spending.peak
         yield "largest_before_minor", before, None
+
+
+def _new_counterparties(habits: Habits, since: int) -> int:
+    """Return how many were first paid since then, those known by marks of a former key too."""
+    books = (habits.book, habits.former)
+    return sum(book.counterparties.new_since(since) for book in books if book is not None)
 
 
 def _unknown_since(

@@ -20,6 +20,9 @@ from rules.habits import (
 )
 from rules.marks import PUBLIC, Marks
 from rules.profile import Profile, forget_outdated, update_profile
+from rules.unauthorized_transaction.params import UnauthorizedTransactionParams
+from rules.unauthorized_transaction.signs import quotes_beside_account
+from rules.unauthorized_transaction.state import UnauthorizedTransactionState
 
 OLD = Marks("k1", b"one")
 BOTH = Marks("k2", b"two", former=("k1", b"one"))
@@ -246,6 +249,19 @@ def test_during_a_rotation_what_the_former_key_knew_is_known() -> None:
     teach(profile, paid(6, counterparty_id="p", device_id="d"), NEW)
     assert (habits.book.devices.last_since(), habits.since) == (1, 1)
     assert habits.former is None
+
+
+def test_what_was_new_before_a_rotation_is_new_after_it() -> None:
+    """A device first seen, and payees first paid, under the former key."""
+    profile = Profile()
+    teach(profile, signed_in(1, device_id="d"), OLD)
+    teach(profile, paid(2, counterparty_id="p"), OLD)
+    event = paid(5, counterparty_id="q")
+    habits = teach(profile, event, BOTH)
+    assert habits.book.devices.newest == 1
+    params, state = UnauthorizedTransactionParams(), UnauthorizedTransactionState()
+    quotes = quotes_beside_account(event, state, profile, BOTH, params)
+    assert ("new_counterparties", 2) in [quote[:2] for quote in quotes]
 
 
 def test_what_is_lost_with_a_key_is_learnt_anew() -> None:
