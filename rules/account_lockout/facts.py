@@ -195,7 +195,7 @@ def verdict_of(facts: AccountLockoutFacts, params: AccountLockoutParams) -> Verd
 
 def words(code: str | None) -> str:
     """Return a code for people."""
-    return (code or "not told").replace("_", " ")
+    return (code or "not given").replace("_", " ")
 
 
 def locks(facts: AccountLockoutFacts) -> str:

@@ -158,7 +158,7 @@ def _without_lock(facts: AccountLockoutFacts, params: AccountLockoutParams) -> l
     if severity_of("lock", facts) == "warning":
         sentence = "only info if the owner had asked for the lock"
         return [Otherwise(sentence=sentence, facts={"reason": "customer"})]
-    sentence = "no alert only if the account had not been locked: every lock is told"
+    sentence = "no alert only if the account had not been locked: every lock is named"
     return [Otherwise(sentence=sentence, facts={"locked_at_ms": None})]
 
 

@@ -77,7 +77,7 @@ def test_of_one_that_is_well_every_line_is_ok(place: KafkaPlace) -> None:
         "version", "cluster", "advertised", "topics", "rights", "producers", "held", "transaction",
         "clock",
     ]  # fmt: skip
-    skipped = [each.told for each in found if each.verdict is Verdict.SKIP]
+    skipped = [each.found for each in found if each.verdict is Verdict.SKIP]
     assert skipped == [f"wallet.{name} has no records yet" for name in ("transactions", "balances")]
     with place.admin() as admin:
         groups = {each["group_id"] for each in admin.list_groups()}
@@ -108,7 +108,7 @@ def test_producers_with_another_partitioner_are_found(
     give(place, astray, 100 - astray)
     (found,) = bad(examined(place))
     assert (found.check, found.verdict) == ("producers", verdict)
-    assert found.told.startswith(f"wallet.logins: {astray} of the 100 newest keys are in another")
+    assert found.found.startswith(f"wallet.logins: {astray} of the 100 newest keys are in another")
     assert "murmur2_random" in found.advice
 
 
@@ -128,7 +128,7 @@ def test_a_clock_that_goes_wrong_is_found(
     """
     (found,) = bad(examined(place, ahead))
     assert (found.check, found.verdict) == ("clock", verdict)
-    assert text in found.told
+    assert text in found.found
 
 
 def test_wrong_topics_are_named(place: KafkaPlace) -> None:
@@ -136,10 +136,10 @@ def test_wrong_topics_are_named(place: KafkaPlace) -> None:
     place.configure([LOGINS], retention_ms=1000)
     missing, *others = bad(examined(place))
     prefix = place.prefix
-    assert missing.told == f"missing: {prefix}wallet.alerts, {prefix}wallet.dead-letters"
+    assert missing.found == f"missing: {prefix}wallet.alerts, {prefix}wallet.dead-letters"
     assert missing.verdict is Verdict.FAIL
     assert f"{prefix}wallet.logins: retention.ms should be 604800000, and is 1000" in {
-        each.told for each in others
+        each.found for each in others
     }
 
 
@@ -160,8 +160,8 @@ def test_brokers_that_cannot_be_reached_are_told_apart(kafka_address: str) -> No
     url = f"kafka://{closed},unknown.invalid:9092,{kafka_address}"
     done = command("--log", url, "--json", WALLETWATCH_KAFKA__PREFIX="nobody.made.")
     found = {each["check"]: each for each in map(json.loads, done.stdout.splitlines())}
-    assert found[f"broker {closed}"]["told"] == "Connection refused"
-    name = found["broker unknown.invalid:9092"]["told"]
+    assert found[f"broker {closed}"]["found"] == "Connection refused"
+    name = found["broker unknown.invalid:9092"]["found"]
     assert name == "the name unknown.invalid is not known here"
     assert found[f"broker {kafka_address}"]["verdict"] == "ok"
     assert found["login"]["verdict"] == "ok"
@@ -191,7 +191,7 @@ def test_old_brokers_are_said(place: KafkaPlace, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(KafkaPythonClient, "broker_version", (2, 8))
     (found,) = bad(examined(place))
     assert (found.check, found.verdict) == ("version", Verdict.WARN)
-    assert found.told.startswith("Kafka 2.8: ")
+    assert found.found.startswith("Kafka 2.8: ")
 
 
 def test_too_old_brokers_are_refused(place: KafkaPlace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +200,7 @@ def test_too_old_brokers_are_refused(place: KafkaPlace, monkeypatch: pytest.Monk
         found = list(examine(log, place.settings))
     (failed,) = bad(found)
     assert failed.check == "login"
-    assert failed.told.endswith("are Kafka 2.6: walletwatch needs 2.7 or newer.")
+    assert failed.found.endswith("are Kafka 2.6: walletwatch needs 2.7 or newer.")
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_slow_checksums_and_slow_decoding_are_said(
     checksum, client, _, login = unreached.findings()
     assert (checksum.check, checksum.verdict) == ("crc32c", Verdict.FAIL)
     assert (client.check, client.verdict) == ("client", Verdict.WARN)
-    assert kafka.__version__ in client.told
+    assert kafka.__version__ in client.found
     assert login.verdict is Verdict.SKIP
 
 
@@ -231,7 +231,7 @@ def test_a_codec_that_cannot_be_used_is_said(
     """One that is missing, and one that gives other bytes back, each with its package."""
     monkeypatch.setattr(codec, "zstd", None)
     monkeypatch.setattr(codec, "lz4_decode", lambda _: b"other")
-    found = {each.told: each for each in bad(list(unreached.findings()))}
+    found = {each.found: each for each in bad(list(unreached.findings()))}
     lz4 = found["records compressed with lz4 cannot be read: it gives other bytes back"]
     zstd = found["records compressed with zstd cannot be read: no package for it is installed"]
     assert (lz4.check, lz4.verdict) == (zstd.check, zstd.verdict) == ("codecs", Verdict.FAIL)
@@ -261,14 +261,14 @@ def test_an_open_transaction_that_holds_an_input_is_named(place: KafkaPlace) -> 
     transaction = OpenTransaction(cluster, [(at, b"key", b"value", ())])
     (short,) = (each for each in examined(place) if each.check == "held")
     named = f"{at.topic}/1 from offset {end} on, by a transaction of {transaction.transactional_id}"
-    assert short.told.startswith(f"{named}, open for ")
+    assert short.found.startswith(f"{named}, open for ")
     assert short.verdict is Verdict.OK
     (long,) = (each for each in examined(place, 5 * MINUTE) if each.check == "held")
     assert long.verdict is Verdict.WARN
-    assert re.fullmatch(re.escape(named) + r", open for (3\d\d) s", long.told)
+    assert re.fullmatch(re.escape(named) + r", open for (3\d\d) s", long.found)
     assert long.advice.endswith(
         f"kafka-transactions abort --topic {at.topic} --partition 1 --start-offset {end}"
     )
     transaction.abort()
     (none,) = (each for each in examined(place) if each.check == "held")
-    assert (none.verdict, none.told) == (Verdict.OK, "no open transaction holds an input")
+    assert (none.verdict, none.found) == (Verdict.OK, "no open transaction holds an input")

@@ -275,7 +275,7 @@ def test_a_topic_with_more_partitions_is_refused(place: KafkaPlace) -> None:
     done = walletwatch("doctor", "--log", place.url, "--json", **place.environment)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     (failed,) = (each for each in found if each["verdict"] == "FAIL")
-    assert failed["told"].endswith("transactions: partitions should be 4, and is 6")
+    assert failed["found"].endswith("transactions: partitions should be 4, and is 6")
     assert "More partitions" in failed["advice"]
 
 

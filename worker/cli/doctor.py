@@ -49,6 +49,6 @@ def doctor(
 
 def _show(finding: Finding) -> None:
     mark = Mark(f"{finding.verdict:<4}", _COLORS.get(finding.verdict))
-    echo(f"  {finding.check}: {finding.told}", mark=mark)
+    echo(f"  {finding.check}: {finding.found}", mark=mark)
     if finding.advice:
         echo(f"      -> {finding.advice}")

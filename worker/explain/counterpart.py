@@ -14,7 +14,7 @@ Step = dict[str, Any]
 """An alert record as published, decoded."""
 
 _TOKEN: Final = re.compile(r"(.*:)([\w-]{1,16})\.[0-9a-f]{16}", re.ASCII | re.DOTALL)
-"""What stands before a token, and the id of its key."""
+"""What comes before a token, and the id of its key."""
 _NAMES: Final = ("cause", "dedup_key")
 
 

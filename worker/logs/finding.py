@@ -19,6 +19,6 @@ class Finding(NamedTuple):
 
     check: str
     verdict: Verdict
-    told: str
+    found: str
     advice: str = ""
     """What to do about it; empty if nothing is to be done."""

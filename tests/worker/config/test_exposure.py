@@ -78,7 +78,7 @@ def test_the_servers_that_are_not_encrypted_are_named() -> None:
     assert found.what == "connections to broker.example:9093, 10.0.0.7:9092 are not encrypted"
     assert list(unencrypted(settings, ["localhost:9092", "[::1]:9092"])) == []
     (finding,) = unencrypted(settings, ["broker2.example:9092", "[2001:db8::1]:9092"])
-    assert finding.told == (
+    assert finding.found == (
         "connections to broker2.example:9092, [2001:db8::1]:9092 are not encrypted"
     )
 
@@ -99,8 +99,8 @@ def test_doctor_says_which_key_there_is() -> None:
     ):
         finding = next(exposed(load_settings(None, environment, log_url=url).settings))
         assert (finding.check, finding.verdict) == (TOKENS, verdict)
-        assert finding.told.startswith(text)
+        assert finding.found.startswith(text)
     Path("key").chmod(0o644)
     finding = next(exposed(load_settings(None, KEY, log_url=HERE).settings))
     assert finding.verdict is Verdict.FAIL
-    assert "chmod 600 key" in finding.told
+    assert "chmod 600 key" in finding.found
