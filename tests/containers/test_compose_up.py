@@ -30,6 +30,7 @@ START: Final = "2026-01-05T00:00:00Z"
 LOAD: Final = ("simulate", "--accounts", "400", "--days", "1", "--seed", "3", "--start", START)
 WORKERS: Final = ("detect", "triage")
 KEY: Final = ("/var/lib/walletwatch/token.key", "/var/lib/walletwatch")
+KEY_ID: Final = "compose"
 FINISH: Final = ("detect", "run", "--until-ended")
 
 
@@ -99,31 +100,42 @@ def place(ports: dict[str, str]) -> ComposedPlace:
     return ComposedPlace(f"127.0.0.1:{ports['KAFKA_PORT']}")
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, int]:
-    """What the embedded log makes of the same load without a kill, and the time of its end."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    events = folder / "events.ndjson"
+@pytest.fixture
+def embedded(tmp_path: Path) -> tuple[Place, int]:
+    """An embedded log with the same load, and the time of its end."""
+    events = tmp_path / "events.ndjson"
     assert walletwatch(*LOAD, "--output", events).returncode == 0
-    place = Place(folder / "place")
+    place = Place(tmp_path / "place")
     ingested = walletwatch("ingest", events, "--end", "--json", "--log", place.url)
     assert ingested.returncode == 0, ingested.stderr
+    return place, parse_time(json.loads(ingested.stdout)["end"])
+
+
+def undisturbed(place: Place, key: str) -> Outcome:
+    """Return what the embedded log makes of the load without a kill, by the key of the services."""
+    file = place.config.with_name("token.key")
+    file.touch(0o600)
+    file.write_text(key)
+    place.environment |= {
+        "WALLETWATCH_TOKENS__KEY_ID": KEY_ID,
+        "WALLETWATCH_TOKENS__KEY_FILE": str(file),
+    }
     place.finish()
-    return outcome(place), parse_time(json.loads(ingested.stdout)["end"])
+    return outcome(place)
 
 
 def test_killed_containers_lose_nothing(
     compose: Compose,
     place: ComposedPlace,
     ports: dict[str, str],
-    undisturbed: tuple[Outcome, int],
+    embedded: tuple[Place, int],
 ) -> None:
     """Programs and containers of both stages are killed (-9) at work, and the broker in between.
 
     A program that ends is started again by itself; a container that is killed is not. A broker that
     dies in a commit is in tests/failure.
     """
-    expected, end = undisturbed
+    alone, end = embedded
     compose("up", "--build", "--detach", "detect", "triage", "simulator", "prometheus")
     compose.await_health("kafka", *WORKERS)
     assert compose.await_exit("simulator") == 0
@@ -147,7 +159,8 @@ def test_killed_containers_lose_nothing(
     compose("run", "--rm", "--env", "WALLETWATCH_ENGINE__POLL_RECORDS=5000", *FINISH)
     found = place.outcome()
     assert found.misnumbered == []
-    assert differences(found, expected) == []
+    key = compose("run", "--rm", "--entrypoint", "cat", "cli", KEY[0])
+    assert differences(found, undisturbed(alone, key)) == []
     assert found.dangling == 0
     assert found.found.incidents
     look = ("run", "--rm", "--entrypoint", "stat", "cli", "--format=%a %u", *KEY)
