@@ -245,9 +245,14 @@ def _raise_severity(state: IncidentState, severity: Severity) -> None:
 
 
 def _add_evidence(state: IncidentState, alert: Alert) -> None:
-    state.evidence_total += alert.evidence_total
-    for item in alert.evidence:
-        cited = CitedRecord(item.topic, item.partition, item.offset, item.event_id, item.role)
-        state.evidence.append(cited)
+    """Cite what the alert rests on, each record once as far as it is still kept."""
+    known = {(each.topic, each.partition, each.offset) for each in state.evidence}
+    new = [
+        CitedRecord(item.topic, item.partition, item.offset, item.event_id, item.role)
+        for item in alert.evidence
+        if (item.topic, item.partition, item.offset) not in known
+    ]
+    state.evidence += new
+    state.evidence_total += alert.evidence_total - (len(alert.evidence) - len(new))
     if len(state.evidence) > MAX_EVIDENCE:
         del state.evidence[1 : len(state.evidence) - MAX_EVIDENCE + 1]

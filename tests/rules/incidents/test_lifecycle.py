@@ -230,6 +230,15 @@ def test_after_the_end_a_new_incident_is_linked_to_the_old() -> None:
     assert revisions(state) == (1, 1)
 
 
+def test_a_record_that_several_alert_records_cite_is_cited_once() -> None:
+    """Of one alert, and of two."""
+    state = live(
+        alert("a", **cited(0, 1)), alert("a", "updated", **cited(0, 1, 2)), alert("b", **cited(2))
+    )
+    assert [each.offset for each in state.evidence] == [0, 1, 2]
+    assert record_of(state, 0).evidence_total == 3
+
+
 def test_the_first_and_the_newest_records_are_cited() -> None:
     """Up to fifty all of them; all are counted."""
     state = live(alert("a", **cited(0)), alert("b", **cited(*range(1, MAX_EVIDENCE))))
