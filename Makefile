@@ -24,7 +24,7 @@ kafka: $(VENV)/.dev ## run an Apache Kafka on this machine until Ctrl-C (needs J
 	@$(BIN)/python -m scripts.broker
 
 test: $(VENV)/.dev ## run all tests but the long ones
-	@$(PYTEST) -n 2 $(ARGS)
+	@$(PYTEST) -n 2 --dist worksteal $(ARGS)
 
 test-containers: $(VENV)/.dev ## build the image and test it, docker compose and a broker in containers (needs Docker)
 	@$(PYTEST) -m containers $(ARGS)
