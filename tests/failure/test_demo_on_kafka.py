@@ -20,9 +20,10 @@ def demo(directory: Path, *options: str, **environment: str) -> subprocess.Compl
 
 
 def findings(output: str) -> list[str]:
-    """Return what was found, and the alert that is shown, without addresses and tokens."""
+    """Return what was found, and the alert that is shown, without addresses, ids and tokens."""
     found, _, rest = output.partition("One alert")
-    return [*found.splitlines(), next(line for line in rest.splitlines() if "  error from" in line)]
+    shown = next(line for line in rest.splitlines() if "  error from" in line)
+    return [*found.splitlines(), shown.partition(", alert ")[0]]
 
 
 def test_it_finds_the_same_and_is_not_run_twice_on_one_log(

@@ -65,4 +65,4 @@ def test_doctor_fails_without_a_key(keyless: KafkaPlace) -> None:
     keyless.environment |= PUBLIC_TOKENS
     found = call(keyless, "doctor")
     assert found.returncode == 0
-    assert found.stdout.startswith("warn  tokens: account tokens use the public key")
+    assert found.stdout.startswith("warn  tokens: account tokens and ids of alerts use the public")
