@@ -246,7 +246,10 @@ def test_the_embedded_log_is_opened(tmp_path: Path) -> None:
     done = command("--log", url)
     assert done.returncode == 0
     lines = done.stdout.splitlines()
-    assert lines[0] == "warn  tokens: account tokens use the public key, which hides nothing"
+    assert (
+        lines[0]
+        == "warn  tokens: account tokens and ids of alerts use the public key, which hides nothing"
+    )
     assert lines[2:] == [f"ok    log: {url}: opened, 4 partitions per topic"]
 
 
