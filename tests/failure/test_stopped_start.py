@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import DETECT_INPUTS
+from tests.support.commands import PUBLIC_TOKENS
 from tests.support.crashing_worker import DEADLINE_SECONDS, Place, wait_until
 from tests.support.kafka_place import KafkaPlace
 from tests.support.producer import crowd
@@ -75,7 +76,9 @@ def test_a_start_that_waits_for_brokers_may_be_stopped(
 ) -> None:
     """There is something at their address that takes connections, and never answers."""
     place = Place(tmp_path / "place", 200)
+    place.environment |= PUBLIC_TOKENS
     with socket.create_server(("127.0.0.1", 0)) as mute:
+        mute.settimeout(DEADLINE_SECONDS)
         place.url = f"kafka://127.0.0.1:{mute.getsockname()[1]}"
         with place.running() as process:
             connection, _ = mute.accept()
