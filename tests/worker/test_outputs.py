@@ -5,7 +5,7 @@ import shlex
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -45,16 +45,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("events.ndjson").write_text(EVENT)
     return tmp_path
-
-
-@pytest.fixture(params=[0, 0o022, 0o077, 0o777])
-def umask(request: pytest.FixtureRequest) -> Iterator[int]:
-    """The umask of this process."""
-    before = os.umask(request.param)
-    try:
-        yield request.param
-    finally:
-        os.umask(before)
 
 
 def run(*words: str) -> tuple[int, str]:

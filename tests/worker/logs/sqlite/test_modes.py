@@ -4,7 +4,6 @@ import os
 import shlex
 import stat
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,16 +23,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory of its own."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture(params=[0, 0o022, 0o077, 0o777])
-def umask(request: pytest.FixtureRequest) -> Iterator[int]:
-    """The umask of this process."""
-    before = os.umask(request.param)
-    try:
-        yield request.param
-    finally:
-        os.umask(before)
 
 
 def opened() -> SqliteLog:
