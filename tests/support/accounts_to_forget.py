@@ -1,5 +1,7 @@
 """Four accounts with an open alert each, of which one is to be forgotten."""
 
+from pathlib import Path
+
 import msgspec
 
 from schemas.topics import ALERTS, DETECT_INPUTS, INCIDENTS
@@ -10,6 +12,7 @@ from worker.engine.log import Log
 from worker.engine.loop import StageWorker
 from worker.engine.records import NewRecord
 from worker.engine.stage import Stage
+from worker.logs.sqlite.log import SqliteLog
 from worker.triage.stage import triage
 
 PARTITIONS = 2
@@ -69,3 +72,11 @@ def statuses(log: Log) -> dict[str, str]:
     """Return the newest status per account token."""
     newest = {i["incident_id"]: i for _, i in documents(log, INCIDENTS)}
     return {i["account_token"]: i["status"] for i in newest.values()}
+
+
+def filled(path: Path) -> SqliteLog:
+    """Make a log on which every account has an open alert."""
+    log = SqliteLog(path, partitions=PARTITIONS, clock=lambda: NOW)
+    log.append(first())
+    work(log)
+    return log

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner, Result
 from schemas.privacy import LEFT_BY_FORGET
 from schemas.time import format_time
 from schemas.topics import DETECT_INPUTS, LOGINS, TOPICS
-from tests.support.accounts_to_forget import NOW, PARTITIONS, first, login, of, work
+from tests.support.accounts_to_forget import NOW, PARTITIONS, filled, login, of
 from tests.support.commands import in_terminal, walletwatch
 from worker.cli import forget
 from worker.cli.app import app
@@ -23,11 +24,8 @@ from worker.logs.sqlite.log import SqliteLog
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[SqliteLog]:
     """A log on which every account has an open alert."""
-    log = SqliteLog(tmp_path / "wallet.db", partitions=PARTITIONS, clock=lambda: NOW)
-    log.append(first())
-    work(log)
-    yield log
-    log.close()
+    with closing(filled(tmp_path / "wallet.db")) as log:
+        yield log
 
 
 def command(log: SqliteLog, *words: str) -> Result:

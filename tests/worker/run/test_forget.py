@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tests.support.accounts_to_forget import (
     ACCOUNTS,
     NOW,
     PARTITIONS,
+    filled,
     first,
     heartbeats,
     login,
@@ -46,11 +48,8 @@ from worker.triage.stage import TRIAGE
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[SqliteLog]:
     """A log on which every account has an open alert."""
-    log = SqliteLog(tmp_path / "wallet.db", partitions=PARTITIONS, clock=lambda: NOW)
-    log.append(first())
-    work(log)
-    yield log
-    log.close()
+    with closing(filled(tmp_path / "wallet.db")) as log:
+        yield log
 
 
 def saved(log: SqliteLog) -> dict[int, tuple[Any, dict[bytes, bytes]]]:
